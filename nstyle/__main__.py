@@ -1,0 +1,8 @@
+"""`python -m nstyle` is the command `nstyle`."""
+
+import sys
+
+from nstyle.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The command `nstyle`: flags to settings, log lines, exit codes."""
+
+import argparse
+import dataclasses
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import nstyle
+from nstyle.config import Config, flag, option
+from nstyle.errors import NStyleError, OptionError
+
+EPILOG = """\
+While it works, look into the output folder: there are snapshots (e_50.jpg, e_100.jpg ...) and the losses of each
+epoch (epochs.csv), at the end the picture (final.jpg); run.json says how it was made. Ctrl-C ends a run early and
+writes the picture so far as final.jpg.
+
+exit codes: 0 done, 1 something is wrong with a file or the machine (one line says what), 2 wrong usage,
+130 after Ctrl-C, 143 after SIGTERM
+"""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: to be treated like Ctrl-C, with another exit code."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (nstyle --help lists the flags)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser: a flag for each setting of `Config`, with its help and default, and a few of the command's."""
+    parser = _Parser(
+        prog="nstyle",
+        description=nstyle.__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    groups: dict[str, Any] = {}
+    for field in dataclasses.fields(Config):
+        declared = option(field)
+        if declared.group not in groups:
+            groups[declared.group] = parser.add_argument_group(declared.group)
+        names = [flag(field.name)]
+        if field.name == "output_dir":
+            names.append("--output_dir")  # the reference's only flag with an underscore
+        kind = int if field.type in (int, int | None) else float if field.type is float else str
+        default = "" if field.default is None else f" (default: {field.default})"
+        groups[declared.group].add_argument(
+            *names,
+            dest=field.name,
+            default=argparse.SUPPRESS,
+            type=kind,
+            choices=declared.choices or None,
+            metavar=declared.metavar,
+            help=(declared.help + default).replace("%", "%%"),
+        )
+    talk = parser.add_argument_group("talk")
+    loudness = talk.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    loudness.add_argument("--verbose", action="store_true", help="log every epoch and every file written")
+    talk.add_argument("--version", action="version", version=f"nstyle {nstyle.__version__}")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (None: the process's own) and return its exit code."""
+    arguments = vars(build_parser().parse_args(argv))
+    quiet, verbose = arguments.pop("quiet"), arguments.pop("verbose")
+    with _logging(quiet=quiet, verbose=verbose), _sigterm_as_interrupt():
+        try:
+            config = Config(**arguments)
+            # Late, since they bring in torch: bad flags and --help answer at once.
+            from nstyle.pipeline import run
+            from nstyle.sinks import ProgressBar, ProgressLines
+
+            progress = None if quiet else ProgressBar if sys.stdout.isatty() and not verbose else ProgressLines
+            result = run(config, progress=progress)
+            logging.getLogger(__name__).info(
+                "done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path
+            )
+        except OptionError as error:
+            return _complain(str(error), 2)
+        except NStyleError as error:
+            return _complain(str(error), 1)
+        except Terminated:
+            return _complain("terminated; the picture so far is kept", 143)
+        except KeyboardInterrupt:
+            return _complain("interrupted; the picture so far is kept", 130)
+    return 0
+
+
+def _complain(message: str, exit_code: int) -> int:
+    """Say in one line on standard error what was wrong."""
+    print(f"nstyle: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    return exit_code
+
+
+class _LineHandler(logging.Handler):
+    """Writes log lines to standard output, above the progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stdout)
+        sys.stdout.flush()
+
+
+@contextmanager
+def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
+    """Show nstyle's log on standard output for as long as the command runs."""
+    logger = logging.getLogger("nstyle")
+    handler = _LineHandler()
+    level = logger.level
+    logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Have SIGTERM raise `Terminated` in the main thread."""
+
+    def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,222 @@
+"""The settings of a run: their names, defaults, what they mean, where each default is from, and what is allowed.
+
+The command's flags and `--help` are made from here, and the keyword arguments of `nstyle.stylize` are these.
+"""
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nstyle.errors import OptionError
+
+MXNET = "MXNet"
+OURS = "nstyle"
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of a setting besides its name, type and default.
+
+    Attributes:
+        help: what it means, as `--help` shows it.
+        origin: whose the default is: "MXNet" (the reference's own) or "nstyle".
+        group: the heading in `--help`.
+        choices: the allowed words, if it is a word.
+        at_least: the smallest allowed number.
+        above: a number that is itself too small.
+        at_most: the largest allowed number.
+        metavar: the placeholder in `--help`.
+
+    """
+
+    help: str
+    origin: str
+    group: str
+    choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    metavar: str | None = None
+
+
+PICTURES, PAINTING, DESCENT, MACHINE, OUTPUT = "pictures", "painting", "descent", "machine", "output"
+
+
+def _option(default: Any, help_: str, origin: str, group: str, **limits: Any) -> Any:
+    """Declare a setting (a dataclass field)."""
+    return dataclasses.field(
+        default=default, metadata={"option": Option(help=help_, origin=origin, group=group, **limits)}
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of one run, checked.
+
+    Raises:
+        OptionError: a value is of the wrong type or out of range; the message names the flag.
+
+    """
+
+    content_image: Path = _option(Path("input/content.jpg"), "the picture to paint", OURS, PICTURES, metavar="PATH")
+    style_image: Path = _option(
+        Path("input/style.jpg"), "the picture to paint it like", OURS, PICTURES, metavar="PATH"
+    )
+    max_long_edge: int = _option(
+        600,
+        "longer edge of the result in pixels; smaller pictures are enlarged",
+        MXNET,
+        PICTURES,
+        at_least=16,
+        metavar="PIXELS",
+    )
+    content_weight: float = _option(
+        10.0, "weight of likeness to the content", MXNET, PAINTING, at_least=0, metavar="W"
+    )
+    style_weight: float = _option(1.0, "weight of likeness to the style", MXNET, PAINTING, at_least=0, metavar="W")
+    tv_weight: float = _option(
+        0.01, "weight of smoothness (total variation)", MXNET, PAINTING, at_least=0, metavar="W"
+    )
+    init: str = _option(
+        "noise",
+        "what the painting starts from: noise, content, style, or a picture file",
+        MXNET,
+        PAINTING,
+        metavar="noise|content|style|PATH",
+    )
+    seed: int = _option(
+        0,
+        "seed of the noise; the same seed gives the same picture on the same machine",
+        OURS,
+        PAINTING,
+        at_least=0,
+        at_most=2**63 - 1,
+        metavar="N",
+    )
+    max_num_epochs: int = _option(1000, "stop after so many epochs", MXNET, DESCENT, at_least=1, metavar="N")
+    stop_eps: float = _option(
+        0.005,
+        "stop when the picture changes by less than this part of itself in an epoch; 0: never",
+        MXNET,
+        DESCENT,
+        at_least=0,
+        metavar="EPS",
+    )
+    optimizer: str = _option("nag", "nag: Nesterov's accelerated gradient", MXNET, DESCENT, choices=("nag",))
+    lr: float = _option(0.001, "learning rate", MXNET, DESCENT, above=0, metavar="RATE")
+    lr_sched_delay: int = _option(
+        75, "lower the learning rate every so many epochs", MXNET, DESCENT, at_least=1, metavar="N"
+    )
+    lr_sched_factor: float = _option(0.9, "... by this factor", MXNET, DESCENT, above=0, at_most=1, metavar="FACTOR")
+    model: str = _option("vgg19", "the network that looks at the pictures", MXNET, MACHINE, choices=("vgg19",))
+    weights: str = _option(
+        "embedded",
+        "its weights: embedded, torchvision, or a file (a path, or a name in models/): "
+        "MXNet parameters or a PyTorch state dict",
+        OURS,
+        MACHINE,
+        metavar="embedded|torchvision|PATH",
+    )
+    weights_input: str = _option(
+        "auto",
+        "what images the weights in a file were trained for: rgb or bgr (0..255 minus the mean), "
+        "torchvision (normalised), or auto: recognise it",
+        OURS,
+        MACHINE,
+        choices=("auto", "rgb", "bgr", "torchvision"),
+    )
+    gpu: int | None = _option(
+        None,
+        "number of the GPU, -1 for the CPU; without it GPU 0 where there is one, else the CPU",
+        OURS,
+        MACHINE,
+        at_least=-1,
+        metavar="N",
+    )
+    device: str | None = _option(
+        None, "the same in PyTorch's words: cpu, cuda, cuda:1, mps", OURS, MACHINE, metavar="NAME"
+    )
+    precision: str = _option(
+        "float32",
+        "of the network's arithmetic: float32 (MXNet's digits), bfloat16 (twice as fast where the hardware has it), "
+        "or auto: bfloat16 where the hardware has it",
+        MXNET,
+        MACHINE,
+        choices=("auto", "float32", "bfloat16"),
+    )
+    output_dir: Path = _option(
+        Path("output"), "the folder for pictures and the run record", MXNET, OUTPUT, metavar="DIR"
+    )
+    save_epochs: int = _option(
+        50, "write a snapshot e_N.jpg every so many epochs", MXNET, OUTPUT, at_least=1, metavar="N"
+    )
+    remove_noise: float = _option(
+        0.02,
+        "smooth the snapshots by this weight (total variation, Chambolle); 0: not at all; final.jpg never is",
+        MXNET,
+        OUTPUT,
+        at_least=0,
+        metavar="W",
+    )
+    image_format: str = _option("jpg", "of the pictures written", MXNET, OUTPUT, choices=("jpg", "png", "tiff"))
+
+    def __post_init__(self) -> None:
+        """Check every value, and convert paths given as text."""
+        for field in dataclasses.fields(self):
+            value = _checked(flag(field.name), field.type, getattr(self, field.name), option(field))
+            object.__setattr__(self, field.name, value)
+        if self.content_weight == 0 and self.style_weight == 0:
+            raise OptionError("--content-weight and --style-weight are both 0: raise one of them")
+        if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
+            raise OptionError(f"--device must be cpu, cuda, cuda:N or mps, not {self.device!r}")
+        if self.gpu is not None and self.device is not None:
+            raise OptionError("--gpu and --device both name a device: leave one of them out")
+
+
+def option(field: "dataclasses.Field[Any]") -> Option:
+    """Return what a field of `Config` declares of itself."""
+    declared: Option = field.metadata["option"]
+    return declared
+
+
+def flag(name: str) -> str:
+    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`."""
+    return "--" + name.replace("_", "-")
+
+
+def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
+    """Return the value in its own type, or say why it cannot be."""
+    if value is None and type_ in (int | None, str | None):
+        return None
+    if type_ is Path:
+        if not isinstance(value, str | Path) or not str(value):
+            raise OptionError(f"{flag_} must be a path, not {value!r}")
+        return Path(value)
+    if type_ in (int, int | None, float):
+        return _checked_number(flag_, float if type_ is float else int, value, declared)
+    if not isinstance(value, str | Path) or not str(value):
+        raise OptionError(f"{flag_} must be text, not {value!r}")
+    if declared.choices and value not in declared.choices:
+        raise OptionError(f"{flag_} must be {' or '.join(declared.choices)}, not {value!r}")
+    return str(value)
+
+
+def _checked_number(flag_: str, type_: type[int] | type[float], value: Any, declared: Option) -> float:
+    bounds = {"at least": declared.at_least, "above": declared.above, "at most": declared.at_most}
+    wanted = f"{flag_} must be a {'whole' if type_ is int else 'finite'} number"
+    if limits := " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None):
+        wanted += f", {limits}"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if (
+        not is_number
+        or not -math.inf < value < math.inf
+        or (type_ is int and value != int(value))
+        or (declared.at_least is not None and value < declared.at_least)
+        or (declared.above is not None and value <= declared.above)
+        or (declared.at_most is not None and value > declared.at_most)
+    ):
+        raise OptionError(f"{wanted}; not {value}")
+    return type_(value)

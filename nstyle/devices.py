@@ -1,0 +1,86 @@
+"""Which device and which precision a run uses."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from nstyle.errors import DeviceError
+
+
+def choose_device(name: str | None, gpu: int | None) -> torch.device:
+    """Return the device that the settings mean: by name, by number, or GPU 0 where there is one, else the CPU.
+
+    Args:
+        name: "cpu", "mps", "cuda" or "cuda:1"; None: not said.
+        gpu: number of a CUDA device, -1 for the CPU; None: not said.
+
+    Raises:
+        DeviceError: there is no such device.
+
+    """
+    if name is None:
+        if gpu is None:
+            name = "cuda:0" if torch.cuda.is_available() else "cpu"
+        else:
+            name = "cpu" if gpu == -1 else f"cuda:{gpu}"
+    device = torch.device("cuda:0" if name == "cuda" else name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = f"PyTorch finds {torch.cuda.device_count()} CUDA device(s)"
+        raise DeviceError(f"there is no {device} ({found}); choose --gpu -1 or --device cpu for the CPU")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("there is no mps device; choose --device cpu")
+    return device
+
+
+def describe_device(device: torch.device) -> str:
+    """Return the name of the hardware, as far as PyTorch tells it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"{torch.cpu.get_capabilities().get('cpu_name', 'CPU')}, {torch.get_num_threads()} threads"
+    return str(device)
+
+
+def has_native_bfloat16(device: torch.device) -> bool:
+    """Tell whether the device computes in bfloat16 by itself, instead of emulating it slowly."""
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the precision of the network: as named, or for "auto" bfloat16 where the device has it, else float32."""
+    if name == "bfloat16" or (name == "auto" and has_native_bfloat16(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Have a GPU compute in full float32 and in the same order each time; a CPU does by itself."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def memory_of(device: torch.device) -> int | None:
+    """Return the bytes of memory that a process may hope for on the device; None where nobody tells."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    if device.type == "cpu" and hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None

@@ -1,0 +1,59 @@
+"""Files that appear whole or not at all, and the hashes that identify them."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from nstyle.errors import OutputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` for writing; move it to `path` once the block has ended well.
+
+    A block that raises, or a process that is killed, leaves whatever stood at `path` before.
+
+    Raises:
+        OutputError: the file cannot be written (no permission, a full disk, a folder of that name).
+
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with temporary.open("wb") as file:
+                yield file
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """Word the refusal of the system to write `path`."""
+    return OutputError(f"cannot write {path}: {error.strerror or error}; make room or choose another --output-dir")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder `path` with its parents, where needed, and make sure that files can be written into it.
+
+    Raises:
+        OutputError: it is a file, or may not be written to.
+
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of the file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

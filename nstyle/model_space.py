@@ -1,0 +1,21 @@
+"""Model space: what VGG-19 sees. RGB order, range 0..255, minus the mean of ImageNet; shape 1 x 3 x H x W."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+MEAN_RGB = (123.68, 116.779, 103.939)
+"""Mean of ImageNet's training pictures in 0..255, as VGG-19 was trained with (Simonyan and Zisserman, 2014)."""
+
+
+def to_model_space(rgb: NDArray[np.floating]) -> Tensor:
+    """Convert a picture for display (H x W x 3, range 0..1) to model space (1 x 3 x H x W, float32)."""
+    scaled = np.asarray(rgb, dtype=np.float32) * np.float32(255) - np.array(MEAN_RGB, dtype=np.float32)
+    return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)[None]))
+
+
+def from_model_space(image: Tensor) -> NDArray[np.float32]:
+    """Convert an image in model space (1 x 3 x H x W) to one for display (H x W x 3, clipped to 0..1)."""
+    planes = image.detach().to("cpu", torch.float32)[0].permute(1, 2, 0).numpy()
+    return np.clip((planes + np.array(MEAN_RGB, dtype=np.float32)) / np.float32(255), 0, 1)

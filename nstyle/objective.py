@@ -1,0 +1,115 @@
+"""The objective of Gatys, Ecker and Bethge (CVPR 2016) as the reference computes it: a gradient, not a scalar loss.
+
+The gradient of content + style is clipped *before* the total-variation gradient is added. Once clipping is active, no
+scalar loss has this gradient.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nstyle.functional import clip_to_norm, gram_matrix, gram_scale, total_variation_gradient
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+CONTENT_LAYER = "relu4_2"
+
+
+class Features(Protocol):
+    """A feature extractor."""
+
+    def __call__(self, image: Tensor, layers: Iterable[str]) -> Mapping[str, Tensor]:
+        """Return the 1 x C x h x w feature map of each named layer for a 1 x 3 x H x W image."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The objective at one image. All are tensors on the image's device; the losses are scalars in float32.
+
+    Attributes:
+        gradient: 1 x 3 x H x W, clipped, total variation added: what the descent follows.
+        gradient_norm: Euclidean norm of the gradient of content + style, before clipping.
+        content_loss: content_weight * sum((F - P)^2) at relu4_2.
+        style_losses: {layer: style_weight / (C^2 M) * sum((G - A)^2)}.
+
+    """
+
+    gradient: Tensor
+    gradient_norm: Tensor
+    content_loss: Tensor
+    style_losses: Mapping[str, Tensor]
+
+    @property
+    def loss(self) -> Tensor:
+        """Content + style. Total variation is not in it: it has no part in what is clipped."""
+        return sum(self.style_losses.values(), start=self.content_loss)
+
+
+class Objective:
+    """How far an image is from the content's feature map and from the style's Gram matrices.
+
+    Args:
+        features: the network.
+        content: 1 x 3 x H x W, model space.
+        style: 1 x 3 x H' x W', model space; the reference makes it as large as the content.
+        content_weight: of sum((F - P)^2) at relu4_2; without the paper's 1/2.
+        style_weight: of sum((G - A)^2) / (C^2 M) at each of the five layers, M being the positions of the *image*'s
+            map; without the paper's layer weights and 1/(4 C^2 M^2).
+        tv_weight: of the total-variation gradient; 0 leaves it out.
+
+    A term whose weight is 0 is not computed: its layers are missing in `style_losses`, its `content_loss` is 0.
+
+    Raises:
+        ValueError: both weights are 0.
+
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        content: Tensor,
+        style: Tensor,
+        *,
+        content_weight: float = 10.0,
+        style_weight: float = 1.0,
+        tv_weight: float = 0.01,
+    ) -> None:
+        if content_weight == 0 and style_weight == 0:
+            raise ValueError("content_weight and style_weight are both 0: nothing is left to descend on")
+        self.features = features
+        self.content_weight = content_weight
+        self.style_weight = style_weight
+        self.tv_weight = tv_weight
+        with torch.no_grad():
+            style_maps = features(style, STYLE_LAYERS) if style_weight else {}
+            self._target_grams = {layer: gram_matrix(style_maps[layer]) for layer in style_maps}
+            content_maps = features(content, (CONTENT_LAYER,)) if content_weight else {}
+            self._target_maps = {layer: content_maps[layer].float() for layer in content_maps}
+
+    def gradient(self, image: Tensor) -> Evaluation:
+        """Evaluate the objective at an image (1 x 3 x H x W, model space, float32)."""
+        image = image.detach().requires_grad_()
+        maps = self.features(image, (*self._target_grams, *self._target_maps))
+        style_losses = {
+            layer: self.style_weight / gram_scale(maps[layer]) * (gram_matrix(maps[layer]) - gram).square().sum()
+            for layer, gram in self._target_grams.items()
+        }
+        content_losses = [
+            self.content_weight * (maps[layer].float() - target).square().sum()
+            for layer, target in self._target_maps.items()
+        ]
+        terms = torch.stack([*style_losses.values(), *content_losses])
+        (gradient,) = torch.autograd.grad(terms.sum(), image)
+        with torch.no_grad():
+            gradient, norm = clip_to_norm(gradient, max_norm=image.numel())
+            if self.tv_weight > 0:
+                gradient = gradient + self.tv_weight * total_variation_gradient(image)
+        losses = terms.detach()
+        return Evaluation(
+            gradient=gradient,
+            gradient_norm=norm,
+            content_loss=losses[len(style_losses) :].sum(),
+            style_losses=dict(zip(style_losses, losses, strict=False)),
+        )

@@ -1,0 +1,220 @@
+"""One run, wired: from two picture files to a painting and its record."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nstyle.config import Config
+from nstyle.descent import descend
+from nstyle.devices import choose_device, choose_precision, memory_of, reproducible
+from nstyle.errors import DeviceError, DivergenceError, ImageError
+from nstyle.files import make_folder
+from nstyle.images import SMALLEST_EDGE, Rgb, fit_long_edge, read_image, resize, to_uint8, write_image
+from nstyle.model_space import from_model_space, to_model_space
+from nstyle.objective import Objective
+from nstyle.record import RunRecord
+from nstyle.sinks import Callback, CallbackSink, EpochLog, Sink, Snapshots
+from nstyle.vgg19 import VGG19, match_activations
+from nstyle.weights import Weights, load_vgg19, read_weights
+
+NOISE = 0.1
+"""The reference starts from noise, uniform in (-0.1, 0.1), in model space."""
+
+BYTES_PER_PIXEL = {torch.float32: 3000, torch.bfloat16: 1500}
+"""Memory that a descent takes for each pixel of the painting, at least; measured, see scripts/bench.py."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished painting.
+
+    Attributes:
+        image: 1 x 3 x H x W, model space, float32, on the CPU.
+        epochs: how many were done.
+        stop_reason: "relative change" (below `stop_eps`) or "epochs" (`max_num_epochs` were done).
+        path: the final picture's file.
+        record: the run record's file.
+
+    """
+
+    image: Tensor
+    epochs: int
+    stop_reason: str
+    path: Path
+    record: Path
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """The picture for display: H x W x 3, 0..255, as it stands in the file."""
+        return to_uint8(from_model_space(self.image))
+
+
+def stylize(
+    content_image: str | Path,
+    style_image: str | Path,
+    callback: Callback | None = None,
+    **options: Any,
+) -> Result:
+    """Paint one picture in the style of another, as the command does.
+
+    Args:
+        content_image: file of the picture to paint.
+        style_image: file of the picture to paint it like.
+        callback: called with each `Step`, once an epoch; `step.snapshot` is the file just written, or None.
+        options: the command's flags with underscores, `max_long_edge=400, output_dir="output"`; see `Config`.
+
+    Raises:
+        NStyleError: one line that says what to do. Of a picture that diverges, the last good state is written first.
+        TypeError: there is no such option.
+        KeyboardInterrupt: passed on, after the picture so far has been written.
+
+    """
+    return run(Config(content_image=Path(content_image), style_image=Path(style_image), **options), callback)
+
+
+def run(
+    config: Config,
+    callback: Callback | None = None,
+    progress: Callable[[int], Sink] | None = None,
+) -> Result:
+    """Paint as `config` says. `progress` makes one more sink, of the largest number of epochs. See `stylize`."""
+    make_folder(config.output_dir)
+    content, style, initial = _read_pictures(config)
+    device = choose_device(config.device, config.gpu)
+    precision = choose_precision(config.precision, device)
+    _check_memory(content, device, precision, config.max_long_edge)
+    with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
+        weights = read_weights(config.weights, config.weights_input)
+        objective = Objective(
+            _network(weights, (content, style)).to(device, precision),
+            content.to(device),
+            style.to(device),
+            content_weight=config.content_weight,
+            style_weight=config.style_weight,
+            tv_weight=config.tv_weight,
+        )
+        record = RunRecord(config, weights, device, precision, size=(content.shape[3], content.shape[2]))
+        record.log()
+        return _paint(config, objective, initial.to(device), record, callback, progress)
+
+
+def _read_pictures(config: Config) -> tuple[Tensor, Tensor, Tensor]:
+    """Return content, style and the descent's start, all of the content's working size, in model space."""
+    rgb = read_image(config.content_image)
+    height, width = fit_long_edge(rgb.shape[0], rgb.shape[1], config.max_long_edge)
+    if min(height, width) < SMALLEST_EDGE:
+        raise ImageError(
+            f"{config.content_image} becomes {width}x{height} pixels at --max-long-edge {config.max_long_edge}; "
+            f"raise that, or crop the picture: each edge needs {SMALLEST_EDGE}"
+        )
+
+    def fitted(picture: Rgb) -> Tensor:
+        return to_model_space(resize(picture, height, width))
+
+    content, style = fitted(rgb), fitted(read_image(config.style_image))
+    if config.init == "noise":
+        generator = torch.Generator().manual_seed(config.seed)  # the CPU's: the same noise on every device
+        initial = (torch.rand(content.shape, generator=generator) * 2 - 1) * NOISE
+    elif config.init in ("content", "style"):
+        initial = content if config.init == "content" else style
+    else:
+        initial = fitted(read_image(Path(config.init)))
+    return content, style, initial
+
+
+def _network(weights: Weights, images: tuple[Tensor, ...]) -> VGG19:
+    """Return the network, its activations brought to the original one's scale on these images if it is another."""
+    network = VGG19(weights.tensors)
+    return network if weights.original else match_activations(network, load_vgg19(), images)
+
+
+def _check_memory(content: Tensor, device: torch.device, precision: torch.dtype, long_edge: int) -> None:
+    """Refuse at once what cannot fit, before the machine grinds to a halt.
+
+    Raises:
+        DeviceError: the painting needs more memory than there is.
+
+    """
+    pixels = content.shape[2] * content.shape[3]
+    needed, there = pixels * BYTES_PER_PIXEL[precision], memory_of(device)
+    if there is not None and needed > there:
+        fitting = int(long_edge * (there / needed) ** 0.5)
+        raise DeviceError(
+            f"{content.shape[3]}x{content.shape[2]} pixels need {needed / 1e9:.1f} GB, "
+            f"{device} has {there / 1e9:.1f}; lower --max-long-edge (now {long_edge}) below {fitting}"
+        )
+
+
+@contextmanager
+def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
+    """Say what to do where PyTorch gets no memory; on the CPU that is a RuntimeError, told by its words."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not (
+            isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+        ):
+            raise
+        raise DeviceError(f"{device} has too little memory; lower --max-long-edge (now {long_edge})") from error
+
+
+def _paint(
+    config: Config,
+    objective: Objective,
+    image: Tensor,
+    record: RunRecord,
+    callback: Callback | None,
+    progress: Callable[[int], Sink] | None,
+) -> Result:
+    """Descend, show each step to the sinks, and write the picture whatever ends it."""
+    sinks: list[Sink] = [
+        Snapshots(
+            config.output_dir,
+            save_epochs=config.save_epochs,
+            remove_noise=config.remove_noise,
+            image_format=config.image_format,
+        ),
+        EpochLog(config.output_dir / "epochs.csv"),
+    ]
+    if progress is not None:
+        sinks.append(progress(config.max_num_epochs))
+    if callback is not None:
+        sinks.append(CallbackSink(callback))
+    epochs, stopped, stop_reason = 0, False, "failed"
+    path = config.output_dir / f"final.{config.image_format}"
+    record.write("running", epochs)
+    try:
+        for step in descend(
+            objective,
+            image,
+            optimizer=config.optimizer,
+            lr=config.lr,
+            lr_sched_delay=config.lr_sched_delay,
+            lr_sched_factor=config.lr_sched_factor,
+            stop_eps=config.stop_eps,
+            max_num_epochs=config.max_num_epochs,
+        ):
+            image, epochs, stopped = step.image, step.epoch + 1, step.stopped
+            for sink in sinks:
+                sink(step)
+        stop_reason = "relative change" if stopped else "epochs"
+    except KeyboardInterrupt:
+        stop_reason = "interrupted"
+        raise
+    except DivergenceError as error:
+        stop_reason = "diverged"
+        raise DivergenceError(f"{error}; the last good picture is {path}") from error
+    finally:
+        for sink in sinks:
+            sink.close()
+        if epochs > 0 or stop_reason == "diverged":
+            write_image(path, from_model_space(image))
+        record.write(stop_reason, epochs)
+    return Result(image.cpu(), epochs, stop_reason, path, record.path)

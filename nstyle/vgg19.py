@@ -1,0 +1,149 @@
+"""VGG-19 as a feature extractor (Simonyan and Zisserman, 2014), with average pooling (Gatys et al., 2016)."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
+
+from nstyle.errors import WeightsError
+
+_BLOCKS = (2, 2, 4, 4, 4)
+_CHANNELS = (64, 128, 256, 512, 512)
+
+CONVOLUTIONS = tuple(f"conv{block}_{i}" for block, n in enumerate(_BLOCKS, 1) for i in range(1, n + 1))
+"""conv1_1 ... conv5_4, from the image upwards."""
+
+LAYERS = tuple(name.replace("conv", "relu") for name in CONVOLUTIONS)
+"""relu1_1 ... relu5_4: the names of the feature maps."""
+
+
+def _weight_shapes() -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight and bias by its name: conv1_1.weight is 64 x 3 x 3 x 3, and so on."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    channels_in = 3
+    for name in CONVOLUTIONS:
+        channels = _CHANNELS[int(name[4]) - 1]
+        shapes[f"{name}.weight"] = (channels, channels_in, 3, 3)
+        shapes[f"{name}.bias"] = (channels,)
+        channels_in = channels
+    return shapes
+
+
+WEIGHT_SHAPES = _weight_shapes()
+
+LAST_NEEDED = "conv5_1"
+"""Network files may end here: nothing above is used by the method's own layers."""
+
+
+class VGG19(nn.Module):
+    """The frozen network, without its classifier: 3x3 convolutions, ReLU, 2x2 average pooling rounded down.
+
+    Args:
+        weights: `conv1_1.weight`, `conv1_1.bias` ... up to `conv5_1.bias` at least, for images in model space.
+
+    Raises:
+        WeightsError: a weight is missing, or has another shape than VGG-19's, or is not finite.
+
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        check_weights(weights)
+        self.convolutions = [name for name in CONVOLUTIONS if f"{name}.weight" in weights]
+        for name in self.convolutions:
+            weight = weights[f"{name}.weight"].contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"{name}_weight", weight)
+            self.register_buffer(f"{name}_bias", weights[f"{name}.bias"])
+
+    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Return the feature maps of the named layers; nothing above the highest of them is computed.
+
+        Args:
+            image: 1 x 3 x H x W in model space; H and W at least 16 for relu5_1.
+            layers: names such as "relu4_2".
+
+        Returns:
+            {layer: 1 x C x h x w}, in the precision of the weights.
+
+        Raises:
+            ValueError: no such layer, or the weights do not reach up to it.
+
+        """
+        wanted = set(layers)
+        if unknown := wanted.difference(name.replace("conv", "relu") for name in self.convolutions):
+            raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; there are {', '.join(LAYERS)}")
+        maps: dict[str, Tensor] = {}
+        x = image.to(self.get_buffer("conv1_1_weight").dtype).contiguous(memory_format=torch.channels_last)
+        for name in self.convolutions:
+            if wanted <= maps.keys():
+                break
+            if name.endswith("_1") and name != "conv1_1":
+                x = F.avg_pool2d(x, kernel_size=2)
+            weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
+            x = F.relu_(F.conv2d(x, weight, bias, padding=1))
+            layer = name.replace("conv", "relu")
+            if layer in wanted:
+                maps[layer] = x
+        return maps
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""
+        return {
+            f"{name}.{kind}": self.get_buffer(f"{name}_{kind}")
+            for name in self.convolutions
+            for kind in ("weight", "bias")
+        }
+
+
+def check_weights(weights: Mapping[str, Tensor]) -> None:
+    """Make sure that `weights` are a VGG-19's.
+
+    Raises:
+        WeightsError: see `VGG19`.
+
+    """
+    needed = CONVOLUTIONS[: CONVOLUTIONS.index(LAST_NEEDED) + 1]
+    for name in (f"{convolution}.{kind}" for convolution in needed for kind in ("weight", "bias")):
+        if name not in weights:
+            raise WeightsError(f"{name} is missing: not a VGG-19; see --weights in the README for what can be read")
+    for name, tensor in weights.items():
+        if tuple(tensor.shape) != WEIGHT_SHAPES[name]:
+            shapes = f"{tuple(tensor.shape)} where VGG-19 has {WEIGHT_SHAPES[name]}"
+            raise WeightsError(f"{name} has the shape {shapes}: another network; give --weights of a VGG-19")
+        if not torch.isfinite(tensor.sum()):  # as telling as each number, and much faster
+            raise WeightsError(f"{name} holds NaN or infinity: the file is damaged; fetch it again")
+
+
+def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, float]:
+    """Return each layer's activation, averaged over channels, positions and images (1 x 3 x H x W each)."""
+    layers = [name.replace("conv", "relu") for name in network.convolutions]
+    with torch.no_grad():
+        maps = [network(image, layers) for image in images]
+    return {layer: sum(float(m[layer].float().mean()) for m in maps) / len(maps) for layer in layers}
+
+
+def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]) -> VGG19:
+    """Rescale a network so that each layer's mean activation on `images` is the reference network's.
+
+    A ReLU network is positively homogeneous: to scale a layer's weights and bias, and to undo it in the next layer's
+    weights, changes no computed function but its scale. So the result sees what `network` sees, in the units
+    that the reference's weights, step sizes and clipping are made for.
+
+    Raises:
+        WeightsError: a layer does not respond to the pictures at all.
+
+    """
+    images = list(images)
+    found, wanted = mean_activations(network, images), mean_activations(reference, images)
+    weights: dict[str, Tensor] = {}
+    below = 1.0
+    for name in network.convolutions:
+        layer = name.replace("conv", "relu")
+        if not 0 < found[layer] < float("inf"):
+            raise WeightsError(f"{layer} does not respond to these pictures: give --weights of a trained VGG-19")
+        scale = wanted[layer] / found[layer]
+        weights[f"{name}.weight"] = network.weights()[f"{name}.weight"] * (scale / below)
+        weights[f"{name}.bias"] = network.weights()[f"{name}.bias"] * scale
+        below = scale
+    return VGG19(weights)
