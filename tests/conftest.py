@@ -1,0 +1,43 @@
+"""What several test files share: small pictures, the embedded network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nstyle.vgg19 import VGG19
+from nstyle.weights import load_vgg19
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def vgg19() -> VGG19:
+    """The embedded network."""
+    return load_vgg19()
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of what MXNet computed."""
+    return GOLDEN
+
+
+def painted(height: int, width: int, seed: int = 0) -> Image.Image:
+    """A small picture with smooth colour and some detail, so that the network has something to see."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    frequencies = generator.uniform(0.05, 0.4, size=(3, 2))
+    waves = [np.sin(fy * y + fx * x) for fy, fx in frequencies]
+    noise = generator.normal(scale=10, size=(height, width, 3))
+    return Image.fromarray(np.clip(128 + 90 * np.stack(waves, axis=-1) + noise, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """A content picture of 48x32 and a style picture of 40x40 pixels, as files."""
+    content, style = tmp_path / "content.png", tmp_path / "style.png"
+    painted(32, 48, seed=1).save(content)
+    painted(40, 40, seed=2).save(style)
+    return content, style

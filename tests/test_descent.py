@@ -1,0 +1,102 @@
+"""The descent, on a quadratic: no network, no picture."""
+
+import itertools
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from nstyle.descent import DIVERGED_RMS, LOWEST_LEARNING_RATE, descend, scheduled_learning_rate
+from nstyle.errors import DivergenceError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    gradient: Tensor
+
+
+class Quadratic:
+    """1/2 x^T D x - b^T x, with a diagonal D."""
+
+    def __init__(self, diagonal: Tensor, linear: Tensor) -> None:
+        self.diagonal = diagonal
+        self.linear = linear
+        self.evaluations = 0
+
+    def gradient(self, image: Tensor) -> Evaluation:
+        self.evaluations += 1
+        return Evaluation(self.diagonal * image - self.linear)
+
+
+def quadratic() -> tuple[Quadratic, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    diagonal = torch.rand(12, generator=generator, dtype=torch.float64) + 0.1
+    return Quadratic(diagonal, torch.rand(12, generator=generator, dtype=torch.float64)), torch.zeros_like(diagonal)
+
+
+def test_is_torchs_nesterov_sgd() -> None:
+    objective, start = quadratic()
+    parameter = start.clone().requires_grad_()
+    sgd = torch.optim.SGD([parameter], lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01)
+    steps = descend(objective, start, lr=0.05, momentum=0.9, weight_decay=0.01, stop_eps=0, max_num_epochs=50)
+    for step in steps:
+        parameter.grad = objective.gradient(parameter.detach()).gradient
+        sgd.step()
+        torch.testing.assert_close(step.image, parameter.detach())
+
+
+def test_finds_the_minimum_and_stops() -> None:
+    objective, start = quadratic()
+    *_, last = descend(objective, start, lr=0.1, weight_decay=0, stop_eps=1e-9, max_num_epochs=5000)
+    assert last.stopped
+    assert last.relative_change < 1e-9
+    torch.testing.assert_close(last.image, objective.linear / objective.diagonal, rtol=1e-6, atol=0)
+
+
+def test_epochs_count_from_0_and_each_is_one_evaluation() -> None:
+    objective, start = quadratic()
+    steps = list(descend(objective, start, stop_eps=0, max_num_epochs=7))
+    assert [step.epoch for step in steps] == list(range(7))
+    assert objective.evaluations == 7
+    assert not steps[-1].stopped
+
+
+def test_steps_keep_their_own_images() -> None:
+    objective, start = quadratic()
+    steps = list(descend(objective, start, lr=0.1, stop_eps=0, max_num_epochs=3))
+    assert torch.equal(start, torch.zeros_like(start))
+    for earlier, later in itertools.pairwise(steps):
+        assert not torch.equal(earlier.image, later.image)
+        change = (earlier.image - later.image).norm() / later.image.norm()
+        assert later.relative_change == pytest.approx(float(change))
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"), [(0, 1.0), (1, 1.0), (75, 1.0), (76, 0.9), (150, 0.9), (151, 0.81), (226, 0.729)]
+)
+def test_schedule_drops_one_epoch_after_each_delay(epoch: int, expected: float) -> None:
+    assert scheduled_learning_rate(epoch, 1.0, 75, 0.9) == pytest.approx(expected)
+
+
+def test_schedule_has_a_floor() -> None:
+    assert scheduled_learning_rate(10**6, 1.0, 1, 0.5) == LOWEST_LEARNING_RATE
+
+
+def test_divergence_is_found_at_once_and_the_last_step_is_sound() -> None:
+    objective, start = quadratic()
+    steps = []
+    with pytest.raises(DivergenceError, match="lower --lr") as caught:
+        for step in descend(objective, start, lr=50.0, max_num_epochs=1000):
+            steps.append(step)  # noqa: PERF402  (the error ends the loop)
+    assert 0 < len(steps) < 20
+    assert f"epoch {len(steps)}:" in str(caught.value)
+    assert steps[-1].image.square().mean().sqrt() < DIVERGED_RMS
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_diverges(poison: float) -> None:
+    objective, start = quadratic()
+    objective.linear[3] = poison
+    with pytest.raises(DivergenceError, match="epoch 0"):
+        next(descend(objective, start))

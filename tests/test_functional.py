@@ -1,0 +1,99 @@
+"""The mathematics, against autograd, torch's own functions, and the properties that define it."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+
+from nstyle.functional import clip_to_norm, gram_matrix, gram_scale, relative_change, total_variation_gradient
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_gram_matrix_is_the_product_of_channels() -> None:
+    feature_map = random(1, 5, 3, 4)
+    flat = feature_map.reshape(5, 12)
+    torch.testing.assert_close(gram_matrix(feature_map), flat @ flat.T)
+
+
+def test_gram_matrix_gradient() -> None:
+    assert torch.autograd.gradcheck(gram_matrix, random(1, 4, 3, 2).requires_grad_())
+
+
+def test_gram_matrix_gradient_of_an_asymmetric_function() -> None:
+    """The gradient that comes back to G need not be symmetric."""
+    weights = random(4, 4, seed=1)
+    ours, theirs = (random(1, 4, 3, 2).requires_grad_() for _ in range(2))
+    (gram_matrix(ours) * weights).sum().backward()
+    flat = theirs.reshape(4, 6)
+    (flat @ flat.T * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_gram_matrix_properties(seed: int) -> None:
+    feature_map = random(1, 6, 4, 5, seed=seed)
+    gram = gram_matrix(feature_map)
+    torch.testing.assert_close(gram, gram.T)
+    assert torch.linalg.eigvalsh(gram).min() > -1e-9
+    shuffled = feature_map.flatten(2)[:, :, torch.randperm(20)].reshape(feature_map.shape)
+    torch.testing.assert_close(gram_matrix(shuffled), gram)
+
+
+def test_gram_matrix_of_half_precision_is_summed_in_float32() -> None:
+    feature_map = random(1, 8, 64, 64).abs().to(torch.bfloat16).requires_grad_()
+    gram = gram_matrix(feature_map)
+    assert gram.dtype == torch.float32
+    exact = gram_matrix(feature_map.detach().double())
+    torch.testing.assert_close(gram.double(), exact, rtol=1e-5, atol=0)
+    (gradient,) = torch.autograd.grad(gram.sum(), feature_map)
+    assert gradient.dtype == torch.bfloat16
+
+
+def test_gram_scale() -> None:
+    assert gram_scale(torch.zeros(1, 3, 5, 7)) == 3 * 3 * 5 * 7
+
+
+def test_total_variation_gradient_is_autograds() -> None:
+    """Of 1/16 of the sum of squared differences of neighbours, the surroundings being 0."""
+    image = random(1, 3, 5, 6).requires_grad_()
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 1))
+    down, right = padded[..., 1:, 1:-1] - padded[..., :-1, 1:-1], padded[..., 1:-1, 1:] - padded[..., 1:-1, :-1]
+    (gradient,) = torch.autograd.grad((down.square().sum() + right.square().sum()) / 16, image)
+    torch.testing.assert_close(total_variation_gradient(image.detach()), gradient)
+
+
+def test_total_variation_gradient_of_one_pixel() -> None:
+    image = torch.zeros(1, 1, 3, 3)
+    image[0, 0, 1, 1] = 8
+    expected = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
+    torch.testing.assert_close(total_variation_gradient(image)[0, 0], expected)
+
+
+@given(seed=st.integers(0, 1000), max_norm=st.floats(1e-3, 1e3))
+@settings(max_examples=50, deadline=None)
+def test_clipping_never_lengthens_and_keeps_the_direction(seed: int, max_norm: float) -> None:
+    gradient = random(1, 3, 4, 4, seed=seed)
+    clipped, norm = clip_to_norm(gradient, max_norm)
+    torch.testing.assert_close(norm, gradient.norm())
+    assert clipped.norm() <= min(max_norm, float(norm)) * (1 + 1e-12)
+    torch.testing.assert_close(clipped / clipped.norm(), gradient / norm)
+
+
+def test_short_gradients_are_left_alone_to_the_bit() -> None:
+    gradient = random(1, 3, 4, 4).float()
+    clipped, _ = clip_to_norm(gradient, float(gradient.norm()) * 1.01)
+    assert torch.equal(clipped, gradient)
+    zero, norm = clip_to_norm(torch.zeros(1, 3, 4, 4), 5.0)
+    assert torch.equal(zero, torch.zeros(1, 3, 4, 4))
+    assert norm == 0
+
+
+def test_relative_change() -> None:
+    old, new = torch.tensor([3.0, 0.0]), torch.tensor([0.0, 4.0])
+    assert relative_change(old, new) == pytest.approx(5 / 4)
+    assert relative_change(torch.zeros(3), torch.zeros(3)) == 0
+    assert not relative_change(old, torch.tensor([float("nan"), 0])).isfinite()
