@@ -61,9 +61,9 @@ class Config:
 
     """
 
-    content_image: Path = _option(Path("input/content.jpg"), "the picture to paint", OURS, PICTURES, metavar="PATH")
+    content_image: Path = _option(Path("input/chelsea.jpg"), "the picture to paint", OURS, PICTURES, metavar="PATH")
     style_image: Path = _option(
-        Path("input/style.jpg"), "the picture to paint it like", OURS, PICTURES, metavar="PATH"
+        Path("input/vortices.jpg"), "the picture to paint it like", OURS, PICTURES, metavar="PATH"
     )
     max_long_edge: int = _option(
         600,

@@ -27,8 +27,7 @@ class _GramMatrix(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, feature_map: Tensor) -> Tensor:
         ctx.save_for_backward(feature_map)
-        rows = _positions_by_channels(feature_map)
-        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+        rows = at_least_float32(_positions_by_channels(feature_map))
         return rows.T @ rows
 
     @staticmethod
@@ -43,6 +42,11 @@ class _GramMatrix(torch.autograd.Function):
 def _positions_by_channels(feature_map: Tensor) -> Tensor:
     """Return a 1 x C x H x W map as (H W) x C: without a copy when the map is channels_last."""
     return feature_map.permute(0, 2, 3, 1).reshape(-1, feature_map.shape[1])
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Return the tensor as it is, or, in half precision, as float32."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def gram_scale(feature_map: Tensor) -> int:

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nstyle.functional import clip_to_norm, gram_matrix, gram_scale, total_variation_gradient
+from nstyle.functional import at_least_float32, clip_to_norm, gram_matrix, gram_scale, total_variation_gradient
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
@@ -86,7 +86,7 @@ class Objective:
             style_maps = features(style, STYLE_LAYERS) if style_weight else {}
             self._target_grams = {layer: gram_matrix(style_maps[layer]) for layer in style_maps}
             content_maps = features(content, (CONTENT_LAYER,)) if content_weight else {}
-            self._target_maps = {layer: content_maps[layer].float() for layer in content_maps}
+            self._target_maps = {layer: at_least_float32(content_maps[layer]) for layer in content_maps}
 
     def gradient(self, image: Tensor) -> Evaluation:
         """Evaluate the objective at an image (1 x 3 x H x W, model space, float32)."""
@@ -97,7 +97,7 @@ class Objective:
             for layer, gram in self._target_grams.items()
         }
         content_losses = [
-            self.content_weight * (maps[layer].float() - target).square().sum()
+            self.content_weight * (at_least_float32(maps[layer]) - target).square().sum()
             for layer, target in self._target_maps.items()
         ]
         terms = torch.stack([*style_losses.values(), *content_losses])
