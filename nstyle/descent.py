@@ -15,8 +15,8 @@ from nstyle.functional import relative_change
 LOWEST_LEARNING_RATE = 1e-8
 """The schedule goes no lower: MXNet's `FactorScheduler(stop_factor_lr=1e-8)`."""
 
-DIVERGED_RMS = 1e4
-"""Root mean square beyond which an image is lost. What can be displayed ends at 255; a sound run stays below 300."""
+DIVERGED_RMS = 1e3
+"""Root mean square beyond which an image is lost: what can be displayed lies within 152 of 0 in model space."""
 
 
 class HasGradient(Protocol):
@@ -112,7 +112,7 @@ def descend(
     """Descend from `image`, yielding each epoch; ends after `max_num_epochs`, or when the change is below `stop_eps`.
 
     Raises:
-        DivergenceError: an epoch's image is not finite, or its root mean square is beyond 1e4. The step
+        DivergenceError: an epoch's image is not finite, or its root mean square is beyond 1000. The step
             yielded before it holds the last good one.
 
     """

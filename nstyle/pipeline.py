@@ -86,69 +86,78 @@ def run(
 ) -> Result:
     """Paint as `config` says. `progress` makes one more sink, of the largest number of epochs. See `stylize`."""
     make_folder(config.output_dir)
-    content, style, initial = _read_pictures(config)
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
-    _check_memory(content, device, precision, config.max_long_edge)
+    pictures = _read_pictures(config)
+    height, width = _working_size(config, pictures["content"])
+    _check_memory(height * width, device, precision, config.max_long_edge)
     with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
+        fitted = {name: to_model_space(resize(rgb, height, width)) for name, rgb in pictures.items()}
+        content, style = fitted["content"].to(device), fitted["style"].to(device)
+        initial = _noise(height, width, config.seed) if config.init == "noise" else fitted[config.init]
         weights = read_weights(config.weights, config.weights_input)
         objective = Objective(
-            _network(weights, (content, style)).to(device, precision),
-            content.to(device),
-            style.to(device),
+            _network(weights, (content, style)).to(precision),
+            content,
+            style,
             content_weight=config.content_weight,
             style_weight=config.style_weight,
             tv_weight=config.tv_weight,
         )
-        record = RunRecord(config, weights, device, precision, size=(content.shape[3], content.shape[2]))
+        record = RunRecord(config, weights, device, precision, size=(width, height))
         record.log()
         return _paint(config, objective, initial.to(device), record, callback, progress)
 
 
-def _read_pictures(config: Config) -> tuple[Tensor, Tensor, Tensor]:
-    """Return content, style and the descent's start, all of the content's working size, in model space."""
-    rgb = read_image(config.content_image)
-    height, width = fit_long_edge(rgb.shape[0], rgb.shape[1], config.max_long_edge)
+def _read_pictures(config: Config) -> dict[str, Rgb]:
+    """Read the pictures that are named: "content", "style", and what to start from if that is a third one."""
+    paths = {"content": config.content_image, "style": config.style_image}
+    if config.init not in ("noise", *paths):
+        paths[config.init] = Path(config.init)
+    return {name: read_image(path) for name, path in paths.items()}
+
+
+def _working_size(config: Config, content: Rgb) -> tuple[int, int]:
+    """Return height and width of the painting.
+
+    Raises:
+        ImageError: an edge becomes too short for the network.
+
+    """
+    height, width = fit_long_edge(content.shape[0], content.shape[1], config.max_long_edge)
     if min(height, width) < SMALLEST_EDGE:
         raise ImageError(
             f"{config.content_image} becomes {width}x{height} pixels at --max-long-edge {config.max_long_edge}; "
             f"raise that, or crop the picture: each edge needs {SMALLEST_EDGE}"
         )
+    return height, width
 
-    def fitted(picture: Rgb) -> Tensor:
-        return to_model_space(resize(picture, height, width))
 
-    content, style = fitted(rgb), fitted(read_image(config.style_image))
-    if config.init == "noise":
-        generator = torch.Generator().manual_seed(config.seed)  # the CPU's: the same noise on every device
-        initial = (torch.rand(content.shape, generator=generator) * 2 - 1) * NOISE
-    elif config.init in ("content", "style"):
-        initial = content if config.init == "content" else style
-    else:
-        initial = fitted(read_image(Path(config.init)))
-    return content, style, initial
+def _noise(height: int, width: int, seed: int) -> Tensor:
+    """Return the reference's start, 1 x 3 x H x W: drawn on the CPU, so that it is the same on every device."""
+    uniform = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    return (uniform * 2 - 1) * NOISE
 
 
 def _network(weights: Weights, images: tuple[Tensor, ...]) -> VGG19:
-    """Return the network, its activations brought to the original one's scale on these images if it is another."""
-    network = VGG19(weights.tensors)
-    return network if weights.original else match_activations(network, load_vgg19(), images)
+    """Return the network, on the images' device; if it is another than the original, brought to its scale."""
+    device = images[0].device
+    network = VGG19(weights.tensors).to(device)
+    return network if weights.original else match_activations(network, load_vgg19(device=device), images)
 
 
-def _check_memory(content: Tensor, device: torch.device, precision: torch.dtype, long_edge: int) -> None:
+def _check_memory(pixels: int, device: torch.device, precision: torch.dtype, long_edge: int) -> None:
     """Refuse at once what cannot fit, before the machine grinds to a halt.
 
     Raises:
         DeviceError: the painting needs more memory than there is.
 
     """
-    pixels = content.shape[2] * content.shape[3]
     needed, there = pixels * BYTES_PER_PIXEL[precision], memory_of(device)
     if there is not None and needed > there:
-        fitting = int(long_edge * (there / needed) ** 0.5)
         raise DeviceError(
-            f"{content.shape[3]}x{content.shape[2]} pixels need {needed / 1e9:.1f} GB, "
-            f"{device} has {there / 1e9:.1f}; lower --max-long-edge (now {long_edge}) below {fitting}"
+            f"--max-long-edge {long_edge} needs {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f}; "
+            f"{int(long_edge * (there / needed) ** 0.5)} fits"
         )
 
 
@@ -158,11 +167,10 @@ def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[No
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not (
-            isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
-        ):
-            raise
-        raise DeviceError(f"{device} has too little memory; lower --max-long-edge (now {long_edge})") from error
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+            message = f"{device} has too little memory; lower --max-long-edge (now {long_edge})"
+            raise DeviceError(message) from error
+        raise
 
 
 def _paint(

@@ -7,6 +7,8 @@ was trained for, and the scale of its activations. Each step below removes one o
 import importlib.util
 import pickle
 import re
+import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,6 +77,7 @@ _TORCH_LOAD_ERRORS = (
     OSError,
     MemoryError,
     OverflowError,
+    struct.error,
 )
 
 _SAME_ORDER = 0.95  # cosine between first layers that tells the original network's colour order
@@ -122,20 +125,20 @@ def read_weights(name: str | Path | None = None, weights_input: str = "auto") ->
         WeightsError: no such file, damaged, not a VGG-19, or of an input that is not recognised.
 
     """
-    original = _read_embedded()
     if name is None or str(name) == EMBEDDED:
-        return original
+        return _read_embedded()
     path = _fetch_torchvision() if str(name) == TORCHVISION else find_weights(name)
     tensors = _read_file(path)
     digest = sha256(path)
+    original = _read_embedded().tensors
     try:
         check_weights(tensors)
         if weights_input == "auto":
-            weights_input = _recognise_input(digest, tensors, original.tensors)
+            weights_input = _recognise_input(digest, tensors, original)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     tensors = _for_model_space(tensors, weights_input)
-    return Weights(tensors, path, digest, original=_is_same_network(tensors, original.tensors))
+    return Weights(tensors, path, digest, original=_is_same_network(tensors, original))
 
 
 def find_weights(name: str | Path) -> Path:
@@ -225,7 +228,9 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 def _read_torch(path: Path) -> Mapping[Any, Any]:
     """Load a torch archive, tensors only: code in a pickle is never run."""
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice to programmers; what it cannot read, it raises
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except _TORCH_LOAD_ERRORS as error:
         raise WeightsError(
             f"{path} is neither MXNet parameters nor a PyTorch state dict of tensors alone, or is damaged; "

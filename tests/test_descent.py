@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstyle.descent import DIVERGED_RMS, LOWEST_LEARNING_RATE, descend, scheduled_learning_rate
+from nstyle.descent import DIVERGED_RMS, LOWEST_LEARNING_RATE, Step, descend, scheduled_learning_rate
 from nstyle.errors import DivergenceError
 
 
@@ -85,10 +85,9 @@ def test_schedule_has_a_floor() -> None:
 
 def test_divergence_is_found_at_once_and_the_last_step_is_sound() -> None:
     objective, start = quadratic()
-    steps = []
+    steps: list[Step[Evaluation]] = []
     with pytest.raises(DivergenceError, match="lower --lr") as caught:
-        for step in descend(objective, start, lr=50.0, max_num_epochs=1000):
-            steps.append(step)  # noqa: PERF402  (the error ends the loop)
+        steps.extend(descend(objective, start, lr=50.0, max_num_epochs=1000))
     assert 0 < len(steps) < 20
     assert f"epoch {len(steps)}:" in str(caught.value)
     assert steps[-1].image.square().mean().sqrt() < DIVERGED_RMS

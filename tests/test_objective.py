@@ -1,5 +1,6 @@
 """The objective, on a small random network: no optimiser."""
 
+import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -19,7 +20,7 @@ class SmallNetwork:
         self.layers = (*STYLE_LAYERS[:4], CONTENT_LAYER, STYLE_LAYERS[4])
         self.kernels = [
             torch.randn(out, in_, 3, 3, generator=generator, dtype=torch.float64) * scale
-            for in_, out in zip(channels, channels[1:], strict=False)
+            for in_, out in itertools.pairwise(channels)
         ]
         self.asked: set[str] = set()
 

@@ -1,6 +1,7 @@
 """The network: its shape, its layers, against torchvision's where that can be imported."""
 
 from collections.abc import Mapping
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from nstyle.weights import read_weights
 def images() -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(2, 3, 8, 9, generator=generator) * 255 - 120
-    return list(torch.nn.functional.interpolate(coarse, size=(40, 45), mode="bilinear").split(1))
+    return list(torch.nn.functional.interpolate(coarse, size=(40, 45), mode="bilinear")[:, None])
 
 
 def rescaled(weights: Mapping[str, Tensor], factors: list[float]) -> dict[str, Tensor]:
@@ -54,13 +55,10 @@ def test_network_is_convolution_relu_and_average_pooling(vgg19: VGG19) -> None:
 
 
 def test_nothing_is_computed_above_the_highest_layer(vgg19: VGG19, monkeypatch: pytest.MonkeyPatch) -> None:
-    convolved = []
-    conv2d = torch.nn.functional.conv2d
-    monkeypatch.setattr(
-        torch.nn.functional, "conv2d", lambda *args, **kwargs: (convolved.append(1), conv2d(*args, **kwargs))[1]
-    )
+    conv2d = Mock(wraps=torch.nn.functional.conv2d)
+    monkeypatch.setattr(torch.nn.functional, "conv2d", conv2d)
     vgg19(images()[0], ["relu2_1", "relu1_1"])
-    assert len(convolved) == 3
+    assert conv2d.call_count == 3
 
 
 def test_unknown_layers_are_named_with_the_right_ones(vgg19: VGG19) -> None:

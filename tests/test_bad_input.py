@@ -1,0 +1,337 @@
+"""What a user can get wrong, through the command: exit code 1 or 2, one line that names the cause, nothing left."""
+
+import json
+import os
+import shutil
+import socket
+import struct
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import painted
+from PIL import Image
+
+from nstyle.cli import main
+from nstyle.weights import read_weights
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with a good pair of pictures in it."""
+    monkeypatch.chdir(tmp_path)
+    painted(32, 48, seed=1).save("content.png")
+    painted(40, 40, seed=2).save("style.png")
+    return tmp_path
+
+
+def command(*flags: str) -> int:
+    """Run the command on the good pair, small and short; later flags override."""
+    short = ("--content-image", "content.png", "--style-image", "style.png", "--max-long-edge", "32")
+    try:
+        return main([*short, "--max-num-epochs", "2", *flags])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def assert_refused(code: int, here: Path, capsys: pytest.CaptureFixture[str], expected: int, *words: str) -> None:
+    error = capsys.readouterr().err
+    assert code == expected, error
+    assert error.endswith("\n")
+    assert error.count("\n") == 1, error
+    assert error.startswith("nstyle: error: ")
+    assert "Traceback" not in error
+    for word in words:
+        assert word in error
+    output = here / "output"
+    assert not output.is_dir() or not list(output.iterdir())
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises so many pixels and holds none."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    )
+
+
+def cut(path: Path, form: str, part: float) -> None:
+    painted(200, 200).save(path, format=form)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+
+
+def listen(path: Path) -> None:
+    """A socket in the file system: no folder, but no file either."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path.name)
+
+
+PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: None, "does not exist"),
+    "empty": (lambda path: path.touch(), "is empty"),
+    "a folder": (lambda path: path.mkdir(), "is a folder"),
+    "a socket": (listen, "is not a file"),
+    "text": (lambda path: path.write_text("Dear diary, today I saw a picture."), "not a picture"),
+    "html": (lambda path: path.write_text("<html><h1>404 Not Found</h1></html>"), "not a picture"),
+    "zeros": (lambda path: path.write_bytes(bytes(5000)), "not a picture"),
+    "truncated jpeg": (lambda path: cut(path, "JPEG", 0.5), "damaged"),
+    "truncated png": (lambda path: cut(path, "PNG", 0.5), "damaged"),
+    "truncated gif": (lambda path: cut(path, "GIF", 0.02), "damaged"),
+    "truncated webp": (lambda path: cut(path, "WEBP", 0.5), "damaged"),
+    "truncated tiff": (lambda path: cut(path, "TIFF", 0.5), "damaged"),
+    "corrupt png": (lambda path: path.write_bytes(png_header(100, 100)), "damaged"),
+    "1x1 pixels": (lambda path: painted(1, 1).save(path, "PNG"), "1x1 pixels"),
+    "1x4000 pixels": (lambda path: painted(4000, 1).save(path, "PNG"), "1x4000 pixels"),
+    "4000x1 pixels": (lambda path: painted(1, 4000).save(path, "PNG"), "4000x1 pixels"),
+    "decompression bomb": (lambda path: path.write_bytes(png_header(50000, 50000)), "far too many pixels"),
+    "a NaN": (lambda path: Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(path, "TIFF"), "picture"),
+}
+
+
+@pytest.mark.parametrize("which", ["content", "style"])
+@pytest.mark.parametrize("case", PICTURES)
+def test_pictures(case: str, which: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil, words = PICTURES[case]
+    path = here / "spoilt.jpg"
+    spoil(path)
+    assert_refused(command(f"--{which}-image", "spoilt.jpg"), here, capsys, 1, "spoilt.jpg", words)
+
+
+def test_init_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command("--init", "nosuch.png"), here, capsys, 1, "nosuch.png", "does not exist")
+
+
+def test_a_picture_too_narrow_at_the_working_size(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    painted(20, 400).save("wide.png")
+    assert_refused(command("--content-image", "wide.png"), here, capsys, 1, "wide.png", "--max-long-edge 32")
+
+
+NUMBERS = {
+    "--max-long-edge": ["nan", "inf", "0", "-600", "15", "1e3", "600.5", "big", ""],
+    "--content-weight": ["nan", "inf", "-inf", "-1", "much"],
+    "--style-weight": ["nan", "inf", "-1"],
+    "--tv-weight": ["nan", "inf", "-0.5"],
+    "--seed": ["nan", "-1", "1.5", "99999999999999999999"],
+    "--max-num-epochs": ["nan", "inf", "0", "-5", "1.5"],
+    "--stop-eps": ["nan", "inf", "-0.1"],
+    "--lr": ["nan", "inf", "0", "-0.001", "fast"],
+    "--lr-sched-delay": ["nan", "inf", "0", "-75"],
+    "--lr-sched-factor": ["nan", "inf", "0", "-0.9", "1.5"],
+    "--save-epochs": ["nan", "inf", "0", "-50"],
+    "--remove-noise": ["nan", "inf", "-0.02"],
+    "--gpu": ["nan", "-2", "first"],
+}
+
+
+@pytest.mark.parametrize(("flag", "value"), [(flag, value) for flag, values in NUMBERS.items() for value in values])
+def test_numbers(flag: str, value: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(f"{flag}={value}"), here, capsys, 2, flag)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--no-such-flag"], "--no-such-flag"),
+        (["picture.jpg"], "picture.jpg"),
+        (["--lr"], "--lr"),
+        (["--content-im", "content.png"], "--content-im"),
+        (["--quiet", "--verbose"], "--verbose"),
+        (["--model", "resnet"], "resnet"),
+        (["--optimizer", "sgd"], "sgd"),
+        (["--precision", "float16"], "float16"),
+        (["--image-format", "gif"], "gif"),
+        (["--weights-input", "cmyk"], "cmyk"),
+        (["--device", "tpu"], "tpu"),
+        (["--device", "cpu", "--gpu", "0"], "--gpu and --device"),
+        (["--content-weight", "0", "--style-weight", "0"], "both 0"),
+        (["--content-image", ""], "--content-image"),
+        (["--output-dir", ""], "--output-dir"),
+        (["--weights", ""], "--weights"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_flags(flags: list[str], words: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(*flags), here, capsys, 2, words)
+
+
+@pytest.mark.parametrize("flags", [["--gpu", "7"], ["--device", "cuda:9"], ["--device", "cuda"], ["--device", "mps"]])
+def test_a_device_that_is_not_there(
+    flags: list[str], here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert_refused(command(*flags), here, capsys, 1, "there is no", "--device cpu")
+
+
+def test_more_pixels_than_memory(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.pipeline.memory_of", lambda device: 10**6)
+    assert_refused(command("--max-long-edge", "100"), here, capsys, 1, "--max-long-edge", "GB")
+
+
+def test_an_absurd_size(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command("--max-long-edge", "10000000"), here, capsys, 1, "--max-long-edge", "GB")
+
+
+def test_memory_that_runs_out_all_the_same(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError(),
+    ):
+
+        def run_out(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("nstyle.pipeline.Objective", run_out)
+        assert_refused(command(), here, capsys, 1, "too little memory", "--max-long-edge")
+
+
+def test_our_own_bugs_show_their_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("nstyle.pipeline.Objective", bug)
+    with pytest.raises(RuntimeError, match="a bug"):
+        command()
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Without the rights of root, to whom nothing is forbidden."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A current folder that everybody may enter and write to, with the good pair in it."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    monkeypatch.chdir(folder)
+    painted(32, 48, seed=1).save("content.png")
+    painted(40, 40, seed=2).save("style.png")
+    yield folder
+    monkeypatch.undo()
+    shutil.rmtree(folder)
+
+
+def test_a_picture_without_permission(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("style.png").chmod(0)
+    with nobody():
+        code = command()
+    assert_refused(code, open_folder, capsys, 1, "style.png", "may not be read", "chmod")
+
+
+def test_an_output_folder_without_permission(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("output").mkdir(mode=0o555)
+    with nobody():
+        code = command()
+    assert_refused(code, open_folder, capsys, 1, "output", "--output-dir")
+
+
+def test_weights_without_permission(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("weights.pth").write_bytes(b"x" * 100)
+    Path("weights.pth").chmod(0)
+    assert command("--quiet") == 0  # all that is imported late is now there
+    shutil.rmtree("output")
+    with nobody():
+        code = command("--weights", "weights.pth")
+    assert_refused(code, open_folder, capsys, 1, "weights.pth", "Permission denied")
+
+
+def test_an_output_folder_that_is_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "output").write_text("precious")
+    assert_refused(command(), here, capsys, 1, "output", "--output-dir")
+    assert (here / "output").read_text() == "precious"
+
+
+def test_an_output_folder_below_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command("--output-dir", "content.png/output"), here, capsys, 1, "content.png/output")
+
+
+def test_a_picture_that_cannot_be_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder stands where the snapshot is to go."""
+    (here / "elsewhere" / "e_1.jpg").mkdir(parents=True)
+    code = command("--output-dir", "elsewhere", "--save-epochs", "1", "--quiet")
+    assert_refused(code, here, capsys, 1, "e_1.jpg", "--output-dir")
+    assert not list((here / "elsewhere").glob(".*.tmp"))
+
+
+def save_short(path: Path) -> None:
+    tensors = read_weights().tensors
+    torch.save({name: tensor for name, tensor in tensors.items() if name < "conv4"}, path)
+
+
+def save_nan(path: Path) -> None:
+    tensors = dict(read_weights().tensors)
+    tensors["conv3_1.bias"] = torch.full_like(tensors["conv3_1.bias"], float("nan"))
+    torch.save(tensors, path)
+
+
+def save_dead(path: Path) -> None:
+    tensors = read_weights().tensors
+    torch.save({name: -tensor.abs() if "bias" in name else tensor * 0 for name, tensor in tensors.items()}, path)
+
+
+WEIGHTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: None, "no weights"),
+    "empty": (lambda path: path.touch(), "damaged"),
+    "a folder": (lambda path: path.mkdir(), "is a folder"),
+    "a picture": (lambda path: painted(20, 20).save(path, "PNG"), "damaged"),
+    "truncated": (save_short, "conv4_1.weight is missing"),
+    "NaN": (save_nan, "NaN"),
+    "dead": (save_dead, "--weights"),
+    "another network": (lambda path: torch.save({"conv1_1.weight": torch.zeros(8, 3, 7, 7)}, path), "missing"),
+    "not a state dict": (lambda path: torch.save(torch.zeros(3), path), "not a state dict"),
+    "code": (lambda path: torch.save({"conv1_1.weight": os.system}, path), "tensors alone"),
+    "cut off parameters": (lambda path: path.write_bytes(struct.pack("<QQQ", 0x112, 0, 26)), "cut off"),
+}
+
+
+@pytest.mark.parametrize("case", WEIGHTS)
+def test_weights(case: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil, words = WEIGHTS[case]
+    spoil(here / "spoilt.pth")
+    flags = ["--weights", "spoilt.pth", "--weights-input", "rgb"]
+    code = command(*flags)
+    names = [] if case == "dead" else ["spoilt.pth"]
+    assert_refused(code, here, capsys, 1, words, *names)
+
+
+@pytest.mark.parametrize("lr", ["5", "30", "1e30"])
+def test_divergence_stops_at_once_and_keeps_the_last_good_picture(
+    lr: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = command("--lr", lr, "--max-num-epochs", "500", "--quiet")
+    error = capsys.readouterr().err
+    assert code == 1
+    assert error.count("\n") == 1
+    assert "diverged in epoch" in error
+    assert f"--lr (now {float(lr):g})" in error
+    assert "output/final.jpg" in error
+    with Image.open(here / "output" / "final.jpg") as picture:
+        assert picture.size == (32, 21)
+    record = json.loads((here / "output" / "run.json").read_text())
+    assert record["stop_reason"] == "diverged"
+    assert record["epochs"] < 20
+    assert not list((here / "output").glob(".*"))

@@ -1,0 +1,106 @@
+"""The settings: defaults as the reference has them, values checked."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nstyle.config import MXNET, Config, flag, option
+from nstyle.errors import OptionError
+
+# The reference's flags and defaults, as far as it has them.
+REFERENCE = {
+    "model": "vgg19",
+    "stop_eps": 0.005,
+    "content_weight": 10,
+    "style_weight": 1,
+    "tv_weight": 0.01,
+    "max_num_epochs": 1000,
+    "max_long_edge": 600,
+    "lr": 0.001,
+    "output_dir": Path("output"),
+    "save_epochs": 50,
+    "remove_noise": 0.02,
+    "lr_sched_delay": 75,
+    "lr_sched_factor": 0.9,
+}
+
+
+def test_defaults_are_the_references() -> None:
+    config = Config()
+    for name, value in REFERENCE.items():
+        assert getattr(config, name) == value, name
+
+
+def test_every_setting_says_what_it_means_and_whose_its_default_is() -> None:
+    for field in dataclasses.fields(Config):
+        declared = option(field)
+        assert declared.help
+        assert declared.group
+        if field.name in REFERENCE:
+            assert declared.origin == MXNET, field.name
+
+
+def test_paths_may_be_text() -> None:
+    assert Config(output_dir="here").output_dir == Path("here")  # type: ignore[arg-type]  # the point of the test
+
+
+def test_whole_numbers_may_be_floats_of_whole_value() -> None:
+    epochs = Config(max_num_epochs=10.0).max_num_epochs  # type: ignore[arg-type]  # the point of the test
+    assert epochs == 10
+    assert isinstance(epochs, int)
+
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("max_long_edge", [0, -1, 15, 600.5, NAN, INFINITY, "600", None, True]),
+        ("content_weight", [-1, NAN, INFINITY, "10", None]),
+        ("style_weight", [-1, NAN, INFINITY]),
+        ("tv_weight", [-0.01, NAN, INFINITY]),
+        ("seed", [-1, 2**63, 0.5, NAN]),
+        ("max_num_epochs", [0, -1, 1.5, NAN, INFINITY]),
+        ("stop_eps", [-1, NAN, INFINITY]),
+        ("lr", [0, -1, NAN, INFINITY, -INFINITY]),
+        ("lr_sched_delay", [0, -1, 0.5, NAN]),
+        ("lr_sched_factor", [0, -1, 1.1, NAN, INFINITY]),
+        ("gpu", [-2, 0.5, NAN, "cuda"]),
+        ("device", ["gpu", "cuda:", "cuda:x", "CPU", "", 1]),
+        ("save_epochs", [0, -1, 0.5, NAN]),
+        ("remove_noise", [-1, NAN, INFINITY]),
+        ("optimizer", ["sgd", "", None]),
+        ("model", ["vgg16", 19]),
+        ("precision", ["float16", "double"]),
+        ("image_format", ["bmp", ".png"]),
+        ("weights", ["", None, 3]),
+        ("weights_input", ["rgba"]),
+        ("content_image", ["", None, 3]),
+        ("init", ["", None]),
+    ],
+)
+def test_bad_values_are_named_with_their_flag(name: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(OptionError, match=flag(name)) as caught:
+            Config(**{name: value})
+        assert "\n" not in str(caught.value)
+
+
+def test_settings_that_contradict_each_other() -> None:
+    with pytest.raises(OptionError, match="--content-weight and --style-weight are both 0"):
+        Config(content_weight=0, style_weight=0)
+    with pytest.raises(OptionError, match="--gpu and --device"):
+        Config(gpu=0, device="cpu")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:3", "mps"])
+def test_devices(device: str) -> None:
+    assert Config(device=device).device == device
+
+
+def test_zero_is_a_value_where_it_means_never_or_none() -> None:
+    config = Config(stop_eps=0, tv_weight=0, remove_noise=0, content_weight=0, gpu=-1, seed=0)
+    assert config.stop_eps == config.tv_weight == config.remove_noise == config.content_weight == 0

@@ -1,0 +1,69 @@
+"""Imports go strictly downwards: each module imports from lower floors only, and never what it must not know."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "nstyle"
+
+FLOORS = {
+    "errors": 0,
+    "config": 1,
+    "files": 1,
+    "functional": 1,
+    "model_space": 1,
+    "devices": 1,
+    "images": 2,
+    "vgg19": 2,
+    "mxnet_params": 2,
+    "weights": 3,
+    "objective": 3,
+    "descent": 3,
+    "sinks": 4,
+    "record": 4,
+    "pipeline": 5,
+    "cli": 6,
+    "__main__": 7,
+}
+NEVER = {
+    "config": {"torch", "argparse"},
+    "functional": {"nstyle.config", "nstyle.files", "logging", "pathlib"},
+    "images": {"nstyle.vgg19", "nstyle.descent"},
+    "vgg19": {"nstyle.images", "nstyle.config"},
+    "weights": {"nstyle.images", "nstyle.config"},
+    "objective": {"nstyle.files", "nstyle.descent", "nstyle.vgg19"},
+    "descent": {"logging", "nstyle.files", "nstyle.objective"},
+    "sinks": {"nstyle.vgg19", "nstyle.cli"},
+    "pipeline": {"argparse"},
+    "cli": {"nstyle.functional", "nstyle.descent", "nstyle.vgg19"},
+}
+
+
+def imports(module: str) -> set[str]:
+    """The full names of all modules that a module imports, wherever in it."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: say it in full"
+            names.add(node.module or "")
+    return names
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {*FLOORS, "__init__"}
+
+
+@pytest.mark.parametrize("module", FLOORS)
+def test_imports_go_strictly_downwards(module: str) -> None:
+    for name in imports(module):
+        if name.startswith("nstyle."):
+            assert FLOORS[name.removeprefix("nstyle.")] < FLOORS[module], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", NEVER)
+def test_no_module_imports_what_it_must_not_know(module: str) -> None:
+    assert not {name for name in imports(module) if name in NEVER[module] or name.split(".")[0] in NEVER[module]}
