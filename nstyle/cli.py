@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -91,27 +92,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _complain(str(error), 2)
         except NStyleError as error:
             return _complain(str(error), 1)
-        except Terminated:
-            return _complain("terminated; the picture so far is kept", 143)
-        except KeyboardInterrupt:
-            return _complain("interrupted; the picture so far is kept", 130)
+        except KeyboardInterrupt as interrupt:
+            what, exit_code = ("terminated", 143) if isinstance(interrupt, Terminated) else ("interrupted", 130)
+            return _complain("; ".join([what, *getattr(interrupt, "__notes__", [])]), exit_code)
     return 0
 
 
 def _complain(message: str, exit_code: int) -> int:
     """Say in one line on standard error what was wrong."""
-    print(f"nstyle: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    print(f"nstyle: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201  (the user reads it here)
     return exit_code
 
 
 class _LineHandler(logging.Handler):
-    """Writes log lines to standard output, above the progress bar where there is one."""
+    """Writes log lines to standard output, above the progress bar where there is one, as long as anybody reads."""
 
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        tqdm.write(self.format(record), file=sys.stdout)
-        sys.stdout.flush()
+        try:
+            tqdm.write(self.format(record), file=sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader has gone; the painting goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

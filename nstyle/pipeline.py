@@ -213,8 +213,10 @@ def _paint(
             for sink in sinks:
                 sink(step)
         stop_reason = "relative change" if stopped else "epochs"
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         stop_reason = "interrupted"
+        if epochs > 0:
+            interrupt.add_note(f"the picture after {epochs} epochs is {path}")
         raise
     except DivergenceError as error:
         stop_reason = "diverged"

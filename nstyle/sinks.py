@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from tqdm import tqdm
 
@@ -64,7 +64,11 @@ class EpochLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.started = time.monotonic()
-        self.file: IO[str] | None = None
+        self.columns: list[str] = []
+        try:
+            self.file = path.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise unwritable(path, error) from error
 
     def __call__(self, step: PaintingStep) -> None:
         """Append the step's line."""
@@ -79,9 +83,9 @@ class EpochLog:
             "seconds": round(time.monotonic() - self.started, 3),
         }
         try:
-            if self.file is None:
-                self.file = self.path.open("w", encoding="utf-8", newline="")
-                csv.writer(self.file).writerow(row)
+            if not self.columns:
+                self.columns = list(row)
+                csv.writer(self.file).writerow(self.columns)
             csv.writer(self.file).writerow(row.values())
             self.file.flush()
         except OSError as error:
@@ -89,8 +93,7 @@ class EpochLog:
 
     def close(self) -> None:
         """Close the file."""
-        if self.file is not None:
-            self.file.close()
+        self.file.close()
 
 
 class ProgressBar:

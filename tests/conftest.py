@@ -1,5 +1,7 @@
 """What several test files share: small pictures, the embedded network."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,17 @@ def painted(height: int, width: int, seed: int = 0) -> Image.Image:
     waves = [np.sin(fy * y + fx * x) for fy, fx in frequencies]
     noise = generator.normal(scale=10, size=(height, width, 3))
     return Image.fromarray(np.clip(128 + 90 * np.stack(waves, axis=-1) + noise, 0, 255).astype(np.uint8))
+
+
+def png(width: int, height: int, depth: int, colour_type: int, lines: bytes) -> bytes:
+    """A PNG file made by hand, for what Pillow does not write; colour type 2 is RGB, 6 is RGBA."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import shutil
 import socket
 import struct
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import painted
+from conftest import painted, png
 from PIL import Image
 
 from nstyle.cli import main
@@ -52,16 +51,9 @@ def assert_refused(code: int, here: Path, capsys: pytest.CaptureFixture[str], ex
     assert not output.is_dir() or not list(output.iterdir())
 
 
-def png_header(width: int, height: int) -> bytes:
+def promise(width: int, height: int) -> bytes:
     """A PNG that promises so many pixels and holds none."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
-    )
+    return png(width, height, 8, 2, bytes(99))
 
 
 def cut(path: Path, form: str, part: float) -> None:
@@ -89,11 +81,11 @@ PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated gif": (lambda path: cut(path, "GIF", 0.02), "damaged"),
     "truncated webp": (lambda path: cut(path, "WEBP", 0.5), "damaged"),
     "truncated tiff": (lambda path: cut(path, "TIFF", 0.5), "damaged"),
-    "corrupt png": (lambda path: path.write_bytes(png_header(100, 100)), "damaged"),
+    "corrupt png": (lambda path: path.write_bytes(promise(100, 100)), "damaged"),
     "1x1 pixels": (lambda path: painted(1, 1).save(path, "PNG"), "1x1 pixels"),
     "1x4000 pixels": (lambda path: painted(4000, 1).save(path, "PNG"), "1x4000 pixels"),
     "4000x1 pixels": (lambda path: painted(1, 4000).save(path, "PNG"), "4000x1 pixels"),
-    "decompression bomb": (lambda path: path.write_bytes(png_header(50000, 50000)), "far too many pixels"),
+    "decompression bomb": (lambda path: path.write_bytes(promise(50000, 50000)), "far too many pixels"),
     "a NaN": (lambda path: Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(path, "TIFF"), "picture"),
 }
 

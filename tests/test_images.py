@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
+from conftest import png
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
@@ -47,6 +48,11 @@ def on_white(colour: tuple[int, ...], alpha: float) -> tuple[float, ...]:
 def save_16_bit_grey(path: Path) -> None:
     levels = np.asarray(quarters().convert("L"), dtype=np.uint16) * 257
     Image.fromarray(levels).save(path)
+
+
+def save_16_bit_rgb(path: Path) -> None:
+    levels = np.asarray(quarters(), dtype=">u2") * 257
+    path.write_bytes(png(40, 24, 16, 2, b"".join(b"\0" + line.astype(">u2").tobytes() for line in levels)))
 
 
 def save_bilevel(path: Path) -> None:
@@ -99,6 +105,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], None], Callable[[tuple[int, ...]], 
     "grey jpeg": ("jpg", plain("L", quality=95), grey, 4),
     "16-bit grey png": ("png", save_16_bit_grey, grey, 1),
     "16-bit grey tiff": ("tiff", save_16_bit_grey, grey, 1),
+    "16-bit rgb png": ("png", save_16_bit_rgb, tuple, 0.01),
     "float tiff": ("tiff", save_float, grey, 1),
     "bilevel": ("png", save_bilevel, lambda c: (255.0 * (grey(c)[0] > 127),) * 3, 0.01),
     "palette": ("png", lambda path: quarters().quantize(8).save(path), tuple, 2),

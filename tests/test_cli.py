@@ -1,0 +1,219 @@
+"""The command: what it says, how it ends, what signals do."""
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import painted
+from PIL import Image
+
+from nstyle import Config, __version__
+from nstyle.cli import build_parser, main
+from nstyle.weights import read_weights
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def flags(pair: tuple[Path, Path], tmp_path: Path) -> list[str]:
+    content, style = map(str, pair)
+    return [
+        *("--content-image", content, "--style-image", style, "--output-dir", str(tmp_path / "output")),
+        *("--max-long-edge", "32", "--max-num-epochs", "12"),
+    ]
+
+
+def test_log_lines_where_nobody_watches(flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(flags) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    lines = said.out.splitlines()
+    assert lines[0].startswith("painting 32x21 pixels in float32 on cpu (")
+    assert lines[1].startswith("epoch 1 of at most 12: relative change 0.")
+    assert lines[2].startswith("epoch 10 of at most 12: ")
+    assert lines[3] == f"done after 12 epochs (epochs): {tmp_path / 'output' / 'final.jpg'}"
+    assert len(lines) == 4
+
+
+def test_quiet_says_nothing(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*flags, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_verbose_says_everything(flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*flags, "--verbose", "--save-epochs", "5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("epoch ") for line in lines) == 12
+    assert f"wrote {tmp_path / 'output' / 'e_5.jpg'}" in lines
+
+
+class Terminal(io.StringIO):
+    """A standard output on which a person looks."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bar_on_a_terminal(flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(flags) == 0
+    shown = terminal.getvalue()
+    assert "12/12" in shown
+    assert "change=" in shown
+    assert "loss=" in shown
+    assert "lr=0.001" in shown
+    assert "epoch 10 of" not in shown
+
+
+def test_closed_output_does_not_stop_the_painting(flags: list[str], tmp_path: Path) -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "nstyle", *flags, "--verbose"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.close()
+    error = command.stderr.read()
+    command.stderr.close()
+    assert command.wait() == 0, error
+    assert error == ""
+    assert (tmp_path / "output" / "final.jpg").exists()
+
+
+def test_warns_of_bfloat16_that_is_emulated(
+    flags: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.record.has_native_bfloat16", lambda device: False)
+    assert main([*flags, "--precision", "bfloat16", "--max-num-epochs", "1"]) == 0
+    assert "--precision float32 would be faster" in capsys.readouterr().out
+
+
+def test_says_that_the_weights_are_foreign(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = read_weights().tensors
+    torch.save({**tensors, "conv1_1.weight": tensors["conv1_1.weight"] * 2}, tmp_path / "mine.pth")
+    assert main([*flags, "--weights", str(tmp_path / "mine.pth"), "--max-num-epochs", "1"]) == 0
+    assert "mine.pth: another VGG-19" in capsys.readouterr().out
+
+
+def test_no_argument_at_all_paints_the_sample_pair() -> None:
+    defaults = Config()
+    assert (ROOT / defaults.content_image).is_file()
+    assert (ROOT / defaults.style_image).is_file()
+
+
+def test_both_spellings_of_the_references_flag() -> None:
+    for name in ("--output_dir", "--output-dir"):
+        assert build_parser().parse_args([name, "there"]).output_dir == "there"
+
+
+def test_gpu_minus_1_is_the_cpu(flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert main([*flags, "--gpu", "-1", "--max-num-epochs", "1", "--quiet"]) == 0
+    assert json.loads((tmp_path / "output" / "run.json").read_text())["device"] == "cpu"
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("flags", [["--help"], ["--version"], ["--lr", "nan"], ["--lr", "x"]])
+def test_help_version_and_bad_flags_answer_without_torch(flags: Sequence[str]) -> None:
+    """It takes a second to import, as the arrays and the pictures do a good part of one."""
+    done = run_python(f"""
+        import sys
+        from nstyle.cli import main
+        try:
+            code = main({flags!r})
+        except SystemExit as stop:
+            code = stop.code
+        heavy = {{"torch", "numpy", "skimage", "PIL", "tqdm"}} & set(sys.modules)
+        print(code, heavy or "nothing heavy")
+    """)
+    assert done.stdout.endswith(("0 nothing heavy\n", "2 nothing heavy\n")), done
+
+
+def test_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nstyle", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"nstyle {__version__}\n"
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_keep_the_picture_so_far(
+    sent: signal.Signals, expected: int, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    content, style = map(str, pair)
+    command = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "nstyle", "--content-image", content, "--style-image", style),
+            *("--output-dir", str(output), "--max-long-edge", "32", "--max-num-epochs", "1000000"),
+            *("--stop-eps", "0", "--verbose"),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout is not None
+    for line in command.stdout:
+        if line.startswith("epoch 3 "):
+            break
+    command.send_signal(sent)
+    _, error = command.communicate()
+    assert command.returncode == expected
+    assert error.count("\n") == 1
+    assert f"epochs is {output / 'final.jpg'}" in error
+    with Image.open(output / "final.jpg") as picture:
+        picture.load()
+        assert picture.size == (32, 21)
+    record = json.loads((output / "run.json").read_text())
+    assert record["stop_reason"] == "interrupted"
+    assert record["epochs"] >= 3
+    assert len((output / "epochs.csv").read_text().splitlines()) in (record["epochs"], record["epochs"] + 1)
+    assert not list(output.glob(".*"))
+
+
+def test_an_interrupt_before_anything_is_painted(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nstyle.pipeline.read_weights", interrupt)
+    assert main(flags) == 130
+    assert capsys.readouterr().err == "nstyle: error: interrupted\n"
+    assert not list((tmp_path / "output").iterdir())
+
+
+def test_odd_file_names(tmp_path: Path) -> None:
+    content, style = tmp_path / "ein Bild (mit Ümlaut) %s.png", tmp_path / "-style.png"
+    painted(20, 20).save(content)
+    painted(20, 20).save(style)
+    folder = tmp_path / "a b" / "c"
+    assert (
+        main(
+            [
+                *(f"--content-image={content}", f"--style-image={style}", f"--output-dir={folder}"),
+                *("--max-long-edge", "20", "--max-num-epochs", "1", "--quiet"),
+            ]
+        )
+        == 0
+    )
+    assert (folder / "final.jpg").exists()

@@ -1,0 +1,58 @@
+"""Files whole or not at all."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from nstyle.errors import OutputError
+from nstyle.files import make_folder, replacing, sha256
+
+
+def test_a_file_appears_when_the_block_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with replacing(path) as file:
+        file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_was_there_stays_if_the_block_fails(error: type[BaseException], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail() -> None:
+        with replacing(path) as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
+    def fill() -> None:
+        with replacing(tmp_path / "file"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match="No space left on device; make room"):
+        fill()
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert not list((tmp_path / "a" / "b").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file"):
+        make_folder(tmp_path / "file")
+
+
+def test_sha256(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert sha256(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()

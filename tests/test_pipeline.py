@@ -1,0 +1,235 @@
+"""A run from files to files: what is written, what is reported, that it can be repeated."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import nstyle
+from nstyle import Config, DivergenceError, NStyleError, Step, stylize
+from nstyle.descent import descend
+from nstyle.images import denoise, read_image, resize, to_uint8
+from nstyle.model_space import from_model_space, to_model_space
+from nstyle.objective import STYLE_LAYERS, Evaluation, Objective
+from nstyle.vgg19 import VGG19, WEIGHT_SHAPES
+from nstyle.weights import load_vgg19, read_weights
+
+SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 4, "save_epochs": 2}
+
+
+def paint(pair: tuple[Path, Path], output_dir: Path, **options: Any) -> nstyle.Result:
+    return stylize(*pair, output_dir=output_dir, **{**SMALL, **options})
+
+
+def rows(output_dir: Path) -> list[dict[str, str]]:
+    with (output_dir / "epochs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_is_written(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = paint(pair, tmp_path / "output")
+    names = sorted(path.name for path in (tmp_path / "output").iterdir())
+    assert names == ["e_2.jpg", "e_4.jpg", "epochs.csv", "final.jpg", "run.json"]
+    assert result.path == tmp_path / "output" / "final.jpg"
+    assert result.epochs == 4
+    assert result.stop_reason == "epochs"
+    assert result.image.shape == (1, 3, 21, 32)
+    assert result.rgb.shape == (21, 32, 3)
+    with Image.open(result.path) as picture:
+        assert picture.size == (32, 21)
+
+
+def test_the_picture_is_that_of_the_parts_put_together_by_hand(
+    pair: tuple[Path, Path], vgg19: VGG19, tmp_path: Path
+) -> None:
+    result = paint(pair, tmp_path / "output", seed=5, image_format="png", content_weight=7, lr=0.002)
+    content, style = (to_model_space(resize(read_image(path), 21, 32)) for path in pair)
+    noise = torch.rand(1, 3, 21, 32, generator=torch.Generator().manual_seed(5)) * 0.2 - 0.1
+    objective = Objective(vgg19, content, style, content_weight=7)
+    *_, last = descend(objective, noise, lr=0.002, max_num_epochs=4)
+    torch.testing.assert_close(result.image, last.image)
+    np.testing.assert_array_equal(np.asarray(Image.open(result.path)), to_uint8(from_model_space(result.image)))
+
+
+def test_snapshots_are_denoised_and_the_final_picture_is_not(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = paint(pair, tmp_path / "output", image_format="png", remove_noise=0.3)
+    snapshot = np.asarray(Image.open(tmp_path / "output" / "e_4.png"))
+    np.testing.assert_array_equal(snapshot, to_uint8(denoise(from_model_space(result.image), 0.3)))
+    assert not np.array_equal(snapshot, result.rgb)
+
+
+def test_the_same_command_gives_the_same_picture(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    first, second, other = (paint(pair, tmp_path / str(i), seed=seed) for i, seed in enumerate((0, 0, 1)))
+    assert torch.equal(first.image, second.image)
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert not torch.equal(first.image, other.image)
+
+
+def test_run_record(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = paint(pair, tmp_path / "output", seed=3)
+    record = json.loads(result.record.read_text())
+    assert record["settings"]["seed"] == 3
+    assert record["settings"]["max_long_edge"] == 32
+    assert record["settings"]["lr"] == 0.001
+    assert set(record["settings"]) == set(Config.__dataclass_fields__)
+    assert record["stop_reason"] == "epochs"
+    assert record["epochs"] == 4
+    assert record["size"] == [32, 21]
+    assert record["device"] == "cpu"
+    assert record["precision"] == "float32"
+    assert record["weights"]["sha256"] == read_weights().sha256
+    assert record["weights"]["original"] is True
+    assert record["inputs"]["content_image"]["path"] == str(pair[0])
+    assert len(record["inputs"]["style_image"]["sha256"]) == 64
+    assert record["versions"]["nstyle"] == nstyle.__version__
+    assert record["versions"]["torch"] == torch.__version__
+
+
+def test_a_line_an_epoch_that_agrees_with_the_steps(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    steps: list[Step[Evaluation]] = []
+    paint(pair, tmp_path / "output", callback=steps.append)
+    lines = rows(tmp_path / "output")
+    assert [int(line["epoch"]) for line in lines] == [0, 1, 2, 3]
+    for line, step in zip(lines, steps, strict=True):
+        assert float(line["relative_change"]) == step.relative_change
+        assert float(line["learning_rate"]) == step.learning_rate
+        assert float(line["gradient_norm"]) == float(step.evaluation.gradient_norm)
+        assert float(line["loss"]) == float(step.evaluation.loss)
+        layers = sum(float(line[f"style_loss_{layer}"]) for layer in STYLE_LAYERS)
+        assert float(line["content_loss"]) + layers == pytest.approx(float(line["loss"]), rel=1e-5)
+    assert [float(line["seconds"]) for line in lines] == sorted(float(line["seconds"]) for line in lines)
+
+
+def test_callback_sees_each_epoch_and_the_snapshot_just_written(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    seen = []
+
+    def callback(step: Step[Evaluation]) -> None:
+        seen.append((step.epoch, step.snapshot, step.snapshot is not None and step.snapshot.exists()))
+
+    paint(pair, tmp_path, callback=callback)
+    assert seen == [
+        (0, None, False),
+        (1, tmp_path / "e_2.jpg", True),
+        (2, None, False),
+        (3, tmp_path / "e_4.jpg", True),
+    ]
+
+
+def test_stops_by_itself_without_a_snapshot_of_that_epoch(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = paint(pair, tmp_path / "output", stop_eps=10, save_epochs=1)
+    assert result.epochs == 1
+    assert result.stop_reason == "relative change"
+    assert not list((tmp_path / "output").glob("e_*"))
+    assert json.loads(result.record.read_text())["stop_reason"] == "relative change"
+
+
+def test_the_content_picture_starts_as_itself(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    content, style = (to_model_space(resize(read_image(path), 21, 32)) for path in pair)
+    third = tmp_path / "third.png"
+    Image.new("RGB", (64, 64), (10, 200, 30)).save(third)
+    flat = to_model_space(resize(read_image(third), 21, 32))
+    for init, start in (("content", content), ("style", style), (str(third), flat)):
+        result = paint(pair, tmp_path / "output", init=init, lr=1e-7, max_num_epochs=1)
+        assert (result.image - start).abs().max() < 0.1, init
+    assert json.loads(result.record.read_text())["inputs"]["init"]["path"] == str(third)
+
+
+def test_bfloat16_paints_nearly_the_same(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    exact = paint(pair, tmp_path / "exact", max_num_epochs=1)
+    rounded = paint(pair, tmp_path / "rounded", max_num_epochs=1, precision="bfloat16")
+    assert json.loads(rounded.record.read_text())["precision"] == "bfloat16"
+    assert not torch.equal(exact.image, rounded.image)
+    assert (exact.image - rounded.image).norm() / exact.image.norm() < 0.05
+
+
+def test_foreign_weights_paint_nearly_the_same(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """The same network, its activations a thousand times smaller: the defaults fit it all the same."""
+    tensors = read_weights().tensors
+    small = {n: t / 1000 if n == "conv1_1.weight" or n.endswith("bias") else t for n, t in tensors.items()}
+    torch.save(small, tmp_path / "small.pth")
+    ours = paint(pair, tmp_path / "ours")
+    foreign = paint(pair, tmp_path / "foreign", weights=tmp_path / "small.pth")
+    assert json.loads(foreign.record.read_text())["weights"]["original"] is False
+    assert (ours.image - foreign.image).norm() / ours.image.norm() < 0.01
+
+
+def test_one_weight_may_be_0(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    paint(pair, tmp_path / "content", style_weight=0)
+    assert not [name for name in rows(tmp_path / "content")[0] if name.startswith("style_loss")]
+    paint(pair, tmp_path / "style", content_weight=0)
+    assert float(rows(tmp_path / "style")[0]["content_loss"]) == 0
+
+
+def test_a_callbacks_error_is_passed_on_and_the_picture_so_far_kept(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    def callback(step: Step[Evaluation]) -> None:
+        if step.epoch == 2:
+            raise LookupError("my own")
+
+    with pytest.raises(LookupError, match="my own"):
+        paint(pair, tmp_path / "output", callback=callback)
+    record = json.loads((tmp_path / "output" / "run.json").read_text())
+    assert record["stop_reason"] == "failed"
+    assert record["epochs"] == 3
+    assert (tmp_path / "output" / "final.jpg").exists()
+
+
+def test_an_interrupt_keeps_the_picture_so_far(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    images = []
+
+    def callback(step: Step[Evaluation]) -> None:
+        images.append(step.image)
+        if step.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        paint(pair, tmp_path / "output", callback=callback, image_format="png")
+    assert caught.value.__notes__ == [f"the picture after 2 epochs is {tmp_path / 'output' / 'final.png'}"]
+    kept = np.asarray(Image.open(tmp_path / "output" / "final.png"))
+    np.testing.assert_array_equal(kept, to_uint8(from_model_space(images[-1])))
+
+
+def test_an_interrupt_before_the_first_epoch_leaves_an_older_picture_alone(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = paint(pair, tmp_path).path.read_bytes()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Objective, "gradient", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        paint(pair, tmp_path)
+    assert (tmp_path / "final.jpg").read_bytes() == before
+
+
+def test_divergence_names_the_file(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(DivergenceError, match=r"lower --lr.*final\.jpg"):
+        paint(pair, tmp_path, lr=100)
+    assert (tmp_path / "final.jpg").exists()
+
+
+def test_unknown_options_and_late_names() -> None:
+    with pytest.raises(TypeError, match="brush"):
+        stylize("a.jpg", "b.jpg", brush="large")
+    with pytest.raises(AttributeError, match="no_such_name"):
+        nstyle.no_such_name  # noqa: B018  (to look it up is the point)
+    assert set(nstyle.__all__) <= set(dir(nstyle))
+    assert all(getattr(nstyle, name) for name in nstyle.__all__)
+    assert issubclass(DivergenceError, NStyleError)
+
+
+def test_public_names_fit_together(pair: tuple[Path, Path]) -> None:
+    """As the README shows them."""
+    features = load_vgg19(weights=None, device="cpu")
+    content, style = (to_model_space(read_image(path)) for path in pair)
+    assert features(content, layers=("relu1_1", "relu4_2"))["relu4_2"].shape == (1, 512, 4, 6)
+    objective = nstyle.Objective(features, content, style, content_weight=10.0, style_weight=1.0, tv_weight=0.01)
+    evaluation = objective.gradient(torch.zeros_like(content))
+    assert evaluation.gradient.shape == content.shape
+    assert evaluation.gradient_norm > 0
+    assert len(WEIGHT_SHAPES) == 32
