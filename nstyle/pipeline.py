@@ -22,13 +22,13 @@ from nstyle.objective import Objective
 from nstyle.record import RunRecord
 from nstyle.sinks import Callback, CallbackSink, EpochLog, Sink, Snapshots
 from nstyle.vgg19 import VGG19, match_activations
-from nstyle.weights import Weights, load_vgg19, read_weights
+from nstyle.weights import load_vgg19, read_weights
 
 NOISE = 0.1
 """The reference starts from noise, uniform in (-0.1, 0.1), in model space."""
 
-BYTES_PER_PIXEL = {torch.float32: 3000, torch.bfloat16: 1500}
-"""Memory that a descent takes for each pixel of the painting, at least; measured, see scripts/bench.py."""
+BYTES_PER_PIXEL = {torch.float32: 1900, torch.bfloat16: 1250}
+"""Memory that a descent takes for each pixel of the painting, beside what it takes for any; measured on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,16 @@ def run(
         fitted = {name: to_model_space(resize(rgb, height, width)) for name, rgb in pictures.items()}
         content, style = fitted["content"].to(device), fitted["style"].to(device)
         initial = _noise(height, width, config.seed) if config.init == "noise" else fitted[config.init]
-        weights = read_weights(config.weights, config.weights_input)
+        network, origin = _load_network(config, (content, style))
         objective = Objective(
-            _network(weights, (content, style)).to(precision),
+            network.to(precision),
             content,
             style,
             content_weight=config.content_weight,
             style_weight=config.style_weight,
             tv_weight=config.tv_weight,
         )
-        record = RunRecord(config, weights, device, precision, size=(width, height))
+        record = RunRecord(config, origin, device, precision, size=(width, height))
         record.log()
         return _paint(config, objective, initial.to(device), record, callback, progress)
 
@@ -139,11 +139,14 @@ def _noise(height: int, width: int, seed: int) -> Tensor:
     return (uniform * 2 - 1) * NOISE
 
 
-def _network(weights: Weights, images: tuple[Tensor, ...]) -> VGG19:
-    """Return the network, on the images' device; if it is another than the original, brought to its scale."""
+def _load_network(config: Config, images: tuple[Tensor, ...]) -> tuple[VGG19, dict[str, Any]]:
+    """Return the network, on the images' device and in the original's scale, and where its weights are from."""
     device = images[0].device
+    weights = read_weights(config.weights, config.weights_input)
     network = VGG19(weights.tensors).to(device)
-    return network if weights.original else match_activations(network, load_vgg19(device=device), images)
+    if not weights.original:
+        network = match_activations(network, load_vgg19(device=device), images)
+    return network, {"path": weights.source, "sha256": weights.sha256, "original": weights.original}
 
 
 def _check_memory(pixels: int, device: torch.device, precision: torch.dtype, long_edge: int) -> None:

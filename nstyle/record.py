@@ -16,7 +16,6 @@ import nstyle
 from nstyle.config import Config
 from nstyle.devices import describe_device, has_native_bfloat16
 from nstyle.files import replacing, sha256
-from nstyle.weights import Weights
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ class RunRecord:
 
     Args:
         config: the settings.
-        weights: the network's.
+        weights: where the network's are from: path, SHA-256, and whether they are the original ones.
         device: where it runs.
         precision: of the network's arithmetic.
         size: width and height of the painting.
@@ -38,7 +37,7 @@ class RunRecord:
     def __init__(
         self,
         config: Config,
-        weights: Weights,
+        weights: dict[str, Any],
         device: torch.device,
         precision: torch.dtype,
         size: tuple[int, int],
@@ -52,7 +51,7 @@ class RunRecord:
         self.facts: dict[str, Any] = {
             "settings": dataclasses.asdict(config),
             "inputs": {name: {"path": path.absolute(), "sha256": sha256(path)} for name, path in inputs.items()},
-            "weights": {"path": weights.source, "sha256": weights.sha256, "original": weights.original},
+            "weights": weights,
             "size": list(size),
             "device": str(device),
             "device_name": describe_device(device),

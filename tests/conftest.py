@@ -1,12 +1,9 @@
-"""What several test files share: small pictures, the embedded network."""
+"""What several test files share: the embedded network, the golden data, a pair of pictures."""
 
-import struct
-import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from pictures import painted
 
 from nstyle.vgg19 import VGG19
 from nstyle.weights import load_vgg19
@@ -24,27 +21,6 @@ def vgg19() -> VGG19:
 def golden() -> Path:
     """The folder of what MXNet computed."""
     return GOLDEN
-
-
-def painted(height: int, width: int, seed: int = 0) -> Image.Image:
-    """A small picture with smooth colour and some detail, so that the network has something to see."""
-    generator = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width]
-    frequencies = generator.uniform(0.05, 0.4, size=(3, 2))
-    waves = [np.sin(fy * y + fx * x) for fy, fx in frequencies]
-    noise = generator.normal(scale=10, size=(height, width, 3))
-    return Image.fromarray(np.clip(128 + 90 * np.stack(waves, axis=-1) + noise, 0, 255).astype(np.uint8))
-
-
-def png(width: int, height: int, depth: int, colour_type: int, lines: bytes) -> bytes:
-    """A PNG file made by hand, for what Pillow does not write; colour type 2 is RGB, 6 is RGBA."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import painted, png
+from pictures import painted, png
 from PIL import Image
 
 from nstyle.cli import main

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import painted
+from pictures import painted
 from PIL import Image
 
 from nstyle import Config, __version__

@@ -9,8 +9,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from conftest import png
 from hypothesis import HealthCheck, given, settings
+from pictures import png
 from PIL import Image
 
 from nstyle.errors import ImageError
