@@ -15,8 +15,8 @@ from nstyle.functional import relative_change
 LOWEST_LEARNING_RATE = 1e-8
 """The schedule goes no lower: MXNet's `FactorScheduler(stop_factor_lr=1e-8)`."""
 
-DIVERGED_RMS = 1e3
-"""Root mean square beyond which an image is lost: what can be displayed lies within 152 of 0 in model space."""
+DIVERGED_RMS = 255.0
+"""Root mean square beyond which an image is lost: nothing that can be displayed has more than 141 in model space."""
 
 
 class HasGradient(Protocol):
@@ -112,7 +112,7 @@ def descend(
     """Descend from `image`, yielding each epoch; ends after `max_num_epochs`, or when the change is below `stop_eps`.
 
     Raises:
-        DivergenceError: an epoch's image is not finite, or its root mean square is beyond 1000. The step
+        DivergenceError: an epoch's image is not finite, or its root mean square is beyond 255. The step
             yielded before it holds the last good one.
 
     """

@@ -2,6 +2,7 @@
 
 import io
 import json
+import runpy
 import signal
 import subprocess
 import sys
@@ -217,3 +218,10 @@ def test_odd_file_names(tmp_path: Path) -> None:
         == 0
     )
     assert (folder / "final.jpg").exists()
+
+
+def test_module_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["nstyle", "--lr", "nan"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module("nstyle", run_name="__main__")
+    assert stopped.value.code == 2
