@@ -119,7 +119,8 @@ class _LineHandler(logging.Handler):
 
 @contextmanager
 def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
-    """Show nstyle's log on standard output for as long as the command runs."""
+    """Show nstyle's log on standard output for as long as the command runs; Pillow's errors are in ours already."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     logger = logging.getLogger("nstyle")
     handler = _LineHandler()
     level = logger.level

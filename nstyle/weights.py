@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -218,8 +218,12 @@ def _read_file(path: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for key, value in arrays.items():
         name = _plain_name(str(key))
-        if name is not None and isinstance(value, Tensor | np.ndarray):
-            tensors[name] = torch.as_tensor(np.array(value) if isinstance(value, np.ndarray) else value).float()
+        if name is None:
+            continue
+        tensor = torch.tensor(value) if isinstance(value, np.ndarray) else value
+        if not _is_plain(tensor):
+            raise WeightsError(f"{path}: {key} is no plain tensor of floating-point numbers; save it as one")
+        tensors[name] = tensor.float()
     if not tensors:
         raise WeightsError(f"{path} names no layer of a VGG-19; see --weights in the README for what can be read")
     return tensors
@@ -239,6 +243,16 @@ def _read_torch(path: Path) -> Mapping[Any, Any]:
     if not isinstance(loaded, Mapping):
         raise WeightsError(f"{path} holds a {type(loaded).__name__}, not a state dict; save model.state_dict()")
     return loaded
+
+
+def _is_plain(value: object) -> TypeGuard[Tensor]:
+    """Tell whether a value is a tensor in memory, dense, of real floating-point numbers."""
+    return (
+        isinstance(value, Tensor)
+        and value.device.type == "cpu"
+        and value.layout == torch.strided
+        and value.is_floating_point()
+    )
 
 
 def _plain_name(key: str) -> str | None:

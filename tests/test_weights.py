@@ -241,12 +241,18 @@ def write_cut_off(path: Path) -> None:
         lambda path: torch.save({"layer.weight": torch.zeros(3)}, path),
         lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 3, 3, 3)}, path),
         write_npz,
+        lambda path: torch.save({"conv1_1.weight": 3.5}, path),
+        lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 3, 3, 3, dtype=torch.complex64)}, path),
+        lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 3, 3, 3, dtype=torch.int8)}, path),
+        lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 27).to_sparse()}, path),
+        lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 3, 3, 3, device="meta")}, path),
         write_malice,
         write_plain_pickle,
         write_cut_off,
     ],
     ids=[
         *("empty", "bad zip", "html", "empty params", "list", "other names", "one layer", "npz"),
+        *("a number", "complex", "whole numbers", "sparse", "meta"),
         *("malicious archive", "malicious pickle", "cut off"),
     ],
 )
