@@ -160,7 +160,7 @@ def _check_memory(pixels: int, device: torch.device, precision: torch.dtype, lon
     if there is not None and needed > there:
         raise DeviceError(
             f"--max-long-edge {long_edge} needs {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f}; "
-            f"{int(long_edge * (there / needed) ** 0.5)} fits"
+            f"lower it to {int(long_edge * (there / needed) ** 0.5)}"
         )
 
 

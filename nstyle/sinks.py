@@ -1,5 +1,6 @@
 """What watches a run: each sink is shown every step, in the order in which the pipeline lists them."""
 
+import contextlib
 import csv
 import logging
 import sys
@@ -92,8 +93,9 @@ class EpochLog:
             raise unwritable(self.path, error) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self.file.close()
+        """Close the file. What a full disk kept from being written has been an error at its step."""
+        with contextlib.suppress(OSError):
+            self.file.close()
 
 
 class ProgressBar:
