@@ -85,10 +85,11 @@ def test_gradient_norm_is_followed(run: Run) -> None:
     np.testing.assert_allclose(norms, run.record[: run.case.followed, NORM], rtol=1e-3)
 
 
-def test_final_image_where_the_run_can_be_followed_to_its_end(run: Run) -> None:
-    if run.case.followed < len(run.steps):
-        pytest.skip("chaotic before its end")
-    assert run.image_difference(len(run.steps), "final").square().mean().sqrt() < 0.02
+def test_final_image(run: Run) -> None:
+    """The same to 0.02 grey levels, or, where the run is chaotic before its end, at least nearly the same."""
+    followed_to_the_end = run.case.followed == len(run.steps)
+    difference = run.image_difference(len(run.steps), "final").square().mean().sqrt()
+    assert difference < (0.02 if followed_to_the_end else 3)
 
 
 def test_learning_rate_of_every_epoch(run: Run) -> None:
