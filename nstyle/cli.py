@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import io
 import logging
 import os
 import signal
@@ -33,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (nstyle --help lists the flags)\n")
+        self.exit(2, f"{self.prog}: error: {_one_line(message)} (nstyle --help lists the flags)\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -76,14 +77,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
     quiet, verbose = arguments.pop("quiet"), arguments.pop("verbose")
-    with _logging(quiet=quiet, verbose=verbose), _sigterm_as_interrupt():
+    with _logging(quiet=quiet, verbose=verbose), _signals_as_interrupts():
         try:
             config = Config(**arguments)
             # Late, since they bring in torch: bad flags and --help answer at once.
             from nstyle.pipeline import run
             from nstyle.sinks import ProgressBar, ProgressLines
 
-            progress = None if quiet else ProgressBar if sys.stdout.isatty() and not verbose else ProgressLines
+            progress = None if quiet else ProgressBar if _is_watched() and not verbose else ProgressLines
             result = run(config, progress=progress)
             logging.getLogger(__name__).info(
                 "done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path
@@ -98,22 +99,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _is_watched() -> bool:
+    """Tell whether a person looks at standard output."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _one_line(message: str) -> str:
+    """Return the message with its line breaks, which a file name may bring along, as blanks."""
+    return " ".join(message.splitlines())
+
+
 def _complain(message: str, exit_code: int) -> int:
     """Say in one line on standard error what was wrong."""
-    print(f"nstyle: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201  (the user reads it here)
+    print(f"nstyle: error: {_one_line(message)}", file=sys.stderr)  # noqa: T201  (the user reads it here)
     return exit_code
 
 
 class _LineHandler(logging.Handler):
-    """Writes log lines to standard output, above the progress bar where there is one, as long as anybody reads."""
+    """Writes log lines to standard output, above the progress bar where there is one, as long as that can be."""
 
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may have what a terminal has not
         try:
             tqdm.write(self.format(record), file=sys.stdout)
             sys.stdout.flush()
-        except BrokenPipeError:  # the reader has gone; the painting goes on
+        except OSError:  # the reader has gone, or the disk is full; the painting goes on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -125,7 +138,8 @@ def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
     handler = _LineHandler()
     level = logger.level
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
-    logger.addHandler(handler)
+    if sys.stdout is not None:  # it is None if the shell has closed it
+        logger.addHandler(handler)
     try:
         yield
     finally:
@@ -134,14 +148,21 @@ def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Have SIGTERM raise `Terminated` in the main thread."""
+def _signals_as_interrupts() -> Iterator[None]:
+    """Have the first SIGINT or SIGTERM raise in the main thread; further ones don't disturb the saving."""
+    kinds: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
-    def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise Terminated
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+        for kind in kinds:
+            signal.signal(kind, signal.SIG_IGN)
+        raise kinds[number]
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+    for kind, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as a shell sets it for what runs in its background
+            signal.signal(kind, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

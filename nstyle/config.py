@@ -5,6 +5,7 @@ The command's flags and `--help` are made from here, and the keyword arguments o
 
 import dataclasses
 import math
+import numbers
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ class Config:
         MXNET,
         PICTURES,
         at_least=16,
+        at_most=65500,  # the longest edge that a JPEG can have
         metavar="PIXELS",
     )
     content_weight: float = _option(
@@ -134,6 +136,7 @@ class Config:
         OURS,
         MACHINE,
         at_least=-1,
+        at_most=127,  # the highest number that PyTorch has for a device
         metavar="N",
     )
     device: str | None = _option(
@@ -159,6 +162,7 @@ class Config:
         MXNET,
         OUTPUT,
         at_least=0,
+        at_most=1000,
         metavar="W",
     )
     image_format: str = _option("jpg", "of the pictures written", MXNET, OUTPUT, choices=("jpg", "png", "tiff"))
@@ -170,7 +174,7 @@ class Config:
             object.__setattr__(self, field.name, value)
         if self.content_weight == 0 and self.style_weight == 0:
             raise OptionError("--content-weight and --style-weight are both 0: raise one of them")
-        if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
+        if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:(0|[1-9][0-9]{0,2}))?", self.device):
             raise OptionError(f"--device must be cpu, cuda, cuda:N or mps, not {self.device!r}")
         if self.gpu is not None and self.device is not None:
             raise OptionError("--gpu and --device both name a device: leave one of them out")
@@ -209,7 +213,7 @@ def _checked_number(flag_: str, type_: type[int] | type[float], value: Any, decl
     wanted = f"{flag_} must be a {'whole' if type_ is int else 'finite'} number"
     if limits := " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None):
         wanted += f", {limits}"
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if (
         not is_number
         or not -math.inf < value < math.inf
@@ -218,5 +222,5 @@ def _checked_number(flag_: str, type_: type[int] | type[float], value: Any, decl
         or (declared.above is not None and value <= declared.above)
         or (declared.at_most is not None and value > declared.at_most)
     ):
-        raise OptionError(f"{wanted}; not {value}")
+        raise OptionError(f"{wanted}; not {value!r}")
     return type_(value)

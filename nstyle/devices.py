@@ -3,10 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
 from nstyle.errors import DeviceError
+
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose_device(name: str | None, gpu: int | None) -> torch.device:
@@ -21,14 +24,14 @@ def choose_device(name: str | None, gpu: int | None) -> torch.device:
 
     """
     if name is None:
-        if gpu is None:
-            name = "cuda:0" if torch.cuda.is_available() else "cpu"
-        else:
-            name = "cpu" if gpu == -1 else f"cuda:{gpu}"
-    device = torch.device("cuda:0" if name == "cuda" else name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        gpu = gpu if gpu is not None else 0 if torch.cuda.is_available() else -1
+        name = "cpu" if gpu == -1 else f"cuda:{gpu}"
+    kind, _, number = name.partition(":")
+    index = int(number or 0)
+    if kind == "cuda" and index >= torch.cuda.device_count():
         found = f"PyTorch finds {torch.cuda.device_count()} CUDA device(s)"
-        raise DeviceError(f"there is no {device} ({found}); choose --gpu -1 or --device cpu for the CPU")
+        raise DeviceError(f"there is no cuda:{index} ({found}); choose --gpu -1 or --device cpu for the CPU")
+    device = torch.device(kind, index) if kind == "cuda" else torch.device(kind)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("there is no mps device; choose --device cpu")
     return device
@@ -82,5 +85,9 @@ def memory_of(device: torch.device) -> int | None:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
     if device.type == "cpu" and hasattr(os, "sysconf"):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        try:
+            return min(physical, int(_CONTAINER_LIMIT.read_text()))
+        except (OSError, ValueError):  # not in a container, or in one without a limit ("max")
+            return physical
     return None

@@ -77,11 +77,13 @@ def clip_to_norm(gradient: Tensor, max_norm: float) -> tuple[Tensor, Tensor]:
     """Shorten a gradient to a Euclidean norm of at most `max_norm`; never lengthen it.
 
     Returns:
-        The clipped gradient, and the norm before clipping as a scalar tensor.
+        The clipped gradient, and the norm before clipping as a scalar tensor. Where the norm is beyond the range of
+        the numbers, and so unknown, the gradient is NaN.
 
     """
     norm = torch.linalg.vector_norm(gradient)
-    return gradient * (max_norm / norm).clamp(max=1.0), norm
+    scale = (max_norm / norm).clamp(max=1.0)
+    return gradient * torch.where(norm.isfinite(), scale, torch.nan), norm
 
 
 def relative_change(old: Tensor, new: Tensor) -> Tensor:

@@ -3,9 +3,13 @@
 `rgb` is a picture for display everywhere here: an H x W x 3 array, float32, range 0..1, RGB order.
 """
 
+import os
+import stat
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +35,19 @@ _DECODING_ERRORS = (
     ValueError,
     TypeError,
     LookupError,
+    ArithmeticError,
+    AttributeError,
     RuntimeError,
     MemoryError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
+)
+
+# What is read: formats of pictures. Pillow has more, of which some run other programs (Ghostscript for EPS).
+_FORMATS = (
+    *("JPEG", "MPO", "PNG", "TIFF", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000", "PPM", "TGA", "ICO", "PCX"),
+    *("DIB", "QOI", "SGI"),
 )
 
 _ENCODING: dict[str, dict[str, Any]] = {
@@ -46,7 +58,7 @@ _ENCODING: dict[str, dict[str, Any]] = {
 
 
 def read_image(path: Path) -> Rgb:
-    """Decode a picture file of any kind that Pillow reads.
+    """Decode a picture file: JPEG, PNG, TIFF, WebP, GIF, BMP, AVIF, JPEG 2000 and other formats that Pillow reads.
 
     The orientation noted by the camera is applied, transparency is laid on white, only the first frame of an
     animation counts. Grey, palette, CMYK and 16-bit pictures become RGB.
@@ -55,13 +67,20 @@ def read_image(path: Path) -> Rgb:
         ImageError: no such file, not a picture, cut off, smaller than 16 pixels on an edge, or far too large.
 
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is not a file" if path.exists() else "does not exist"
-        raise ImageError(f"{path} {what}; name a picture file")
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError(f"{path} does not exist; name a picture file") from error
+    except OSError as error:
+        raise ImageError(f"{path} may not be read: {error.strerror}; check the name and its folder") from error
+    if not stat.S_ISREG(mode):
+        raise ImageError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'not a file'}; name a picture file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's advice to programmers; what it cannot read, it raises
-            with Image.open(path) as picture:
+            Image.init()
+            formats = [name for name in _FORMATS if name in Image.OPEN]
+            with _silenced_decoders(), Image.open(path, formats=formats) as picture:
                 rgb = _to_rgb(ImageOps.exif_transpose(picture))
     except PermissionError as error:
         raise ImageError(f"{path} may not be read; give yourself permission (chmod u+r)") from error
@@ -74,6 +93,24 @@ def read_image(path: Path) -> Rgb:
     if min(height, width) < SMALLEST_EDGE:
         raise ImageError(f"{path} has {width}x{height} pixels; take one with at least {SMALLEST_EDGE} on each edge")
     return rgb
+
+
+@contextmanager
+def _silenced_decoders() -> Iterator[None]:
+    """Keep libtiff, which knows nothing of Python, from writing to standard error; what it cannot read is raised."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 def _to_rgb(picture: Image.Image) -> Rgb:
@@ -108,8 +145,8 @@ def resize(rgb: Rgb, height: int, width: int) -> Rgb:
 
 
 def denoise(rgb: Rgb, weight: float) -> Rgb:
-    """Smooth a picture by total-variation minimisation (Chambolle, 2004); weight 0 leaves it as it is."""
-    if weight == 0:
+    """Smooth a picture by total-variation minimisation (Chambolle, 2004); weights below 1e-6 leave it as it is."""
+    if weight < 1e-6:
         return rgb
     denoised: NDArray[np.float32] = denoise_tv_chambolle(rgb, weight=weight, channel_axis=-1)
     return denoised.astype(np.float32, copy=False)

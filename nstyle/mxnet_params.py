@@ -80,7 +80,7 @@ class _Reader:
             raise self.error("is damaged, or of a version that is not known")
         shape = self.numbers(f"<{dimensions}{dimension}")
         _, _, number_type = self.numbers("<iii")
-        if number_type not in _NUMBER_TYPES or min(shape) < 0:
+        if number_type not in _NUMBER_TYPES or min(shape) < 1:
             raise self.error("is damaged, or holds numbers of a type that is not known")
         dtype = np.dtype(_NUMBER_TYPES[number_type])
         return np.frombuffer(self.take(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)

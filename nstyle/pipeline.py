@@ -1,5 +1,6 @@
 """One run, wired: from two picture files to a painting and its record."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from torch import Tensor
 from nstyle.config import Config
 from nstyle.descent import descend
 from nstyle.devices import choose_device, choose_precision, memory_of, reproducible
-from nstyle.errors import DeviceError, DivergenceError, ImageError
-from nstyle.files import make_folder
+from nstyle.errors import DeviceError, DivergenceError, ImageError, OutputError
+from nstyle.files import make_folder, sha256
 from nstyle.images import SMALLEST_EDGE, Rgb, fit_long_edge, read_image, resize, to_uint8, write_image
 from nstyle.model_space import from_model_space, to_model_space
 from nstyle.objective import Objective
@@ -76,7 +77,8 @@ def stylize(
         KeyboardInterrupt: passed on, after the picture so far has been written.
 
     """
-    return run(Config(content_image=Path(content_image), style_image=Path(style_image), **options), callback)
+    options |= {"content_image": content_image, "style_image": style_image}
+    return run(Config(**options), callback)
 
 
 def run(
@@ -86,15 +88,17 @@ def run(
 ) -> Result:
     """Paint as `config` says. `progress` makes one more sink, of the largest number of epochs. See `stylize`."""
     make_folder(config.output_dir)
+    _check_output(config)
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
-    pictures = _read_pictures(config)
-    height, width = _working_size(config, pictures["content"])
+    pictures, inputs = _read_pictures(config)
+    height, width = _working_size(config, pictures["content_image"])
     _check_memory(height * width, device, precision, config.max_long_edge)
     with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
         fitted = {name: to_model_space(resize(rgb, height, width)) for name, rgb in pictures.items()}
-        content, style = fitted["content"].to(device), fitted["style"].to(device)
-        initial = _noise(height, width, config.seed) if config.init == "noise" else fitted[config.init]
+        content, style = fitted["content_image"].to(device), fitted["style_image"].to(device)
+        starts = {"noise": _noise(height, width, config.seed), "content": content, "style": style}
+        initial = starts[config.init] if config.init in starts else fitted["init"]
         network, origin = _load_network(config, (content, style))
         objective = Objective(
             network.to(precision),
@@ -104,17 +108,45 @@ def run(
             style_weight=config.style_weight,
             tv_weight=config.tv_weight,
         )
-        record = RunRecord(config, origin, device, precision, size=(width, height))
+        record = RunRecord(config, inputs, origin, device, precision, size=(width, height))
         record.log()
         return _paint(config, objective, initial.to(device), record, callback, progress)
 
 
-def _read_pictures(config: Config) -> dict[str, Rgb]:
-    """Read the pictures that are named: "content", "style", and what to start from if that is a third one."""
-    paths = {"content": config.content_image, "style": config.style_image}
-    if config.init not in ("noise", *paths):
-        paths[config.init] = Path(config.init)
-    return {name: read_image(path) for name, path in paths.items()}
+def _final_path(config: Config) -> Path:
+    """Return the file that the finished picture goes to."""
+    return config.output_dir / f"final.{config.image_format}"
+
+
+def _check_output(config: Config) -> None:
+    """Make sure, before the work, that its result can be written, and over none of the user's pictures.
+
+    Raises:
+        OutputError: a folder stands where the picture is to go, or one of the two pictures.
+
+    """
+    path = _final_path(config)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, where the picture is to go; choose another --output-dir")
+    for source in (config.content_image, config.style_image):
+        written = re.fullmatch(rf"(final|e_[0-9]+)\.{config.image_format}", source.name)
+        if written and source.resolve().parent == config.output_dir.resolve():
+            raise OutputError(f"{source} would be painted over; choose another --output-dir")
+
+
+def _read_pictures(config: Config) -> tuple[dict[str, Rgb], dict[str, dict[str, str]]]:
+    """Read the pictures that are named: content, style, and what to start from if that is a third one.
+
+    Returns:
+        Under the names of their settings: the pictures, and where each is from, with its SHA-256.
+
+    """
+    paths = {"content_image": config.content_image, "style_image": config.style_image}
+    if config.init not in ("noise", "content", "style"):
+        paths["init"] = Path(config.init)
+    pictures = {name: read_image(path) for name, path in paths.items()}
+    inputs = {name: {"path": str(path.absolute()), "sha256": sha256(path)} for name, path in paths.items()}
+    return pictures, inputs
 
 
 def _working_size(config: Config, content: Rgb) -> tuple[int, int]:
@@ -170,7 +202,7 @@ def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[No
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             message = f"{device} has too little memory; lower --max-long-edge (now {long_edge})"
             raise DeviceError(message) from error
         raise
@@ -198,9 +230,18 @@ def _paint(
         sinks.append(progress(config.max_num_epochs))
     if callback is not None:
         sinks.append(CallbackSink(callback))
-    epochs, stopped, stop_reason = 0, False, "failed"
-    path = config.output_dir / f"final.{config.image_format}"
+    epochs, stopped, stop_reason, picture_is_kept = 0, False, "failed", False
+    path = _final_path(config)
     record.write("running", epochs)
+
+    def finish() -> None:
+        """Write picture and record, each whatever becomes of the other."""
+        try:
+            if picture_is_kept:
+                write_image(path, from_model_space(image))
+        finally:
+            record.write(stop_reason, epochs)
+
     try:
         for step in descend(
             objective,
@@ -212,7 +253,7 @@ def _paint(
             stop_eps=config.stop_eps,
             max_num_epochs=config.max_num_epochs,
         ):
-            image, epochs, stopped = step.image, step.epoch + 1, step.stopped
+            image, epochs, stopped, picture_is_kept = step.image, step.epoch + 1, step.stopped, True
             for sink in sinks:
                 sink(step)
         stop_reason = "relative change" if stopped else "epochs"
@@ -223,11 +264,16 @@ def _paint(
         raise
     except DivergenceError as error:
         stop_reason = "diverged"
-        raise DivergenceError(f"{error}; the last good picture is {path}") from error
+        picture_is_kept |= not path.exists()  # the start, which is not worth an older picture
+        kept = f"; the last good picture is {path}" if picture_is_kept else ""
+        raise DivergenceError(f"{error}{kept}") from error
     finally:
         for sink in sinks:
             sink.close()
-        if epochs > 0 or stop_reason == "diverged":
-            write_image(path, from_model_space(image))
-        record.write(stop_reason, epochs)
+        try:
+            finish()
+        except KeyboardInterrupt as interrupt:  # it came while the picture was being written: that goes first
+            finish()
+            interrupt.add_note(f"the picture after {epochs} epochs is {path}")
+            raise
     return Result(image.cpu(), epochs, stop_reason, path, record.path)

@@ -7,7 +7,6 @@ import platform
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ import torch
 import nstyle
 from nstyle.config import Config
 from nstyle.devices import describe_device, has_native_bfloat16
-from nstyle.files import replacing, sha256
+from nstyle.files import replacing
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +26,7 @@ class RunRecord:
 
     Args:
         config: the settings.
+        inputs: path and SHA-256 of each picture.
         weights: where the network's are from: path, SHA-256, and whether they are the original ones.
         device: where it runs.
         precision: of the network's arithmetic.
@@ -37,6 +37,7 @@ class RunRecord:
     def __init__(
         self,
         config: Config,
+        inputs: dict[str, dict[str, str]],
         weights: dict[str, Any],
         device: torch.device,
         precision: torch.dtype,
@@ -45,12 +46,9 @@ class RunRecord:
         self.path = config.output_dir / "run.json"
         self.device = device
         self.started = time.monotonic()
-        inputs = {"content_image": config.content_image, "style_image": config.style_image}
-        if config.init not in ("noise", "content", "style"):
-            inputs["init"] = Path(config.init)
         self.facts: dict[str, Any] = {
             "settings": dataclasses.asdict(config),
-            "inputs": {name: {"path": path.absolute(), "sha256": sha256(path)} for name, path in inputs.items()},
+            "inputs": inputs,
             "weights": weights,
             "size": list(size),
             "device": str(device),

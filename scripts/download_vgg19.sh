@@ -76,6 +76,7 @@ get() {
     way_out="nstyle works without this file (embedded weights, any pictures); to get it, download"
     way_out="$way_out $url by hand to $2 on another machine and run this script again to verify it"
 
+    [ ! -d "$2" ] || fail "$2 is a folder, where the file is to go; move it away"
     if verified "$2" "$3"; then
         echo "$2: already here, verified"
         return

@@ -6,9 +6,9 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
 python=${PYTHON:-python3}
-wanted=$(cat pyproject.toml constraints.txt | cksum)
+wanted="$(cat pyproject.toml constraints.txt | cksum) in $(pwd)" # an environment does not survive being moved
 for stamp in .venv/installed-dev ".venv/installed${1:+-$1}"; do
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+    if [ -x .venv/bin/nstyle ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
         exit
     fi
 done
@@ -16,8 +16,8 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "environment.sh: $python is missing or older than Python 3.11; name another: PYTHON=python3.12 sh $0" >&2
     exit 1
 fi
-if [ ! -x .venv/bin/python ]; then
-    "$python" -m venv .venv
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then # missing, or broken off when it was made
+    "$python" -m venv --clear .venv
 fi
 echo "installing into .venv, which takes a minute or two"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".${1:+[$1]}"

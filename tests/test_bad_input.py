@@ -62,6 +62,14 @@ def cut(path: Path, form: str, part: float) -> None:
     path.write_bytes(content[: int(len(content) * part)])
 
 
+def spoil_tiff(path: Path) -> None:
+    """A TIFF whose compressed pixels are damaged: its decoder has words of its own for that."""
+    painted(64, 64).save(path, format="TIFF", compression="tiff_lzw")
+    content = bytearray(path.read_bytes())
+    content[200:1200] = bytes([255]) * 1000
+    path.write_bytes(content)
+
+
 def listen(path: Path) -> None:
     """A socket in the file system: no folder, but no file either."""
     with socket.socket(socket.AF_UNIX) as server:
@@ -80,9 +88,15 @@ PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated png": (lambda path: cut(path, "PNG", 0.5), "damaged"),
     "truncated gif": (lambda path: cut(path, "GIF", 0.02), "damaged"),
     "truncated webp": (lambda path: cut(path, "WEBP", 0.5), "damaged"),
+    "damaged compression": (spoil_tiff, "damaged"),
+    "a program": (
+        lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EOF\n"),
+        "not a picture",
+    ),
     "truncated tiff": (lambda path: cut(path, "TIFF", 0.5), "damaged"),
     "corrupt png": (lambda path: path.write_bytes(promise(100, 100)), "damaged"),
     "1x1 pixels": (lambda path: painted(1, 1).save(path, "PNG"), "1x1 pixels"),
+    "15x15 pixels": (lambda path: painted(15, 15).save(path, "PNG"), "15x15 pixels"),
     "1x4000 pixels": (lambda path: painted(4000, 1).save(path, "PNG"), "1x4000 pixels"),
     "4000x1 pixels": (lambda path: painted(1, 4000).save(path, "PNG"), "4000x1 pixels"),
     "decompression bomb": (lambda path: path.write_bytes(promise(50000, 50000)), "far too many pixels"),
@@ -99,6 +113,31 @@ def test_pictures(case: str, which: str, here: Path, capsys: pytest.CaptureFixtu
     assert_refused(command(f"--{which}-image", "spoilt.jpg"), here, capsys, 1, "spoilt.jpg", words)
 
 
+@pytest.mark.parametrize("flag", ["--content-image", "--style-image", "--init", "--weights"])
+def test_a_name_that_is_too_long(flag: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(command(flag, 300 * "x"), here, capsys, 1, 300 * "x", "File name too long")
+
+
+def test_decoders_do_not_speak_for_themselves(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    spoil_tiff(here / "spoilt.jpg")
+    assert_refused(command("--style-image", "spoilt.jpg"), here, capfd, 1, "spoilt.jpg")
+
+
+@pytest.mark.parametrize("name", ["final.jpg", "e_50.jpg"])
+def test_pictures_that_would_be_painted_over(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "elsewhere").mkdir()
+    painted(32, 48).save(here / "elsewhere" / name)
+    before = (here / "elsewhere" / name).read_bytes()
+    flags = ["--output-dir", "elsewhere", "--content-image", f"elsewhere/{name}"]
+    assert_refused(command(*flags), here, capsys, 1, name, "--output-dir")
+    assert (here / "elsewhere" / name).read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_the_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "elsewhere" / "final.jpg").mkdir(parents=True)
+    assert_refused(command("--output-dir", "elsewhere"), here, capsys, 1, "final.jpg", "--output-dir")
+
+
 def test_init_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert_refused(command("--init", "nosuch.png"), here, capsys, 1, "nosuch.png", "does not exist")
 
@@ -109,7 +148,7 @@ def test_a_picture_too_narrow_at_the_working_size(here: Path, capsys: pytest.Cap
 
 
 NUMBERS = {
-    "--max-long-edge": ["nan", "inf", "0", "-600", "15", "1e3", "600.5", "big", ""],
+    "--max-long-edge": ["65501", "1" + 400 * "0", "nan", "inf", "0", "-600", "15", "1e3", "600.5", "big", ""],
     "--content-weight": ["nan", "inf", "-inf", "-1", "much"],
     "--style-weight": ["nan", "inf", "-1"],
     "--tv-weight": ["nan", "inf", "-0.5"],
@@ -120,8 +159,8 @@ NUMBERS = {
     "--lr-sched-delay": ["nan", "inf", "0", "-75"],
     "--lr-sched-factor": ["nan", "inf", "0", "-0.9", "1.5"],
     "--save-epochs": ["nan", "inf", "0", "-50"],
-    "--remove-noise": ["nan", "inf", "-0.02"],
-    "--gpu": ["nan", "-2", "first"],
+    "--remove-noise": ["1e300", "nan", "inf", "-0.02"],
+    "--gpu": ["128", "99999999999999999999", "nan", "-2", "first"],
 }
 
 
@@ -144,6 +183,9 @@ def test_numbers(flag: str, value: str, here: Path, capsys: pytest.CaptureFixtur
         (["--image-format", "gif"], "gif"),
         (["--weights-input", "cmyk"], "cmyk"),
         (["--device", "tpu"], "tpu"),
+        (["--device", "cuda:01"], "cuda:01"),
+        (["--device", "cuda:999999"], "cuda:999999"),
+        (["one\ntwo"], "one two"),
         (["--device", "cpu", "--gpu", "0"], "--gpu and --device"),
         (["--content-weight", "0", "--style-weight", "0"], "both 0"),
         (["--content-image", ""], "--content-image"),
@@ -173,7 +215,7 @@ def test_more_pixels_than_memory(
 
 
 def test_an_absurd_size(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command("--max-long-edge", "10000000"), here, capsys, 1, "--max-long-edge", "GB")
+    assert_refused(command("--max-long-edge", "65500"), here, capsys, 1, "--max-long-edge", "GB")
 
 
 def test_memory_that_runs_out_all_the_same(
@@ -232,6 +274,18 @@ def test_a_picture_without_permission(open_folder: Path, capsys: pytest.CaptureF
     with nobody():
         code = command()
     assert_refused(code, open_folder, capsys, 1, "style.png", "may not be read", "chmod")
+
+
+@pytest.mark.parametrize("flag", ["--style-image", "--weights"])
+def test_a_file_in_a_folder_without_permission(
+    flag: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--quiet") == 0  # all that is imported late is now there
+    shutil.rmtree("output")
+    Path("private").mkdir(mode=0)
+    with nobody():
+        code = command(flag, "private/file")
+    assert_refused(code, open_folder, capsys, 1, "private/file", "Permission denied")
 
 
 def test_an_output_folder_without_permission(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -293,7 +347,7 @@ WEIGHTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (save_short, "conv4_1.weight is missing"),
     "NaN": (save_nan, "NaN"),
     "dead": (save_dead, "--weights"),
-    "another network": (lambda path: torch.save({"conv1_1.weight": torch.zeros(8, 3, 7, 7)}, path), "missing"),
+    "another network": (lambda path: torch.save({"conv1_1.weight": torch.zeros(8, 3, 7, 7)}, path), "has the shape"),
     "not a state dict": (lambda path: torch.save(torch.zeros(3), path), "not a state dict"),
     "code": (lambda path: torch.save({"conv1_1.weight": os.system}, path), "tensors alone"),
     "cut off parameters": (lambda path: path.write_bytes(struct.pack("<QQQ", 0x112, 0, 26)), "cut off"),
@@ -308,6 +362,25 @@ def test_weights(case: str, here: Path, capsys: pytest.CaptureFixture[str]) -> N
     code = command(*flags)
     names = [] if case == "dead" else ["spoilt.pth"]
     assert_refused(code, here, capsys, 1, words, *names)
+
+
+@pytest.mark.parametrize("weight", ["1e15", "1e20", "1e30", "1e300"])
+def test_weights_beyond_the_range_of_the_numbers_diverge(
+    weight: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = command("--content-weight", weight, "--quiet")
+    error = capsys.readouterr().err
+    assert code == 1
+    assert error.count("\n") == 1
+    assert "diverged in epoch 0" in error
+
+
+def test_the_start_is_not_worth_an_older_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--quiet") == 0
+    before = (here / "output" / "final.jpg").read_bytes()
+    assert command("--lr", "1e30", "--quiet") == 1
+    assert "final.jpg" not in capsys.readouterr().err
+    assert (here / "output" / "final.jpg").read_bytes() == before
 
 
 @pytest.mark.parametrize("lr", ["5", "30", "1e30"])

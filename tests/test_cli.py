@@ -1,14 +1,18 @@
 """The command: what it says, how it ends, what signals do."""
 
+import dataclasses
 import io
 import json
+import os
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +21,8 @@ from PIL import Image
 
 from nstyle import Config, __version__
 from nstyle.cli import build_parser, main
+from nstyle.images import Rgb, write_image
+from nstyle.pipeline import Result, run
 from nstyle.weights import read_weights
 
 ROOT = Path(__file__).parent.parent
@@ -109,10 +115,18 @@ def test_says_that_the_weights_are_foreign(
     assert "mine.pth: another VGG-19" in capsys.readouterr().out
 
 
-def test_no_argument_at_all_paints_the_sample_pair() -> None:
-    defaults = Config()
-    assert (ROOT / defaults.content_image).is_file()
-    assert (ROOT / defaults.style_image).is_file()
+def test_no_argument_at_all_paints_the_sample_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def painted_small(config: Config, **options: Any) -> Result:
+        assert config == Config()
+        return run(dataclasses.replace(config, output_dir=tmp_path, max_long_edge=32, max_num_epochs=1), **options)
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("nstyle.pipeline.run", painted_small)
+    assert main([]) == 0
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["inputs"]["content_image"]["path"] == str(ROOT / "input" / "chelsea.jpg")
+    assert record["inputs"]["style_image"]["path"] == str(ROOT / "input" / "vortices.jpg")
+    assert (tmp_path / "final.jpg").exists()
 
 
 def test_both_spellings_of_the_references_flag() -> None:
@@ -189,6 +203,58 @@ def test_signals_keep_the_picture_so_far(
     assert record["epochs"] >= 3
     assert len((output / "epochs.csv").read_text().splitlines()) in (record["epochs"], record["epochs"] + 1)
     assert not list(output.glob(".*"))
+
+
+def test_signals_while_the_picture_is_being_saved(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first makes the saving begin again, the second changes nothing."""
+    signals = [signal.SIGTERM, signal.SIGINT]
+
+    def interrupted(path: Path, rgb: Rgb) -> None:
+        if signals:
+            signal.raise_signal(signals.pop(0))
+        write_image(path, rgb)
+
+    monkeypatch.setattr("nstyle.pipeline.write_image", interrupted)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert main([*flags, "--quiet"]) == 143
+    assert not signals
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert f"the picture after 12 epochs is {tmp_path / 'output' / 'final.jpg'}" in capsys.readouterr().err
+    with Image.open(tmp_path / "output" / "final.jpg") as picture:
+        picture.load()
+    assert json.loads((tmp_path / "output" / "run.json").read_text())["epochs"] == 12
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "| head -n 1"])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_does_not_stop_the_painting(
+    redirection: str, flags: list[str], tmp_path: Path
+) -> None:
+    line = shlex.join([sys.executable, "-m", "nstyle", *flags, "--verbose"])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line} {redirection}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "output" / "final.jpg").exists()
+
+
+def test_names_that_the_terminal_cannot_show(flags: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nstyle", *flags, "--max-num-epochs", "1", "--output-dir", str(tmp_path / "Ümlaut")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xdcmlaut" in done.stdout
 
 
 def test_an_interrupt_before_anything_is_painted(

@@ -93,6 +93,12 @@ def test_short_gradients_are_left_alone_to_the_bit() -> None:
     assert norm == 0
 
 
+def test_a_norm_beyond_the_numbers_is_not_taken_for_a_direction() -> None:
+    clipped, norm = clip_to_norm(torch.full((1, 3, 4, 4), 1e30), 48.0)
+    assert norm.isinf()
+    assert clipped.isnan().all()
+
+
 def test_relative_change() -> None:
     old, new = torch.tensor([3.0, 0.0]), torch.tensor([0.0, 4.0])
     assert relative_change(old, new) == pytest.approx(5 / 4)

@@ -1,6 +1,7 @@
 """MXNet's parameter files, in the versions that the real MXNet wrote."""
 
 import contextlib
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,16 @@ def test_a_changed_byte_is_an_error_or_another_value(version: str, golden: Path,
             path.write_bytes(content[:position] + bytes([value]) + content[position + 1 :])
             with contextlib.suppress(WeightsError):
                 assert sum(array.nbytes for array in read_params(path).values()) <= len(content)
+
+
+def test_a_dimension_of_nothing_is_refused(golden: Path, tmp_path: Path) -> None:
+    content = bytearray((golden / "params" / "v1.params").read_bytes())
+    assert content[28:64] == struct.pack("<I4q", 4, 4, 3, 3, 3)  # the first array's shape
+    content[28:64] = struct.pack("<I4q", 4, 0, 2**62, 2**62, 3)
+    path = tmp_path / "nothing.params"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged"):
+        read_params(path)
 
 
 def test_sparse_arrays_are_refused(golden: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import struct
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -220,6 +221,12 @@ def write_plain_pickle(path: Path) -> None:
     path.write_bytes(pickle.dumps(Malice(path.with_name("harmed"))))
 
 
+def write_nested(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, that this is a prototype
+        torch.save({"conv1_1.weight": torch.nested.nested_tensor([torch.zeros(2)])}, path)
+
+
 def write_npz(path: Path) -> None:
     with path.open("wb") as file:
         np.savez(file, conv1_1=np.zeros(3))
@@ -246,13 +253,15 @@ def write_cut_off(path: Path) -> None:
         lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 3, 3, 3, dtype=torch.int8)}, path),
         lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 27).to_sparse()}, path),
         lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 3, 3, 3, device="meta")}, path),
+        write_nested,
+        lambda path: torch.save({"conv1_1.weight": torch.zeros(1).expand(10**12)}, path),
         write_malice,
         write_plain_pickle,
         write_cut_off,
     ],
     ids=[
         *("empty", "bad zip", "html", "empty params", "list", "other names", "one layer", "npz"),
-        *("a number", "complex", "whole numbers", "sparse", "meta"),
+        *("a number", "complex", "whole numbers", "sparse", "meta", "nested", "huge claim"),
         *("malicious archive", "malicious pickle", "cut off"),
     ],
 )
