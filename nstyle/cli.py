@@ -121,8 +121,6 @@ class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may have what a terminal has not
         try:
             tqdm.write(self.format(record), file=sys.stdout)
             sys.stdout.flush()
@@ -134,6 +132,8 @@ class _LineHandler(logging.Handler):
 def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
     """Show nstyle's log on standard output for as long as the command runs; Pillow's errors are in ours already."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may have what a terminal has not
     logger = logging.getLogger("nstyle")
     handler = _LineHandler()
     level = logger.level

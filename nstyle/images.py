@@ -68,13 +68,15 @@ def read_image(path: Path) -> Rgb:
 
     """
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(f"{path} does not exist; name a picture file") from error
     except OSError as error:
         raise ImageError(f"{path} may not be read: {error.strerror}; check the name and its folder") from error
-    if not stat.S_ISREG(mode):
-        raise ImageError(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'not a file'}; name a picture file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(
+            f"{path} is {'a folder' if stat.S_ISDIR(status.st_mode) else 'not a file'}; name a picture file"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's advice to programmers; what it cannot read, it raises
@@ -87,7 +89,7 @@ def read_image(path: Path) -> Rgb:
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path} has far too many pixels ({error}); scale it down first") from error
     except _DECODING_ERRORS as error:
-        reason = "is empty" if path.stat().st_size == 0 else "is not a picture that can be read, or is damaged"
+        reason = "is empty" if status.st_size == 0 else "is not a picture that can be read, or is damaged"
         raise ImageError(f"{path} {reason}; name a whole JPEG, PNG, TIFF, WebP, ... file") from error
     height, width, _ = rgb.shape
     if min(height, width) < SMALLEST_EDGE:

@@ -72,7 +72,8 @@ def stylize(
         options: the command's flags with underscores, `max_long_edge=400, output_dir="output"`; see `Config`.
 
     Raises:
-        NStyleError: one line that says what to do. Of a picture that diverges, the last good state is written first.
+        NStyleError: one line that says what to do. Of a picture that diverges, the last good state is written first,
+            unless that is the start and an older picture is there.
         TypeError: there is no such option.
         KeyboardInterrupt: passed on, after the picture so far has been written.
 
@@ -235,12 +236,18 @@ def _paint(
     record.write("running", epochs)
 
     def finish() -> None:
-        """Write picture and record, each whatever becomes of the other."""
+        """Close the sinks, write picture and record, each whatever becomes of the other; it may be done twice."""
+        for sink in sinks:
+            sink.close()
         try:
             if picture_is_kept:
                 write_image(path, from_model_space(image))
         finally:
             record.write(stop_reason, epochs)
+
+    def note_picture(interrupt: KeyboardInterrupt) -> None:
+        if picture_is_kept:
+            interrupt.add_note(f"the picture after {epochs} epochs is {path}")
 
     try:
         for step in descend(
@@ -259,8 +266,7 @@ def _paint(
         stop_reason = "relative change" if stopped else "epochs"
     except KeyboardInterrupt as interrupt:
         stop_reason = "interrupted"
-        if epochs > 0:
-            interrupt.add_note(f"the picture after {epochs} epochs is {path}")
+        note_picture(interrupt)
         raise
     except DivergenceError as error:
         stop_reason = "diverged"
@@ -268,12 +274,10 @@ def _paint(
         kept = f"; the last good picture is {path}" if picture_is_kept else ""
         raise DivergenceError(f"{error}{kept}") from error
     finally:
-        for sink in sinks:
-            sink.close()
         try:
             finish()
         except KeyboardInterrupt as interrupt:  # it came while the picture was being written: that goes first
             finish()
-            interrupt.add_note(f"the picture after {epochs} epochs is {path}")
+            note_picture(interrupt)
             raise
     return Result(image.cpu(), epochs, stop_reason, path, record.path)

@@ -14,7 +14,13 @@ _CHANNELS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = tuple(f"conv{block}_{i}" for block, n in enumerate(_BLOCKS, 1) for i in range(1, n + 1))
 """conv1_1 ... conv5_4, from the image upwards."""
 
-LAYERS = tuple(name.replace("conv", "relu") for name in CONVOLUTIONS)
+
+def _layer(convolution: str) -> str:
+    """Return the name of the feature map behind a convolution: relu1_1 for conv1_1."""
+    return convolution.replace("conv", "relu")
+
+
+LAYERS = tuple(_layer(name) for name in CONVOLUTIONS)
 """relu1_1 ... relu5_4: the names of the feature maps."""
 
 
@@ -71,7 +77,7 @@ class VGG19(nn.Module):
 
         """
         wanted = set(layers)
-        if unknown := wanted.difference(name.replace("conv", "relu") for name in self.convolutions):
+        if unknown := wanted.difference(_layer(name) for name in self.convolutions):
             raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; there are {', '.join(LAYERS)}")
         maps: dict[str, Tensor] = {}
         x = image.to(self.get_buffer("conv1_1_weight").dtype).contiguous(memory_format=torch.channels_last)
@@ -82,7 +88,7 @@ class VGG19(nn.Module):
                 x = F.avg_pool2d(x, kernel_size=2)
             weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
             x = F.relu_(F.conv2d(x, weight, bias, padding=1))
-            layer = name.replace("conv", "relu")
+            layer = _layer(name)
             if layer in wanted:
                 maps[layer] = x
         return maps
@@ -127,7 +133,7 @@ def check_shape(name: str, tensor: Tensor) -> None:
 
 def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, float]:
     """Return each layer's activation, averaged over channels, positions and images (1 x 3 x H x W each)."""
-    layers = [name.replace("conv", "relu") for name in network.convolutions]
+    layers = [_layer(name) for name in network.convolutions]
     means = []
     for image in images:
         with torch.no_grad():
@@ -152,7 +158,7 @@ def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]
     weights: dict[str, Tensor] = {}
     below = 1.0
     for name in network.convolutions:
-        layer = name.replace("conv", "relu")
+        layer = _layer(name)
         if not 0 < found[layer] < float("inf"):
             raise WeightsError(f"{layer} does not respond to these pictures: give --weights of a trained VGG-19")
         scale = wanted[layer] / found[layer]

@@ -10,7 +10,8 @@ import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -45,24 +46,8 @@ _CARRIER_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6
 _TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 _TORCHVISION_STD = (0.229, 0.224, 0.225)
 _TORCHVISION_SHA256_START = "dcbb9e9d"  # vgg19-dcbb9e9d.pth is named by its hash
-_TORCHVISION_POSITIONS = (
-    0,
-    2,
-    5,
-    7,
-    10,
-    12,
-    14,
-    16,
-    19,
-    21,
-    23,
-    25,
-    28,
-    30,
-    32,
-    34,
-)  # convolutions in `features`
+# Where the convolutions stand in its `features`, block by block.
+_TORCHVISION_POSITIONS = (*(0, 2), *(5, 7), *(10, 12, 14, 16), *(19, 21, 23, 25), *(28, 30, 32, 34))
 
 # What torch.load raises on files that are no torch archive, are damaged, or want more than tensors.
 _TORCH_LOAD_ERRORS = (
@@ -127,6 +112,7 @@ def read_weights(name: str | Path | None = None, weights_input: str = "auto") ->
 
     Raises:
         WeightsError: no such file, damaged, not a VGG-19, or of an input that is not recognised.
+        OptionError: `weights_input` is none of `INPUTS`.
 
     """
     if weights_input not in INPUTS:
@@ -137,12 +123,10 @@ def read_weights(name: str | Path | None = None, weights_input: str = "auto") ->
     tensors = _read_file(path)
     digest = sha256(path)
     original = _read_embedded().tensors
-    try:
+    with _naming(path):
         check_weights(tensors)
         if weights_input == "auto":
             weights_input = _recognise_input(digest, tensors, original)
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
     tensors = _for_model_space(tensors, weights_input)
     return Weights(tensors, path, digest, original=_is_same_network(tensors, original))
 
@@ -201,7 +185,7 @@ def _fetch_torchvision() -> Path:
         from torchvision.models import VGG19_Weights
     except (ImportError, RuntimeError) as error:
         raise WeightsError(
-            f"torchvision does not import beside torch {torch.__version__} ({_one_line(error)}); "
+            f"torchvision does not import beside torch {torch.__version__} ({_first_line(error)}); "
             "install the torchvision that matches it, or leave --weights out"
         ) from error
     chosen = VGG19_Weights.IMAGENET1K_V1
@@ -210,7 +194,7 @@ def _fetch_torchvision() -> Path:
         chosen.get_state_dict(progress=False, check_hash=True)
     except _TORCH_LOAD_ERRORS as error:
         raise WeightsError(
-            f"torchvision could not fetch {chosen.url} ({_one_line(error)}), or {path} is damaged: "
+            f"torchvision could not fetch {chosen.url} ({_first_line(error)}), or {path} is damaged: "
             "delete that, or fetch it by hand and name the file, or leave --weights out"
         ) from error
     return path
@@ -233,10 +217,8 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         tensor = torch.tensor(value) if isinstance(value, np.ndarray) else value
         if not _is_plain(tensor):
             raise WeightsError(f"{path}: {key} is no plain tensor of floating-point numbers; save it as one")
-        try:
+        with _naming(path):
             check_shape(name, tensor)  # before a copy is made of what may only claim to be so large
-        except WeightsError as error:
-            raise WeightsError(f"{path}: {error}") from error
         tensors[name] = tensor.detach().float()
     if not tensors:
         raise WeightsError(f"{path} names no layer of a VGG-19; see --weights in the README for what can be read")
@@ -327,6 +309,15 @@ def _is_same_network(tensors: Mapping[str, Tensor], original: Mapping[str, Tenso
     return all(float(distance) < _SAME_WEIGHTS for distance in distances)
 
 
-def _one_line(error: BaseException) -> str:
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before what is found wrong with its weights."""
+    try:
+        yield
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def _first_line(error: BaseException) -> str:
     """Return the first line of what an error says."""
     return (str(error).splitlines() or [type(error).__name__])[0]

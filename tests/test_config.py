@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from nstyle.config import MXNET, Config, flag, option
+from nstyle.descent import OPTIMIZERS
 from nstyle.errors import OptionError
+from nstyle.weights import INPUTS
 
 # The reference's flags and defaults, as far as it has them.
 REFERENCE = {
@@ -94,6 +96,13 @@ def test_settings_that_contradict_each_other() -> None:
         Config(content_weight=0, style_weight=0)
     with pytest.raises(OptionError, match="--gpu and --device"):
         Config(gpu=0, device="cpu")
+
+
+def test_words_are_those_that_the_parts_know() -> None:
+    """The settings know nothing of PyTorch, so that the words stand twice."""
+    choices = {field.name: set(option(field).choices) for field in dataclasses.fields(Config)}
+    assert choices["weights_input"] == set(INPUTS)
+    assert choices["optimizer"] == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:3", "mps"])

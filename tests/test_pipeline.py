@@ -90,6 +90,16 @@ def test_run_record(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert record["versions"]["torch"] == torch.__version__
 
 
+def test_the_record_is_there_while_the_run_goes_on(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    reasons = []
+
+    def callback(_: Step[Evaluation]) -> None:
+        reasons.append(json.loads((tmp_path / "run.json").read_text())["stop_reason"])
+
+    paint(pair, tmp_path, callback=callback)
+    assert reasons == ["running"] * 4
+
+
 def test_a_line_an_epoch_that_agrees_with_the_steps(pair: tuple[Path, Path], tmp_path: Path) -> None:
     steps: list[Step[Evaluation]] = []
     paint(pair, tmp_path / "output", callback=steps.append)
