@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 from pictures import painted, png
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from nstyle.cli import main
 from nstyle.weights import read_weights
@@ -89,10 +90,6 @@ PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated gif": (lambda path: cut(path, "GIF", 0.02), "damaged"),
     "truncated webp": (lambda path: cut(path, "WEBP", 0.5), "damaged"),
     "damaged compression": (spoil_tiff, "damaged"),
-    "a program": (
-        lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EOF\n"),
-        "not a picture",
-    ),
     "truncated tiff": (lambda path: cut(path, "TIFF", 0.5), "damaged"),
     "corrupt png": (lambda path: path.write_bytes(promise(100, 100)), "damaged"),
     "1x1 pixels": (lambda path: painted(1, 1).save(path, "PNG"), "1x1 pixels"),
@@ -133,9 +130,25 @@ def test_pictures_that_would_be_painted_over(name: str, here: Path, capsys: pyte
     assert (here / "elsewhere" / name).read_bytes() == before
 
 
-def test_a_folder_in_the_place_of_the_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "elsewhere" / "final.jpg").mkdir(parents=True)
+def test_a_folder_in_the_place_of_the_picture_is_seen_before_the_work(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = here / "elsewhere" / "final.jpg"
+    folder.mkdir(parents=True)
     assert_refused(command("--output-dir", "elsewhere"), here, capsys, 1, "final.jpg", "--output-dir")
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_no_picture_runs_a_program(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow would have Ghostscript draw what is PostScript, whatever the file's name."""
+    ghostscript = Mock(return_value=painted(50, 50).im)
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
+    header = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\n%%EOF\n"
+    (here / "spoilt.jpg").write_text(header)
+    assert_refused(command("--style-image", "spoilt.jpg"), here, capsys, 1, "spoilt.jpg", "not a picture")
+    ghostscript.assert_not_called()
 
 
 def test_init_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

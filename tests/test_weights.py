@@ -254,7 +254,7 @@ def write_cut_off(path: Path) -> None:
         lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 27).to_sparse()}, path),
         lambda path: torch.save({"conv1_1.weight": torch.zeros(64, 3, 3, 3, device="meta")}, path),
         write_nested,
-        lambda path: torch.save({"conv1_1.weight": torch.zeros(1).expand(10**12)}, path),
+        lambda path: torch.save({"conv1_1.weight": torch.zeros(1).half().expand(10**12)}, path),
         write_malice,
         write_plain_pickle,
         write_cut_off,
