@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nstyle.errors import DivergenceError
-from nstyle.functional import relative_change
+from nstyle.functional import euclidean_norm, relative_change
 
 LOWEST_LEARNING_RATE = 1e-8
 """The schedule goes no lower: MXNet's `FactorScheduler(stop_factor_lr=1e-8)`."""
@@ -123,7 +123,7 @@ def descend(
         with torch.no_grad():
             new = update(image, evaluation.gradient, learning_rate)
             change = float(relative_change(image, new))
-            rms = float(torch.linalg.vector_norm(new)) / math.sqrt(new.numel())
+            rms = float(euclidean_norm(new)) / math.sqrt(new.numel())
         if not (math.isfinite(change) and rms < DIVERGED_RMS):
             raise DivergenceError(f"the picture diverged in epoch {epoch}: lower --lr (now {lr:g}) or the weights")
         image = new

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
+_ONE_THREADS_WORK = 16384  # elements; PyTorch splits a reduction to one number from 32768 on
+
 
 def gram_matrix(feature_map: Tensor) -> Tensor:
     """Return the Gram matrix G = F F^T of a feature map, not normalised (Gatys et al., CVPR 2016, eq. 3).
@@ -42,6 +44,32 @@ class _GramMatrix(torch.autograd.Function):
 def _positions_by_channels(feature_map: Tensor) -> Tensor:
     """Return a 1 x C x H x W map as (H W) x C: without a copy when the map is channels_last."""
     return feature_map.permute(0, 2, 3, 1).reshape(-1, feature_map.shape[1])
+
+
+def sum_of_squares(tensor: Tensor) -> Tensor:
+    """Return the sum of a tensor's squares as a scalar, the same to the bit on any number of CPU threads.
+
+    PyTorch splits the sum of a whole tensor among its threads, and so rounds otherwise with each number of them. It
+    never splits a sum along one dimension: so the sum is taken one dimension after the other.
+    """
+    total = tensor.square()
+    while total.ndim > 0:
+        total = total.sum(dim=-1)
+    return total
+
+
+def euclidean_norm(tensor: Tensor) -> Tensor:
+    """Return ||tensor||_2 as a scalar, the same to the bit on any number of CPU threads.
+
+    It is taken of pieces that PyTorch does not split among its threads, then of the pieces' norms; a small tensor is
+    one such piece.
+    """
+    flat = tensor.reshape(-1)
+    whole = flat.numel() // _ONE_THREADS_WORK * _ONE_THREADS_WORK
+    rows = torch.linalg.vector_norm(flat[:whole].reshape(-1, _ONE_THREADS_WORK), dim=1)
+    rest = torch.linalg.vector_norm(flat[whole:])
+    norm: Tensor = torch.linalg.vector_norm(torch.cat([rows, rest.reshape(1)]))
+    return norm
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
@@ -81,12 +109,12 @@ def clip_to_norm(gradient: Tensor, max_norm: float) -> tuple[Tensor, Tensor]:
         the numbers, and so unknown, the gradient is NaN.
 
     """
-    norm = torch.linalg.vector_norm(gradient)
+    norm = euclidean_norm(gradient)
     scale = (max_norm / norm).clamp(max=1.0)
     return gradient * torch.where(norm.isfinite(), scale, torch.nan), norm
 
 
 def relative_change(old: Tensor, new: Tensor) -> Tensor:
     """Return ||old - new||_2 / ||new||_2 as a scalar tensor; 0 where nothing changed."""
-    change = torch.linalg.vector_norm(old - new)
-    return torch.where(change == 0, change, change / torch.linalg.vector_norm(new))
+    change = euclidean_norm(old - new)
+    return torch.where(change == 0, change, change / euclidean_norm(new))

@@ -11,7 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nstyle.functional import at_least_float32, clip_to_norm, gram_matrix, gram_scale, total_variation_gradient
+from nstyle.functional import at_least_float32, clip_to_norm, gram_matrix, total_variation_gradient
+from nstyle.terms import ContentTerm, GramTerm, Term
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
@@ -55,7 +56,7 @@ class Objective:
         content: 1 x 3 x H x W, model space.
         style: 1 x 3 x H' x W', model space; the reference makes it as large as the content.
         content_weight: of sum((F - P)^2) at relu4_2; without the paper's 1/2.
-        style_weight: of sum((G - A)^2) / (C^2 M) at each of the five layers, M being the positions of the *image*'s
+        style_weight: of sum((G - A)^2) / (C^2 M) at each of the five layers, M being the positions of the *image's*
             map; without the paper's layer weights and 1/(4 C^2 M^2).
         tv_weight: of the total-variation gradient; 0 leaves it out.
 
@@ -84,32 +85,29 @@ class Objective:
         self.tv_weight = tv_weight
         with torch.no_grad():
             style_maps = features(style, STYLE_LAYERS) if style_weight else {}
-            self._target_grams = {layer: gram_matrix(style_maps[layer]) for layer in style_maps}
+            self.style_terms: list[Term] = [
+                GramTerm(layer, gram_matrix(style_maps[layer]), style_weight) for layer in style_maps
+            ]
             content_maps = features(content, (CONTENT_LAYER,)) if content_weight else {}
-            self._target_maps = {layer: at_least_float32(content_maps[layer]) for layer in content_maps}
+            self.content_terms: list[Term] = [
+                ContentTerm(layer, at_least_float32(content_maps[layer]), content_weight) for layer in content_maps
+            ]
 
     def gradient(self, image: Tensor) -> Evaluation:
         """Evaluate the objective at an image (1 x 3 x H x W, model space, float32)."""
         image = image.detach().requires_grad_()
-        maps = self.features(image, (*self._target_grams, *self._target_maps))
-        style_losses = {
-            layer: self.style_weight / gram_scale(maps[layer]) * (gram_matrix(maps[layer]) - gram).square().sum()
-            for layer, gram in self._target_grams.items()
-        }
-        content_losses = [
-            self.content_weight * (at_least_float32(maps[layer]) - target).square().sum()
-            for layer, target in self._target_maps.items()
-        ]
-        terms = torch.stack([*style_losses.values(), *content_losses])
-        (gradient,) = torch.autograd.grad(terms.sum(), image)
+        terms = [*self.style_terms, *self.content_terms]
+        maps = self.features(image, {term.layer for term in terms})
+        losses = torch.stack([term.loss(maps) for term in terms])
+        (gradient,) = torch.autograd.grad(losses.sum(), image)
         with torch.no_grad():
             gradient, norm = clip_to_norm(gradient, max_norm=image.numel())
             if self.tv_weight > 0:
                 gradient = gradient + self.tv_weight * total_variation_gradient(image)
-        losses = terms.detach()
+        losses = losses.detach()
         return Evaluation(
             gradient=gradient,
             gradient_norm=norm,
-            content_loss=losses[len(style_losses) :].sum(),
-            style_losses=dict(zip(style_losses, losses, strict=False)),
+            content_loss=losses[len(self.style_terms) :].sum(),
+            style_losses={term.layer: loss for term, loss in zip(self.style_terms, losses, strict=False)},
         )

@@ -14,22 +14,13 @@ from torch import Tensor
 
 from nstyle.config import Config
 from nstyle.descent import descend
-from nstyle.devices import choose_device, choose_precision, memory_of, reproducible
-from nstyle.errors import DeviceError, DivergenceError, ImageError, OutputError
-from nstyle.files import make_folder, sha256
-from nstyle.images import SMALLEST_EDGE, Rgb, fit_long_edge, read_image, resize, to_uint8, write_image
-from nstyle.model_space import from_model_space, to_model_space
-from nstyle.objective import Objective
+from nstyle.devices import choose_device, choose_precision, reproducible
+from nstyle.errors import DeviceError, DivergenceError, OutputError
+from nstyle.files import make_folder
+from nstyle.images import Rgb, to_uint8, write_image
+from nstyle.preparation import Prepared, prepare
 from nstyle.record import RunRecord
 from nstyle.sinks import Callback, CallbackSink, EpochLog, Sink, Snapshots
-from nstyle.vgg19 import VGG19, match_activations
-from nstyle.weights import load_vgg19, read_weights
-
-NOISE = 0.1
-"""The reference starts from noise, uniform in (-0.1, 0.1), in model space."""
-
-BYTES_PER_PIXEL = {torch.float32: 1900, torch.bfloat16: 1250}
-"""Memory that a descent takes for each pixel of the painting, beside what it takes for any; measured on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +29,7 @@ class Result:
 
     Attributes:
         image: 1 x 3 x H x W, model space, float32, on the CPU.
+        picture: the same for display, H x W x 3, 0..1.
         epochs: how many were done.
         stop_reason: "relative change" (below `stop_eps`) or "epochs" (`max_num_epochs` were done).
         path: the final picture's file.
@@ -46,6 +38,7 @@ class Result:
     """
 
     image: Tensor
+    picture: Rgb
     epochs: int
     stop_reason: str
     path: Path
@@ -54,7 +47,7 @@ class Result:
     @property
     def rgb(self) -> NDArray[np.uint8]:
         """The picture for display: H x W x 3, 0..255, as it stands in the file."""
-        return to_uint8(from_model_space(self.image))
+        return to_uint8(self.picture)
 
 
 def stylize(
@@ -92,26 +85,11 @@ def run(
     _check_output(config)
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
-    pictures, inputs = _read_pictures(config)
-    height, width = _working_size(config, pictures["content_image"])
-    _check_memory(height * width, device, precision, config.max_long_edge)
     with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
-        fitted = {name: to_model_space(resize(rgb, height, width)) for name, rgb in pictures.items()}
-        content, style = fitted["content_image"].to(device), fitted["style_image"].to(device)
-        starts = {"noise": _noise(height, width, config.seed), "content": content, "style": style}
-        initial = starts[config.init] if config.init in starts else fitted["init"]
-        network, origin = _load_network(config, (content, style))
-        objective = Objective(
-            network.to(precision),
-            content,
-            style,
-            content_weight=config.content_weight,
-            style_weight=config.style_weight,
-            tv_weight=config.tv_weight,
-        )
-        record = RunRecord(config, inputs, origin, device, precision, size=(width, height))
+        prepared = prepare(config, device, precision)
+        record = RunRecord(config, prepared.inputs, prepared.weights, device, precision, prepared.size)
         record.log()
-        return _paint(config, objective, initial.to(device), record, callback, progress)
+        return _paint(config, prepared, record, callback, progress)
 
 
 def _final_path(config: Config) -> Path:
@@ -135,68 +113,6 @@ def _check_output(config: Config) -> None:
             raise OutputError(f"{source} would be painted over; choose another --output-dir")
 
 
-def _read_pictures(config: Config) -> tuple[dict[str, Rgb], dict[str, dict[str, str]]]:
-    """Read the pictures that are named: content, style, and what to start from if that is a third one.
-
-    Returns:
-        Under the names of their settings: the pictures, and where each is from, with its SHA-256.
-
-    """
-    paths = {"content_image": config.content_image, "style_image": config.style_image}
-    if config.init not in ("noise", "content", "style"):
-        paths["init"] = Path(config.init)
-    pictures = {name: read_image(path) for name, path in paths.items()}
-    inputs = {name: {"path": str(path.absolute()), "sha256": sha256(path)} for name, path in paths.items()}
-    return pictures, inputs
-
-
-def _working_size(config: Config, content: Rgb) -> tuple[int, int]:
-    """Return height and width of the painting.
-
-    Raises:
-        ImageError: an edge becomes too short for the network.
-
-    """
-    height, width = fit_long_edge(content.shape[0], content.shape[1], config.max_long_edge)
-    if min(height, width) < SMALLEST_EDGE:
-        raise ImageError(
-            f"{config.content_image} becomes {width}x{height} pixels at --max-long-edge {config.max_long_edge}; "
-            f"raise that, or crop the picture: each edge needs {SMALLEST_EDGE}"
-        )
-    return height, width
-
-
-def _noise(height: int, width: int, seed: int) -> Tensor:
-    """Return the reference's start, 1 x 3 x H x W: drawn on the CPU, so that it is the same on every device."""
-    uniform = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    return (uniform * 2 - 1) * NOISE
-
-
-def _load_network(config: Config, images: tuple[Tensor, ...]) -> tuple[VGG19, dict[str, Any]]:
-    """Return the network, on the images' device and in the original's scale, and where its weights are from."""
-    device = images[0].device
-    weights = read_weights(config.weights, config.weights_input)
-    network = VGG19(weights.tensors).to(device)
-    if not weights.original:
-        network = match_activations(network, load_vgg19(device=device), images)
-    return network, {"path": weights.source, "sha256": weights.sha256, "original": weights.original}
-
-
-def _check_memory(pixels: int, device: torch.device, precision: torch.dtype, long_edge: int) -> None:
-    """Refuse at once what cannot fit, before the machine grinds to a halt.
-
-    Raises:
-        DeviceError: the painting needs more memory than there is.
-
-    """
-    needed, there = pixels * BYTES_PER_PIXEL[precision], memory_of(device)
-    if there is not None and needed > there:
-        raise DeviceError(
-            f"--max-long-edge {long_edge} needs {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f}; "
-            f"lower it to {int(long_edge * (there / needed) ** 0.5)}"
-        )
-
-
 @contextmanager
 def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
     """Say what to do where PyTorch gets no memory; on the CPU that is a RuntimeError, told by its words."""
@@ -211,8 +127,7 @@ def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[No
 
 def _paint(
     config: Config,
-    objective: Objective,
-    image: Tensor,
+    prepared: Prepared,
     record: RunRecord,
     callback: Callback | None,
     progress: Callable[[int], Sink] | None,
@@ -221,6 +136,7 @@ def _paint(
     sinks: list[Sink] = [
         Snapshots(
             config.output_dir,
+            prepared.finish,
             save_epochs=config.save_epochs,
             remove_noise=config.remove_noise,
             image_format=config.image_format,
@@ -231,7 +147,7 @@ def _paint(
         sinks.append(progress(config.max_num_epochs))
     if callback is not None:
         sinks.append(CallbackSink(callback))
-    epochs, stopped, stop_reason, picture_is_kept = 0, False, "failed", False
+    image, epochs, stopped, stop_reason, picture_is_kept = prepared.start, 0, False, "failed", False
     path = _final_path(config)
     record.write("running", epochs)
 
@@ -241,7 +157,7 @@ def _paint(
             sink.close()
         try:
             if picture_is_kept:
-                write_image(path, from_model_space(image))
+                write_image(path, prepared.finish(image))
         finally:
             record.write(stop_reason, epochs)
 
@@ -251,7 +167,7 @@ def _paint(
 
     try:
         for step in descend(
-            objective,
+            prepared.objective,
             image,
             optimizer=config.optimizer,
             lr=config.lr,
@@ -280,4 +196,4 @@ def _paint(
             finish()
             note_picture(interrupt)
             raise
-    return Result(image.cpu(), epochs, stop_reason, path, record.path)
+    return Result(image.cpu(), prepared.finish(image), epochs, stop_reason, path, record.path)

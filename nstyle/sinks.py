@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 from nstyle.descent import Step
 from nstyle.files import unwritable
-from nstyle.images import denoise, write_image
-from nstyle.model_space import from_model_space
+from nstyle.images import Rgb, denoise, write_image
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nstyle.objective import Evaluation
 
 _log = logging.getLogger(__name__)
@@ -38,8 +39,17 @@ class Sink(Protocol):
 class Snapshots:
     """Writes `e_<epoch + 1>.<format>` every `save_epochs` epochs, denoised, and notes the file in the step."""
 
-    def __init__(self, folder: Path, *, save_epochs: int, remove_noise: float, image_format: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        finish: Callable[["Tensor"], Rgb],
+        *,
+        save_epochs: int,
+        remove_noise: float,
+        image_format: str,
+    ) -> None:
         self.folder = folder
+        self.finish = finish
         self.save_epochs = save_epochs
         self.remove_noise = remove_noise
         self.image_format = image_format
@@ -49,7 +59,7 @@ class Snapshots:
         if step.stopped or (step.epoch + 1) % self.save_epochs != 0:
             return
         path = self.folder / f"e_{step.epoch + 1}.{self.image_format}"
-        write_image(path, denoise(from_model_space(step.image), self.remove_noise))
+        write_image(path, denoise(self.finish(step.image), self.remove_noise))
         step.snapshot = path
         _log.debug("wrote %s", path)
 

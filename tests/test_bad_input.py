@@ -223,7 +223,7 @@ def test_a_device_that_is_not_there(
 def test_more_pixels_than_memory(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.pipeline.memory_of", lambda device: 10**6)
+    monkeypatch.setattr("nstyle.preparation.memory_of", lambda device: 10**6)
     assert_refused(command("--max-long-edge", "100"), here, capsys, 1, "--max-long-edge", "GB")
 
 
@@ -243,7 +243,7 @@ def test_memory_that_runs_out_all_the_same(
         def run_out(*_: object, error: Exception = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("nstyle.pipeline.Objective", run_out)
+        monkeypatch.setattr("nstyle.preparation.Objective", run_out)
         assert_refused(command(), here, capsys, 1, "too little memory", "--max-long-edge")
 
 
@@ -251,7 +251,7 @@ def test_our_own_bugs_show_their_traceback(here: Path, monkeypatch: pytest.Monke
     def bug(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("nstyle.pipeline.Objective", bug)
+    monkeypatch.setattr("nstyle.preparation.Objective", bug)
     with pytest.raises(RuntimeError, match="a bug"):
         command()
 

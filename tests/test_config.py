@@ -1,6 +1,7 @@
 """The settings: defaults as the reference has them, values checked."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def test_whole_numbers_may_be_floats_of_whole_value() -> None:
     epochs = Config(max_num_epochs=10.0).max_num_epochs  # type: ignore[arg-type]  # the point of the test
     assert epochs == 10
     assert isinstance(epochs, int)
+
+
+def test_settings_survive_being_written_as_json() -> None:
+    config = Config(output_dir=Path("there"), lr=0.1 + 0.2, gpu=1)
+    text = json.dumps(dataclasses.asdict(config), default=str)
+    assert Config(**json.loads(text)) == config
 
 
 NAN, INFINITY = float("nan"), float("inf")

@@ -5,7 +5,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from nstyle.functional import clip_to_norm, gram_matrix, gram_scale, relative_change, total_variation_gradient
+from nstyle.functional import (
+    clip_to_norm,
+    euclidean_norm,
+    gram_matrix,
+    gram_scale,
+    relative_change,
+    sum_of_squares,
+    total_variation_gradient,
+)
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -104,3 +112,18 @@ def test_relative_change() -> None:
     assert relative_change(old, new) == pytest.approx(5 / 4)
     assert relative_change(torch.zeros(3), torch.zeros(3)) == 0
     assert not relative_change(old, torch.tensor([float("nan"), 0])).isfinite()
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 20, 31), (1, 3, 150, 211), (1, 64, 40, 50)])
+def test_norms_and_sums_are_the_same_on_any_number_of_threads(shape: tuple[int, ...]) -> None:
+    tensor = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append([float(euclidean_norm(tensor)), float(sum_of_squares(tensor))])
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+    exact = float(tensor.double().square().sum())
+    assert found[0] == pytest.approx([exact**0.5, exact], rel=1e-6)

@@ -8,6 +8,7 @@ import torch
 
 from nstyle.descent import Step
 from nstyle.errors import OutputError
+from nstyle.model_space import from_model_space
 from nstyle.objective import Evaluation
 from nstyle.sinks import EpochLog, Snapshots
 
@@ -19,7 +20,7 @@ def step(epoch: int, *, stopped: bool = False) -> Step[Evaluation]:
 
 
 def snapshots(folder: Path, save_epochs: int) -> Snapshots:
-    return Snapshots(folder, save_epochs=save_epochs, remove_noise=0, image_format="png")
+    return Snapshots(folder, from_model_space, save_epochs=save_epochs, remove_noise=0, image_format="png")
 
 
 def test_snapshots_count_from_1_and_are_noted_in_the_step(tmp_path: Path) -> None:
