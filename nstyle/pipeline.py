@@ -17,9 +17,10 @@ from nstyle.descent import descend
 from nstyle.devices import choose_device, choose_precision, memory_of, reproducible
 from nstyle.errors import DeviceError, DivergenceError, ImageError, OutputError
 from nstyle.files import make_folder, sha256
-from nstyle.images import SMALLEST_EDGE, Rgb, fit_long_edge, read_image, resize, to_uint8, write_image
+from nstyle.images import SMALLEST_EDGE, Picture, Rgb, fit_long_edge, resize, to_uint8
 from nstyle.model_space import from_model_space, to_model_space
 from nstyle.objective import Objective
+from nstyle.picture_files import read_picture, write_picture
 from nstyle.record import RunRecord
 from nstyle.sinks import Callback, CallbackSink, EpochLog, Sink, Snapshots
 from nstyle.vgg19 import VGG19, match_activations
@@ -145,7 +146,7 @@ def _read_pictures(config: Config) -> tuple[dict[str, Rgb], dict[str, dict[str, 
     paths = {"content_image": config.content_image, "style_image": config.style_image}
     if config.init not in ("noise", "content", "style"):
         paths["init"] = Path(config.init)
-    pictures = {name: read_image(path) for name, path in paths.items()}
+    pictures = {name: read_picture(path).rgb for name, path in paths.items()}
     inputs = {name: {"path": str(path.absolute()), "sha256": sha256(path)} for name, path in paths.items()}
     return pictures, inputs
 
@@ -241,7 +242,7 @@ def _paint(
             sink.close()
         try:
             if picture_is_kept:
-                write_image(path, from_model_space(image))
+                write_picture(path, Picture(from_model_space(image)))
         finally:
             record.write(stop_reason, epochs)
 

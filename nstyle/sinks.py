@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from nstyle.descent import Step
 from nstyle.files import unwritable
-from nstyle.images import denoise, write_image
+from nstyle.images import Picture, denoise
 from nstyle.model_space import from_model_space
+from nstyle.picture_files import write_picture
 
 if TYPE_CHECKING:
     from nstyle.objective import Evaluation
@@ -49,7 +50,7 @@ class Snapshots:
         if step.stopped or (step.epoch + 1) % self.save_epochs != 0:
             return
         path = self.folder / f"e_{step.epoch + 1}.{self.image_format}"
-        write_image(path, denoise(from_model_space(step.image), self.remove_noise))
+        write_picture(path, Picture(denoise(from_model_space(step.image), self.remove_noise)))
         step.snapshot = path
         _log.debug("wrote %s", path)
 
