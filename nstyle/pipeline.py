@@ -17,7 +17,8 @@ from nstyle.descent import descend
 from nstyle.devices import choose_device, choose_precision, reproducible
 from nstyle.errors import DeviceError, DivergenceError, OutputError
 from nstyle.files import make_folder
-from nstyle.images import Rgb, to_uint8, write_image
+from nstyle.images import Picture, to_uint8
+from nstyle.picture_files import write_picture
 from nstyle.preparation import Prepared, prepare
 from nstyle.record import RunRecord
 from nstyle.sinks import Callback, CallbackSink, EpochLog, Sink, Snapshots
@@ -29,7 +30,7 @@ class Result:
 
     Attributes:
         image: 1 x 3 x H x W, model space, float32, on the CPU.
-        picture: the same for display, H x W x 3, 0..1.
+        picture: the same for display, as it was written.
         epochs: how many were done.
         stop_reason: "relative change" (below `stop_eps`) or "epochs" (`max_num_epochs` were done).
         path: the final picture's file.
@@ -38,7 +39,7 @@ class Result:
     """
 
     image: Tensor
-    picture: Rgb
+    picture: Picture
     epochs: int
     stop_reason: str
     path: Path
@@ -47,7 +48,7 @@ class Result:
     @property
     def rgb(self) -> NDArray[np.uint8]:
         """The picture for display: H x W x 3, 0..255, as it stands in the file."""
-        return to_uint8(self.picture)
+        return to_uint8(self.picture.rgb)
 
 
 def stylize(
@@ -157,7 +158,7 @@ def _paint(
             sink.close()
         try:
             if picture_is_kept:
-                write_image(path, prepared.finish(image))
+                write_picture(path, prepared.finish(image, 0))
         finally:
             record.write(stop_reason, epochs)
 
@@ -196,4 +197,4 @@ def _paint(
             finish()
             note_picture(interrupt)
             raise
-    return Result(image.cpu(), prepared.finish(image), epochs, stop_reason, path, record.path)
+    return Result(image.cpu(), prepared.finish(image, 0), epochs, stop_reason, path, record.path)

@@ -12,9 +12,10 @@ from nstyle.config import Config
 from nstyle.devices import memory_of
 from nstyle.errors import DeviceError, ImageError
 from nstyle.files import sha256
-from nstyle.images import SMALLEST_EDGE, Rgb, fit_long_edge, read_image, resize
+from nstyle.images import SMALLEST_EDGE, Picture, denoise, fit_long_edge, resize_picture
 from nstyle.model_space import from_model_space, to_model_space
 from nstyle.objective import Objective
+from nstyle.picture_files import read_picture
 from nstyle.vgg19 import VGG19, match_activations
 from nstyle.weights import load_vgg19, read_weights
 
@@ -32,7 +33,7 @@ class Prepared:
     Attributes:
         objective: what is descended.
         start: 1 x 3 x H x W, model space, on the device.
-        finish: makes the picture for display (H x W x 3, 0..1) of an image of the descent.
+        finish: makes the picture for display of an image of the descent, smoothed by so much (see `denoise`).
         inputs: path and SHA-256 of each picture that was read, by the name of its setting.
         weights: where the network's are from: path, SHA-256, and whether they are the original ones.
 
@@ -40,7 +41,7 @@ class Prepared:
 
     objective: Objective
     start: Tensor
-    finish: Callable[[Tensor], Rgb]
+    finish: Callable[[Tensor, float], Picture]
     inputs: dict[str, dict[str, str]]
     weights: dict[str, Any]
 
@@ -61,8 +62,9 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
     pictures, inputs = _read_pictures(config)
     height, width = _working_size(config, pictures["content_image"])
     _check_memory(height * width, device, precision, config.max_long_edge)
-    fitted = {name: to_model_space(resize(rgb, height, width)) for name, rgb in pictures.items()}
-    content, style = fitted["content_image"].to(device), fitted["style_image"].to(device)
+    pictures = {name: resize_picture(picture, height, width) for name, picture in pictures.items()}
+    fitted = {name: to_model_space(picture.rgb).to(device) for name, picture in pictures.items()}
+    content, style = fitted["content_image"], fitted["style_image"]
     starts = {"noise": _noise(height, width, config.seed), "content": content, "style": style}
     start = starts[config.init] if config.init in starts else fitted["init"]
     network, weights = _load_network(config, (content, style))
@@ -74,10 +76,15 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
         style_weight=config.style_weight,
         tv_weight=config.tv_weight,
     )
-    return Prepared(objective, start.to(device), from_model_space, inputs, weights)
+    alpha = pictures["content_image"].alpha
+
+    def finish(image: Tensor, remove_noise: float) -> Picture:
+        return Picture(denoise(from_model_space(image), remove_noise), alpha)
+
+    return Prepared(objective, start.to(device), finish, inputs, weights)
 
 
-def _read_pictures(config: Config) -> tuple[dict[str, Rgb], dict[str, dict[str, str]]]:
+def _read_pictures(config: Config) -> tuple[dict[str, Picture], dict[str, dict[str, str]]]:
     """Read the pictures that are named: content, style, and what to start from if that is a third one.
 
     Returns:
@@ -87,19 +94,19 @@ def _read_pictures(config: Config) -> tuple[dict[str, Rgb], dict[str, dict[str, 
     paths = {"content_image": config.content_image, "style_image": config.style_image}
     if config.init not in ("noise", "content", "style"):
         paths["init"] = Path(config.init)
-    pictures = {name: read_image(path) for name, path in paths.items()}
+    pictures = {name: read_picture(path) for name, path in paths.items()}
     inputs = {name: {"path": str(path.absolute()), "sha256": sha256(path)} for name, path in paths.items()}
     return pictures, inputs
 
 
-def _working_size(config: Config, content: Rgb) -> tuple[int, int]:
+def _working_size(config: Config, content: Picture) -> tuple[int, int]:
     """Return height and width of the painting.
 
     Raises:
         ImageError: an edge becomes too short for the network.
 
     """
-    height, width = fit_long_edge(content.shape[0], content.shape[1], config.max_long_edge)
+    height, width = fit_long_edge(content.rgb.shape[0], content.rgb.shape[1], config.max_long_edge)
     if min(height, width) < SMALLEST_EDGE:
         raise ImageError(
             f"{config.content_image} becomes {width}x{height} pixels at --max-long-edge {config.max_long_edge}; "

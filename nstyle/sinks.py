@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from nstyle.descent import Step
 from nstyle.files import unwritable
-from nstyle.images import Rgb, denoise, write_image
+from nstyle.images import Picture
+from nstyle.picture_files import write_picture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +43,7 @@ class Snapshots:
     def __init__(
         self,
         folder: Path,
-        finish: Callable[["Tensor"], Rgb],
+        finish: Callable[["Tensor", float], Picture],
         *,
         save_epochs: int,
         remove_noise: float,
@@ -59,7 +60,7 @@ class Snapshots:
         if step.stopped or (step.epoch + 1) % self.save_epochs != 0:
             return
         path = self.folder / f"e_{step.epoch + 1}.{self.image_format}"
-        write_image(path, denoise(self.finish(step.image), self.remove_noise))
+        write_picture(path, self.finish(step.image, self.remove_noise))
         step.snapshot = path
         _log.debug("wrote %s", path)
 

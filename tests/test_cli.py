@@ -21,7 +21,8 @@ from PIL import Image
 
 from nstyle import Config, __version__
 from nstyle.cli import build_parser, main
-from nstyle.images import Rgb, write_image
+from nstyle.images import Picture
+from nstyle.picture_files import write_picture
 from nstyle.pipeline import Result, run
 from nstyle.weights import read_weights
 
@@ -211,12 +212,12 @@ def test_signals_while_the_picture_is_being_saved(
     """The first makes the saving begin again, the second changes nothing."""
     signals = [signal.SIGTERM, signal.SIGINT]
 
-    def interrupted(path: Path, rgb: Rgb) -> None:
+    def interrupted(path: Path, picture: Picture) -> None:
         if signals:
             signal.raise_signal(signals.pop(0))
-        write_image(path, rgb)
+        write_picture(path, picture)
 
-    monkeypatch.setattr("nstyle.pipeline.write_image", interrupted)
+    monkeypatch.setattr("nstyle.pipeline.write_picture", interrupted)
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert main([*flags, "--quiet"]) == 143
     assert not signals

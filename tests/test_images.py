@@ -14,8 +14,9 @@ from pictures import png
 from PIL import Image
 
 from nstyle.errors import ImageError
-from nstyle.images import denoise, fit_long_edge, read_image, resize, to_uint8, write_image
+from nstyle.images import Picture, denoise, fit_long_edge, resize, to_uint8
 from nstyle.model_space import MEAN_RGB, from_model_space, to_model_space
+from nstyle.picture_files import read_picture, write_picture
 
 # Four flat quarters, so that turning, mirroring and swapped channels all show; 40x24 pixels.
 QUARTERS = {(0, 0): (220, 30, 40), (0, 1): (40, 200, 60), (1, 0): (30, 60, 210), (1, 1): (240, 220, 50)}
@@ -30,7 +31,7 @@ def quarters() -> Image.Image:
 
 def centres(path: Path) -> dict[tuple[int, int], tuple[float, ...]]:
     """The colours (0..255) at the middle of each quarter of the picture as read."""
-    rgb = read_image(path)
+    rgb = read_picture(path).rgb
     assert rgb.dtype == np.float32
     assert rgb.shape == (24, 40, 3)
     return {(r, c): tuple(rgb[6 + 12 * r, 10 + 20 * c] * 255) for r, c in QUARTERS}
@@ -39,10 +40,6 @@ def centres(path: Path) -> dict[tuple[int, int], tuple[float, ...]]:
 def grey(colour: tuple[int, ...]) -> tuple[float, ...]:
     red, green, blue = colour
     return (0.299 * red + 0.587 * green + 0.114 * blue,) * 3
-
-
-def on_white(colour: tuple[int, ...], alpha: float) -> tuple[float, ...]:
-    return tuple(alpha * c + (1 - alpha) * 255 for c in colour)
 
 
 def save_16_bit_grey(path: Path) -> None:
@@ -112,7 +109,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], None], Callable[[tuple[int, ...]], 
     "palette gif": ("gif", lambda path: quarters().quantize(8).save(path), tuple, 2),
     "cmyk jpeg": ("jpg", plain("CMYK", quality=95), tuple, 8),
     "cmyk tiff": ("tiff", plain("CMYK"), tuple, 2),
-    "rgba": ("png", save_with_alpha, lambda c: on_white(c, 0.2), 1),
+    "rgba": ("png", save_with_alpha, tuple, 0.01),
     "grey and alpha": ("png", plain("LA"), grey, 1),
     "animated gif": ("gif", save_animated, tuple, 3),
     "animated webp": ("webp", save_animated, tuple, 16),
@@ -132,12 +129,15 @@ def test_pictures_of_every_kind_are_read_the_right_way_up_in_the_right_colours(k
         np.testing.assert_allclose(colour, expected(QUARTERS[quarter]), atol=tolerance, err_msg=str(quarter))
 
 
-def test_what_is_transparent_in_a_palette_lies_on_white(tmp_path: Path) -> None:
+def test_what_is_transparent_in_a_palette_has_its_neighbours_colour(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     save_transparent_palette(path)
     colours = centres(path)
-    np.testing.assert_allclose(colours[0, 0], (255, 255, 255))
+    np.testing.assert_allclose(colours[0, 0], QUARTERS[1, 0], atol=2)
     np.testing.assert_allclose(colours[1, 1], QUARTERS[1, 1], atol=2)
+    alpha = read_picture(path).alpha
+    assert alpha is not None
+    np.testing.assert_array_equal(alpha[::12, ::20], [[0, 1], [1, 1]])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_every_level_survives_reading_and_writing(tmp_path: Path) -> None:
     picture = np.stack([levels, levels.T, levels[::-1]], axis=-1)
     source, copy = tmp_path / "source.png", tmp_path / "copy.png"
     Image.fromarray(picture).save(source)
-    write_image(copy, from_model_space(to_model_space(read_image(source))))
+    write_picture(copy, Picture(from_model_space(to_model_space(read_picture(source).rgb))))
     np.testing.assert_array_equal(np.asarray(Image.open(copy)), picture)
 
 
@@ -194,7 +194,7 @@ def test_what_lies_outside_of_the_range_is_clipped() -> None:
 def test_formats(suffix: str, form: str, tmp_path: Path) -> None:
     path = tmp_path / f"picture.{suffix}"
     rgb = np.asarray(quarters(), dtype=np.float32) / np.float32(255)
-    write_image(path, rgb)
+    write_picture(path, Picture(rgb))
     with Image.open(path) as picture:
         assert picture.format == form
         assert np.abs(np.asarray(picture, dtype=float) / 255 - rgb).mean() < 0.02
@@ -215,7 +215,7 @@ def test_grey_levels_of_unknown_scale_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "heights.tiff"
     Image.fromarray(np.full((20, 20), 1234.5, dtype=np.float32)).save(path)
     with pytest.raises(ImageError, match=r"heights\.tiff"):
-        read_image(path)
+        read_picture(path)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
@@ -234,7 +234,7 @@ def test_damaged_files_are_image_errors_or_pictures(form: str, tmp_path: Path, d
     damaged = tmp_path / hashlib.sha256(content).hexdigest()
     damaged.write_bytes(content)
     try:
-        rgb = read_image(damaged)
+        rgb = read_picture(damaged).rgb
     except ImageError:
         return
     assert rgb.ndim == 3

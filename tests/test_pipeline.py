@@ -13,9 +13,10 @@ from PIL import Image
 import nstyle
 from nstyle import Config, DivergenceError, NStyleError, Step, stylize
 from nstyle.descent import descend
-from nstyle.images import denoise, read_image, resize, to_uint8
+from nstyle.images import denoise, resize, to_uint8
 from nstyle.model_space import from_model_space, to_model_space
 from nstyle.objective import STYLE_LAYERS, Evaluation, Objective
+from nstyle.picture_files import read_picture
 from nstyle.vgg19 import VGG19, WEIGHT_SHAPES
 from nstyle.weights import load_vgg19, read_weights
 
@@ -48,7 +49,7 @@ def test_the_picture_is_that_of_the_parts_put_together_by_hand(
     pair: tuple[Path, Path], vgg19: VGG19, tmp_path: Path
 ) -> None:
     result = paint(pair, tmp_path / "output", seed=5, image_format="png", content_weight=7, lr=0.002)
-    content, style = (to_model_space(resize(read_image(path), 21, 32)) for path in pair)
+    content, style = (to_model_space(resize(read_picture(path).rgb, 21, 32)) for path in pair)
     noise = torch.rand(1, 3, 21, 32, generator=torch.Generator().manual_seed(5)) * 0.2 - 0.1
     objective = Objective(vgg19, content, style, content_weight=7)
     *_, last = descend(objective, noise, lr=0.002, max_num_epochs=4)
@@ -139,10 +140,10 @@ def test_stops_by_itself_without_a_snapshot_of_that_epoch(pair: tuple[Path, Path
 
 
 def test_the_content_picture_starts_as_itself(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    content, style = (to_model_space(resize(read_image(path), 21, 32)) for path in pair)
+    content, style = (to_model_space(resize(read_picture(path).rgb, 21, 32)) for path in pair)
     third = tmp_path / "third.png"
     Image.new("RGB", (64, 64), (10, 200, 30)).save(third)
-    flat = to_model_space(resize(read_image(third), 21, 32))
+    flat = to_model_space(resize(read_picture(third).rgb, 21, 32))
     for init, start in (("content", content), ("style", style), (str(third), flat)):
         result = paint(pair, tmp_path / "output", init=init, lr=1e-7, max_num_epochs=1)
         assert (result.image - start).abs().max() < 0.1, init
@@ -236,7 +237,7 @@ def test_unknown_options_and_late_names() -> None:
 def test_public_names_fit_together(pair: tuple[Path, Path]) -> None:
     """As the README shows them."""
     features = load_vgg19(weights=None, device="cpu")
-    content, style = (to_model_space(read_image(path)) for path in pair)
+    content, style = (to_model_space(read_picture(path).rgb) for path in pair)
     assert features(content, layers=("relu1_1", "relu4_2"))["relu4_2"].shape == (1, 512, 4, 6)
     objective = nstyle.Objective(features, content, style, content_weight=10.0, style_weight=1.0, tv_weight=0.01)
     evaluation = objective.gradient(torch.zeros_like(content))

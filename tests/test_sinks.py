@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from nstyle.descent import Step
 from nstyle.errors import OutputError
+from nstyle.images import Picture, denoise
 from nstyle.model_space import from_model_space
 from nstyle.objective import Evaluation
 from nstyle.sinks import EpochLog, Snapshots
@@ -19,8 +21,12 @@ def step(epoch: int, *, stopped: bool = False) -> Step[Evaluation]:
     return Step(epoch, torch.zeros(1, 3, 20, 20), 0.5, 0.001, evaluation, stopped)
 
 
+def finish(image: Tensor, remove_noise: float) -> Picture:
+    return Picture(denoise(from_model_space(image), remove_noise))
+
+
 def snapshots(folder: Path, save_epochs: int) -> Snapshots:
-    return Snapshots(folder, from_model_space, save_epochs=save_epochs, remove_noise=0, image_format="png")
+    return Snapshots(folder, finish, save_epochs=save_epochs, remove_noise=0, image_format="png")
 
 
 def test_snapshots_count_from_1_and_are_noted_in_the_step(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Colours as profiles of the International Color Consortium (ICC) describe them, converted to sRGB in full precision.
+
+Pillow's colour management has 8 bits a channel; imagecodecs' has the same engine (Little CMS) in floating point.
+"""
+
+import struct
+from functools import lru_cache
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageCms
+
+Levels = NDArray[np.uint8] | NDArray[np.float32]
+"""H x W x C, C = 1 (grey), 3 (RGB) or 4 (CMYK, as ink): 0..255, or 0..1."""
+
+
+def _srgb_profile() -> bytes:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # else the time of day, and no two files would be equal
+    return bytes(profile)
+
+
+SRGB_PROFILE = _srgb_profile()
+"""What a written picture is tagged with; always the same bytes."""
+
+_CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
+_SPACES = {1: "gray", 3: "rgb", 4: "cmyk"}
+
+
+def to_srgb(levels: Levels, profile: bytes | None) -> NDArray[np.float32]:
+    """Convert levels (H x W x C) that mean what the profile says to sRGB (H x W x 3, range 0..1).
+
+    The intent is relative colorimetric with black-point compensation; colours outside of sRGB are clipped. Without a
+    profile, with one that is damaged or made for other channels, and with one that means sRGB to within half a level
+    of 8 bits, grey and RGB are sRGB as they stand. CMYK without a profile is (1 - ink) (1 - black), as in Pillow.
+    """
+    if profile is not None:
+        wanted = _CHANNELS.get(profile[16:20])
+        channels = 3 if levels.shape[2] == 1 and wanted == 3 else levels.shape[2]  # grey is RGB, too
+        if channels == wanted and not _is_srgb(profile):
+            converted = _transform(levels, profile)
+            if converted is not None:
+                return converted
+    plain = levels.astype(np.float32, copy=False)
+    if levels.dtype == np.uint8:
+        plain /= np.float32(255)
+    if plain.shape[2] == 1:
+        return np.repeat(plain, 3, axis=2)
+    return (1 - plain[..., :3]) * (1 - plain[..., 3:]) if plain.shape[2] == 4 else plain
+
+
+@lru_cache(maxsize=8)
+def _is_srgb(profile: bytes) -> bool:
+    """Tell whether a profile changes no colour by as much as half a level of 8 bits: sRGB comes in many spellings."""
+    steps = np.linspace(0, 1, 11, dtype=np.float32)
+    if _CHANNELS.get(profile[16:20]) == 3:
+        grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    else:
+        grid = steps.reshape(1, -1, 1)
+        if _CHANNELS.get(profile[16:20]) != 1:
+            return False
+    converted = _transform(grid, profile)
+    return converted is not None and bool(np.abs(converted - grid).max() < 0.5 / 255)
+
+
+def _transform(levels: Levels, profile: bytes) -> NDArray[np.float32] | None:
+    """Apply a profile for as many channels as `levels` has (or RGB for grey); None if it is damaged."""
+    channels = _CHANNELS[profile[16:20]]
+    source: NDArray[Any] = np.repeat(levels, 3, axis=2) if levels.shape[2] < channels else levels
+    if channels == 4 and source.dtype != np.uint8:
+        source = np.rint(source * 65535).astype(np.uint16)  # as floating point, Little CMS counts ink in 0..100
+    try:
+        rgb: NDArray[np.float32] = imagecodecs.cms_transform(
+            np.ascontiguousarray(source[..., 0] if channels == 1 else source),
+            profile,
+            SRGB_PROFILE,
+            colorspace=_SPACES[channels],
+            outcolorspace="rgb",
+            outdtype=np.float32,
+            intent=imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC,
+            flags=imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION,
+        )
+    except (RuntimeError, ValueError):
+        return None
+    return np.clip(rgb, 0, 1, out=rgb) if np.isfinite(rgb).all() else None
