@@ -11,6 +11,7 @@ from nstyle.errors import (
     NStyleError,
     OptionError,
     OutputError,
+    RecipeError,
     WeightsError,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "Objective",
     "OptionError",
     "OutputError",
+    "RecipeError",
     "Result",
     "Step",
     "WeightsError",

@@ -9,17 +9,18 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import nstyle
-from nstyle.config import Config, flag, option
+from nstyle.config import OUTPUT, Config, flag, option
 from nstyle.errors import NStyleError, OptionError
 
 EPILOG = """\
 While it works, look into the output folder: there are snapshots (e_50.jpg, e_100.jpg ...) and the losses of each
 epoch (epochs.csv), at the end the picture (final.jpg); run.json says how it was made. Ctrl-C ends a run early and
-writes the picture so far as final.jpg.
+writes the picture so far as final.jpg; the same command with --resume goes on with it.
 
 exit codes: 0 done, 1 something is wrong with a file or the machine (one line says what), 2 wrong usage,
 130 after Ctrl-C, 143 after SIGTERM
@@ -54,6 +55,11 @@ def build_parser() -> argparse.ArgumentParser:
         names = [flag(field.name)]
         if field.name == "output_dir":
             names.append("--output_dir")  # the reference's only flag with an underscore
+        if field.type is bool:
+            groups[declared.group].add_argument(
+                *names, dest=field.name, default=argparse.SUPPRESS, action="store_true", help=declared.help
+            )
+            continue
         kind = int if field.type in (int, int | None) else float if field.type is float else str
         default = "" if field.default is None else f" (default: {field.default})"
         groups[declared.group].add_argument(
@@ -65,6 +71,11 @@ def build_parser() -> argparse.ArgumentParser:
             metavar=declared.metavar,
             help=(declared.help + default).replace("%", "%%"),
         )
+    groups[OUTPUT].add_argument(
+        "--recipe",
+        metavar="PATH",
+        help="a picture that nstyle wrote, or a run.json: every setting is as it was there, but for the flags given",
+    )
     talk = parser.add_argument_group("talk")
     loudness = talk.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="say nothing but errors")
@@ -76,16 +87,22 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
-    quiet, verbose = arguments.pop("quiet"), arguments.pop("verbose")
+    quiet, verbose, recipe = (arguments.pop(name) for name in ("quiet", "verbose", "recipe"))
     with _logging(quiet=quiet, verbose=verbose), _signals_as_interrupts():
         try:
+            followed = None
+            if recipe is not None:
+                from nstyle.recipe import read_recipe, settings_to_repeat  # late: they bring in libraries of pictures
+
+                followed = read_recipe(Path(recipe))
+                arguments = settings_to_repeat(followed, arguments)
             config = Config(**arguments)
             # Late, since they bring in torch: bad flags and --help answer at once.
             from nstyle.pipeline import run
             from nstyle.sinks import ProgressBar, ProgressLines
 
             progress = None if quiet else ProgressBar if _is_watched() and not verbose else ProgressLines
-            result = run(config, progress=progress)
+            result = run(config, progress=progress, followed=followed)
             logging.getLogger(__name__).info(
                 "done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path
             )
@@ -128,6 +145,14 @@ class _LineHandler(logging.Handler):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Lines(logging.Formatter):
+    """The message; a warning is called one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return ("warning: " if record.levelno >= logging.WARNING else "") + super().format(record)
+
+
 @contextmanager
 def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
     """Show nstyle's log on standard output for as long as the command runs; Pillow's errors are in ours already."""
@@ -136,6 +161,7 @@ def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may have what a terminal has not
     logger = logging.getLogger("nstyle")
     handler = _LineHandler()
+    handler.setFormatter(_Lines())
     level = logger.level
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
     if sys.stdout is not None:  # it is None if the shell has closed it

@@ -30,6 +30,7 @@ class Option:
         above: a number that is itself too small.
         at_most: the largest allowed number.
         metavar: the placeholder in `--help`.
+        recorded: whether a recipe holds it.
 
     """
 
@@ -41,6 +42,7 @@ class Option:
     above: float | None = None
     at_most: float | None = None
     metavar: str | None = None
+    recorded: bool = True
 
 
 PICTURES, PAINTING, DESCENT, MACHINE, OUTPUT = "pictures", "painting", "descent", "machine", "output"
@@ -113,6 +115,13 @@ class Config:
         75, "lower the learning rate every so many epochs", MXNET, DESCENT, at_least=1, metavar="N"
     )
     lr_sched_factor: float = _option(0.9, "... by this factor", MXNET, DESCENT, above=0, at_most=1, metavar="FACTOR")
+    on_divergence: str = _option(
+        "stop",
+        "stop, or backoff: take back the epoch that left the range of pictures, go on with half the learning rate",
+        OURS,
+        DESCENT,
+        choices=("stop", "backoff"),
+    )
     model: str = _option("vgg19", "the network that looks at the pictures", MXNET, MACHINE, choices=("vgg19",))
     weights: str = _option(
         "embedded",
@@ -165,7 +174,28 @@ class Config:
         at_most=1000,
         metavar="W",
     )
-    image_format: str = _option("jpg", "of the pictures written", MXNET, OUTPUT, choices=("jpg", "png", "tiff"))
+    overwrite: bool = _option(
+        False, "write over the pictures of an earlier run with other settings", OURS, OUTPUT, recorded=False
+    )
+    resume: bool = _option(
+        False,
+        "go on with the earlier run in the output folder, from its last snapshot; start anew if there is none",
+        OURS,
+        OUTPUT,
+        recorded=False,
+    )
+    image_format: str = _option(
+        "jpg", "of the pictures written", MXNET, OUTPUT, choices=("jpg", "png", "tiff", "webp")
+    )
+    bit_depth: int = _option(
+        8,
+        "bits a channel of the pictures written: 8, or 16 in png and tiff",
+        OURS,
+        OUTPUT,
+        at_least=8,
+        at_most=16,
+        metavar="8|16",
+    )
 
     def __post_init__(self) -> None:
         """Check every value, and convert paths given as text."""
@@ -178,6 +208,13 @@ class Config:
             raise OptionError(f"--device must be cpu, cuda, cuda:N or mps, not {self.device!r}")
         if self.gpu is not None and self.device is not None:
             raise OptionError("--gpu and --device both name a device: leave one of them out")
+        if self.bit_depth not in ((8, 16) if self.image_format in ("png", "tiff") else (8,)):
+            raise OptionError(
+                f"--bit-depth {self.bit_depth} is not to be had in {self.image_format}; 16 is, "
+                "with --image-format png or tiff"
+            )
+        if self.overwrite and self.resume:
+            raise OptionError("--overwrite and --resume contradict each other: leave one of them out")
 
 
 def option(field: "dataclasses.Field[Any]") -> Option:
@@ -195,6 +232,10 @@ def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
     """Return the value in its own type, or say why it cannot be."""
     if value is None and type_ in (int | None, str | None):
         return None
+    if type_ is bool:
+        if not isinstance(value, bool):
+            raise OptionError(f"{flag_} must be True or False, not {value!r}")
+        return value
     if type_ is Path:
         if not isinstance(value, str | Path) or not str(value):
             raise OptionError(f"{flag_} must be a path, not {value!r}")

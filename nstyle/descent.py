@@ -1,8 +1,8 @@
 """Descent along a gradient: update rule, learning-rate schedule, stopping. Knows nothing of pictures or networks."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -17,6 +17,10 @@ LOWEST_LEARNING_RATE = 1e-8
 
 DIVERGED_RMS = 255.0
 """Root mean square beyond which an image is lost: nothing that can be displayed has more than 141 in model space."""
+
+
+SMALLEST_RATE_FACTOR = 2.0**-40
+"""Where going back with half the rate ends: a descent that still diverges does not do so for its rate."""
 
 
 class HasGradient(Protocol):
@@ -37,6 +41,27 @@ class DifferentiableObjective(Protocol[EvaluationT]):
         """Evaluate the objective at an image."""
 
 
+@dataclass(frozen=True)
+class DescentState:
+    """Where a descent stands between two epochs: all that it needs to go on as if nothing had happened.
+
+    Attributes:
+        image: the current one.
+        epoch: the next one's number; so many are done.
+        memory: what the update rule remembers, by name; each of the image's shape.
+        rate_factor: what the scheduled learning rate is multiplied by: 1, halved each time that an epoch was taken
+            back.
+        relative_change: the last epoch's.
+
+    """
+
+    image: Tensor
+    epoch: int = 0
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+    rate_factor: float = 1.0
+    relative_change: float = math.inf
+
+
 @dataclass
 class Step(Generic[EvaluationT]):
     """One epoch of a descent.
@@ -48,6 +73,7 @@ class Step(Generic[EvaluationT]):
         learning_rate: the one used.
         evaluation: of the objective, *before* the update.
         stopped: whether the change was below `stop_eps`, which makes this the last step.
+        state: what the descent can be taken up from after this step.
         snapshot: the file that this step's picture was written to, if it was; set by who writes it.
 
     """
@@ -58,6 +84,7 @@ class Step(Generic[EvaluationT]):
     learning_rate: float
     evaluation: EvaluationT
     stopped: bool
+    state: DescentState
     snapshot: Path | None = None
 
 
@@ -66,6 +93,12 @@ class UpdateRule(Protocol):
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """Return what is remembered; the tensors are not changed later."""
+
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
+        """Replace what is remembered by what `memory()` gave; by nothing if that is empty."""
 
 
 class Nesterov:
@@ -86,6 +119,14 @@ class Nesterov:
         self.velocity = velocity
         return image - learning_rate * (direction + self.momentum * velocity)
 
+    def memory(self) -> dict[str, Tensor]:
+        """Return the velocity, if there is one."""
+        return {} if self.velocity is None else {"velocity": self.velocity}
+
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
+        """Replace the velocity."""
+        self.velocity = memory.get("velocity")
+
 
 OPTIMIZERS: dict[str, Callable[[float, float], UpdateRule]] = {"nag": Nesterov}
 """Update rules by name; each is made with momentum and weight decay."""
@@ -98,7 +139,7 @@ def scheduled_learning_rate(epoch: int, lr: float, delay: int, factor: float) ->
 
 def descend(
     objective: DifferentiableObjective[EvaluationT],
-    image: Tensor,
+    start: Tensor | DescentState,
     *,
     optimizer: str = "nag",
     lr: float = 1e-3,
@@ -108,26 +149,52 @@ def descend(
     lr_sched_factor: float = 0.9,
     stop_eps: float = 0.005,
     max_num_epochs: int = 1000,
+    on_divergence: str = "stop",
 ) -> Iterator[Step[EvaluationT]]:
-    """Descend from `image`, yielding each epoch; ends after `max_num_epochs`, or when the change is below `stop_eps`.
+    """Descend, yielding each epoch; ends after `max_num_epochs`, or when the change is below `stop_eps`.
+
+    An epoch is one evaluation of the objective.
+
+    Args:
+        objective: what is descended.
+        start: an image, or an earlier descent's state to go on from: with the same settings as if it had never ended.
+        optimizer: the update rule's name.
+        lr: learning rate.
+        momentum: of the update rule.
+        weight_decay: of the update rule.
+        lr_sched_delay: epochs after which the learning rate is lowered.
+        lr_sched_factor: by what.
+        stop_eps: relative change that ends the descent.
+        max_num_epochs: counted from the start of the earlier descent, if there was one.
+        on_divergence: "stop", or "backoff": when an update leaves the range of pictures, take it back, forget the
+            momentum, halve the learning rate from now on, and update again.
 
     Raises:
         DivergenceError: an epoch's image is not finite, or its root mean square is beyond 255. The step
             yielded before it holds the last good one.
 
     """
+    state = start if isinstance(start, DescentState) else DescentState(start)
     update = OPTIMIZERS[optimizer](momentum, weight_decay)
-    for epoch in range(max_num_epochs):
-        learning_rate = scheduled_learning_rate(epoch, lr, lr_sched_delay, lr_sched_factor)
-        evaluation = objective.gradient(image)
+    update.remember(state.memory)
+    while state.epoch < max_num_epochs and state.relative_change >= stop_eps:
+        scheduled = scheduled_learning_rate(state.epoch, lr, lr_sched_delay, lr_sched_factor)
+        evaluation = objective.gradient(state.image)
+        rate_factor = state.rate_factor
         with torch.no_grad():
-            new = update(image, evaluation.gradient, learning_rate)
-            change = float(relative_change(image, new))
-            rms = float(euclidean_norm(new)) / math.sqrt(new.numel())
-        if not (math.isfinite(change) and rms < DIVERGED_RMS):
-            raise DivergenceError(f"the picture diverged in epoch {epoch}: lower --lr (now {lr:g}) or the weights")
-        image = new
-        stopped = change < stop_eps
-        yield Step(epoch, image, change, learning_rate, evaluation, stopped)
-        if stopped:
-            return
+            while not _is_sound(new := update(state.image, evaluation.gradient, scheduled * rate_factor)):
+                update.remember({})
+                rate_factor /= 2
+                if on_divergence == "stop" or rate_factor < SMALLEST_RATE_FACTOR:
+                    raise DivergenceError(
+                        f"the picture diverged in epoch {state.epoch}: lower --lr (now {lr:g}) or the weights"
+                    )
+            change = float(relative_change(state.image, new))
+        epoch, learning_rate = state.epoch, scheduled * rate_factor
+        state = DescentState(new, epoch + 1, update.memory(), rate_factor, change)
+        yield Step(epoch, new, change, learning_rate, evaluation, change < stop_eps, state)
+
+
+def _is_sound(image: Tensor) -> bool:
+    """Tell whether an image is finite and within the range of pictures."""
+    return float(euclidean_norm(image)) / math.sqrt(image.numel()) < DIVERGED_RMS

@@ -30,3 +30,7 @@ class OutputError(NStyleError):
 
 class DivergenceError(NStyleError):
     """The descent left the range of pictures: its numbers are no longer finite, or absurdly large."""
+
+
+class RecipeError(NStyleError):
+    """A recipe, or the saved state of an earlier run, is missing, damaged, or not of this run."""

@@ -26,6 +26,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         try:
             with temporary.open("wb") as file:
                 yield file
+                file.flush()
+                os.fsync(file.fileno())  # else a crash of the machine could leave the new name on an empty file
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -1,11 +1,11 @@
 """One run, wired: from two picture files to a painting and its record."""
 
-import re
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.config import Config
-from nstyle.descent import descend
+from nstyle.descent import DescentState, descend
 from nstyle.devices import choose_device, choose_precision, reproducible
-from nstyle.errors import DeviceError, DivergenceError, OutputError
-from nstyle.files import make_folder
+from nstyle.errors import DeviceError, DivergenceError, RecipeError
 from nstyle.images import Picture, to_uint8
 from nstyle.picture_files import write_picture
 from nstyle.preparation import Prepared, prepare
-from nstyle.record import RunRecord
-from nstyle.sinks import Callback, CallbackSink, EpochLog, Sink, Snapshots
+from nstyle.recipe import Recipe, read_recipe, settings_to_repeat
+from nstyle.record import RunRecord, log_changes, log_run, make_recipe
+from nstyle.run_folder import RunFolder
+from nstyle.saved_state import read_state, write_state
+from nstyle.sinks import BackoffNotice, Callback, CallbackSink, EpochLog, SavedStates, Sink, Snapshots
+
+_log = logging.getLogger(__name__)
+
+ProgressMaker: TypeAlias = Callable[[int, int], Sink]
 
 
 @dataclass(frozen=True)
@@ -52,17 +58,20 @@ class Result:
 
 
 def stylize(
-    content_image: str | Path,
-    style_image: str | Path,
+    content_image: str | Path | None = None,
+    style_image: str | Path | None = None,
     callback: Callback | None = None,
+    *,
+    recipe: str | Path | None = None,
     **options: Any,
 ) -> Result:
     """Paint one picture in the style of another, as the command does.
 
     Args:
-        content_image: file of the picture to paint.
-        style_image: file of the picture to paint it like.
+        content_image: file of the picture to paint; None: the recipe's, or the sample in input/.
+        style_image: file of the picture to paint it like; None likewise.
         callback: called with each `Step`, once an epoch; `step.snapshot` is the file just written, or None.
+        recipe: a picture of nstyle's, or a run.json: whatever is not said otherwise is as it was there.
         options: the command's flags with underscores, `max_long_edge=400, output_dir="output"`; see `Config`.
 
     Raises:
@@ -72,46 +81,72 @@ def stylize(
         KeyboardInterrupt: passed on, after the picture so far has been written.
 
     """
-    options |= {"content_image": content_image, "style_image": style_image}
-    return run(Config(**options), callback)
+    named = {"content_image": content_image, "style_image": style_image}
+    options |= {name: path for name, path in named.items() if path is not None}
+    if recipe is None:
+        return run(Config(**options), callback)
+    followed = read_recipe(Path(recipe))
+    return run(Config(**settings_to_repeat(followed, options)), callback, followed=followed)
 
 
 def run(
     config: Config,
     callback: Callback | None = None,
-    progress: Callable[[int], Sink] | None = None,
+    progress: ProgressMaker | None = None,
+    followed: Recipe | None = None,
 ) -> Result:
-    """Paint as `config` says. `progress` makes one more sink, of the largest number of epochs. See `stylize`."""
-    make_folder(config.output_dir)
-    _check_output(config)
+    """Paint as `config` says. See `stylize`.
+
+    Args:
+        config: the settings.
+        callback: called with each `Step`.
+        progress: makes one more sink, of the largest number of epochs and of those already done.
+        followed: the recipe that the settings are from; what is no longer as it says is warned of.
+
+    """
+    sources = [Path(path) for path in (config.content_image, config.style_image, config.init)]
+    folder = RunFolder(config.output_dir, config.image_format, sources)
+    folder.open()
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
     with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
         prepared = prepare(config, device, precision)
-        record = RunRecord(config, prepared.inputs, prepared.weights, device, precision, prepared.size)
-        record.log()
-        return _paint(config, prepared, record, callback, progress)
+        recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
+        if followed is not None:
+            log_changes(followed, recipe)
+        start = _taken_up(folder, recipe, device) if config.resume else None
+        if start is None:
+            folder.make_way_for(recipe, overwrite=config.overwrite)
+            start = DescentState(prepared.start)
+        log_run(recipe, device)
+        if prepared.has_alpha and config.image_format == "jpg":
+            _log.warning("JPEG has no transparency: the picture is laid on white; --image-format png keeps it")
+        return _Run(config, folder, prepared, recipe, start).paint(callback, progress)
 
 
-def _final_path(config: Config) -> Path:
-    """Return the file that the finished picture goes to."""
-    return config.output_dir / f"final.{config.image_format}"
-
-
-def _check_output(config: Config) -> None:
-    """Make sure, before the work, that its result can be written, and over none of the user's pictures.
+def _taken_up(folder: RunFolder, recipe: Recipe, device: torch.device) -> DescentState | None:
+    """Return the state of the earlier run in the folder, or None if there is none.
 
     Raises:
-        OutputError: a folder stands where the picture is to go, or one of the two pictures.
+        RecipeError: it is of another run than the recipe's, or damaged.
 
     """
-    path = _final_path(config)
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder, where the picture is to go; choose another --output-dir")
-    for source in (config.content_image, config.style_image):
-        written = re.fullmatch(rf"(final|e_[0-9]+)\.{config.image_format}", source.name)
-        if written and source.resolve().parent == config.output_dir.resolve():
-            raise OutputError(f"{source} would be painted over; choose another --output-dir")
+    if not folder.state.exists():
+        return None
+    state, saved = read_state(folder.state, device)
+    if differences := saved.differences(recipe, end_may_differ=True):
+        raise RecipeError(
+            f"{folder.path} holds the state of a run with other settings: {', '.join(differences[:3])}; "
+            f"--recipe {folder.record} --resume goes on with that one"
+        )
+    if recipe.settings["stop_eps"] > saved.settings["stop_eps"]:
+        raise RecipeError(
+            f"--stop-eps may only be lowered by --resume: {folder.path} was painted with {saved.settings['stop_eps']}"
+        )
+    if recipe.settings["max_num_epochs"] < state.epoch:
+        raise RecipeError(f"{folder.path} has {state.epoch} epochs already; --max-num-epochs must be as many or more")
+    _log.info("going on after epoch %d of %s", state.epoch, folder.path)
+    return state
 
 
 @contextmanager
@@ -126,75 +161,102 @@ def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[No
         raise
 
 
-def _paint(
-    config: Config,
-    prepared: Prepared,
-    record: RunRecord,
-    callback: Callback | None,
-    progress: Callable[[int], Sink] | None,
-) -> Result:
-    """Descend, show each step to the sinks, and write the picture whatever ends it."""
-    sinks: list[Sink] = [
-        Snapshots(
-            config.output_dir,
-            prepared.finish,
-            save_epochs=config.save_epochs,
-            remove_noise=config.remove_noise,
-            image_format=config.image_format,
-        ),
-        EpochLog(config.output_dir / "epochs.csv"),
-    ]
-    if progress is not None:
-        sinks.append(progress(config.max_num_epochs))
-    if callback is not None:
-        sinks.append(CallbackSink(callback))
-    image, epochs, stopped, stop_reason, picture_is_kept = prepared.start, 0, False, "failed", False
-    path = _final_path(config)
-    record.write("running", epochs)
+class _Run:
+    """One descent, watched; whatever ends it, what it has made is written."""
 
-    def finish() -> None:
-        """Close the sinks, write picture and record, each whatever becomes of the other; it may be done twice."""
-        for sink in sinks:
-            sink.close()
+    def __init__(
+        self, config: Config, folder: RunFolder, prepared: Prepared, recipe: Recipe, start: DescentState
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.prepared = prepared
+        self.recipe = recipe
+        self.record = RunRecord(folder.record, recipe)
+        self.state = start
+        self.stop_reason = "running"
+
+    @property
+    def picture_is_kept(self) -> bool:
+        """Whether the image is worth a file. The start is not worth an older picture."""
+        return self.state.epoch > 0 or (self.stop_reason == "diverged" and not self.folder.final.exists())
+
+    def paint(self, callback: Callback | None, progress: ProgressMaker | None) -> Result:
+        """Descend, show each step to the sinks, and write the picture."""
+        config = self.config
+        self.record.write(self.stop_reason, self.state.epoch)
+        sinks = self._sinks(callback, progress)
+        self.stop_reason = "failed"
         try:
-            if picture_is_kept:
-                write_picture(path, prepared.finish(image, 0))
-        finally:
-            record.write(stop_reason, epochs)
-
-    def note_picture(interrupt: KeyboardInterrupt) -> None:
-        if picture_is_kept:
-            interrupt.add_note(f"the picture after {epochs} epochs is {path}")
-
-    try:
-        for step in descend(
-            prepared.objective,
-            image,
-            optimizer=config.optimizer,
-            lr=config.lr,
-            lr_sched_delay=config.lr_sched_delay,
-            lr_sched_factor=config.lr_sched_factor,
-            stop_eps=config.stop_eps,
-            max_num_epochs=config.max_num_epochs,
-        ):
-            image, epochs, stopped, picture_is_kept = step.image, step.epoch + 1, step.stopped, True
-            for sink in sinks:
-                sink(step)
-        stop_reason = "relative change" if stopped else "epochs"
-    except KeyboardInterrupt as interrupt:
-        stop_reason = "interrupted"
-        note_picture(interrupt)
-        raise
-    except DivergenceError as error:
-        stop_reason = "diverged"
-        picture_is_kept |= not path.exists()  # the start, which is not worth an older picture
-        kept = f"; the last good picture is {path}" if picture_is_kept else ""
-        raise DivergenceError(f"{error}{kept}") from error
-    finally:
-        try:
-            finish()
-        except KeyboardInterrupt as interrupt:  # it came while the picture was being written: that goes first
-            finish()
-            note_picture(interrupt)
+            for step in descend(
+                self.prepared.objective,
+                self.state,
+                optimizer=config.optimizer,
+                lr=config.lr,
+                lr_sched_delay=config.lr_sched_delay,
+                lr_sched_factor=config.lr_sched_factor,
+                stop_eps=config.stop_eps,
+                max_num_epochs=config.max_num_epochs,
+                on_divergence=config.on_divergence,
+            ):
+                self.state = step.state
+                for sink in sinks:
+                    sink(step)
+            self.stop_reason = "relative change" if self.state.relative_change < config.stop_eps else "epochs"
+        except KeyboardInterrupt as interrupt:
+            self.stop_reason = "interrupted"
+            self._note_picture(interrupt)
             raise
-    return Result(image.cpu(), prepared.finish(image, 0), epochs, stop_reason, path, record.path)
+        except DivergenceError as error:
+            self.stop_reason = "diverged"
+            kept = f"; the last good picture is {self.folder.final}" if self.picture_is_kept else ""
+            raise DivergenceError(f"{error}{kept}") from error
+        finally:
+            for sink in sinks:
+                sink.close()
+            try:
+                self._save()
+            except KeyboardInterrupt as interrupt:  # it came while the picture was being written: that goes first
+                self._save()
+                self._note_picture(interrupt)
+                raise
+        picture = self.prepared.finish(self.state.image, 0)
+        return Result(
+            self.state.image.cpu(), picture, self.state.epoch, self.stop_reason, self.folder.final, self.folder.record
+        )
+
+    def _sinks(self, callback: Callback | None, progress: ProgressMaker | None) -> list[Sink]:
+        """Make what watches the descent; the state is saved after the picture, so that it finds one when taken up."""
+        config, folder = self.config, self.folder
+        sinks: list[Sink] = [
+            Snapshots(folder, self.prepared.finish, self.recipe, config),
+            SavedStates(folder.state, self.recipe, save_epochs=config.save_epochs),
+            EpochLog(folder.epochs, done=self.state.epoch),
+            BackoffNotice(self.state.rate_factor),
+        ]
+        if progress is not None:
+            sinks.append(progress(config.max_num_epochs, self.state.epoch))
+        if callback is not None:
+            sinks.append(CallbackSink(callback))
+        return sinks
+
+    def _save(self) -> None:
+        """Write picture, state and record, each whatever becomes of the others; it may be done twice."""
+        with ExitStack() as at_the_end:
+            at_the_end.callback(self.record.write, self.stop_reason, self.state.epoch)
+            if self.state.epoch > 0:
+                at_the_end.callback(write_state, self.folder.state, self.state, self.recipe)
+            if self.picture_is_kept:
+                # A picture that was not finished is made again by as many epochs as it had.
+                cut = (
+                    {} if self.stop_reason in ("relative change", "epochs") else {"max_num_epochs": self.state.epoch}
+                )
+                picture = self.prepared.finish(self.state.image, 0)
+                write_picture(
+                    self.folder.final, picture, bit_depth=self.config.bit_depth, recipe=self.recipe.text(**cut)
+                )
+
+    def _note_picture(self, interrupt: KeyboardInterrupt) -> None:
+        if self.picture_is_kept:
+            interrupt.add_note(
+                f"the picture after {self.state.epoch} epochs is {self.folder.final}; --resume goes on with it"
+            )

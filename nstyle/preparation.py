@@ -36,6 +36,7 @@ class Prepared:
         finish: makes the picture for display of an image of the descent, smoothed by so much (see `denoise`).
         inputs: path and SHA-256 of each picture that was read, by the name of its setting.
         weights: where the network's are from: path, SHA-256, and whether they are the original ones.
+        has_alpha: whether the pictures that `finish` makes are transparent anywhere.
 
     """
 
@@ -44,6 +45,7 @@ class Prepared:
     finish: Callable[[Tensor, float], Picture]
     inputs: dict[str, dict[str, str]]
     weights: dict[str, Any]
+    has_alpha: bool
 
     @property
     def size(self) -> tuple[int, int]:
@@ -81,7 +83,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
     def finish(image: Tensor, remove_noise: float) -> Picture:
         return Picture(denoise(from_model_space(image), remove_noise), alpha)
 
-    return Prepared(objective, start.to(device), finish, inputs, weights)
+    return Prepared(objective, start.to(device), finish, inputs, weights, alpha is not None)
 
 
 def _read_pictures(config: Config) -> tuple[dict[str, Picture], dict[str, dict[str, str]]]:
@@ -128,7 +130,7 @@ def _load_network(config: Config, images: tuple[Tensor, ...]) -> tuple[VGG19, di
     network = VGG19(weights.tensors).to(device)
     if not weights.original:
         network = match_activations(network, load_vgg19(device=device), images)
-    return network, {"path": weights.source, "sha256": weights.sha256, "original": weights.original}
+    return network, {"path": str(weights.source), "sha256": weights.sha256, "original": weights.original}
 
 
 def _check_memory(pixels: int, device: torch.device, precision: torch.dtype, long_edge: int) -> None:

@@ -2,19 +2,24 @@
 
 import contextlib
 import csv
+import io
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tqdm import tqdm
 
+from nstyle.config import Config
 from nstyle.descent import Step
-from nstyle.files import unwritable
+from nstyle.files import replacing, unwritable
 from nstyle.images import Picture
 from nstyle.picture_files import write_picture
+from nstyle.recipe import Recipe
+from nstyle.run_folder import RunFolder
+from nstyle.saved_state import write_state
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,28 +46,63 @@ class Snapshots:
     """Writes `e_<epoch + 1>.<format>` every `save_epochs` epochs, denoised, and notes the file in the step."""
 
     def __init__(
-        self,
-        folder: Path,
-        finish: Callable[["Tensor", float], Picture],
-        *,
-        save_epochs: int,
-        remove_noise: float,
-        image_format: str,
+        self, folder: RunFolder, finish: Callable[["Tensor", float], Picture], recipe: Recipe, config: Config
     ) -> None:
         self.folder = folder
         self.finish = finish
-        self.save_epochs = save_epochs
-        self.remove_noise = remove_noise
-        self.image_format = image_format
+        self.recipe = recipe.text()
+        self.config = config
 
     def __call__(self, step: PaintingStep) -> None:
         """Write the picture, if its turn has come; a run that stops in this epoch writes none, as the reference."""
-        if step.stopped or (step.epoch + 1) % self.save_epochs != 0:
+        if not is_due(step, self.config.save_epochs):
             return
-        path = self.folder / f"e_{step.epoch + 1}.{self.image_format}"
-        write_picture(path, self.finish(step.image, self.remove_noise))
+        path = self.folder.snapshot(step.epoch + 1)
+        picture = self.finish(step.image, self.config.remove_noise)
+        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=self.recipe)
         step.snapshot = path
         _log.debug("wrote %s", path)
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+def is_due(step: PaintingStep, save_epochs: int) -> bool:
+    """Tell whether a step is to be saved; the last one is not a snapshot's: its picture is the final one."""
+    return not step.stopped and (step.epoch + 1) % save_epochs == 0
+
+
+class SavedStates:
+    """Writes the descent's state, every `save_epochs` epochs, over the one before."""
+
+    def __init__(self, path: Path, recipe: Recipe, *, save_epochs: int) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.save_epochs = save_epochs
+
+    def __call__(self, step: PaintingStep) -> None:
+        """Write the state, if its turn has come."""
+        if is_due(step, self.save_epochs):
+            write_state(self.path, step.state, self.recipe)
+
+    def close(self) -> None:
+        """Nothing is left to do: the run writes the last state itself."""
+
+
+class BackoffNotice:
+    """Says when an epoch was taken back because it left the range of pictures."""
+
+    def __init__(self, rate_factor: float) -> None:
+        self.rate_factor = rate_factor
+
+    def __call__(self, step: PaintingStep) -> None:
+        """Warn, if the learning rate has been lowered out of turn."""
+        if step.state.rate_factor != self.rate_factor:
+            self.rate_factor = step.state.rate_factor
+            _log.warning(
+                "epoch %d diverged: back to the last good state, learning rate lowered to %.3g",
+                *(step.epoch + 1, step.learning_rate),
+            )
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -75,14 +115,41 @@ class EpochLog:
     style), content_loss, a loss for each style layer, seconds (since the descent began).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, done: int = 0) -> None:
         self.path = path
-        self.started = time.monotonic()
         self.columns: list[str] = []
+        lines = self._lines_of_earlier_run(done)
+        seconds = float(lines[-1][-1]) if lines else 0.0
+        self.started = time.monotonic() - seconds
+        if lines:
+            text = io.StringIO(newline="")
+            csv.writer(text).writerows([self.columns, *lines])
+            with replacing(path) as file:
+                file.write(text.getvalue().encode())
         try:
-            self.file = path.open("w", encoding="utf-8", newline="")
+            self.file = path.open("a" if lines else "w", encoding="utf-8", newline="")
         except OSError as error:
             raise unwritable(path, error) from error
+
+    def _lines_of_earlier_run(self, done: int) -> list[list[str]]:
+        """Return the lines of the epochs that the run had done before it was taken up, and note the columns."""
+        if done == 0:
+            return []
+        try:
+            with self.path.open(encoding="utf-8", newline="") as file:
+                self.columns, *lines = csv.reader(file)
+            return [line for line in lines if len(line) == len(self.columns) and int(line[0]) < done]
+        except (OSError, ValueError, csv.Error):  # it is gone or damaged: the lines begin where this run does
+            self.columns = []
+            return []
+
+    def _write(self, *lines: Sequence[object]) -> None:
+        """Append lines, so that a reader sees them whole."""
+        try:
+            csv.writer(self.file).writerows(lines)
+            self.file.flush()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def __call__(self, step: PaintingStep) -> None:
         """Append the step's line."""
@@ -96,14 +163,10 @@ class EpochLog:
             **{f"style_loss_{layer}": float(loss) for layer, loss in step.evaluation.style_losses.items()},
             "seconds": round(time.monotonic() - self.started, 3),
         }
-        try:
-            if not self.columns:
-                self.columns = list(row)
-                csv.writer(self.file).writerow(self.columns)
-            csv.writer(self.file).writerow(row.values())
-            self.file.flush()
-        except OSError as error:
-            raise unwritable(self.path, error) from error
+        if not self.columns:
+            self.columns = list(row)
+            self._write(self.columns)
+        self._write(list(row.values()))
 
     def close(self) -> None:
         """Close the file. What a full disk kept from being written has been an error at its step."""
@@ -114,8 +177,10 @@ class EpochLog:
 class ProgressBar:
     """A bar on a terminal: epoch, time left, relative change, loss, learning rate."""
 
-    def __init__(self, max_num_epochs: int) -> None:
-        self.bar = tqdm(total=max_num_epochs, unit="epoch", file=sys.stdout, dynamic_ncols=True, smoothing=0.1)
+    def __init__(self, max_num_epochs: int, done: int) -> None:
+        self.bar = tqdm(
+            total=max_num_epochs, initial=done, unit="epoch", file=sys.stdout, dynamic_ncols=True, smoothing=0.1
+        )
 
     def __call__(self, step: PaintingStep) -> None:
         """Move on by one epoch."""
@@ -137,12 +202,13 @@ class ProgressLines:
 
     EVERY = 10
 
-    def __init__(self, max_num_epochs: int) -> None:
+    def __init__(self, max_num_epochs: int, done: int) -> None:
+        self.first = done
         self.max_num_epochs = max_num_epochs
 
     def __call__(self, step: PaintingStep) -> None:
         """Log the step."""
-        due = step.epoch == 0 or (step.epoch + 1) % self.EVERY == 0 or step.stopped
+        due = step.epoch == self.first or (step.epoch + 1) % self.EVERY == 0 or step.stopped
         _log.log(
             logging.INFO if due else logging.DEBUG,
             "epoch %d of at most %d: relative change %.5f, loss %.4g, learning rate %.3g",

@@ -1,12 +1,13 @@
 """What several test files share: the embedded network, the golden data, a pair of pictures."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from pictures import painted
 
 from nstyle.vgg19 import VGG19
-from nstyle.weights import load_vgg19
+from nstyle.weights import Weights, load_vgg19, read_weights
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -15,6 +16,17 @@ GOLDEN = Path(__file__).parent / "golden"
 def vgg19() -> VGG19:
     """The embedded network."""
     return load_vgg19()
+
+
+@pytest.fixture(autouse=True)
+def _weights_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in the tests' own process share the embedded weights, whose reading takes longer than a small picture."""
+    monkeypatch.setattr("nstyle.preparation.read_weights", _read_once)
+
+
+@lru_cache
+def _read_once(name: str, weights_input: str) -> Weights:
+    return read_weights(name, weights_input)
 
 
 @pytest.fixture(scope="session")

@@ -212,10 +212,10 @@ def test_signals_while_the_picture_is_being_saved(
     """The first makes the saving begin again, the second changes nothing."""
     signals = [signal.SIGTERM, signal.SIGINT]
 
-    def interrupted(path: Path, picture: Picture) -> None:
+    def interrupted(path: Path, picture: Picture, **options: Any) -> None:
         if signals:
             signal.raise_signal(signals.pop(0))
-        write_picture(path, picture)
+        write_picture(path, picture, **options)
 
     monkeypatch.setattr("nstyle.pipeline.write_picture", interrupted)
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]

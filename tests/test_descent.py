@@ -99,3 +99,47 @@ def test_a_gradient_that_is_not_finite_diverges(poison: float) -> None:
     objective.linear[3] = poison
     with pytest.raises(DivergenceError, match="epoch 0"):
         next(descend(objective, start))
+
+
+def test_a_descent_taken_up_goes_on_to_the_bit() -> None:
+    objective, start = quadratic()
+    settings = {"lr": 0.05, "lr_sched_delay": 3, "lr_sched_factor": 0.5, "stop_eps": 0.0, "max_num_epochs": 12}
+    steps = list(descend(objective, start, **settings))  # type: ignore[arg-type]  # a mixed dictionary
+    for done in range(12):
+        rest = list(descend(objective, steps[done].state, **settings))  # type: ignore[arg-type]
+        assert [step.epoch for step in rest] == list(range(done + 1, 12))
+        for again, step in zip(rest, steps[done + 1 :], strict=True):
+            assert torch.equal(again.image, step.image)
+            assert again.relative_change == step.relative_change
+            assert again.learning_rate == step.learning_rate
+
+
+def test_a_descent_that_has_stopped_does_not_go_on() -> None:
+    objective, start = quadratic()
+    *_, last = descend(objective, start, lr=0.1, stop_eps=0.01, max_num_epochs=500)
+    assert last.stopped
+    assert not list(descend(objective, last.state, lr=0.1, stop_eps=0.01, max_num_epochs=500))
+    assert list(descend(objective, last.state, lr=0.1, stop_eps=0.001, max_num_epochs=500))
+
+
+def test_backoff_takes_the_epoch_back_and_halves_the_rate() -> None:
+    objective, start = quadratic()
+    evaluations = objective.evaluations
+    *_, last = steps = list(
+        descend(objective, start, lr=1e9, weight_decay=0, stop_eps=0, max_num_epochs=400, on_divergence="backoff")
+    )
+    assert objective.evaluations - evaluations == len(steps) == 400  # to go back needs no evaluation
+    assert all(step.image.square().mean().sqrt() < DIVERGED_RMS for step in steps)
+    factors = [step.state.rate_factor for step in steps]
+    assert factors == sorted(factors, reverse=True)
+    assert 0 < factors[-1] < 1e-6
+    assert all(float(factor).hex().startswith("0x1.0") for factor in factors)  # powers of two
+    assert last.learning_rate == pytest.approx(scheduled_learning_rate(399, 1e9, 75, 0.9) * factors[-1])
+    torch.testing.assert_close(last.image, objective.linear / objective.diagonal, rtol=1e-3, atol=0)
+
+
+def test_backoff_ends_where_the_rate_is_not_the_reason() -> None:
+    objective, start = quadratic()
+    objective.linear[3] = float("nan")
+    with pytest.raises(DivergenceError, match="epoch 0"):
+        next(descend(objective, start, on_divergence="backoff"))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 import nstyle
 from nstyle import Config, DivergenceError, NStyleError, Step, stylize
 from nstyle.descent import descend
-from nstyle.images import denoise, resize, to_uint8
+from nstyle.images import denoise, resize, resize_picture, to_uint8
 from nstyle.model_space import from_model_space, to_model_space
 from nstyle.objective import STYLE_LAYERS, Evaluation, Objective
 from nstyle.picture_files import read_picture
@@ -35,7 +36,7 @@ def rows(output_dir: Path) -> list[dict[str, str]]:
 def test_what_is_written(pair: tuple[Path, Path], tmp_path: Path) -> None:
     result = paint(pair, tmp_path / "output")
     names = sorted(path.name for path in (tmp_path / "output").iterdir())
-    assert names == ["e_2.jpg", "e_4.jpg", "epochs.csv", "final.jpg", "run.json"]
+    assert names == ["e_2.jpg", "e_4.jpg", "epochs.csv", "final.jpg", "run.json", "state.npz"]
     assert result.path == tmp_path / "output" / "final.jpg"
     assert result.epochs == 4
     assert result.stop_reason == "epochs"
@@ -65,10 +66,12 @@ def test_snapshots_are_denoised_and_the_final_picture_is_not(pair: tuple[Path, P
 
 
 def test_the_same_command_gives_the_same_picture(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    first, second, other = (paint(pair, tmp_path / str(i), seed=seed) for i, seed in enumerate((0, 0, 1)))
+    first = paint(pair, tmp_path / "output")
+    written = {path.name: path.read_bytes() for path in first.path.parent.glob("*.jpg")}
+    second = paint(pair, tmp_path / "output")
     assert torch.equal(first.image, second.image)
-    assert first.path.read_bytes() == second.path.read_bytes()
-    assert not torch.equal(first.image, other.image)
+    assert {path.name: path.read_bytes() for path in first.path.parent.glob("*.jpg")} == written
+    assert not torch.equal(first.image, paint(pair, tmp_path / "other", seed=1).image)
 
 
 def test_run_record(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -77,7 +80,7 @@ def test_run_record(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert record["settings"]["seed"] == 3
     assert record["settings"]["max_long_edge"] == 32
     assert record["settings"]["lr"] == 0.001
-    assert set(record["settings"]) == set(Config.__dataclass_fields__)
+    assert set(record["settings"]) == set(Config.__dataclass_fields__) - {"overwrite", "resume"}
     assert record["stop_reason"] == "epochs"
     assert record["epochs"] == 4
     assert record["size"] == [32, 21]
@@ -145,7 +148,7 @@ def test_the_content_picture_starts_as_itself(pair: tuple[Path, Path], tmp_path:
     Image.new("RGB", (64, 64), (10, 200, 30)).save(third)
     flat = to_model_space(resize(read_picture(third).rgb, 21, 32))
     for init, start in (("content", content), ("style", style), (str(third), flat)):
-        result = paint(pair, tmp_path / "output", init=init, lr=1e-7, max_num_epochs=1)
+        result = paint(pair, tmp_path / "output", init=init, lr=1e-7, max_num_epochs=1, overwrite=True)
         assert (result.image - start).abs().max() < 0.1, init
     assert json.loads(result.record.read_text())["inputs"]["init"]["path"] == str(third)
 
@@ -199,7 +202,8 @@ def test_an_interrupt_keeps_the_picture_so_far(pair: tuple[Path, Path], tmp_path
 
     with pytest.raises(KeyboardInterrupt) as caught:
         paint(pair, tmp_path / "output", callback=callback, image_format="png")
-    assert caught.value.__notes__ == [f"the picture after 2 epochs is {tmp_path / 'output' / 'final.png'}"]
+    picture = tmp_path / "output" / "final.png"
+    assert caught.value.__notes__ == [f"the picture after 2 epochs is {picture}; --resume goes on with it"]
     kept = np.asarray(Image.open(tmp_path / "output" / "final.png"))
     np.testing.assert_array_equal(kept, to_uint8(from_model_space(images[-1])))
 
@@ -244,3 +248,81 @@ def test_public_names_fit_together(pair: tuple[Path, Path]) -> None:
     assert evaluation.gradient.shape == content.shape
     assert evaluation.gradient_norm > 0
     assert len(WEIGHT_SHAPES) == 32
+
+
+def test_backoff_recovers_says_so_and_is_taken_up_to_the_bit(
+    pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options: dict[str, Any] = {"lr": 3, "on_divergence": "backoff", "max_num_epochs": 8, "save_epochs": 1}
+    with caplog.at_level(logging.WARNING, logger="nstyle"):
+        whole = paint(pair, tmp_path / "whole", **options)
+    assert "epoch 1 diverged: back to the last good state, learning rate lowered to" in caplog.text
+    rates = [float(line["learning_rate"]) for line in rows(tmp_path / "whole")]
+    assert all(0 < rate < 3 for rate in rates)
+    assert torch.isfinite(whole.image).all()
+
+    def stop(step: Step[Evaluation]) -> None:
+        if step.epoch == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        paint(pair, tmp_path / "cut", callback=stop, **options)
+    resumed = paint(pair, tmp_path / "cut", resume=True, **options)
+    assert torch.equal(resumed.image, whole.image)
+
+
+def test_a_diverged_run_is_taken_up_by_backoff(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    whole = paint(pair, tmp_path / "whole", lr=3, on_divergence="backoff")
+    with pytest.raises(DivergenceError, match="lower --lr"):
+        paint(pair, tmp_path / "cut", lr=3)
+    resumed = paint(pair, tmp_path / "cut", lr=3, on_divergence="backoff", resume=True)
+    assert torch.equal(resumed.image, whole.image)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_any_number_of_threads_paints_the_same_picture(
+    precision: str, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """At 160 pixels, where PyTorch would split its sums."""
+    before, images = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            options = {"max_long_edge": 160, "max_num_epochs": 2, "save_epochs": 1, "precision": precision}
+            images.append(paint(pair, tmp_path / str(threads), **options).image)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(images[0], images[1])
+    assert torch.equal(images[0], images[2])
+
+
+def test_transparency_is_kept_and_jpeg_says_that_it_has_none(
+    pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Image.open(pair[0]) as picture:
+        picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+        picture.save(tmp_path / "alpha.png")
+    wanted = resize_picture(read_picture(tmp_path / "alpha.png"), 21, 32).alpha
+    assert wanted is not None
+    for image_format in ("png", "tiff", "webp"):
+        result = stylize(
+            tmp_path / "alpha.png", pair[1], output_dir=tmp_path / image_format, image_format=image_format, **SMALL
+        )
+        for path in (result.path, result.path.with_name(f"e_2.{image_format}")):
+            with Image.open(path) as painted_picture:
+                assert painted_picture.mode == "RGBA"
+                np.testing.assert_array_equal(np.asarray(painted_picture)[..., 3], to_uint8(wanted))
+    assert "transparency" not in caplog.text
+    with caplog.at_level(logging.WARNING, logger="nstyle"):
+        stylize(tmp_path / "alpha.png", pair[1], output_dir=tmp_path / "jpg", **SMALL)
+    assert "JPEG has no transparency" in caplog.text
+
+
+@pytest.mark.parametrize("image_format", ["png", "tiff"])
+def test_16_bits_are_written(image_format: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = paint(pair, tmp_path, image_format=image_format, bit_depth=16)
+    for path, image in ((result.path, result.picture.rgb), (tmp_path / f"e_2.{image_format}", None)):
+        rgb = read_picture(path).rgb
+        assert len(np.unique(rgb)) > 256
+        if image is not None:
+            np.testing.assert_allclose(rgb, image, atol=0.6 / 65535)

@@ -5,20 +5,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from recipes import recipe
 from torch import Tensor
 
-from nstyle.descent import Step
+from nstyle.config import Config
+from nstyle.descent import DescentState, Step
 from nstyle.errors import OutputError
 from nstyle.images import Picture, denoise
 from nstyle.model_space import from_model_space
 from nstyle.objective import Evaluation
+from nstyle.run_folder import RunFolder
 from nstyle.sinks import EpochLog, Snapshots
 
 
 def step(epoch: int, *, stopped: bool = False) -> Step[Evaluation]:
     one = torch.ones(())
     evaluation = Evaluation(torch.zeros(1, 3, 20, 20), one, one, {"relu1_1": one, "relu2_1": 2 * one})
-    return Step(epoch, torch.zeros(1, 3, 20, 20), 0.5, 0.001, evaluation, stopped)
+    image = torch.zeros(1, 3, 20, 20)
+    return Step(epoch, image, 0.5, 0.001, evaluation, stopped, DescentState(image, epoch + 1))
 
 
 def finish(image: Tensor, remove_noise: float) -> Picture:
@@ -26,7 +30,8 @@ def finish(image: Tensor, remove_noise: float) -> Picture:
 
 
 def snapshots(folder: Path, save_epochs: int) -> Snapshots:
-    return Snapshots(folder, finish, save_epochs=save_epochs, remove_noise=0, image_format="png")
+    config = Config(save_epochs=save_epochs, remove_noise=0, image_format="png")
+    return Snapshots(RunFolder(folder, "png", []), finish, recipe(config), config)
 
 
 def test_snapshots_count_from_1_and_are_noted_in_the_step(tmp_path: Path) -> None:

@@ -1,0 +1,227 @@
+"""Recipes: read from pictures and records, compared, followed; a replay is the same picture to the bit."""
+
+import dataclasses
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from recipes import recipe
+
+from nstyle import Config, RecipeError, stylize
+from nstyle.cli import main
+from nstyle.recipe import SETTINGS, parse_recipe, read_recipe, recorded_settings, settings_to_repeat
+
+SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 4, "save_epochs": 2}
+# One of each kind of value, none of them its default.
+UNUSUAL: dict[str, Any] = {"seed": 7, "tv_weight": 0.1 + 0.2, "lr": 0.0013, "lr_sched_delay": 2, "remove_noise": 0.3}
+
+
+def pixels(path: Path) -> Any:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def test_a_recipe_holds_every_setting_but_those_of_an_earlier_runs_files() -> None:
+    assert set(SETTINGS) == set(Config.__dataclass_fields__) - {"overwrite", "resume"}
+
+
+def test_text_and_back() -> None:
+    ours = recipe(Config(**UNUSUAL, output_dir=Path("there"), gpu=1))
+    again = parse_recipe(ours.text(), Path("x"))
+    assert again == ours
+    assert Config(**settings_to_repeat(again, {})) == Config(**UNUSUAL, output_dir=Path("there"), gpu=1)
+    assert "\n" not in ours.text()
+    assert ours.text().isascii()
+    assert json.loads(ours.text(seed=9))["settings"] == {**ours.settings, "seed": 9}
+
+
+def test_settings_that_an_older_recipe_does_not_have_are_at_their_defaults() -> None:
+    facts = recipe(Config(seed=5)).facts()
+    facts["settings"] = {"seed": 5}
+    assert parse_recipe(json.dumps(facts), Path("x")).settings == recorded_settings(Config(seed=5))
+
+
+@pytest.mark.parametrize("image_format", ["jpg", "png", "tiff", "webp"])
+def test_every_picture_carries_it_and_is_made_again_to_the_bit(
+    image_format: str, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    options = {**SMALL, **UNUSUAL}
+    stylize(*pair, output_dir=tmp_path / "first", image_format=image_format, **options)
+    for name in (f"final.{image_format}", *(["e_2.png", "run.json"] if image_format == "png" else [])):
+        followed, output = str(tmp_path / "first" / name), str(tmp_path / name)
+        assert main(["--recipe", followed, "--output-dir", output, "--quiet"]) == 0
+        for picture in (f"e_2.{image_format}", f"e_4.{image_format}", f"final.{image_format}"):
+            np.testing.assert_array_equal(pixels(tmp_path / name / picture), pixels(tmp_path / "first" / picture))
+
+
+def test_it_is_followed_from_python(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    options = {**SMALL, **UNUSUAL}
+    first = stylize(*pair, output_dir=tmp_path / "first", **options)
+    assert torch.equal(stylize(recipe=first.path, output_dir=tmp_path / "again").image, first.image)
+
+
+def test_it_is_complete(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    stylize(*pair, output_dir=tmp_path / "output", **SMALL)
+    record = json.loads((tmp_path / "output" / "run.json").read_text())
+    carried = read_recipe(tmp_path / "output" / "final.jpg").facts()
+    assert carried == {name: record[name] for name in carried}
+    assert set(carried) == {field.name for field in dataclasses.fields(recipe())}
+    assert {len(found["sha256"]) for found in [*carried["inputs"].values(), carried["weights"]]} == {64}
+    assert set(carried["versions"]) == {"nstyle", "python", "torch", "numpy", "scikit-image", "pillow"}
+
+
+def test_flags_override_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    first = stylize(*pair, output_dir=tmp_path / "first", **SMALL, seed=3)
+    flags = ["--recipe", str(first.path), "--output-dir", str(tmp_path / "second"), "--max-num-epochs", "2"]
+    assert main([*flags, "--quiet"]) == 0
+    again = read_recipe(tmp_path / "second" / "final.jpg").settings
+    changed = {"output_dir": str(tmp_path / "second"), "max_num_epochs": 2}
+    assert again == {**recorded_settings(Config(*pair, **SMALL, seed=3)), **changed}
+
+
+def test_an_interrupted_picture_is_made_again_as_it_is(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    def interrupt(step: Any) -> None:
+        if step.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylize(*pair, interrupt, output_dir=tmp_path / "first", **{**SMALL, "max_num_epochs": 50})
+    again = stylize(recipe=tmp_path / "first" / "final.jpg", output_dir=tmp_path / "second")
+    assert again.epochs == 3
+    np.testing.assert_array_equal(pixels(again.path), pixels(tmp_path / "first" / "final.jpg"))
+    assert read_recipe(tmp_path / "first" / "run.json").settings["max_num_epochs"] == 50
+
+
+def test_precision_that_was_chosen_and_a_device_by_another_name() -> None:
+    chosen = recipe(Config(precision="auto", gpu=0), precision="bfloat16")
+    assert settings_to_repeat(chosen, {})["precision"] == "bfloat16"
+    assert Config(**settings_to_repeat(chosen, {"device": "cpu"})).gpu is None
+    assert Config(**settings_to_repeat(chosen, {"gpu": -1})).gpu == -1
+    assert settings_to_repeat(chosen, {"precision": "auto"})["precision"] == "auto"
+
+
+def test_a_changed_picture_and_other_weights_are_warned_of(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = tmp_path / "moving.png"
+    shutil.copy(pair[0], content)
+    first = stylize(content, pair[1], output_dir=tmp_path / "first", **SMALL)
+    flags = ["--recipe", str(first.path), "--output-dir", str(tmp_path / "second")]
+    assert main(flags) == 0
+    assert "warning" not in capsys.readouterr().out
+    shutil.copy(pair[1], content)
+    assert main([*flags, "--overwrite"]) == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert str(content) in warnings[0]
+    assert "not the file that the recipe was made with" in warnings[0]
+
+
+def test_what_is_warned_of() -> None:
+    ours = recipe()
+    assert not ours.other_inputs(ours)
+    assert not ours.other_machine(ours)
+    assert ours.other_inputs(recipe(content="other")) == ["/pictures/content.png"]
+    assert ours.other_inputs(recipe(weights={"path": "/x", "sha256": "def", "original": True})) == [
+        "--weights embedded"
+    ]
+    chosen = recipe(Config(weights="w.pth"), weights={"path": "/w.pth", "sha256": "def", "original": True})
+    assert not ours.other_inputs(chosen)
+    moved = recipe(inputs={"content_image": {"path": "/elsewhere.png", "sha256": "other"}})
+    assert not ours.other_inputs(moved)
+    newer = recipe(device_name="another", versions={"nstyle": "1", "torch": "3"})
+    assert ours.other_machine(newer) == ["device a processor (here another)", "torch 2 (here 3)"]
+
+
+def test_another_machine_is_warned_of(
+    pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = stylize(*pair, output_dir=tmp_path / "first", **SMALL)
+    facts = json.loads(first.record.read_text())
+    facts["versions"]["torch"] = "1.0"
+    (tmp_path / "old.json").write_text(json.dumps(facts))
+    with caplog.at_level(logging.WARNING, logger="nstyle"):
+        stylize(recipe=tmp_path / "old.json", output_dir=tmp_path / "second")
+    assert f"the recipe has torch 1.0 (here {torch.__version__})" in caplog.text
+
+
+def test_differences() -> None:
+    ours = recipe(Config(lr=0.002))
+    assert ours.differences(recipe()) == ["--lr 0.002 (now 0.001)"]
+    assert not ours.differences(recipe(Config(lr=0.002, output_dir=Path("x"), gpu=3, save_epochs=1, remove_noise=0)))
+    later = recipe(Config(lr=0.002, max_num_epochs=5, stop_eps=0, on_divergence="backoff"))
+    assert len(ours.differences(later)) == 3
+    assert not ours.differences(later, end_may_differ=True)
+    assert ours.differences(recipe(Config(lr=0.002), content="other")) == [
+        "--content-image /pictures/content.png (now /pictures/content.png)"
+    ]
+    assert not ours.differences(recipe(Config(lr=0.002, content_image=Path("the same, moved"))))
+    assert ours.differences(recipe(Config(lr=0.002), precision="bfloat16")) == ["--precision float32 (now bfloat16)"]
+    other_weights = recipe(Config(lr=0.002, weights="w"), weights={"path": "", "sha256": "1", "original": False})
+    assert ours.differences(other_weights) == ["--weights embedded (now w)"]
+
+
+def damaged(**changes: Any) -> str:
+    return json.dumps({**recipe().facts(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no recipe"),
+        ("{}", "no recipe"),
+        ("{" * 100_000, "no recipe"),
+        ('{"settings": 1e999}', "no recipe"),
+        (damaged(settings=[]), "no recipe"),
+        (damaged(settings=None), "no recipe"),
+        (damaged(settings={"brush": 3}), "'brush'"),
+        (damaged(settings={"lr": -1}), "--lr"),
+        (damaged(settings={"lr": "much"}), "--lr"),
+        (damaged(settings={"lr": [1]}), "--lr"),
+        (damaged(settings={"content_weight": 0, "style_weight": 0}), "both 0"),
+        (damaged(inputs=[]), ""),
+        (damaged(inputs={"content_image": {}}), "no recipe"),
+        (damaged(inputs={"content_image": 3}), "no recipe"),
+        (damaged(weights={}), "no recipe"),
+        (damaged(size=[3]), "no recipe"),
+        (damaged(size=["a", 2]), "no recipe"),
+        (damaged(versions=3), "no recipe"),
+    ],
+)
+def test_impossible_recipes(text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    if not words:
+        assert parse_recipe(text, path).inputs == {}  # no picture is no contradiction
+        return
+    assert main(["--recipe", str(path), "--output-dir", str(tmp_path / "output")]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert words in complaint
+    assert "run.json" in complaint
+    assert not (tmp_path / "output").exists()
+
+
+def test_files_without_a_recipe(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="carries no recipe"):
+        read_recipe(pair[0])
+    with pytest.raises(RecipeError, match=r"nowhere\.jpg"):
+        read_recipe(tmp_path / "nowhere.jpg")
+    with pytest.raises(RecipeError, match="not a file"):
+        read_recipe(tmp_path)
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(RecipeError, match=r"notes\.txt"):
+        read_recipe(tmp_path / "notes.txt")
+
+
+def test_an_input_that_is_gone(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = stylize(*pair, output_dir=tmp_path / "first", **SMALL)
+    pair[0].unlink()
+    assert main(["--recipe", str(first.path), "--output-dir", str(tmp_path / "second")]) == 1
+    assert f"{pair[0]} does not exist" in capsys.readouterr().err

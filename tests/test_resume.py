@@ -1,0 +1,324 @@
+"""Taking a run up again: as if it had never ended, to the bit. What may be written over, and what may not."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from recipes import recipe
+
+from nstyle import Config, OutputError, RecipeError, stylize
+from nstyle.cli import main
+from nstyle.descent import OPTIMIZERS, DescentState
+from nstyle.run_folder import RunFolder
+from nstyle.saved_state import read_state, write_state
+
+SMALL: dict[str, Any] = {
+    "max_long_edge": 32,
+    "max_num_epochs": 9,
+    "save_epochs": 2,
+    "lr_sched_delay": 3,
+    "image_format": "png",
+}
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def killed_after(epochs: int) -> Any:
+    """A callback that ends the run like a power failure would: nothing is saved any more."""
+
+    def callback(step: Any) -> None:
+        if step.epoch + 1 == epochs:
+            raise KilledError
+
+    return callback
+
+
+def files(folder: Path) -> dict[str, Any]:
+    """What a run wrote, comparable to the bit; but for times."""
+    found: dict[str, Any] = {}
+    for path in folder.iterdir():
+        if path.suffix == ".png":
+            found[path.name] = np.asarray(Image.open(path)).tobytes()
+        elif path.suffix == ".csv":
+            with path.open(newline="") as file:
+                found[path.name] = [line[:-1] for line in csv.reader(file)]
+        elif path.suffix == ".npz":
+            state, _ = read_state(path, torch.device("cpu"))
+            tensors = {"image": state.image, **state.memory}
+            found[path.name] = (state.epoch, state.rate_factor, {n: t.numpy().tobytes() for n, t in tensors.items()})
+        else:
+            facts = json.loads(path.read_text())
+            found[path.name] = {
+                **facts,
+                "started": 0,
+                "seconds": 0,
+                "settings": {**facts["settings"], "output_dir": 0},
+            }
+    return found
+
+
+def counting(epochs: list[int]) -> Any:
+    """A callback that notes each epoch."""
+    return lambda step: epochs.append(step.epoch)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("after", [1, 2, 5, 9])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    after: int, optimizer: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**SMALL, "optimizer": optimizer}
+    whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
+    with monkeypatch.context() as patched:
+        patched.setattr("nstyle.pipeline._Run._save", lambda self: None)
+        with pytest.raises(KilledError):
+            stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
+    epochs: list[int] = []
+    resumed = stylize(*pair, counting(epochs), output_dir=tmp_path / "killed", resume=True, **options)
+    assert epochs == list(range(after // 2 * 2, 9))
+    assert torch.equal(resumed.image, whole.image)
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+
+
+def test_an_interrupted_run_goes_on_where_it_was(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    def interrupt(step: Any) -> None:
+        if step.epoch == 4:
+            raise KeyboardInterrupt
+
+    whole = stylize(*pair, output_dir=tmp_path / "whole", **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        stylize(*pair, interrupt, output_dir=tmp_path / "cut", **SMALL)
+    epochs: list[int] = []
+    resumed = stylize(*pair, counting(epochs), output_dir=tmp_path / "cut", resume=True, **SMALL)
+    assert epochs == [5, 6, 7, 8]
+    assert torch.equal(resumed.image, whole.image)
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+def test_a_finished_run_is_left_as_it_is_or_made_longer(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    longer = {**SMALL, "max_num_epochs": 13}
+    whole = stylize(*pair, output_dir=tmp_path / "whole", **longer)
+    short = stylize(*pair, output_dir=tmp_path / "short", **SMALL)
+    before = files(tmp_path / "short")
+    again = stylize(*pair, output_dir=tmp_path / "short", resume=True, **SMALL)
+    assert (again.epochs, again.stop_reason) == (9, "epochs")
+    assert torch.equal(again.image, short.image)
+    assert files(tmp_path / "short") == before
+    resumed = stylize(*pair, output_dir=tmp_path / "short", resume=True, **longer)
+    assert torch.equal(resumed.image, whole.image)
+    assert files(tmp_path / "short") == files(tmp_path / "whole")
+
+
+def test_a_run_that_stopped_by_itself_stays_stopped_unless_less_change_is_asked_for(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    stopped = stylize(*pair, output_dir=tmp_path, stop_eps=0.4, **SMALL)
+    assert (stopped.epochs, stopped.stop_reason) == (4, "relative change")
+    again = stylize(*pair, output_dir=tmp_path, stop_eps=0.4, resume=True, **SMALL)
+    assert (again.epochs, again.stop_reason) == (4, "relative change")
+    with pytest.raises(RecipeError, match="--stop-eps may only be lowered"):
+        stylize(*pair, output_dir=tmp_path, stop_eps=0.5, resume=True, **SMALL)
+    further = stylize(*pair, output_dir=tmp_path, stop_eps=0, resume=True, **SMALL)
+    assert torch.equal(further.image, stylize(*pair, output_dir=tmp_path / "whole", stop_eps=0, **SMALL).image)
+
+
+def test_without_an_earlier_run_it_begins(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    assert stylize(*pair, output_dir=tmp_path, resume=True, **SMALL).epochs == 9
+
+
+def test_what_cannot_be_taken_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    stylize(*pair, output_dir=tmp_path, **SMALL)
+    before = files(tmp_path)
+    with pytest.raises(RecipeError, match=r"--lr 0\.001 \(now 0\.002\).*--recipe .*run\.json --resume"):
+        stylize(*pair, output_dir=tmp_path, resume=True, lr=0.002, **SMALL)
+    with pytest.raises(RecipeError, match="9 epochs already"):
+        stylize(*pair, output_dir=tmp_path, resume=True, **{**SMALL, "max_num_epochs": 5})
+    with pytest.raises(RecipeError, match="--content-image"):
+        stylize(pair[1], pair[1], output_dir=tmp_path, resume=True, **SMALL)
+    assert files(tmp_path) == before
+
+
+def test_a_recipe_and_resume_go_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    whole = stylize(*pair, output_dir=tmp_path / "whole", **SMALL)
+    with pytest.raises(KilledError):
+        stylize(*pair, killed_after(4), output_dir=tmp_path / "cut", **SMALL)
+    assert main(["--recipe", str(tmp_path / "cut" / "run.json"), "--resume", "--quiet"]) == 0
+    assert files(tmp_path / "cut")["final.png"] == files(whole.path.parent)["final.png"]
+
+
+def test_pictures_of_other_settings_are_not_written_over(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "output"
+    stylize(*pair, output_dir=output, **SMALL)
+    before = files(output)
+    flags = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--output-dir", str(output), "--quiet"]
+    flags += ["--max-long-edge", "32", "--max-num-epochs", "3", "--image-format", "png"]
+    assert main(flags) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "--max-num-epochs 9 (now 3)" in complaint
+    assert "--overwrite" in complaint
+    assert files(output) == before
+    assert main([*flags, "--overwrite"]) == 0
+    assert sorted(path.name for path in output.iterdir()) == ["epochs.csv", "final.png", "run.json", "state.npz"]
+    assert main(flags) == 0  # the same command may be repeated
+    assert main([*flags, "--image-format", "jpg"]) == 1  # even beside them, the record would be lost
+
+
+def test_pictures_without_a_record_are_not_written_over(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    (output / "final.png").write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match=r"final\.png, of which no run\.json says how it was made"):
+        stylize(*pair, output_dir=output, **SMALL)
+    assert (output / "final.png").read_bytes() == b"somebody's"
+    (output / "final.png").unlink()
+    (output / "run.json").write_text('{"name": "of another program"}')
+    with pytest.raises(OutputError, match=r"a record that is not of this nstyle.*--overwrite"):
+        stylize(*pair, output_dir=output, **SMALL)
+    assert stylize(*pair, output_dir=output, overwrite=True, **SMALL).epochs == 9
+
+
+def test_a_run_that_never_made_a_picture_is_in_nobodys_way(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    facts = recipe(Config(seed=5)).facts()
+    (output / "run.json").write_text(json.dumps(facts))
+    assert stylize(*pair, output_dir=output, **SMALL).epochs == 9
+
+
+def test_overwriting_spares_the_users_own_pictures(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    stylize(*pair, output_dir=output, **{**SMALL, "image_format": "jpg"})
+    own = output / "e_77.png"
+    pair[0].rename(own)
+    stylize(own, pair[1], output_dir=output, overwrite=True, **{**SMALL, "image_format": "jpg", "max_num_epochs": 3})
+    assert sorted(path.name for path in output.glob("*_*")) == ["e_2.jpg", "e_77.png"]
+
+
+def test_leftovers_of_a_killed_process_go(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    gone = [f".final.jpg.{process.pid}.tmp", f".e_50.png.{process.pid}.tmp", f".state.npz.{process.pid}.tmp"]
+    kept = [f".e_5.jpg.{os.getpid()}.tmp", f".notes.txt.{process.pid}.tmp", "e_5.tmp"]
+    for name in (*gone, *kept):
+        (tmp_path / name).write_text("half")
+    RunFolder(tmp_path, "jpg", []).open()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_state_and_back(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    image, velocity = (torch.randn(1, 3, 20, 20, generator=generator) for _ in range(2))
+    ours = recipe(Config(seed=4))
+    for memory in ({}, {"velocity": velocity}):
+        write_state(tmp_path / "state.npz", DescentState(image, 7, memory, 0.25, 0.1 + 0.2), ours)
+        state, its_recipe = read_state(tmp_path / "state.npz", torch.device("cpu"))
+        assert its_recipe == ours
+        assert (state.epoch, state.rate_factor, state.relative_change) == (7, 0.25, 0.1 + 0.2)
+        assert torch.equal(state.image, image)
+        assert set(state.memory) == set(memory)
+        assert all(torch.equal(state.memory[name], memory[name]) for name in memory)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "other size", "compressed", "array"])
+def test_damaged_states(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    write_state(path, DescentState(torch.zeros(1, 3, 20, 20), 7), recipe())
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    if damage in ("empty", "cut", "flipped", "text"):
+        whole = path.read_bytes()
+        path.write_bytes(
+            {"empty": b"", "cut": whole[: len(whole) // 2], "flipped": bytes(content), "text": b"no state"}[damage]
+        )
+    elif damage == "other size":
+        write_state(path, DescentState(torch.zeros(1, 3, 20, 21), 7), recipe())
+    elif damage == "array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        with np.load(path) as archive:
+            np.savez_compressed(path, **dict(archive))
+    with pytest.raises(RecipeError, match=r"state\.npz is damaged"):
+        read_state(path, torch.device("cpu"))
+
+
+FULL_DISK = """
+set -eu
+mount -t tmpfs -o size={size}k tmpfs "$1"
+shift
+set +e
+"$@"
+echo "exit $?"
+cp -r "$OUT" "$COPY"
+"""
+
+
+@pytest.mark.parametrize("size", [40, 90, 150])
+def test_a_full_disk_leaves_what_was_there(size: int, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """A disk in memory, of so many kB, that fills up while snapshots are written."""
+    disk, copy = tmp_path / "disk", tmp_path / "copy"
+    disk.mkdir()
+    command = [sys.executable, "-m", "nstyle", "--content-image", str(pair[0]), "--style-image", str(pair[1])]
+    command += ["--output-dir", str(disk / "output"), "--max-long-edge", "48", "--save-epochs", "1", "--quiet"]
+    command += ["--image-format", "tiff", "--device", "cpu", "--max-num-epochs", "100"]
+    script = ["sh", "-c", FULL_DISK.format(size=size), "sh", str(disk), *command]
+    unshare = ["unshare", "--mount", "--map-root-user"]
+    environment = {**os.environ, "OUT": str(disk / "output"), "COPY": str(copy)}
+    try:
+        done = subprocess.run([*unshare, *script], capture_output=True, text=True, env=environment, timeout=300)
+    except FileNotFoundError:
+        pytest.skip("this system has no unshare to mount a small disk with")
+    if "exit" not in done.stdout:
+        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
+    assert "exit 1\n" in done.stdout
+    complaint = [line for line in done.stderr.splitlines() if "nstyle" in line or "Traceback" in line]
+    assert len(complaint) == 1, done.stderr
+    assert complaint[0].startswith("nstyle: error: cannot write ")
+    assert "No space left on device" in complaint[0]
+    snapshots = list(copy.glob("e_*.tiff"))
+    assert snapshots or size == 40
+    for path in [*snapshots, *copy.glob("final.*")]:
+        with Image.open(path) as picture:
+            picture.load()
+    assert not list(copy.glob(".*"))
+    if (copy / "state.npz").exists():
+        state, _ = read_state(copy / "state.npz", torch.device("cpu"))
+        assert state.epoch in (len(snapshots), len(snapshots) - 1)
+    else:
+        assert size == 40
+
+
+def test_kill_9_leaves_whole_files_and_a_run_to_take_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """The short form of scripts/kill_and_resume.py."""
+    options = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--max-long-edge", "32", "--quiet"]
+    options += ["--image-format", "png", "--save-epochs", "1", "--max-num-epochs", "40", "--stop-eps", "0"]
+    assert main([*options, "--output-dir", str(tmp_path / "whole")]) == 0
+    output = tmp_path / "killed"
+    command = [sys.executable, "-m", "nstyle", *options, "--output-dir", str(output), "--resume"]
+    for epochs in (3, 20):
+        process = subprocess.Popen(command)
+        while process.poll() is None and not (output / f"e_{epochs}.png").exists():
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for path in output.glob("*.png"):
+            with Image.open(path) as picture:
+                picture.load()
+        read_state(output / "state.npz", torch.device("cpu"))
+    assert main(command[3:]) == 0
+    assert files(output) == files(tmp_path / "whole")
