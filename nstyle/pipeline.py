@@ -116,7 +116,7 @@ def run(
             log_changes(followed, recipe)
         start = _taken_up(folder, recipe, device) if config.resume else None
         if start is None:
-            folder.make_way_for(recipe, overwrite=config.overwrite)
+            folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
             start = DescentState(prepared.start)
         log_run(recipe, device)
         if prepared.has_alpha and config.image_format == "jpg":

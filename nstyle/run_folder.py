@@ -81,10 +81,15 @@ class RunFolder:
                 f"{self.record} cannot be read: {error.strerror}; choose another --output-dir"
             ) from error
 
-    def make_way_for(self, recipe: Recipe, *, overwrite: bool) -> None:
+    def make_way_for(self, recipe: Recipe, *, overwrite: bool, resume: bool = False) -> None:
         """Make sure that the pictures of this recipe's run will replace none of another run's, unless they may.
 
         If they may, that run's files go: nothing of it is left to be taken for the new run's.
+
+        Args:
+            recipe: of the run that is about to begin.
+            overwrite: whether they may.
+            resume: whether the run takes up an earlier one, which may end elsewhere.
 
         Raises:
             OutputError: there are pictures of another run, and they may not be overwritten.
@@ -97,7 +102,7 @@ class RunFolder:
             reason = f"a record that is not of this nstyle ({error})"
         if earlier is None and pictures and not reason:
             reason = f"{pictures[0].name}, of which no run.json says how it was made"
-        if earlier is not None and (differences := earlier.differences(recipe)):
+        if earlier is not None and (differences := earlier.differences(recipe, end_may_differ=resume)):
             reason = "a run with other settings: " + ", ".join(differences[:3])
         if not reason:
             return

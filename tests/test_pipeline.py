@@ -283,13 +283,13 @@ def test_a_diverged_run_is_taken_up_by_backoff(pair: tuple[Path, Path], tmp_path
 def test_any_number_of_threads_paints_the_same_picture(
     precision: str, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """At 160 pixels, where PyTorch would split its sums."""
+    """At a size where PyTorch would split its sums; bfloat16 may be emulated, and slow."""
     before, images = torch.get_num_threads(), []
+    size = {"max_long_edge": 160, "max_num_epochs": 2} if precision == "float32" else {"max_num_epochs": 1}
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            options = {"max_long_edge": 160, "max_num_epochs": 2, "save_epochs": 1, "precision": precision}
-            images.append(paint(pair, tmp_path / str(threads), **options).image)
+            images.append(paint(pair, tmp_path / str(threads), precision=precision, **size).image)
     finally:
         torch.set_num_threads(before)
     assert torch.equal(images[0], images[1])
@@ -323,6 +323,6 @@ def test_16_bits_are_written(image_format: str, pair: tuple[Path, Path], tmp_pat
     result = paint(pair, tmp_path, image_format=image_format, bit_depth=16)
     for path, image in ((result.path, result.picture.rgb), (tmp_path / f"e_2.{image_format}", None)):
         rgb = read_picture(path).rgb
-        assert len(np.unique(rgb)) > 256
+        assert np.abs(rgb * 255 - np.rint(rgb * 255)).max() > 0.4  # levels that 8 bits do not have
         if image is not None:
             np.testing.assert_allclose(rgb, image, atol=0.6 / 65535)
