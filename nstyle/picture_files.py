@@ -215,16 +215,17 @@ def _decode(path: Path) -> _Raster:
         return _decode_by_pillow(picture)
 
 
-def _open(path: Path) -> Image.Image:
-    """Read a header by Pillow, in one of our formats; it may have many pixels, not too many."""
+@contextmanager
+def _open(path: Path) -> Iterator[Image.Image]:
+    """Read a header by Pillow, in one of our formats; it may have many pixels, not too many.
+
+    Pillow is not told the name: it would map the file to memory, and mix up the rows of a TIFF that lies on its side.
+    """
     Image.init()
-    picture = Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
-    try:
+    formats = [name for name in _FORMATS if name in Image.OPEN]
+    with path.open("rb") as file, Image.open(file, formats=formats) as picture:
         _check_size(path, *picture.size)
-    except ImageError:
-        picture.close()
-        raise
-    return picture
+        yield picture
 
 
 def _decode_by_pillow(picture: Image.Image) -> _Raster:
