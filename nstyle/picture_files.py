@@ -6,6 +6,7 @@ are given files that strangers made, so that headers are judged before pixels ar
 
 import io
 import logging
+import math
 import os
 import stat
 import struct
@@ -296,11 +297,12 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
     """Decode a TIFF of more than 8 bits a channel, whole numbers or floating point; None if it has fewer."""
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
+        bits = page.samplesperpixel * page.bitspersample
+        _check_size(path, page.imagewidth, page.imagelength * page.imagedepth, bits)
+        if len(page.dataoffsets) < math.prod(page.chunked) or 0 in page.databytecounts:
+            raise ValueError("parts are missing")  # which tifffile and Pillow would paint black, at any size
         if page.bitspersample <= 8:
             return None
-        _check_size(
-            path, page.imagewidth, page.imagelength * page.imagedepth, page.samplesperpixel * page.bitspersample
-        )
         channels = _TIFF_CHANNELS.get(page.photometric)  # type: ignore[call-overload]  # a number, if it is unknown
         if channels is None or page.samplesperpixel > 8:
             raise ImageError(f"{path} is a TIFF of a kind that is not read (a raw photo?); save it as RGB")
@@ -333,7 +335,7 @@ def _decode_heif(path: Path) -> _Raster:
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
     _check_size(path, *heif.size)
     profile = heif.info.get("icc_profile")
-    if profile is None and heif.info.get("nclx_profile", {}).get("transfer_characteristics") in (16, 18):
+    if profile is None and (heif.info.get("nclx_profile") or {}).get("transfer_characteristics") in (16, 18):
         raise ImageError(f"{path} has high dynamic range (PQ or HLG); export it as an ordinary picture")
     decoded, mode = np.asarray(heif), heif.mode.split(";")[0]
     levels = decoded.reshape(*decoded.shape[:2], -1)

@@ -202,6 +202,7 @@ def work(pipe: Connection, seconds: int, memory: float) -> None:
     address_space = resource.getrlimit(resource.RLIMIT_AS)[1]
     if sys.platform == "linux":  # a wide limit of the last resort: the peak is what is judged
         resource.setrlimit(resource.RLIMIT_AS, (int(_kilobytes("VmSize") * 1024 + 4 * memory * 1e9), address_space))
+    pipe.send(_kilobytes("VmHWM") / 1e6)
     while True:
         name, path = pipe.recv()
         begun = time.monotonic()
@@ -235,12 +236,13 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Start a process, and the pipe to it."""
+        """Start a process, and the pipe to it; note the peak of its memory before it has read anything, in GB."""
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, self.seconds, self.memory), daemon=True)
         self.process.start()
         theirs.close()
+        self.idle = float(self.pipe.recv())
 
     def read(self, name: str, path: Path) -> tuple[str, float, float]:
         """Return the outcome, seconds, and the peak of memory so far in GB."""
@@ -286,7 +288,7 @@ def main() -> int:
     readers = chosen.reader or list(READERS)
 
     outcomes: Counter[tuple[str, str]] = Counter()
-    finds, peak, idle, slowest = 0, 0.0, 0.0, (0.0, "")
+    finds, peak, slowest = 0, 0.0, (0.0, "")
     with tempfile.TemporaryDirectory() as folder:
         corpus = make_corpus(Path(folder))
         path = Path(folder) / "mutated"
@@ -297,12 +299,10 @@ def main() -> int:
             outcome, seconds, peak_now = worker.read(name, path)
             if number < valid and outcome != "read":
                 outcome = f"the valid file is not read: {outcome}"
-            if number < valid:
-                idle = peak_now
-            elif peak_now > peak:
+            if peak_now > peak:
                 peak = peak_now
-                if peak - idle > chosen.memory:
-                    outcome += f", {peak - idle:.1f} GB"
+                if peak - worker.idle > chosen.memory:
+                    outcome += f", {peak - worker.idle:.1f} GB"
             slowest = max(slowest, (seconds, f"{name}, {file}, {number}"))
             outcomes[name, outcome.split(":")[0]] += 1
             if outcome not in ("read", "refused"):
@@ -318,7 +318,7 @@ def main() -> int:
     print(f"{chosen.count} mutated files of {len(corpus)} valid ones, seed {chosen.seed}")
     for (name, outcome), number in sorted(outcomes.items()):
         print(f"{name:18} {outcome:12} {number}")
-    print(f"peak memory: {peak:.2f} GB, of which {idle:.2f} before anything damaged was read")
+    print(f"peak memory: {peak:.2f} GB, of which {worker.idle:.2f} before anything was read")
     print(f"slowest: {slowest[0]:.2f} s ({slowest[1]})")
     print(f"finds: {finds}")
     return 1 if finds else 0

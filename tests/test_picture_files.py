@@ -245,6 +245,33 @@ def test_a_file_that_is_larger_than_any_picture(tmp_path: Path) -> None:
         read_picture(path)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("missing", ["tiles", "bytes of a tile"])
+def test_a_tiff_without_all_of_its_tiles(dtype: type, missing: str, tmp_path: Path) -> None:
+    """Found by scripts/fuzz.py: four tiles of a claimed half a million, and the rest read as black, 1.6 GB of it."""
+    path = tmp_path / "holes.tiff"
+    tifffile.imwrite(path, np.full((20, 40, 3), 99, dtype), photometric="rgb", tile=(16, 16), metadata=None)
+    assert read_picture(path).rgb.shape == (20, 40, 3)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        if missing == "tiles":
+            at, change = tiff.pages.first.tags["ImageWidth"].valueoffset, struct.pack("<H", 40000)
+        else:
+            at, change = tiff.pages.first.tags["TileByteCounts"].valueoffset, bytes(2)
+    content[at : at + 2] = change
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"holes\.tiff is not a picture that can be read, or is damaged"):
+        read_picture(path)
+
+
+def test_webp_keeps_the_colours_of_what_is_transparent(tmp_path: Path) -> None:
+    path = tmp_path / "picture.webp"
+    picture = smooth(alpha=True)
+    write_picture(path, picture)
+    with Image.open(path) as written:
+        np.testing.assert_array_equal(np.asarray(written)[..., :3], to_uint8(picture.rgb))
+
+
 def test_a_raw_photo_is_named(tmp_path: Path) -> None:
     path = tmp_path / "raw.dng"
     tifffile.imwrite(path, np.zeros((20, 20), np.uint16), photometric=32803, metadata=None)

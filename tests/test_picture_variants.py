@@ -111,6 +111,7 @@ VARIANTS = [
     Variant("png",  "L",     8, 1, "grey",     "",           2),
     Variant("png",  "L",    16, 1, "grey",     "",           PROFILED),
     Variant("png",  "LA",   16, 3, "grey",     "straight",   PROFILED),
+    Variant("tiff", "L",    16, 1, "adobe",    "",           PROFILED),  # which is one of RGB
     Variant("png",  "RGB",   8, 1, "damaged"),
     Variant("png",  "RGB",  16, 1, "grey for rgb", "",       FINE),
     Variant("jpeg", "L",     8, 6, "",         "",           JPEG),
@@ -194,7 +195,7 @@ def levels_of(variant: Variant) -> NDArray[Any]:
     """The file's levels, H x W x C, turned as they lie in it: uint8, uint16 or float32."""
     levels = grey_scene() if variant.grey else scene()
     if variant.profile in SPACES:
-        levels = SPACES[variant.profile].from_srgb(levels)
+        levels = SPACES[variant.profile].from_srgb(np.broadcast_to(levels, scene().shape))[..., : levels.shape[2]]
     elif variant.profile == "grey":
         levels = profiles.decode_srgb(levels) ** (1 / profiles.GREY_GAMMA)
     if variant.mode == "CMYK":
