@@ -337,8 +337,8 @@ def _decode_heif(path: Path) -> _Raster:
     profile = heif.info.get("icc_profile")
     if profile is None and (heif.info.get("nclx_profile") or {}).get("transfer_characteristics") in (16, 18):
         raise ImageError(f"{path} has high dynamic range (PQ or HLG); export it as an ordinary picture")
-    decoded, mode = np.asarray(heif), heif.mode.split(";")[0]
-    levels = decoded.reshape(*decoded.shape[:2], -1)
+    decoded, mode = np.array(heif), heif.mode.split(";")[0]  # a copy: the buffer may not outlive the file
+    levels = decoded.reshape(*decoded.shape[:2], -1)[:, : heif.size[0]]
     if mode not in ("L", "LA", "La", "RGB", "RGBA", "RGBa") or levels.shape[2] != len(mode):
         raise ValueError("unknown channels")
     if levels.dtype != np.uint8:  # 10 or 12 bits, held in the upper ones of 16

@@ -14,7 +14,7 @@ import profiles
 import pytest
 import tifffile
 from pictures import chunk, painted, png
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFilter
 
 from nstyle.colour import SRGB_PROFILE, to_srgb
 from nstyle.errors import ImageError, OutputError
@@ -270,6 +270,23 @@ def test_webp_keeps_the_colours_of_what_is_transparent(tmp_path: Path) -> None:
     write_picture(path, picture)
     with Image.open(path) as written:
         np.testing.assert_array_equal(np.asarray(written)[..., :3], to_uint8(picture.rgb))
+
+
+@pytest.mark.parametrize("size", [(37, 21), (61, 130)])
+def test_heic_of_odd_sizes(size: tuple[int, int], tmp_path: Path) -> None:
+    path = tmp_path / "picture.heic"
+    picture = painted(*size).filter(ImageFilter.GaussianBlur(3))
+    pillow_heif.from_pillow(picture).save(path, quality=95, chroma=444)
+    rgb = read_picture(path).rgb
+    assert rgb.shape == (*size, 3)
+    assert np.abs(rgb * 255 - np.asarray(picture)).mean() < 3
+
+
+def test_a_heic_of_high_dynamic_range_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "hdr.heic"
+    pillow_heif.from_pillow(painted(20, 20)).save(path, transfer_characteristics=16, color_primaries=9)
+    with pytest.raises(ImageError, match=r"hdr\.heic has high dynamic range .*; export"):
+        read_picture(path)
 
 
 def test_a_raw_photo_is_named(tmp_path: Path) -> None:

@@ -279,8 +279,10 @@ def make_heic(variant: Variant, path: Path) -> None:
         options["icc_profile"] = PROFILES[variant.profile]()
     pillow_heif.options.SAVE_HDR_TO_12_BIT = variant.depth == 12
     if variant.mode != "L":
-        options |= {"chroma": 444, "matrix_coefficients": 0}
-    heif.save(path, quality=-1, **options)
+        options["chroma"] = 444
+    if variant.depth > 8:
+        options |= {"quality": -1, "matrix_coefficients": 0}  # without loss, RGB as it stands
+    heif.save(path, **{"quality": 95, **options})
 
 
 SAVING: dict[str, dict[str, Any]] = {
