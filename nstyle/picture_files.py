@@ -6,6 +6,7 @@ are given files that strangers made, so that headers are judged before pixels ar
 
 import io
 import logging
+import math
 import os
 import stat
 import struct
@@ -87,8 +88,9 @@ def read_picture(path: Path) -> Picture:
     the file's ICC profile; without one they are taken for sRGB. Of an animation the first frame counts. Pixels that
     are wholly transparent get the colours of the nearest ones that are not: what a file hides there means nothing.
 
-    Memory: files of up to `MOST_BYTES` and `MOST_PIXELS` are read, which the header tells before anything is
-    decoded; decoding takes up to 64 bytes a pixel beside the file itself, 24 where 8-bit RGB in sRGB is read.
+    Memory: files of up to `MOST_BYTES` and `MOST_PIXELS` are read (fewer of a TIFF whose pixels have more than 64
+    bits), which the header tells before anything is decoded. Decoding takes up to 48 bytes a pixel beside the file
+    itself, 24 where 8-bit RGB in sRGB is read.
 
     Raises:
         ImageError: no such file, not a picture, cut off, wholly transparent, levels of unknown scale, smaller than 16
@@ -97,10 +99,11 @@ def read_picture(path: Path) -> Picture:
     """
     with _reading(path):
         raster = _decode(path)
-        rgb, alpha = _upright(to_srgb(raster.levels, raster.profile), raster.orientation), raster.alpha
-        del raster.levels
-        if alpha is not None:
-            alpha = None if alpha.min() >= 1 else _upright(alpha, raster.orientation)
+        rgb = _upright(to_srgb(raster.levels, raster.profile), raster.orientation)
+        alpha = (
+            None if raster.alpha is None or raster.alpha.min() >= 1 else _upright(raster.alpha, raster.orientation)
+        )
+        del raster  # its levels need memory that is wanted now
         if alpha is not None:
             if not alpha.any():
                 raise ImageError(f"{path} is wholly transparent; take a picture that shows something")
@@ -119,15 +122,18 @@ def read_recipe_text(path: Path) -> str | None:
 
     """
     with _reading(path):
-        if _is_heif(path):
+        head = _head(path)
+        if _is_heif(head):
+            pillow_heif.open_heif(path)
             return None
-        with _open(path) as picture:
-            if picture.format == "PNG":
-                text = picture.info.get("nstyle")
-                return str(text) if isinstance(text, str) else None
-            if picture.format == "TIFF":
-                text = picture.getexif().get(_IMAGE_DESCRIPTION)
-            else:
+        if _is_tiff(head):
+            with tifffile.TiffFile(path) as tiff:
+                text = tiff.pages.first.tags.valueof(_IMAGE_DESCRIPTION)
+        else:
+            with _open(path) as picture:
+                if picture.format == "PNG":
+                    text = picture.info.get("nstyle")
+                    return str(text) if isinstance(text, str) else None
                 comment = picture.getexif().get_ifd(_EXIF_FOLDER).get(_USER_COMMENT)
                 text = comment[8:].decode("ascii", "replace") if isinstance(comment, bytes) else None
     return text.removeprefix(_RECIPE_MARK) if isinstance(text, str) and text.startswith(_RECIPE_MARK) else None
@@ -190,51 +196,66 @@ def _silenced_decoders() -> Iterator[None]:
             os.close(stderr)
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    """Refuse what would fill the memory, before it does."""
-    if width * height > MOST_PIXELS:
+def _check_size(path: Path, width: int, height: int, bits: int = 64) -> None:
+    """Refuse what would fill the memory, before it does; of pixels with more than 64 bits, fewer are allowed."""
+    most = MOST_PIXELS * 64 // max(64, bits)
+    if width * height > most:
         raise ImageError(
-            f"{path} has far too many pixels ({width}x{height}, at most {MOST_PIXELS / 1e6:.0f} million are read); "
+            f"{path} has far too many pixels ({width}x{height}, at most {most / 1e6:.0f} million are read); "
             "scale it down first"
         )
 
 
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
+
+
+def _is_tiff(head: bytes) -> bool:
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _is_heif(head: bytes) -> bool:
+    """Tell HEIC and its like from everything else, AVIF among it, which has the same container."""
+    return head[4:8] == b"ftyp" and head[8:10] in (b"he", b"mi", b"ms") and b"avi" not in head
+
+
 def _decode(path: Path) -> _Raster:
     """Decode a file by whatever library keeps the most of it."""
-    with path.open("rb") as file:
-        head = file.read(26)
-    if _is_heif(path):
+    head = _head(path)
+    if _is_heif(head):
         return _decode_heif(path)
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if _is_tiff(head):
         raster = _decode_deep_tiff(path)
         if raster is not None:
             return raster
     with _open(path) as picture:
         if picture.format == "PNG" and head[24:25] == b"\x10":
             return _decode_deep_png(path, picture)
-        return _decode_by_pillow(picture)
+        return _decode_by_pillow(path, picture)
 
 
-def _open(path: Path) -> Image.Image:
-    """Read a header by Pillow, in one of our formats; it may have many pixels, not too many."""
+@contextmanager
+def _open(path: Path) -> Iterator[Image.Image]:
+    """Read a header by Pillow, in one of our formats; it may have many pixels, not too many.
+
+    Pillow is not told the name: it would map the file to memory, and mix up the rows of a TIFF that lies on its side.
+    """
     Image.init()
-    picture = Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
-    try:
+    formats = [name for name in _FORMATS if name in Image.OPEN]
+    with path.open("rb") as file, Image.open(file, formats=formats) as picture:
         _check_size(path, *picture.size)
-    except ImageError:
-        picture.close()
-        raise
-    return picture
+        yield picture
 
 
-def _decode_by_pillow(picture: Image.Image) -> _Raster:
+def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
     """Decode 8 bits a channel, and 16 of the grey formats that Pillow alone reads."""
     ImageOps.exif_transpose(picture, in_place=True)
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I"):  # 16 bits, held in 16 or 32
-        return _Raster(_in_range(np.asarray(picture, np.float32) / np.float32(65535))[..., None], None, profile)
+        return _Raster(_in_range(path, np.asarray(picture, np.float32) / np.float32(65535))[..., None], None, profile)
     if picture.mode == "F":
-        return _Raster(_in_range(np.asarray(picture, np.float32))[..., None], None, profile)
+        return _Raster(_in_range(path, np.asarray(picture, np.float32))[..., None], None, profile)
     if picture.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
@@ -258,7 +279,7 @@ def _decode_deep_png(path: Path, header: Image.Image) -> _Raster:
     alpha = levels.shape[2] in (2, 4)
     return _Raster(
         levels[..., :-1] if alpha else levels,
-        levels[..., -1] if alpha else None,
+        levels[..., -1].copy() if alpha else None,
         header.info.get("icc_profile"),
         orientation,
     )
@@ -276,9 +297,12 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
     """Decode a TIFF of more than 8 bits a channel, whole numbers or floating point; None if it has fewer."""
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
+        bits = page.samplesperpixel * page.bitspersample
+        _check_size(path, page.imagewidth, page.imagelength * page.imagedepth, bits)
+        if len(page.dataoffsets) < math.prod(page.chunked) or 0 in page.databytecounts:
+            raise ValueError("parts are missing")  # which tifffile and Pillow would paint black, at any size
         if page.bitspersample <= 8:
             return None
-        _check_size(path, page.imagewidth, page.imagelength * page.imagedepth)
         channels = _TIFF_CHANNELS.get(page.photometric)  # type: ignore[call-overload]  # a number, if it is unknown
         if channels is None or page.samplesperpixel > 8:
             raise ImageError(f"{path} is a TIFF of a kind that is not read (a raw photo?); save it as RGB")
@@ -291,13 +315,13 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
             levels = decoded.astype(np.float32)
             levels /= np.float32(2**page.bitspersample - 1)
         elif decoded.dtype.kind == "f":
-            levels = _in_range(decoded.astype(np.float32))
+            levels = _in_range(path, decoded.astype(np.float32, copy=False))
         else:
             raise ValueError("levels with a sign")
         extra = page.extrasamples[:1]
         orientation, profile = page.tags.valueof(_ORIENTATION, 1), page.iccprofile
         inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    alpha = levels[..., channels] if extra and extra[0] in (1, 2) else None
+    alpha = levels[..., channels].copy() if extra and extra[0] in (1, 2) else None
     levels = levels[..., :channels]
     if inverted:
         levels = 1 - levels
@@ -306,22 +330,15 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
     return _Raster(levels, alpha, profile, orientation)
 
 
-def _is_heif(path: Path) -> bool:
-    """Tell HEIC and its like from everything else, AVIF among it, which has the same container."""
-    with path.open("rb") as file:
-        head = file.read(64)
-    return head[4:8] == b"ftyp" and head[8:10] in (b"he", b"mi", b"ms") and b"avi" not in head
-
-
 def _decode_heif(path: Path) -> _Raster:
     """Decode a HEIC in all of its bits. libheif turns it as the container says, which EXIF only repeats."""
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
     _check_size(path, *heif.size)
     profile = heif.info.get("icc_profile")
-    if profile is None and heif.info.get("nclx_profile", {}).get("transfer_characteristics") in (16, 18):
+    if profile is None and (heif.info.get("nclx_profile") or {}).get("transfer_characteristics") in (16, 18):
         raise ImageError(f"{path} has high dynamic range (PQ or HLG); export it as an ordinary picture")
-    decoded, mode = np.asarray(heif), heif.mode.split(";")[0]
-    levels = decoded.reshape(*decoded.shape[:2], -1)
+    decoded, mode = np.array(heif), heif.mode.split(";")[0]  # a copy: the buffer may not outlive the file
+    levels = decoded.reshape(*decoded.shape[:2], -1)[:, : heif.size[0]]
     if mode not in ("L", "LA", "La", "RGB", "RGBA", "RGBa") or levels.shape[2] != len(mode):
         raise ValueError("unknown channels")
     if levels.dtype != np.uint8:  # 10 or 12 bits, held in the upper ones of 16
@@ -337,10 +354,12 @@ def _decode_heif(path: Path) -> _Raster:
     return _Raster(levels, alpha, profile)
 
 
-def _in_range(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the levels, which must lie in 0..1: any other range has an unknown scale."""
-    if not (np.isfinite(levels).all() and levels.min() >= 0 and levels.max() <= 1):
-        raise ValueError("levels outside of the range of the format")
+def _in_range(path: Path, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the levels, which must lie in 0..1: any other range has an unknown scale (heights, light, ...)."""
+    if not (levels.min() >= 0 and levels.max() <= 1):  # nor is NaN
+        raise ImageError(
+            f"{path} has levels outside of 0..1, of unknown scale; save the picture with 16-bit channels"
+        )
     return levels
 
 

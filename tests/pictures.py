@@ -17,12 +17,12 @@ def painted(height: int, width: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.clip(128 + 90 * np.stack(waves, axis=-1) + noise, 0, 255).astype(np.uint8))
 
 
-def png(width: int, height: int, depth: int, colour_type: int, lines: bytes) -> bytes:
-    """A PNG file made by hand, for what Pillow does not write; colour type 2 is RGB, 6 is RGBA."""
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
+def png(width: int, height: int, depth: int, colour_type: int, lines: bytes, chunks: bytes = b"") -> bytes:
+    """A PNG file made by hand, for what Pillow does not write; colour type 0 is grey, 2 RGB, 4 LA, 6 RGBA."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
+    pixels = chunk(b"IDAT", zlib.compress(lines))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunks + pixels + chunk(b"IEND", b"")

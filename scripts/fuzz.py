@@ -1,0 +1,328 @@
+"""Damage pictures and recipes in every way and see that the readers answer with a result or an `NStyleError`.
+
+usage: python scripts/fuzz.py [--count 20000] [--seed 0] [--reader NAME] [--memory 1.5] [--seconds 20] [--save DIR]
+
+Small valid files of every format are made, mutated (bits, runs, cuts, splices, lengths, header fields), and read by a
+process of their own, which is watched: what it raises beside `NStyleError`, what kills it, takes more memory than
+--memory (GB) or longer than --seconds is a find, whose file is saved. The exit code is 1 if there are any. The same
+seed makes the same files.
+"""
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import random
+import resource
+import signal
+import struct
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pillow_heif
+import tifffile
+from PIL import Image, ImageCms
+
+from nstyle.errors import NStyleError
+from nstyle.images import Picture
+from nstyle.picture_files import read_picture, read_recipe_text, write_picture
+
+READERS: dict[str, tuple[Callable[[Path], object], str]] = {
+    # name: (what reads a file, which files of the corpus it is given)
+    "read_picture": (read_picture, "picture"),
+    "read_recipe_text": (read_recipe_text, "picture"),
+}
+
+Corpus = dict[str, tuple[str, bytes]]
+"""Name: (picture or recipe, content)."""
+
+RECIPE = json.dumps(
+    {"nstyle": 1, "settings": {"content_image": "photo.jpg", "content_weight": 10.0, "seed": 0, "init": "noise"}}
+)
+
+
+def make_corpus(folder: Path) -> Corpus:
+    """Make small valid files: every format, mode and depth, with profiles, EXIF and recipes."""
+    corpus: Corpus = {
+        "recipe": ("recipe", RECIPE.encode()),
+        "recipe of many lines": ("recipe", json.dumps(json.loads(RECIPE), indent=2).encode()),
+    }
+
+    def keep(name: str, save: Callable[[Path], object]) -> None:
+        path = folder / f"valid.{name.split()[0]}"
+        save(path)
+        corpus[name] = ("picture", path.read_bytes())
+
+    y, x = np.mgrid[0:20, 0:24].astype(np.float32)
+    rgb = np.stack([x / 24, y / 20, (x + y) / 44], axis=-1)
+    alpha = np.clip((x - 4) / 12, 0, 1)
+    picture = Image.fromarray((rgb * 255).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    wide = bytearray(srgb)
+    wide[wide.index(b"XYZ ", 200) + 8 :][:4] = struct.pack(">i", 40000)  # another red: no longer sRGB
+    tags: dict[str, Any] = {"exif": exif.tobytes(), "icc_profile": bytes(wide)}
+
+    for form in ("jpg", "png", "tiff", "webp"):
+        for a in (None, alpha):
+            written = Picture(rgb, a)
+            for bits in (8, 16) if form in ("png", "tiff") else (8,):
+                name = f"{form} written {bits} {'alpha' if a is not None else ''}"
+                keep(name, lambda path, w=written, b=bits: write_picture(path, w, bit_depth=b, recipe=RECIPE))  # type: ignore[misc]
+    rgba = picture.convert("RGBA")
+    rgba.putalpha(Image.fromarray((alpha * 255).astype(np.uint8)))
+    by_pillow: dict[str, tuple[Image.Image, dict[str, Any]]] = {
+        "jpg grey": (picture.convert("L"), tags),
+        "jpg cmyk": (picture.convert("CMYK"), {}),
+        "jpg progressive": (picture, {"progressive": True, **tags}),
+        "png palette": (picture.quantize(16), {"transparency": 3}),
+        "png bilevel": (picture.convert("1"), {}),
+        "png la": (rgba.convert("LA"), tags),
+        "png interlaced": (picture, {"interlace": 1, **tags}),
+        "png animated": (picture, {"save_all": True, "append_images": [rgba]}),
+        "tiff lzw": (picture, {"compression": "tiff_lzw", **tags}),
+        "tiff jpeg": (picture, {"compression": "jpeg"}),
+        "tiff fax": (picture.convert("1"), {"compression": "group4"}),
+        "tiff packbits": (picture.quantize(16), {"compression": "packbits"}),
+        "tiff cmyk": (picture.convert("CMYK"), tags),
+        "tiff ycbcr": (picture.convert("YCbCr"), {}),
+        "tiff raw": (rgba, tags),
+        "webp lossy": (rgba, {"quality": 80, **tags}),
+        "webp animated": (picture, {"save_all": True, "append_images": [rgba]}),
+        "avif": (rgba, tags),
+        "gif": (picture.quantize(32), {"transparency": 3}),
+        "gif animated": (picture.quantize(32), {"save_all": True, "append_images": [rgba]}),
+        "bmp": (picture, {}),
+        "bmp palette": (picture.quantize(16), {}),
+        "dib": (picture, {}),
+        "tga": (rgba, {"compression": "tga_rle"}),
+        "ppm": (picture, {}),
+        "pgm": (Image.fromarray((x * 2000).astype(np.uint16)), {}),
+        "pcx": (picture, {}),
+        "ico": (rgba, {"sizes": [(16, 16), (20, 20)]}),
+        "ico bmp": (rgba.resize((32, 32)), {"sizes": [(16, 16), (32, 32)], "bitmap_format": "bmp"}),
+        "sgi": (picture, {}),
+        "qoi": (rgba, {}),
+        "jp2": (picture, {}),
+        "mpo": (picture, {"save_all": True, "append_images": [picture], **tags}),
+    }
+    for name, (image, options) in by_pillow.items():
+        keep(name, lambda path, i=image, o=options: i.save(path, **o))  # type: ignore[misc]
+    deep = (rgb * 65535).astype(np.uint16)
+    by_tifffile: dict[str, tuple[np.ndarray[Any, Any], dict[str, Any]]] = {
+        "tiff deep": (deep, {"photometric": "rgb", "iccprofile": bytes(wide)}),
+        "tiff big-endian": (deep, {"photometric": "rgb", "byteorder": ">", "compression": "lzw"}),
+        "tiff tiles": (deep, {"photometric": "rgb", "tile": (16, 16), "compression": "zlib", "predictor": True}),
+        "tiff planes": (np.moveaxis(deep, 2, 0), {"photometric": "rgb", "planarconfig": "separate"}),
+        "tiff big": (deep, {"photometric": "rgb", "bigtiff": True}),
+        "tiff grey": (deep[..., 0], {"photometric": "miniswhite"}),
+        "tiff float": (rgb, {"photometric": "rgb", "compression": "zlib", "predictor": True}),
+        "tiff associated": (np.dstack([rgb, alpha]) * alpha[..., None], {"extrasamples": ["assocalpha"]}),
+        "tiff zstd": (deep, {"photometric": "rgb", "compression": "zstd"}),
+    }
+    for name, (array, options) in by_tifffile.items():
+        keep(name, lambda path, a=array, o=options: tifffile.imwrite(path, a, metadata=None, **o))  # type: ignore[misc]
+    keep("heic", lambda path: pillow_heif.from_pillow(rgba).save(path, quality=80, **tags))
+    keep("heic deep", lambda path: pillow_heif.from_bytes("RGB;16", (24, 20), deep.tobytes()).save(path, quality=80))
+    return corpus
+
+
+INTERESTING = (0, 1, 2, 3, 4, 7, 8, 15, 16, 127, 128, 255, 256, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1)
+
+
+def mutate(content: bytes, others: list[bytes], chance: random.Random) -> bytes:
+    """Damage a file in one to six ways, most of them near its beginning, where the headers are."""
+    mutated = bytearray(content)
+    for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
+        if not mutated:
+            break
+        end = len(mutated) if chance.random() < 0.5 else min(len(mutated), 300)
+        at = chance.randrange(end)
+        way = chance.randrange(9)
+        if way == 0:
+            mutated[at] ^= 1 << chance.randrange(8)
+        elif way == 1:
+            mutated[at] = chance.randrange(256)
+        elif way == 2:
+            length = chance.randint(1, 40)
+            mutated[at : at + length] = bytes([chance.choice((0, 255, chance.randrange(256)))]) * length
+        elif way == 3:
+            mutated[at : at + chance.randint(1, 40)] = chance.randbytes(chance.randint(0, 40))
+        elif way == 4:
+            del mutated[chance.randrange(len(mutated)) :]
+        elif way == 5:
+            other = chance.choice(others)
+            start = chance.randrange(len(other))
+            mutated[at:] = other[start : start + chance.randint(1, len(other))]
+        elif way == 6:
+            copied = mutated[at : at + chance.randint(1, 200)]
+            there = chance.randrange(len(mutated))
+            mutated[there:there] = copied
+        else:  # a number in a header, two or four bytes of either order
+            kind = chance.choice(("<H", ">H", "<I", ">I"))
+            number = chance.choice(INTERESTING) % 2 ** (8 * struct.calcsize(kind))
+            mutated[at : at + struct.calcsize(kind)] = struct.pack(kind, number)
+    if mutated[:8] == b"\x89PNG\r\n\x1a\n" and chance.random() < 0.8:
+        mend_checksums(mutated)
+    return bytes(mutated)
+
+
+def mend_checksums(png: bytearray) -> None:
+    """Correct the checksums of a PNG's chunks: a decoder that stops at them sees no more."""
+    at = 8
+    while at + 12 <= len(png):
+        (length,) = struct.unpack_from(">I", png, at)
+        if at + 12 + length > len(png):
+            return
+        struct.pack_into(">I", png, at + 8 + length, zlib.crc32(png[at + 4 : at + 8 + length]))
+        at += 12 + length
+
+
+class TooSlowError(Exception):
+    """A reader took too long."""
+
+
+def _alarm(*_: object) -> None:
+    raise TooSlowError
+
+
+def work(pipe: Connection, seconds: int, memory: float) -> None:
+    """Read the files that come through the pipe, and answer with what came of each; the process may die of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, _alarm)
+    address_space = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if sys.platform == "linux":  # a wide limit of the last resort: the peak is what is judged
+        resource.setrlimit(resource.RLIMIT_AS, (int(_kilobytes("VmSize") * 1024 + 4 * memory * 1e9), address_space))
+    pipe.send(_kilobytes("VmHWM") / 1e6)
+    while True:
+        name, path = pipe.recv()
+        begun = time.monotonic()
+        signal.alarm(seconds)
+        try:
+            READERS[name][0](path)
+            outcome = "read"
+        except NStyleError as error:
+            outcome = "refused" if "\n" not in str(error) else "an error of several lines"
+        except BaseException as error:  # noqa: BLE001  # this is what is looked for
+            outcome = f"{type(error).__name__}: {error}"[:300]
+        finally:
+            signal.alarm(0)
+        pipe.send((outcome, time.monotonic() - begun, _kilobytes("VmHWM") / 1e6))
+
+
+def _kilobytes(name: str) -> int:
+    """Read a number about this process; 0 where the system does not tell it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(name + ":"):
+                return int(line.split()[1])
+    return 0
+
+
+class Worker:
+    """A process that reads files, replaced when it has died or hung."""
+
+    def __init__(self, seconds: int, memory: float) -> None:
+        self.seconds, self.memory = seconds, memory
+        self.start()
+
+    def start(self) -> None:
+        """Start a process, and the pipe to it; note the peak of its memory before it has read anything, in GB."""
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, self.seconds, self.memory), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.idle = float(self.pipe.recv())
+
+    def read(self, name: str, path: Path) -> tuple[str, float, float]:
+        """Return the outcome, seconds, and the peak of memory so far in GB."""
+        self.pipe.send((name, path))
+        try:
+            if self.pipe.poll(self.seconds + 60):
+                outcome, seconds, peak = self.pipe.recv()
+                return str(outcome), float(seconds), float(peak)
+            self.process.kill()
+            outcome = "TooSlowError: deaf to signals"
+        except EOFError:
+            outcome = ""
+        self.process.join()
+        code = self.process.exitcode
+        self.start()
+        return outcome or f"the process died: {code}", 0.0, 0.0
+
+
+def cases(corpus: Corpus, readers: list[str], count: int, seed: int) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (reader, the name of the valid file, the mutated one): first each file as it is, then `count` others."""
+    chance = random.Random(seed)  # noqa: S311  # nothing secret is made of it
+    suitable = {name: [file for file, (kind, _) in corpus.items() if kind == READERS[name][1]] for name in readers}
+    for name in readers:
+        for file in suitable[name]:
+            yield name, file, corpus[file][1]
+    for number in range(count):
+        name = readers[number % len(readers)]
+        file = chance.choice(suitable[name])
+        yield name, file, mutate(corpus[file][1], [corpus[other][1] for other in suitable[name]], chance)
+
+
+def main() -> int:
+    """Fuzz, and report."""
+    assert __doc__ is not None  # noqa: S101
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--count", type=int, default=20000, help="of mutated files (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--reader", action="append", choices=READERS, help="may be repeated (default: all)")
+    parser.add_argument("--memory", type=float, default=1.5, help="GB that reading may take (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=20, help="that a file may take (default: %(default)s)")
+    parser.add_argument("--save", type=Path, default=Path("output/fuzz"), help="folder of finds (%(default)s)")
+    chosen = parser.parse_args()
+    readers = chosen.reader or list(READERS)
+
+    outcomes: Counter[tuple[str, str]] = Counter()
+    finds, peak, slowest = 0, 0.0, (0.0, "")
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = make_corpus(Path(folder))
+        path = Path(folder) / "mutated"
+        worker = Worker(chosen.seconds, chosen.memory)
+        valid = sum(corpus[file][0] == READERS[name][1] for name in readers for file in corpus)
+        for number, (name, file, content) in enumerate(cases(corpus, readers, chosen.count, chosen.seed)):
+            path.write_bytes(content)
+            outcome, seconds, peak_now = worker.read(name, path)
+            if number < valid and outcome != "read":
+                outcome = f"the valid file is not read: {outcome}"
+            if peak_now > peak:
+                peak = peak_now
+                if peak - worker.idle > chosen.memory:
+                    outcome += f", {peak - worker.idle:.1f} GB"
+            slowest = max(slowest, (seconds, f"{name}, {file}, {number}"))
+            outcomes[name, outcome.split(":")[0]] += 1
+            if outcome not in ("read", "refused"):
+                finds += 1
+                chosen.save.mkdir(parents=True, exist_ok=True)
+                saved = chosen.save / f"{chosen.seed}_{number}_{file.replace(' ', '_')}"
+                saved.write_bytes(content)
+                print(f"{saved} by {name}: {outcome}", flush=True)
+            if number % 2000 == 0 and sys.stderr.isatty():
+                print(f"{number} ...", end="\r", file=sys.stderr)
+        worker.process.kill()
+
+    print(f"{chosen.count} mutated files of {len(corpus)} valid ones, seed {chosen.seed}")
+    for (name, outcome), number in sorted(outcomes.items()):
+        print(f"{name:18} {outcome:12} {number}")
+    print(f"peak memory: {peak:.2f} GB, of which {worker.idle:.2f} before anything was read")
+    print(f"slowest: {slowest[0]:.2f} s ({slowest[1]})")
+    print(f"finds: {finds}")
+    return 1 if finds else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

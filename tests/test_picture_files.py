@@ -1,0 +1,361 @@
+"""Pictures as files: transparent borders, what is written, the recipe, bounds (codings: test_picture_variants)."""
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import profiles
+import pytest
+import tifffile
+from pictures import chunk, painted, png
+from PIL import Image, ImageCms, ImageFilter
+
+from nstyle.colour import SRGB_PROFILE, to_srgb
+from nstyle.errors import ImageError, OutputError
+from nstyle.images import Picture, fill_hidden, resize, resize_picture, to_uint8, to_uint16
+from nstyle.picture_files import MOST_PIXELS, read_picture, read_recipe_text, write_picture
+
+RECIPE = json.dumps({"content_image": "photo.jpg", "settings": ["x" * 60] * 240})
+WRITTEN = [("jpg", 8), ("png", 8), ("png", 16), ("tiff", 8), ("tiff", 16), ("webp", 8)]
+
+
+def smooth(alpha: bool = False) -> Picture:
+    """A picture of 48x32 pixels with more levels than 8 bits have; alpha from 0 to 1, partial between."""
+    y, x = np.mgrid[0:32, 0:48].astype(np.float32)
+    rgb = np.stack([0.2 + x / 100, 0.3 + y / 100, 0.5 + (x - y) / 200], axis=-1).astype(np.float32)
+    return Picture(rgb, np.clip((x - 8) / 32, 0, 1).astype(np.float32) if alpha else None)
+
+
+def disc() -> Picture:
+    """A red disc on nothing; where nothing is, the file's colour is green. Its edge is half transparent."""
+    y, x = np.mgrid[0:80, 0:80]
+    alpha = np.clip(30.5 - np.hypot(y - 39.5, x - 39.5), 0, 1).astype(np.float32)
+    rgb = np.where(alpha[..., None] > 0, (0.9, 0.1, 0.1), (0, 1, 0))
+    return Picture(rgb.astype(np.float32), alpha)
+
+
+def test_nothing_of_what_is_transparent_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "disc.png"
+    drawn = disc()
+    assert drawn.alpha is not None
+    Image.fromarray(to_uint8(np.dstack([drawn.rgb, drawn.alpha]))).save(path)
+    picture = read_picture(path)
+    np.testing.assert_allclose(picture.rgb, np.broadcast_to([0.9, 0.1, 0.1], picture.rgb.shape), atol=0.002)
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha, drawn.alpha, atol=0.002)
+
+
+@pytest.mark.parametrize("size", [(40, 40), (27, 33), (160, 160), (200, 90)])
+def test_resizing_mixes_no_transparent_colour_into_visible_ones(size: tuple[int, int]) -> None:
+    resized = resize_picture(disc(), *size)
+    assert resized.rgb.shape == (*size, 3)
+    assert resized.alpha is not None
+    assert 0 <= resized.alpha.min() < 0.01
+    assert 0.99 < resized.alpha.max() <= 1
+    assert resized.rgb.dtype == resized.alpha.dtype == np.float32
+    np.testing.assert_allclose(resized.rgb, np.broadcast_to([0.9, 0.1, 0.1], resized.rgb.shape), atol=1e-3)
+
+
+def test_resizing_an_opaque_picture_is_resizing_its_colours() -> None:
+    resized = resize_picture(smooth(), 20, 30)
+    assert resized.alpha is None
+    np.testing.assert_array_equal(resized.rgb, resize(smooth().rgb, 20, 30))
+
+
+def test_what_is_hidden_gets_the_nearest_colour() -> None:
+    rgb = np.zeros((16, 20, 3), np.float32)
+    rgb[2, 3], rgb[12, 18] = (1, 0.5, 0), (0, 0.5, 1)
+    visible = rgb.max(axis=-1) > 0
+    filled = fill_hidden(rgb, visible)
+    np.testing.assert_array_equal(filled[0, 0], (1, 0.5, 0))
+    np.testing.assert_array_equal(filled[15, 19], (0, 0.5, 1))
+    np.testing.assert_array_equal(filled[visible], rgb[visible])
+    assert fill_hidden(rgb, np.zeros_like(visible)) is rgb
+
+
+def test_a_wholly_transparent_picture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.png"
+    Image.new("RGBA", (20, 20), (255, 0, 0, 0)).save(path)
+    with pytest.raises(ImageError, match=r"nothing\.png is wholly transparent; take"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("profile", [None, SRGB_PROFILE, profiles.SRGB.profile()])
+@pytest.mark.parametrize("form", ["png", "tiff", "webp", "bmp"])
+def test_8_bits_in_srgb_are_read_bit_for_bit(form: str, profile: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / f"picture.{form}"
+    picture = painted(40, 60)
+    picture.save(path, lossless=True, icc_profile=profile)
+    np.testing.assert_array_equal(
+        read_picture(path).rgb, np.asarray(picture, dtype=np.float32) / np.float32(255), strict=True
+    )
+
+
+def test_colours_outside_of_srgb_are_clipped() -> None:
+    green = to_srgb(np.array([[[0, 255, 0]]], np.uint8), profiles.DISPLAY_P3.profile())
+    np.testing.assert_allclose(green[0, 0], (0, 1, 0), atol=1e-6)
+
+
+def test_a_profile_that_describes_nonsense_is_left_out() -> None:
+    nonsense = bytearray(profiles.DISPLAY_P3.profile())
+    nonsense[128:132] = struct.pack(">I", 9999)
+    levels = np.array([[[10, 128, 255]]], np.uint8)
+    np.testing.assert_allclose(to_srgb(levels, bytes(nonsense))[0, 0] * 255, (10, 128, 255))
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize(("form", "bit_depth"), WRITTEN)
+def test_what_is_written_is_read(form: str, bit_depth: int, alpha: bool, tmp_path: Path) -> None:
+    path, again = tmp_path / f"picture.{form}", tmp_path / f"again.{form}"
+    picture = smooth(alpha)
+    for name in (path, again):
+        write_picture(name, picture, bit_depth=bit_depth, recipe=RECIPE)
+    assert path.read_bytes() == again.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [again.name, path.name]
+
+    read = read_picture(path)
+    tolerance = {8: 0.51 / 255, 16: 0.51 / 65535}[bit_depth]
+    if picture.alpha is None:
+        assert read.alpha is None
+        np.testing.assert_allclose(read.rgb, picture.rgb, atol=4 / 255 if form == "jpg" else tolerance)
+    elif form == "jpg":
+        assert read.alpha is None
+        on_white = picture.rgb * picture.alpha[..., None] + 1 - picture.alpha[..., None]
+        np.testing.assert_allclose(read.rgb, on_white, atol=6 / 255)
+    else:
+        assert read.alpha is not None
+        np.testing.assert_allclose(read.alpha, picture.alpha, atol=tolerance)
+        visible = read.alpha > 0
+        np.testing.assert_allclose(read.rgb[visible], picture.rgb[visible], atol=tolerance)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize(("form", "bit_depth"), WRITTEN)
+def test_other_programs_read_what_is_written(form: str, bit_depth: int, alpha: bool, tmp_path: Path) -> None:
+    """As Pillow sees it: the format, alpha, a profile that is sRGB, no orientation, the size."""
+    path = tmp_path / f"picture.{form}"
+    write_picture(path, smooth(alpha), bit_depth=bit_depth, recipe=RECIPE)
+    with Image.open(path) as picture:
+        picture.load()
+        assert picture.format == {"jpg": "JPEG", "png": "PNG", "tiff": "TIFF", "webp": "WEBP"}[form]
+        assert picture.mode == ("RGBA" if alpha and form != "jpg" else "RGB")
+        assert picture.size == (48, 32)
+        assert picture.getexif().get(0x0112, 1) == 1
+        assert picture.info["icc_profile"] == SRGB_PROFILE
+        if form == "jpg":
+            assert picture.layer[0][1:3] == picture.layer[1][1:3] == (1, 1)  # type: ignore[attr-defined]  # 4:4:4
+    name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(SRGB_PROFILE)))
+    assert "sRGB" in name
+
+
+def test_a_16_bit_tiff_is_read_by_tifffile(tmp_path: Path) -> None:
+    path = tmp_path / "picture.tiff"
+    picture = smooth(alpha=True)
+    assert picture.alpha is not None
+    write_picture(path, picture, bit_depth=16)
+    np.testing.assert_array_equal(tifffile.imread(path), to_uint16(np.dstack([picture.rgb, picture.alpha])))
+
+
+def test_the_profile_is_the_same_at_any_time() -> None:
+    assert struct.unpack(">6H", SRGB_PROFILE[24:36]) == (2000, 1, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("form", "bit_depth"), [("jpg", 16), ("webp", 16), ("png", 12), ("tiff", 32)])
+def test_depths_that_a_format_does_not_have(form: str, bit_depth: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{bit_depth} bits a channel in {form}"):
+        write_picture(tmp_path / f"picture.{form}", smooth(), bit_depth=bit_depth)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("form", "edge"), [("jpg", 65501), ("webp", 16384)])
+def test_edges_that_a_format_does_not_have(form: str, edge: int, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=f"picture.{form}: {form} has at most {edge - 1} pixels on an edge; choose"):
+        write_picture(tmp_path / f"picture.{form}", Picture(np.zeros((1, edge, 3), np.float32)))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("form", "bit_depth"), WRITTEN)
+@pytest.mark.parametrize("recipe", [None, "{}", RECIPE])
+def test_the_recipe_is_read_from_what_was_written(
+    recipe: str | None, form: str, bit_depth: int, tmp_path: Path
+) -> None:
+    path = tmp_path / f"picture.{form}"
+    write_picture(path, smooth(), bit_depth=bit_depth, recipe=recipe)
+    assert read_recipe_text(path) == recipe
+
+
+@pytest.mark.parametrize("form", ["jpg", "png", "tiff", "webp", "gif", "heic", "avif"])
+def test_the_words_of_others_are_no_recipe(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"picture.{form}"
+    exif = Image.Exif()
+    exif[270] = "a photo"
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0a photo"
+    if form == "heic":
+        pillow_heif.from_pillow(painted(20, 20)).save(path, exif=exif.tobytes())
+    else:
+        painted(20, 20).save(path, exif=exif)
+    assert read_recipe_text(path) is None
+
+
+def test_a_recipe_in_what_is_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text("{}")
+    with pytest.raises(ImageError, match=r"recipe\.json is not a picture"):
+        read_recipe_text(path)
+    with pytest.raises(ImageError, match="does not exist"):
+        read_recipe_text(tmp_path / "missing.png")
+
+
+def deep_png(width: int, height: int) -> bytes:
+    return png(width, height, 16, 2, bytes(99))
+
+
+def deep_tiff(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((16, 16, 3), np.uint16), photometric="rgb", metadata=None)
+    content = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        for tag, value in ((256, width), (257, height)):
+            entry = tiff.pages.first.tags[tag]
+            content[entry.offset + 2 : entry.offset + 12] = struct.pack("<HII", 4, 1, value)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("promise", [deep_png, deep_tiff])
+def test_deep_pictures_that_promise_too_many_pixels(promise: object, tmp_path: Path) -> None:
+    assert callable(promise)
+    path = tmp_path / "huge"
+    for width, height in ((MOST_PIXELS // 1000 + 1, 1000), (60000, 60000)):
+        path.write_bytes(promise(width, height))
+        with pytest.raises(ImageError, match=r"huge has far too many pixels .*; scale it down first"):
+            read_picture(path)
+
+
+def test_a_file_that_is_larger_than_any_picture(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    with path.open("wb") as file:
+        file.truncate(2**31 + 1)  # takes no room on the disk
+    with pytest.raises(ImageError, match=r"huge\.png is larger than 2\.1 GB; scale"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("missing", ["tiles", "bytes of a tile"])
+def test_a_tiff_without_all_of_its_tiles(dtype: type, missing: str, tmp_path: Path) -> None:
+    """Found by scripts/fuzz.py: four tiles of a claimed half a million, and the rest read as black, 1.6 GB of it."""
+    path = tmp_path / "holes.tiff"
+    tifffile.imwrite(path, np.full((20, 40, 3), 99, dtype), photometric="rgb", tile=(16, 16), metadata=None)
+    assert read_picture(path).rgb.shape == (20, 40, 3)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        if missing == "tiles":
+            at, change = tiff.pages.first.tags["ImageWidth"].valueoffset, struct.pack("<H", 40000)
+        else:
+            at, change = tiff.pages.first.tags["TileByteCounts"].valueoffset, bytes(2)
+    content[at : at + 2] = change
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"holes\.tiff is not a picture that can be read, or is damaged"):
+        read_picture(path)
+
+
+def test_webp_keeps_the_colours_of_what_is_transparent(tmp_path: Path) -> None:
+    path = tmp_path / "picture.webp"
+    picture = smooth(alpha=True)
+    write_picture(path, picture)
+    with Image.open(path) as written:
+        np.testing.assert_array_equal(np.asarray(written)[..., :3], to_uint8(picture.rgb))
+
+
+@pytest.mark.parametrize("size", [(37, 21), (61, 130)])
+def test_heic_of_odd_sizes(size: tuple[int, int], tmp_path: Path) -> None:
+    path = tmp_path / "picture.heic"
+    picture = painted(*size).filter(ImageFilter.GaussianBlur(3))
+    pillow_heif.from_pillow(picture).save(path, quality=95, chroma=444)
+    rgb = read_picture(path).rgb
+    assert rgb.shape == (*size, 3)
+    assert np.abs(rgb * 255 - np.asarray(picture)).mean() < 3
+
+
+def test_a_heic_of_high_dynamic_range_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "hdr.heic"
+    pillow_heif.from_pillow(painted(20, 20)).save(path, transfer_characteristics=16, color_primaries=9)
+    with pytest.raises(ImageError, match=r"hdr\.heic has high dynamic range .*; export"):
+        read_picture(path)
+
+
+def test_a_raw_photo_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "raw.dng"
+    tifffile.imwrite(path, np.zeros((20, 20), np.uint16), photometric=32803, metadata=None)
+    with pytest.raises(ImageError, match=r"raw\.dng is a TIFF of a kind that is not read"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), float("inf")])
+def test_floating_point_of_unknown_scale_is_refused(value: float, tmp_path: Path) -> None:
+    path = tmp_path / "picture.tiff"
+    levels = np.full((20, 20, 3), 0.5, np.float32)
+    levels[3, 4, 1] = value
+    tifffile.imwrite(path, levels, photometric="rgb", metadata=None)
+    with pytest.raises(ImageError, match=r"picture\.tiff has levels outside of 0\.\.1"):
+        read_picture(path)
+
+
+def test_a_text_chunk_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    bomb = b"nstyle\0\1\0\0\0" + zlib.compress(bytes(2**25))
+    path.write_bytes(png(20, 20, 8, 2, bytes(61 * 20), chunk(b"iTXt", bomb)))
+    with pytest.raises(ImageError, match=r"picture\.png is not a picture that can be read, or is damaged"):
+        read_recipe_text(path)
+
+
+MEASURE = """
+import re, sys
+from pathlib import Path
+from nstyle.picture_files import read_picture
+
+def kilobytes(name):
+    return int(re.search(name + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+read_picture(Path(sys.argv[1]))
+before = kilobytes("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+picture = read_picture(Path(sys.argv[2]))
+print((kilobytes("VmHWM") - before) * 1024 / picture.rgb[..., 0].size)
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "bit_depth", "alpha", "profile", "bytes_per_pixel"),
+    [
+        ("png", 8, False, None, 24),
+        ("png", 16, True, profiles.DISPLAY_P3.profile(), 48),
+        ("tiff", 16, True, profiles.DISPLAY_P3.profile(), 48),
+    ],
+)
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of memory so")
+def test_memory_is_bounded_as_promised(
+    form: str,
+    bit_depth: int,
+    alpha: bool,
+    profile: bytes | None,
+    bytes_per_pixel: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if profile is not None:
+        monkeypatch.setattr("nstyle.picture_files.SRGB_PROFILE", profile)
+    small, large = tmp_path / f"small.{form}", tmp_path / f"large.{form}"
+    write_picture(small, smooth(alpha), bit_depth=bit_depth)
+    rgb = np.zeros((2000, 3000, 3), np.float32)
+    faint = np.zeros((2000, 3000), np.float32)
+    faint[::2, ::2] = 0.5
+    write_picture(large, Picture(rgb, faint if alpha else None), bit_depth=bit_depth)
+    line = [sys.executable, "-c", MEASURE, str(small), str(large)]
+    measured = float(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+    assert 12 < measured <= bytes_per_pixel
