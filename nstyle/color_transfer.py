@@ -65,16 +65,22 @@ def match_covariance(colors: Colors, wanted: Colors) -> Colors:
     analogies" variant, which it found better than Cholesky factors; unlike those it favours no channel.
 
     What leaves 0..1 is clipped, which changes mean and covariance: so it is done again until both are within 0.1%,
-    at most 50 times. What that leaves: colours with no spread in a direction (a grey picture's) cannot be given one.
+    at most 50 times. What that leaves: where colours hardly vary in a direction, as a grey picture's do in hue,
+    what variation there is counts as noise, and is not blown up to the wanted one.
     """
     mean, covariance = _moments(wanted)
-    root = _power(covariance, 0.5)
-    for _ in range(_CORRECTIONS):
+    root = _root(covariance)
+    for repeated in range(_CORRECTIONS):
         own_mean, own_covariance = _moments(colors)
         off = np.linalg.norm(own_mean - mean), np.linalg.norm(own_covariance - covariance)
         if off[0] <= _CLOSE * np.linalg.norm(mean) and off[1] <= _CLOSE * np.linalg.norm(covariance):
             break
-        colors = np.clip((colors - own_mean) @ (root @ _power(own_covariance, -0.5)).T + mean, 0, 1)
+        variances, axes = np.linalg.eigh(own_covariance)
+        if repeated:  # what is still far from the wanted variance has been found to be noise: it stays as it is
+            along = ((axes.T @ covariance) * axes.T).sum(axis=1)
+            variances = np.where(variances < along / 10, along, variances)
+        inverse_root = (axes / np.sqrt(np.maximum(variances, _NOISE**2))) @ axes.T
+        colors = np.clip((colors - own_mean) @ (root @ inverse_root).T + mean, 0, 1)
     return colors
 
 
@@ -103,12 +109,11 @@ def _moments(colors: Colors) -> tuple[Colors, Colors]:
     return mean, centred.T @ centred / len(colors)
 
 
-def _power(covariance: Colors, exponent: float) -> Colors:
-    """Return a power of a covariance; for a negative one, smaller variances than noise's count as noise's."""
+def _root(covariance: Colors) -> Colors:
+    """Return the symmetric square root of a symmetric, positive semi-definite matrix."""
     variances, axes = np.linalg.eigh(covariance)
-    variances = np.maximum(variances, _NOISE**2 if exponent < 0 else 0)
-    power: Colors = (axes * variances**exponent) @ axes.T
-    return power
+    root: Colors = (axes * np.sqrt(np.maximum(variances, 0))) @ axes.T
+    return root
 
 
 MATCHES: dict[str, Callable[[Colors, Colors], Colors]] = {
