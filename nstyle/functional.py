@@ -48,7 +48,7 @@ class _GramMatrix(torch.autograd.Function):
         symmetric = (gradient + gradient.T).to(feature_map.dtype)
         rows = _positions_by_channels(feature_map) @ symmetric
         if guidance is not None:
-            rows = rows * guidance.square().reshape(-1, 1).to(rows.dtype)
+            rows *= guidance.square().reshape(-1, 1).to(rows.dtype)
         return rows.reshape(1, height, width, channels).permute(0, 3, 1, 2), None
 
 

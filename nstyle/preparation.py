@@ -32,7 +32,10 @@ NOISE = 0.1
 BYTES_PER_PIXEL = {torch.float32: 1900, torch.bfloat16: 1250}
 """Memory that a descent takes for each pixel of the painting, beside what it takes for any; measured on a CPU."""
 
-STYLE_BYTES_PER_PIXEL = {torch.float32: 1000, torch.bfloat16: 600}
+GUIDED_BYTES_PER_PIXEL = 500
+"""What is added to that where Gram matrices are guided by masks: a guided copy of a map at a time."""
+
+STYLE_BYTES_PER_PIXEL = 600
 """Memory that it takes for each pixel of a style picture to compute its Gram matrices."""
 
 
@@ -281,10 +284,13 @@ def _check_memory(
     there = memory_of(device)
     if there is None:
         return
+    bytes_per_pixel = BYTES_PER_PIXEL[precision]
+    if config.mask is not None or config.style_mask:
+        bytes_per_pixel += GUIDED_BYTES_PER_PIXEL
     style_pixels = max(frame.window[0] * frame.window[1] for frame in frames.values())
     for flag_, value, needed in (
-        ("--max-long-edge", config.max_long_edge, pixels * BYTES_PER_PIXEL[precision]),
-        ("--style-scale", config.style_scale, style_pixels * STYLE_BYTES_PER_PIXEL[precision]),
+        ("--max-long-edge", config.max_long_edge, pixels * bytes_per_pixel),
+        ("--style-scale", config.style_scale, style_pixels * STYLE_BYTES_PER_PIXEL),
     ):
         if needed > there:
             fitting = value * (there / needed) ** 0.5
