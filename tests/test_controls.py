@@ -199,8 +199,9 @@ def test_outside_of_the_mask_the_pixels_are_the_contents(
 
 
 def test_start_under_a_mask_is_the_content_elsewhere(pair: tuple[Path, Path], save_mask: Masks) -> None:
-    start = prepared(pair, mask=save_mask("mask.png", left())).start
-    content = prepared(pair, init="content").start
+    masked = prepared(pair, mask=save_mask("mask.png", left()))
+    start, content = masked.start, prepared(pair, init="content").start
+    assert masked.objective.gradient(start).gradient[..., 24:].abs().max() == 0
     assert torch.equal(start[..., 24:], content[..., 24:])
     assert start[..., :24].abs().max() <= 0.1
 
@@ -237,14 +238,18 @@ def test_a_parts_style_is_cut_as_its_picture_is(pair: tuple[Path, Path], save_ma
     painted(96, 48, seed=3).save(upright)
     middle = np.zeros((96, 48))
     middle[32:64] = 1
+    half = middle.copy()
+    half[48:] = 0
     options = {"style_fit": "cover", "init": "content"}
     white, part = save_mask("white.png", np.ones((32, 48))), save_mask("middle.png", middle)
+    smaller_part = save_mask("half.png", half)
     image = torch.zeros(1, 3, 32, 48)
-    all_, of_part = (
+    all_, of_part, of_smaller_part = (
         prepared((pair[0], upright), style_mask=[(white, which)], **options).objective.gradient(image)
-        for which in ("all", part)
+        for which in ("all", part, smaller_part)
     )
     torch.testing.assert_close(of_part.gradient, all_.gradient)
+    assert (of_smaller_part.gradient - all_.gradient).norm() > 0.01 * all_.gradient.norm()
 
 
 def test_luma_paints_in_grey_and_keeps_the_contents_chroma(pair: tuple[Path, Path], tmp_path: Path) -> None:

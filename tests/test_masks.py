@@ -49,6 +49,8 @@ def test_white_and_black_stay_so_when_a_mask_is_resized() -> None:
     assert (mask[:, :16] == 0).all()
     assert (mask[:, -12:] == 1).all()
     assert ((mask > 0) & (mask < 1)).any()
+    nearly = np.array([[1e-7, 0.001, 0.999, 1 - 1e-7]], dtype=np.float32)
+    np.testing.assert_array_equal(rounded(nearly), [[0, 0, 1, 1]])
 
 
 def test_composite_is_exact_at_both_ends() -> None:

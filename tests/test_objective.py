@@ -257,3 +257,25 @@ def test_gradient_is_clipped_to_the_values_that_are_painted() -> None:
     mask[..., 1:3, 1:4] = 1
     evaluation = Objective(network, content, style, tv_weight=0, mask=mask).gradient(image)
     assert evaluation.gradient.norm() == pytest.approx(3 * 6)
+
+
+def test_nothing_moves_what_is_not_painted() -> None:
+    """Total variation neither, which is added last."""
+    network, (content, style, image) = SmallNetwork(), images()
+    mask = torch.zeros(1, 1, 6, 5, dtype=torch.float64)
+    mask[..., 3:] = 1
+    gradient = Objective(network, content, style, tv_weight=50.0, mask=mask).gradient(image).gradient
+    assert gradient[..., :3].abs().max() == 0
+    assert gradient[..., 3:].abs().min() > 0
+
+
+def test_styles_go_only_where_it_is_painted() -> None:
+    """The losses under a mask are those in a region; under both, those in what they have in common."""
+    network, (content, style, image) = SmallNetwork(), images()
+    mask, region = random_mask(6, 5, seed=1), random_mask(6, 5, seed=2)
+    masked = Objective(network, content, [Style(style, region=region)], mask=mask).gradient(image)
+    placed = Objective(network, content, [Style(style, region=region * mask)]).gradient(image)
+    assert masked.style_losses == placed.style_losses
+    masked = Objective(network, content, style, mask=mask).gradient(image)
+    placed = Objective(network, content, [Style(style, region=mask)]).gradient(image)
+    assert masked.style_losses == placed.style_losses
