@@ -112,8 +112,9 @@ def _start(config: Config, pictures: Mapping[str, Picture], content: Tensor, sty
         return _noise(height, width, config.seed)
     if config.init == "content":
         return content
-    rgb = style if config.init == "style" else pictures["init"].rgb
-    return to_model_space(rgb if rgb.shape[:2] == (height, width) else resize(rgb, height, width))
+    if config.init == "style":
+        return to_model_space(style if style.shape[:2] == (height, width) else resize(style, height, width))
+    return to_model_space(resize_picture(pictures["init"], height, width).rgb)
 
 
 def _frame_styles(config: Config, pictures: Mapping[str, Picture], size: tuple[int, int]) -> dict[str, Frame]:

@@ -218,7 +218,7 @@ def test_each_half_is_nearer_to_its_own_style(
     for regions in (halves, halves[::-1]):
         result = paint(
             (pair[0], warm),
-            tmp_path / "output",
+            tmp_path / regions[0][0].stem,
             blend_style=[(cold, 1)],
             style_mask=regions,
             content_weight=0.1,
