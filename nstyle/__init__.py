@@ -17,7 +17,7 @@ from nstyle.errors import (
 
 if TYPE_CHECKING:
     from nstyle.descent import Step, descend
-    from nstyle.objective import Evaluation, Objective
+    from nstyle.objective import Evaluation, Objective, Style
     from nstyle.pipeline import Result, run, stylize
     from nstyle.vgg19 import VGG19
     from nstyle.weights import load_vgg19
@@ -38,6 +38,7 @@ __all__ = [
     "RecipeError",
     "Result",
     "Step",
+    "Style",
     "WeightsError",
     "descend",
     "load_vgg19",
@@ -51,6 +52,7 @@ _LATE = {
     "descend": "descent",
     "Evaluation": "objective",
     "Objective": "objective",
+    "Style": "objective",
     "Result": "pipeline",
     "run": "pipeline",
     "stylize": "pipeline",

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import nstyle
-from nstyle.config import OUTPUT, Config, flag, option
+from nstyle.config import OUTPUT, Config, flag, is_repeatable, option
 from nstyle.errors import NStyleError, OptionError
 
 EPILOG = """\
@@ -61,7 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
             )
             continue
         kind = int if field.type in (int, int | None) else float if field.type is float else str
-        default = "" if field.default is None else f" (default: {field.default})"
+        default = "" if field.default in (None, ()) else f" (default: {field.default})"
+        repeatable: dict[str, Any] = {"action": "append", "nargs": 2} if is_repeatable(field.type) else {}
         groups[declared.group].add_argument(
             *names,
             dest=field.name,
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
             choices=declared.choices or None,
             metavar=declared.metavar,
             help=(declared.help + default).replace("%", "%%"),
+            **repeatable,
         )
     groups[OUTPUT].add_argument(
         "--recipe",

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import numbers
 import re
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class Option:
         at_least: the smallest allowed number.
         above: a number that is itself too small.
         at_most: the largest allowed number.
-        metavar: the placeholder in `--help`.
+        metavar: the placeholder in `--help`; of a pair, both.
         recorded: whether a recipe holds it.
 
     """
@@ -41,11 +42,12 @@ class Option:
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
-    metavar: str | None = None
+    metavar: str | tuple[str, str] | None = None
     recorded: bool = True
 
 
-PICTURES, PAINTING, DESCENT, MACHINE, OUTPUT = "pictures", "painting", "descent", "machine", "output"
+PICTURES, CONTROLS, PAINTING = "pictures", "controls", "painting"
+DESCENT, MACHINE, OUTPUT = "descent", "machine", "output"
 
 
 def _option(default: Any, help_: str, origin: str, group: str, **limits: Any) -> Any:
@@ -76,6 +78,55 @@ class Config:
         at_least=16,
         at_most=65500,  # the longest edge that a JPEG can have
         metavar="PIXELS",
+    )
+    style_scale: float = _option(
+        1.0,
+        "size of the style picture, beside what --style-fit makes of it: strokes are larger above 1, smaller below",
+        OURS,
+        CONTROLS,
+        above=0,
+        at_most=16,
+        metavar="S",
+    )
+    style_fit: str = _option(
+        "stretch",
+        "how style pictures are brought to the content's size: stretched to it, or, in their own shape, "
+        "so that they cover it (the middle counts), or so that it contains them",
+        MXNET,
+        CONTROLS,
+        choices=("stretch", "cover", "contain"),
+    )
+    blend_style: tuple[tuple[Path, float], ...] = _option(
+        (),
+        "one more picture to paint it like, and its weight beside the style image's 1; repeatable",
+        OURS,
+        CONTROLS,
+        above=0,
+        metavar=("PATH", "WEIGHT"),
+    )
+    mask: Path | None = _option(
+        None,
+        "what is painted: a picture, white where it is, black where the content stays as it is",
+        OURS,
+        CONTROLS,
+        metavar="PATH",
+    )
+    style_mask: tuple[tuple[Path, str], ...] = _option(
+        (),
+        "where a style goes (a mask of the content), and which part of the style picture counts (a mask of that, "
+        "or the word all); repeatable: the first for the style image, the next for each --blend-style; "
+        "with one style, all are for it",
+        OURS,
+        CONTROLS,
+        metavar=("REGION", "PART"),
+    )
+    preserve_colors: str = _option(
+        "none",
+        "keep the content's colours: luma paints its brightness alone; histogram and covariance "
+        "give style and painting its range of colours",
+        OURS,
+        CONTROLS,
+        choices=("none", "luma", "histogram", "covariance"),
     )
     content_weight: float = _option(
         10.0, "weight of likeness to the content", MXNET, PAINTING, at_least=0, metavar="W"
@@ -204,6 +255,12 @@ class Config:
             object.__setattr__(self, field.name, value)
         if self.content_weight == 0 and self.style_weight == 0:
             raise OptionError("--content-weight and --style-weight are both 0: raise one of them")
+        styles = 1 + len(self.blend_style)
+        if self.style_mask and styles > 1 and len(self.style_mask) != styles:
+            raise OptionError(
+                f"--style-mask is given {len(self.style_mask)} times for {styles} styles: give one for each, "
+                "the style image's first, then those of --blend-style in their order"
+            )
         if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:(0|[1-9][0-9]{0,2}))?", self.device):
             raise OptionError(f"--device must be cpu, cuda, cuda:N or mps, not {self.device!r}")
         if self.gpu is not None and self.device is not None:
@@ -228,15 +285,22 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def is_repeatable(type_: Any) -> bool:
+    """Tell whether a setting of this type is a tuple of pairs: a flag with two values that may be repeated."""
+    return typing.get_origin(type_) is tuple
+
+
 def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
     """Return the value in its own type, or say why it cannot be."""
-    if value is None and type_ in (int | None, str | None):
+    if value is None and type_ in (int | None, str | None, Path | None):
         return None
     if type_ is bool:
         if not isinstance(value, bool):
             raise OptionError(f"{flag_} must be True or False, not {value!r}")
         return value
-    if type_ is Path:
+    if is_repeatable(type_):
+        return _checked_pairs(flag_, type_, value, declared)
+    if type_ in (Path, Path | None):
         if not isinstance(value, str | Path) or not str(value):
             raise OptionError(f"{flag_} must be a path, not {value!r}")
         return Path(value)
@@ -247,6 +311,27 @@ def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
     if declared.choices and value not in declared.choices:
         raise OptionError(f"{flag_} must be {' or '.join(declared.choices)}, not {value!r}")
     return str(value)
+
+
+def _checked_pairs(flag_: str, type_: Any, value: Any, declared: Option) -> tuple[tuple[Any, Any], ...]:
+    """Return a sequence of pairs as tuples, each part in its own type; numbers may be text, as a command has them."""
+    words = " ".join(declared.metavar or ())
+    pair_type, _ = typing.get_args(type_)
+    if not isinstance(value, list | tuple):
+        raise OptionError(f"{flag_} must be a list of pairs {words}, not {value!r}")
+    pairs = []
+    for pair in value:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise OptionError(f"{flag_} takes a pair {words}, not {pair!r}")
+        first_type, second_type = typing.get_args(pair_type)
+        first, second = pair
+        if second_type is float and isinstance(second, str):
+            try:
+                second = float(second)
+            except ValueError:
+                raise OptionError(f"{flag_} takes a pair {words}; {second!r} is no number") from None
+        pairs.append((_checked(flag_, first_type, first, declared), _checked(flag_, second_type, second, declared)))
+    return tuple(pairs)
 
 
 def _checked_number(flag_: str, type_: type[int] | type[float], value: Any, declared: Option) -> float:

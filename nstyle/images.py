@@ -34,6 +34,12 @@ class Picture:
     rgb: Rgb
     alpha: Alpha | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        height, width, _ = self.rgb.shape
+        return height, width
+
 
 def fit_long_edge(height: int, width: int, long_edge: int) -> tuple[int, int]:
     """Return (height, width) scaled so that the longer one is `long_edge`; the reference's rounding, downwards."""

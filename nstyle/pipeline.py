@@ -18,7 +18,7 @@ from nstyle.devices import choose_device, choose_precision, reproducible
 from nstyle.errors import DeviceError, DivergenceError, RecipeError
 from nstyle.images import Picture, to_uint8
 from nstyle.picture_files import write_picture
-from nstyle.preparation import Prepared, prepare
+from nstyle.preparation import Prepared, picture_paths, prepare
 from nstyle.recipe import Recipe, read_recipe, settings_to_repeat
 from nstyle.record import RunRecord, log_changes, log_run, make_recipe
 from nstyle.run_folder import RunFolder
@@ -104,7 +104,7 @@ def run(
         followed: the recipe that the settings are from; what is no longer as it says is warned of.
 
     """
-    sources = [Path(path) for path in (config.content_image, config.style_image, config.init)]
+    sources = list(picture_paths(config).values())
     folder = RunFolder(config.output_dir, config.image_format, sources)
     folder.open()
     device = choose_device(config.device, config.gpu)

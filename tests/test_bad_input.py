@@ -227,6 +227,77 @@ def test_more_pixels_than_memory(
     assert_refused(command("--max-long-edge", "100"), here, capsys, 1, "--max-long-edge", "GB")
 
 
+def test_a_style_of_more_pixels_than_memory(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.preparation.memory_of", lambda device: 32 * 21 * 2500)
+    assert command("--quiet", "--style-scale", "1") == 0
+    shutil.rmtree("output")
+    assert_refused(command("--style-scale", "4"), here, capsys, 1, "--style-scale 4 needs", "lower it to 2.0")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--style-scale", "0.5"], ["style.png becomes 16x10 pixels", "--style-scale 0.5", "--max-long-edge"]),
+        (["--style-image", "wide.png", "--style-fit", "contain"], ["wide.png becomes 32x8 pixels", "contain"]),
+        (["--blend-style", "style.png", "1", "--blend-style", "wide.png", "1", "--style-fit", "contain"], ["32x8"]),
+        (["--blend-style", "none.png", "1"], ["none.png does not exist"]),
+        (["--mask", "none.png"], ["none.png does not exist"]),
+        (["--mask", "black.png"], ["black.png is black all over"]),
+        (["--mask", "square.png"], ["square.png has 40x40 pixels, content.png 48x32", "shape"]),
+        (["--style-mask", "square.png", "all"], ["square.png has 40x40 pixels, content.png 48x32"]),
+        (["--style-mask", "white.png", "white.png"], ["white.png has 48x32 pixels, style.png 40x40"]),
+        (["--style-mask", "black.png", "all"], ["black.png is black all over"]),
+        (["--style-mask", "white.png", "none.png"], ["none.png does not exist"]),
+        (
+            ["--mask", "left.png", "--style-mask", "right.png", "all"],
+            ["right.png and left.png have nothing"],
+        ),
+        (
+            ["--style-image", "upright.png", "--style-fit", "cover", "--style-mask", "white.png", "top.png"],
+            ["top.png is black wherever upright.png is seen"],
+        ),
+    ],
+)
+def test_controls(flags: list[str], words: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    painted(40, 160).save("wide.png")
+    painted(96, 48).save("upright.png")
+    top = Image.new("L", (48, 96))
+    top.paste(255, (0, 0, 48, 8))
+    top.save("top.png")
+    Image.new("L", (40, 40), 255).save("square.png")
+    for name, box in {"black": (0, 0), "white": (0, 48), "left": (0, 16), "right": (32, 48)}.items():
+        mask = Image.new("L", (48, 32))
+        mask.paste(255, (box[0], 0, box[1], 32))
+        mask.save(f"{name}.png")
+    assert_refused(command(*flags), here, capsys, 1, *words)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--blend-style", "a.png"], ["--blend-style", "2 arguments"]),
+        (["--blend-style", "a.png", "much"], ["--blend-style", "'much' is no number"]),
+        (["--blend-style", "a.png", "0"], ["--blend-style", "above 0"]),
+        (["--style-scale", "0"], ["--style-scale", "above 0"]),
+        (["--style-fit", "crop"], ["--style-fit", "cover"]),
+        (["--preserve-colors", "hue"], ["--preserve-colors", "luma"]),
+        (["--blend-style", "a.png", "1", "--style-mask", "r.png", "all"], ["--style-mask is given 1 times for 2"]),
+    ],
+)
+def test_controls_of_wrong_usage(
+    flags: list[str], words: list[str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(command(*flags), here, capsys, 2, *words)
+
+
+def test_a_mask_that_would_be_painted_over(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("L", (48, 32), 255).save("final.jpg")
+    code = command("--mask", "final.jpg", "--output-dir", ".")
+    assert_refused(code, here, capsys, 1, "final.jpg would be painted over")
+
+
 def test_an_absurd_size(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert_refused(command("--max-long-edge", "65500"), here, capsys, 1, "--max-long-edge", "GB")
 

@@ -61,6 +61,22 @@ def test_settings_survive_being_written_as_json() -> None:
     assert Config(**json.loads(text)) == config
 
 
+def test_repeatable_settings_survive_being_written_as_json() -> None:
+    config = Config(
+        blend_style=(("a.jpg", 0.5), (Path("b.jpg"), 2)),  # type: ignore[arg-type]  # the point of the test
+        style_mask=[("l.png", "all"), ("m.png", "part.png"), ("r.png", "all")],  # type: ignore[arg-type]
+        mask="mask.png",  # type: ignore[arg-type]
+        style_scale=1.5,
+        style_fit="cover",
+        preserve_colors="histogram",
+    )
+    assert config.blend_style == ((Path("a.jpg"), 0.5), (Path("b.jpg"), 2.0))
+    assert config.style_mask[1] == (Path("m.png"), "part.png")
+    text = json.dumps(dataclasses.asdict(config), default=str)
+    assert Config(**json.loads(text)) == config
+    assert hash(config) == hash(Config(**json.loads(text)))
+
+
 NAN, INFINITY = float("nan"), float("inf")
 
 
@@ -89,6 +105,13 @@ NAN, INFINITY = float("nan"), float("inf")
         ("weights_input", ["rgba"]),
         ("content_image", ["", None, 3]),
         ("init", ["", None]),
+        ("style_scale", [0, -1, 17, NAN, "1"]),
+        ("style_fit", ["crop", None]),
+        ("preserve_colors", ["hue", "", None]),
+        ("mask", ["", 3]),
+        ("blend_style", [None, "a.jpg", ["a.jpg"], [("a.jpg",)], [("a.jpg", 0)], [("a.jpg", "x")], [("", 1)]]),
+        ("blend_style", [[("a.jpg", NAN)], [("a.jpg", -1)], [("a.jpg", None)], [("a.jpg", 1, 2)], {"a.jpg": 1}]),
+        ("style_mask", [None, [("r.png", "")], [("", "all")], [("r.png", 1)], [("r.png",)]]),
     ],
 )
 def test_bad_values_are_named_with_their_flag(name: str, values: list[Any]) -> None:
@@ -101,6 +124,10 @@ def test_bad_values_are_named_with_their_flag(name: str, values: list[Any]) -> N
 def test_settings_that_contradict_each_other() -> None:
     with pytest.raises(OptionError, match="--content-weight and --style-weight are both 0"):
         Config(content_weight=0, style_weight=0)
+    with pytest.raises(OptionError, match="--style-mask is given 1 times for 2 styles"):
+        Config(blend_style=((Path("a.jpg"), 1),), style_mask=((Path("r.png"), "all"),))
+    with pytest.raises(OptionError, match="--style-mask is given 3 times for 2 styles"):
+        Config(blend_style=((Path("a.jpg"), 1),), style_mask=((Path("r.png"), "all"),) * 3)
     with pytest.raises(OptionError, match="--gpu and --device"):
         Config(gpu=0, device="cpu")
 

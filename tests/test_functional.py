@@ -10,6 +10,7 @@ from nstyle.functional import (
     euclidean_norm,
     gram_matrix,
     gram_scale,
+    guidance_at,
     relative_change,
     sum_of_squares,
     total_variation_gradient,
@@ -28,6 +29,38 @@ def test_gram_matrix_is_the_product_of_channels() -> None:
 
 def test_gram_matrix_gradient() -> None:
     assert torch.autograd.gradcheck(gram_matrix, random(1, 4, 3, 2).requires_grad_())
+
+
+def test_guided_gram_matrix_is_that_of_the_guided_map() -> None:
+    feature_map, guidance = random(1, 4, 3, 2), random(1, 1, 3, 2, seed=1)
+    torch.testing.assert_close(gram_matrix(feature_map, guidance), gram_matrix(feature_map * guidance))
+    assert torch.autograd.gradcheck(lambda x: gram_matrix(x, guidance), feature_map.requires_grad_())
+    ones = torch.ones(1, 1, 3, 2, dtype=torch.float64)
+    assert torch.equal(gram_matrix(feature_map, ones), gram_matrix(feature_map))
+
+
+@pytest.mark.parametrize(
+    ("size", "layer"), [((16, 24), (2, 3)), ((31, 17), (3, 2)), ((9, 9), (9, 9)), ((12, 9), (5, 4))]
+)
+def test_guidance_of_a_whole_picture_is_1_everywhere(size: tuple[int, int], layer: tuple[int, int]) -> None:
+    guidance, share = guidance_at(torch.ones(1, 1, *size), *layer)
+    assert torch.equal(guidance, torch.ones(1, 1, *layer))
+    assert share == 1
+
+
+def test_guidance_is_pooled_like_the_maps_and_scaled_to_their_positions() -> None:
+    region = random(1, 1, 13, 9).abs()
+    guidance, share = guidance_at(region, 3, 2)
+    pooled = torch.nn.functional.avg_pool2d(torch.nn.functional.avg_pool2d(region, 2), 2)
+    torch.testing.assert_close(guidance, pooled * (6 / pooled.square().sum()).sqrt())
+    torch.testing.assert_close(share, pooled.square().mean())
+
+
+def test_guidance_where_nothing_of_a_region_is_left() -> None:
+    region = torch.zeros(1, 1, 17, 16)
+    region[..., 16, :] = 1  # below the last whole square
+    guidance, share = guidance_at(region, 1, 1)
+    assert guidance == share == 0
 
 
 def test_gram_matrix_gradient_of_an_asymmetric_function() -> None:

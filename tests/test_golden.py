@@ -24,7 +24,7 @@ class Case:
 
     name: str
     followed: int
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
     descent: dict[str, Any] = field(default_factory=dict)
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstyle.functional import gram_matrix, gram_scale, total_variation_gradient
-from nstyle.objective import CONTENT_LAYER, STYLE_LAYERS, Objective
+from nstyle.functional import clip_to_norm, gram_matrix, gram_scale, sum_of_squares, total_variation_gradient
+from nstyle.objective import CONTENT_LAYER, STYLE_LAYERS, Objective, Style
 
 
 class SmallNetwork:
@@ -121,3 +121,161 @@ def test_style_of_another_size_than_the_content() -> None:
     network, (content, _, image) = SmallNetwork(), images()
     style = torch.randn(1, 3, 9, 4, dtype=torch.float64)
     assert Objective(network, content, style).gradient(image).gradient.shape == image.shape
+
+
+def random_mask(*size: int, seed: int) -> Tensor:
+    return torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def guided_objective(network: SmallNetwork, content: Tensor, style: Tensor, *, mask: Tensor | None) -> Objective:
+    """Two styles of different sizes and weights, one of them in a region and by a part of its picture."""
+    larger = torch.cat([style, -style, style], dim=3)
+    placed = Style(larger, 0.7, mask=random_mask(*larger.shape[2:], seed=1), region=random_mask(6, 5, seed=2))
+    return Objective(
+        network, content, [Style(style, 0.3), placed], content_weight=3, style_weight=2, tv_weight=0, mask=mask
+    )
+
+
+def test_gradient_of_guided_and_blended_styles_is_the_numerical_one() -> None:
+    network, (content, style, image) = SmallNetwork(scale=0.1), images()
+    objective, h = guided_objective(network, content, style, mask=None), 1e-5
+    gradient = objective.gradient(image).gradient
+    for index in itertools.product([0], range(3), [0, 2, 5], [0, 3]):
+        bump = torch.zeros_like(image)
+        bump[index] = h
+        up, down = (objective.gradient(image + sign * bump).loss for sign in (1, -1))
+        assert float(gradient[index]) == pytest.approx(float(up - down) / (2 * h), rel=1e-6), index
+
+
+def test_gradient_under_a_mask_is_the_numerical_one_times_the_mask() -> None:
+    network, (content, style, image) = SmallNetwork(scale=0.1), images()
+    mask = random_mask(6, 5, seed=3)
+    mask[..., :2] = 0
+    objective, h = guided_objective(network, content, style, mask=mask), 1e-5
+    gradient = objective.gradient(image).gradient
+    assert gradient[..., :2].abs().max() == 0
+    for index in [(0, 0, 0, 2), (0, 1, 3, 3), (0, 2, 5, 4)]:
+        bump = torch.zeros_like(image)
+        bump[index] = h
+        up, down = (objective.gradient(image + sign * bump).loss for sign in (1, -1))
+        numerical = float(mask[0, 0, index[2], index[3]]) * float(up - down) / (2 * h)
+        assert float(gradient[index]) == pytest.approx(numerical, rel=1e-6), index
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_one_style_everywhere_is_the_classic_formula_to_the_bit(dtype: torch.dtype) -> None:
+    """Nothing of what serves several styles and masks may touch a run that has none."""
+    network = SmallNetwork(scale=0.3)
+    network.kernels = [kernel.to(dtype) for kernel in network.kernels]
+    content, style, image = (x.to(dtype) for x in images())
+    evaluation = Objective(
+        network, content, [Style(style)], content_weight=3, style_weight=2, tv_weight=0.5
+    ).gradient(image)
+    maps, styles = network(image.requires_grad_(), (*STYLE_LAYERS, CONTENT_LAYER)), network(style, STYLE_LAYERS)
+    losses = [
+        2.0 / gram_scale(maps[layer]) * sum_of_squares(gram_matrix(maps[layer]) - gram_matrix(styles[layer]))
+        for layer in STYLE_LAYERS
+    ]
+    losses.append(3 * sum_of_squares(maps[CONTENT_LAYER] - network(content, (CONTENT_LAYER,))[CONTENT_LAYER]))
+    (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), image)
+    gradient, norm = clip_to_norm(gradient, image.numel())
+    assert torch.equal(evaluation.gradient_norm, norm)
+    assert torch.equal(evaluation.gradient, gradient + 0.5 * total_variation_gradient(image.detach()))
+    assert [evaluation.style_losses[layer] for layer in STYLE_LAYERS] == losses[:5]
+
+
+def test_all_ones_as_masks_change_nothing() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    plain = Objective(network, content, style, tv_weight=5.0).gradient(image)
+    ones = torch.ones(1, 1, 6, 5, dtype=torch.float64)
+    masked = Objective(network, content, [Style(style, mask=ones, region=ones)], tv_weight=5.0, mask=ones)
+    torch.testing.assert_close(masked.gradient(image).gradient, plain.gradient)
+
+
+def test_losses_of_several_styles_are_summed_by_layer() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    both = Objective(network, content, [Style(style, 0.25), Style(content, 0.5)]).gradient(image)
+    first, second = (Objective(network, content, x).gradient(image).style_losses for x in (style, content))
+    assert list(both.style_losses) == list(STYLE_LAYERS)
+    for layer in STYLE_LAYERS:
+        torch.testing.assert_close(both.style_losses[layer], 0.25 * first[layer] + 0.5 * second[layer])
+    torch.testing.assert_close(both.loss, both.content_loss + sum(both.style_losses.values()))
+
+
+class Pixels:
+    """A network whose maps are the image itself: each position stands for itself alone."""
+
+    def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        return dict.fromkeys(layers, image)
+
+
+def test_size_of_the_style_picture_does_not_change_the_balance() -> None:
+    """The same picture, once and tiled 2 x 3, has the same statistics: then it is the same style."""
+    _, style, image = images()
+    tiled = style.repeat(1, 1, 2, 3)
+    once, often = (Objective(Pixels(), image, x, content_weight=0).gradient(image) for x in (style, tiled))
+    torch.testing.assert_close(often.gradient, once.gradient)
+    torch.testing.assert_close(often.loss, once.loss)
+
+
+def test_size_of_a_region_does_not_change_how_strongly_its_pixels_are_pulled() -> None:
+    """In the left half, as were the left half the picture; the right half, elsewhere, is pulled by nothing."""
+    _, style, image = images()
+    wide = torch.cat([image, 5 * image], dim=3)
+    region = torch.zeros(1, 1, 6, 10, dtype=torch.float64)
+    region[..., :5] = 1
+    alone = Objective(Pixels(), image, style, content_weight=0, style_weight=1e-3, tv_weight=0).gradient(image)
+    placed = Objective(
+        Pixels(), wide, [Style(style, region=region)], content_weight=0, style_weight=1e-3, tv_weight=0
+    ).gradient(wide)
+    torch.testing.assert_close(placed.gradient[..., :5], alone.gradient)
+    assert placed.gradient[..., 5:].abs().max() == 0
+    torch.testing.assert_close(placed.loss, alone.loss)
+
+
+def test_only_the_part_of_the_style_picture_that_counts_counts() -> None:
+    _, style, image = images()
+    part = torch.zeros(1, 1, 6, 15, dtype=torch.float64)
+    part[..., 5:10] = 1
+    strange = torch.cat([style * 9, style, style * -7], dim=3)
+    one, other = (
+        Objective(Pixels(), image, x, content_weight=0).gradient(image).gradient
+        for x in (style, [Style(strange, mask=part)])
+    )
+    torch.testing.assert_close(one, other)
+
+
+def test_a_part_too_small_for_a_layer_is_left_out_there() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    evaluation = Objective(network, content, [Style(style, mask=torch.zeros(1, 1, 6, 5))]).gradient(image)
+    assert all(loss == 0 for loss in evaluation.style_losses.values())
+
+
+def test_gradient_is_clipped_to_the_values_that_are_painted() -> None:
+    network, (content, style, image) = SmallNetwork(scale=2.0), images()
+    mask = torch.zeros(1, 1, 6, 5, dtype=torch.float64)
+    mask[..., 1:3, 1:4] = 1
+    evaluation = Objective(network, content, style, tv_weight=0, mask=mask).gradient(image)
+    assert evaluation.gradient.norm() == pytest.approx(3 * 6)
+
+
+def test_nothing_moves_what_is_not_painted() -> None:
+    """Total variation neither, which is added last."""
+    network, (content, style, image) = SmallNetwork(), images()
+    mask = torch.zeros(1, 1, 6, 5, dtype=torch.float64)
+    mask[..., 3:] = 1
+    gradient = Objective(network, content, style, tv_weight=50.0, mask=mask).gradient(image).gradient
+    assert gradient[..., :3].abs().max() == 0
+    assert gradient[..., 3:].abs().min() > 0
+
+
+def test_styles_go_only_where_it_is_painted() -> None:
+    """The losses under a mask are those in a region; under both, those in what they have in common."""
+    network, (content, style, image) = SmallNetwork(), images()
+    mask, region = random_mask(6, 5, seed=1), random_mask(6, 5, seed=2)
+    masked = Objective(network, content, [Style(style, region=region)], mask=mask).gradient(image)
+    placed = Objective(network, content, [Style(style, region=region * mask)]).gradient(image)
+    assert masked.style_losses == placed.style_losses
+    masked = Objective(network, content, style, mask=mask).gradient(image)
+    placed = Objective(network, content, [Style(style, region=mask)]).gradient(image)
+    assert masked.style_losses == placed.style_losses

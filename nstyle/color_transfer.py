@@ -1,0 +1,155 @@
+"""Keeping the content's colours (Gatys et al., "Preserving Color in Neural Artistic Style Transfer", 2016).
+
+`rgb` is a picture for display (H x W x 3, float32, range 0..1); `colors` are colours without places (N x 3).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rgb = NDArray[np.float32]
+Colors = NDArray[np.float64]
+
+LUMA = (0.299, 0.587, 0.114)
+"""Of R, G and B in the luminance Y of YIQ (ITU-R BT.601), which the paper's luminance-only transfer uses."""
+
+_NOISE = 0.003
+"""Standard deviation, below a grey level: in directions in which colours vary by less, they are noise or rounding."""
+
+_CORRECTIONS = 50
+_CLOSE = 1e-3
+_ROTATIONS = 20
+_QUANTILES = np.linspace(0, 1, 513)
+
+
+def luminance(rgb: Rgb) -> Rgb:
+    """Return the luminance Y, H x W, range 0..1. Of a grey it is that grey, to the bit."""
+    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    y: Rgb = green + np.float32(LUMA[0]) * (red - green) + np.float32(LUMA[2]) * (blue - green)
+    return y
+
+
+def grey(levels: Rgb) -> Rgb:
+    """Return H x W levels as a grey picture, clipped to 0..1."""
+    return np.repeat(np.clip(levels, 0, 1)[..., None], 3, axis=-1).astype(np.float32, copy=False)
+
+
+def match_luminance(style: Rgb, content: Rgb) -> Rgb:
+    """Return the style in grey, its luminance brought to the content's mean and standard deviation.
+
+    L' = sd_C / sd_S (L - mean_S) + mean_C: the linear match that the paper takes before luminance-only transfer.
+    """
+    own, wanted = (luminance(rgb).astype(np.float64) for rgb in (style, content))
+    matched = wanted.std() / max(own.std(), _NOISE) * (own - own.mean()) + wanted.mean()
+    return grey(matched.astype(np.float32))
+
+
+def with_luminance_of(content: Rgb, painting: Rgb) -> Rgb:
+    """Return the content's colours with the painting's luminance.
+
+    The same number is added to R, G and B, which changes Y by that and leaves I and Q. It is limited for each pixel
+    to what keeps all three in 0..1: so the chroma is the content's everywhere, and where a colour cannot become as
+    light or dark as the painting, it becomes so as far as it can.
+    """
+    change = luminance(painting) - luminance(content)
+    change = np.clip(change, -content.min(axis=-1), 1 - content.max(axis=-1))
+    lit: Rgb = np.clip(content + change[..., None], 0, 1)
+    return lit
+
+
+def match_covariance(colors: Colors, wanted: Colors) -> Colors:
+    """Move colours linearly so that their mean and covariance are those of the wanted ones.
+
+    c' = A (c - mean) + wanted mean, A = S_wanted^(1/2) S^(-1/2) with symmetric square roots: the paper's "image
+    analogies" variant, which it found better than Cholesky factors; unlike those it favours no channel.
+
+    What leaves 0..1 is clipped, which changes mean and covariance: so it is done again until both are within 0.1%,
+    at most 50 times. What that leaves: where colours hardly vary in a direction, as a grey picture's do in hue,
+    what variation there is counts as noise, and is not blown up to the wanted one.
+    """
+    mean, covariance = _moments(wanted)
+    root = _root(covariance)
+    for repeated in range(_CORRECTIONS):
+        own_mean, own_covariance = _moments(colors)
+        off = np.linalg.norm(own_mean - mean), np.linalg.norm(own_covariance - covariance)
+        if off[0] <= _CLOSE * np.linalg.norm(mean) and off[1] <= _CLOSE * np.linalg.norm(covariance):
+            break
+        variances, axes = np.linalg.eigh(own_covariance)
+        if repeated:  # what is still far from the wanted variance has been found to be noise: it stays as it is
+            along = ((axes.T @ covariance) * axes.T).sum(axis=1)
+            variances = np.where(variances < along / 10, along, variances)
+        inverse_root = (axes / np.sqrt(np.maximum(variances, _NOISE**2))) @ axes.T
+        colors = np.clip((colors - own_mean) @ (root @ inverse_root).T + mean, 0, 1)
+    return colors
+
+
+def match_histogram(colors: Colors, wanted: Colors) -> Colors:
+    """Move colours so that they are distributed like the wanted ones, all three channels together.
+
+    Iterative distribution transfer (Pitie, Kokaram, Dahyot, ICCV 2005): along three axes at right angles, each
+    coordinate is mapped monotonically to the wanted distribution; then the axes are turned; twenty times, always by
+    the same rotations. What is then left of a difference in mean and covariance is corrected linearly.
+    """
+    generator = np.random.default_rng(0)
+    for turn in range(_ROTATIONS):
+        axes = np.eye(3) if turn == 0 else np.linalg.qr(generator.normal(size=(3, 3)))[0]
+        own, goal = colors @ axes, wanted @ axes
+        for axis in range(3):
+            levels = np.quantile(own[:, axis], _QUANTILES), np.quantile(goal[:, axis], _QUANTILES)
+            own[:, axis] = np.interp(own[:, axis], *levels)
+        colors = own @ axes.T
+    return match_covariance(np.clip(colors, 0, 1), wanted)
+
+
+def _moments(colors: Colors) -> tuple[Colors, Colors]:
+    """Return mean (3) and covariance (3 x 3)."""
+    mean = colors.mean(axis=0)
+    centred = colors - mean
+    return mean, centred.T @ centred / len(colors)
+
+
+def _root(covariance: Colors) -> Colors:
+    """Return the symmetric square root of a symmetric, positive semi-definite matrix."""
+    variances, axes = np.linalg.eigh(covariance)
+    root: Colors = (axes * np.sqrt(np.maximum(variances, 0))) @ axes.T
+    return root
+
+
+MATCHES: dict[str, Callable[[Colors, Colors], Colors]] = {
+    "histogram": match_histogram,
+    "covariance": match_covariance,
+}
+"""Ways to give colours the distribution of others, by name."""
+
+
+def recolor_style(how: str, style: Rgb, content: Rgb, where: NDArray[np.bool_]) -> Rgb:
+    """Return a style picture as it is painted with, to preserve the content's colours.
+
+    Args:
+        how: "none", "luma", "histogram" or "covariance".
+        style: of any size.
+        content: whose colours are wanted.
+        where: H x W, which of its pixels.
+
+    """
+    if how == "luma":
+        return match_luminance(style, content[where][None])
+    if how in MATCHES:
+        matched = MATCHES[how](_colors(style), _colors(content[where]))
+        return matched.reshape(style.shape).astype(np.float32)
+    return style
+
+
+def recolor_painting(how: str, painting: Rgb, content: Rgb, where: NDArray[np.bool_]) -> Rgb:
+    """Return a painting with the content's colours, as far as it is painted; see `recolor_style`."""
+    if how == "luma":
+        return with_luminance_of(content, painting)
+    if how in MATCHES:
+        painting = painting.copy()
+        painting[where] = MATCHES[how](_colors(painting[where]), _colors(content[where]))
+    return painting
+
+
+def _colors(rgb: Rgb) -> Colors:
+    return rgb.reshape(-1, 3).astype(np.float64)
