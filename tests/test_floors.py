@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "nstyle"
 
 FLOORS = {
     "errors": 0,
+    "command": 1,
     "config": 1,
     "files": 1,
     "functional": 1,
