@@ -305,10 +305,13 @@ def test_what_was_made_small_once_is_not_made_again(tmp_path: Path, monkeypatch:
     folder = fake_run(tmp_path / "run", epochs=6, stop_reason="running")
     gallery = Gallery(folder, folder)
     gallery.publish()
-    opened = []
-    monkeypatch.setattr(
-        "nstyle.view.album.read_image", lambda path: opened.append(path.name) or np.zeros((32, 48, 3))
-    )
+    opened: list[str] = []
+
+    def read(path: Path) -> Rgb:
+        opened.append(path.name)
+        return read_image(path)
+
+    monkeypatch.setattr("nstyle.view.album.read_image", read)
     gallery.publish()
     assert opened == []
     advance_run(folder, 6, 9)
