@@ -231,10 +231,10 @@
     });
 
     function draw() {
-      const wide = svg.parentNode.clientWidth, high = columns.length > 1 ? 230 : 150;
+      const wide = svg.getBoundingClientRect().width, high = columns.length > 1 ? 230 : 150;
       const box = { left: 54, right: wide - 12, top: 8, bottom: high - 22 };
       svg.replaceChildren();
-      svg.setAttribute("viewBox", "0 0 " + wide + " " + high);
+      svg.setAttribute("viewBox", "0 0 " + wide + " " + high); // a unit is a pixel
       const shown = columns.filter(visible);
       const values = shown.flatMap((column) => facts.curves[column].map(height)).filter((value) => value !== null);
       if (mark) values.push(height(mark.value));
