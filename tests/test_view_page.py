@@ -16,7 +16,8 @@ from pictures import painted
 from PIL import Image
 
 from nstyle.errors import OutputError
-from nstyle.images import Rgb, read_image
+from nstyle.images import Picture
+from nstyle.picture_files import read_picture
 from nstyle.view.album import LADDER, Album
 from nstyle.view.publish import Gallery
 
@@ -110,7 +111,7 @@ def test_a_running_run(tmp_path: Path) -> None:
     assert "nstyle-view --watch keeps it fresh" in page.text
     assert page.facts["refresh"] == 30
     page = page_of(folder, every=2.5)
-    assert "looks for news every 2.5 seconds" in page.text
+    assert "looks for news every 2.5 s." in page.text
     assert page.facts["refresh"] == 2.5
 
 
@@ -149,7 +150,7 @@ def test_a_snapshot_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert "1 more snapshots" in page.text
 
 
-@pytest.mark.parametrize(("image_format", "shown"), [("jpg", True), ("png", True), ("tiff", False)])
+@pytest.mark.parametrize(("image_format", "shown"), [("jpg", True), ("png", True), ("webp", True), ("tiff", False)])
 def test_what_a_browser_cannot_show_is_there_as_a_small_picture(
     image_format: str, shown: bool, tmp_path: Path
 ) -> None:
@@ -295,6 +296,14 @@ def test_few_pictures_are_shown_well(tmp_path: Path) -> None:
     assert picture(made[tmp_path / "large.png"]).size == (720, 480)
 
 
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    pixels = np.zeros((32, 48, 4), np.uint8)
+    pixels[:, 24:] = 255
+    Image.fromarray(pixels).save(tmp_path / "half.png")
+    shown = np.asarray(picture(Album().fit([tmp_path / "half.png"], 1_000_000)[tmp_path / "half.png"]))
+    assert (shown > 250).all()
+
+
 def test_pictures_that_cannot_fit_are_as_small_as_it_goes(tmp_path: Path) -> None:
     painted(800, 1200).save(tmp_path / "large.png")
     made = Album().fit([tmp_path / "large.png", tmp_path / "missing.png"], 10)
@@ -307,11 +316,11 @@ def test_what_was_made_small_once_is_not_made_again(tmp_path: Path, monkeypatch:
     gallery.publish()
     opened: list[str] = []
 
-    def read(path: Path) -> Rgb:
+    def read(path: Path) -> Picture:
         opened.append(path.name)
-        return read_image(path)
+        return read_picture(path)
 
-    monkeypatch.setattr("nstyle.view.album.read_image", read)
+    monkeypatch.setattr("nstyle.view.album.read_picture", read)
     gallery.publish()
     assert opened == []
     advance_run(folder, 6, 9)

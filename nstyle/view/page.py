@@ -154,7 +154,7 @@ def _state_html(run: Run | None, others: list[Run], news_every: float | None) ->
         state = f"{ended} of {len(others)} have ended" if running else "all have ended"
     note = ""
     if news_every is not None:
-        note = f" This page looks for news every {news_every:g} seconds."
+        note = f" This page looks for news every {news_every:g} s."
     elif running:
         note = " That was when this page was made; <code>nstyle-view --watch</code> keeps it fresh."
     return f'<p class="state{" running" if running else ""}"><span>{html.escape(state)}.</span>{note}</p>'
