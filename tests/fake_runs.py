@@ -59,10 +59,11 @@ def fake_run(
     style = folder.parent / "waves.png"
     painted(height, width, seed=1).save(content)
     painted(40, 40, seed=2).save(style)
-    config = Config(output_dir=folder, save_epochs=save_epochs, image_format=image_format, max_num_epochs=20)
+    told = {"content_image": content, "style_image": style, "output_dir": folder, "image_format": image_format}
+    told |= {"save_epochs": save_epochs, "max_num_epochs": 20}
     write_record(
         folder,
-        settings=dataclasses.asdict(config) | {"content_image": content, "style_image": style} | settings,
+        settings=dataclasses.asdict(Config()) | told | settings,
         inputs={
             name: {"path": str(path.resolve()), "sha256": sha256(path)}
             for name, path in (("content_image", content), ("style_image", style))

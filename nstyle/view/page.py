@@ -110,8 +110,7 @@ def _policy(script: str) -> str:
 
 def _json(facts: dict[str, Any]) -> str:
     """Return JSON that can stand in a script element: no text in it can end that."""
-    text = json.dumps(facts, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return json.dumps(facts, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _link(target: Path, page: Path) -> str:
