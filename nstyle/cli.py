@@ -2,18 +2,22 @@
 
 import argparse
 import dataclasses
-import io
 import logging
-import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import nstyle
+from nstyle.command import (
+    Parser,
+    accept_any_name,
+    complain,
+    complain_of_interrupt,
+    discard_output,
+    signals_as_interrupts,
+)
 from nstyle.config import OUTPUT, Config, flag, is_repeatable, option
 from nstyle.errors import NStyleError, OptionError
 
@@ -27,20 +31,9 @@ exit codes: 0 done, 1 something is wrong with a file or the machine (one line sa
 """
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: to be treated like Ctrl-C, with another exit code."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {_one_line(message)} (nstyle --help lists the flags)\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser: a flag for each setting of `Config`, with its help and default, and a few of the command's."""
-    parser = _Parser(
+    parser = Parser(
         prog="nstyle",
         description=nstyle.__doc__,
         epilog=EPILOG,
@@ -90,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
     quiet, verbose, recipe = (arguments.pop(name) for name in ("quiet", "verbose", "recipe"))
-    with _logging(quiet=quiet, verbose=verbose), _signals_as_interrupts():
+    with _logging(quiet=quiet, verbose=verbose), signals_as_interrupts():
         try:
             followed = None
             if recipe is not None:
@@ -109,29 +102,17 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path
             )
         except OptionError as error:
-            return _complain(str(error), 2)
+            return complain("nstyle", str(error), 2)
         except NStyleError as error:
-            return _complain(str(error), 1)
+            return complain("nstyle", str(error), 1)
         except KeyboardInterrupt as interrupt:
-            what, exit_code = ("terminated", 143) if isinstance(interrupt, Terminated) else ("interrupted", 130)
-            return _complain("; ".join([what, *getattr(interrupt, "__notes__", [])]), exit_code)
+            return complain_of_interrupt("nstyle", interrupt)
     return 0
 
 
 def _is_watched() -> bool:
     """Tell whether a person looks at standard output."""
     return sys.stdout is not None and sys.stdout.isatty()
-
-
-def _one_line(message: str) -> str:
-    """Return the message with its line breaks, which a file name may bring along, as blanks."""
-    return " ".join(message.splitlines())
-
-
-def _complain(message: str, exit_code: int) -> int:
-    """Say in one line on standard error what was wrong."""
-    print(f"nstyle: error: {_one_line(message)}", file=sys.stderr)  # noqa: T201  (the user reads it here)
-    return exit_code
 
 
 class _LineHandler(logging.Handler):
@@ -143,8 +124,8 @@ class _LineHandler(logging.Handler):
         try:
             tqdm.write(self.format(record), file=sys.stdout)
             sys.stdout.flush()
-        except OSError:  # the reader has gone, or the disk is full; the painting goes on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError:
+            discard_output()
 
 
 class _Lines(logging.Formatter):
@@ -159,8 +140,7 @@ class _Lines(logging.Formatter):
 def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
     """Show nstyle's log on standard output for as long as the command runs; Pillow's errors are in ours already."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may have what a terminal has not
+    accept_any_name()
     logger = logging.getLogger("nstyle")
     handler = _LineHandler()
     handler.setFormatter(_Lines())
@@ -173,24 +153,3 @@ def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-
-
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """Have the first SIGINT or SIGTERM raise in the main thread; further ones don't disturb the saving."""
-    kinds: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
-
-    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-        for kind in kinds:
-            signal.signal(kind, signal.SIG_IGN)
-        raise kinds[number]
-
-    before = {kind: signal.getsignal(kind) for kind in kinds}
-    for kind, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as a shell sets it for what runs in its background
-            signal.signal(kind, interrupt)
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

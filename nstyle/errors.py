@@ -28,6 +28,10 @@ class OutputError(NStyleError):
     """A result cannot be written."""
 
 
+class RecordError(NStyleError):
+    """A folder holds no run that could be looked at."""
+
+
 class DivergenceError(NStyleError):
     """The descent left the range of pictures: its numbers are no longer finite, or absurdly large."""
 

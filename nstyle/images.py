@@ -76,6 +76,14 @@ def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
     return filled
 
 
+def on_white(picture: Picture) -> Rgb:
+    """Lay a picture on white, where it is transparent."""
+    if picture.alpha is None:
+        return picture.rgb
+    alpha = picture.alpha[..., None]
+    return picture.rgb * alpha + (1 - alpha)
+
+
 def denoise(rgb: Rgb, weight: float) -> Rgb:
     """Smooth a picture by total-variation minimisation (Chambolle, 2004); weights below 1e-6 leave it as it is."""
     if weight < 1e-6:

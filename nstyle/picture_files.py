@@ -27,7 +27,7 @@ from PIL import Image, ImageCms, ImageOps
 from nstyle.colour import SRGB_PROFILE, Levels, to_srgb
 from nstyle.errors import ImageError, OutputError
 from nstyle.files import replacing
-from nstyle.images import SMALLEST_EDGE, Alpha, Picture, fill_hidden, to_uint8, to_uint16
+from nstyle.images import SMALLEST_EDGE, Alpha, Picture, fill_hidden, on_white, to_uint8, to_uint16
 
 MOST_PIXELS = 2 * 2**30 // 12
 """Pixels of the largest picture that is read: 179 million, whose colours alone fill 2 GiB."""
@@ -405,7 +405,7 @@ def write_picture(path: Path, picture: Picture, *, bit_depth: int = 8, recipe: s
         raise OutputError(f"cannot write {path}: {form} has at most {largest} pixels on an edge; choose png or tiff")
     rgb, alpha = picture.rgb, picture.alpha
     if alpha is not None and form == "jpg":
-        rgb, alpha = rgb * alpha[..., None] + (1 - alpha[..., None]), None
+        rgb, alpha = on_white(picture), None
     joined = rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
     joined = np.ascontiguousarray(joined)
     levels = to_uint8(joined) if bit_depth == 8 else to_uint16(joined)

@@ -1,0 +1,72 @@
+"""What nstyle's commands have in common: complaints of one line, output that may go away, signals."""
+
+import argparse
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: to be treated like Ctrl-C, with another exit code."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2 after a line that says what was wrong."""
+        self.exit(2, f"{self.prog}: error: {_one_line(message)} ({self.prog} --help lists the flags)\n")
+
+
+def complain(command: str, message: str, exit_code: int) -> int:
+    """Say in one line on standard error what was wrong."""
+    print(f"{command}: error: {_one_line(message)}", file=sys.stderr)  # noqa: T201  (the user reads it here)
+    return exit_code
+
+
+def complain_of_interrupt(command: str, interrupt: KeyboardInterrupt) -> int:
+    """Say that a signal ended the command, and what is noted of it."""
+    what, exit_code = ("terminated", 143) if isinstance(interrupt, Terminated) else ("interrupted", 130)
+    return complain(command, "; ".join([what, *getattr(interrupt, "__notes__", [])]), exit_code)
+
+
+def _one_line(message: str) -> str:
+    """Return the message with its line breaks, which a file name may bring along, as blanks."""
+    return " ".join(message.splitlines())
+
+
+def accept_any_name() -> None:
+    """Have standard output escape what a terminal has not, but a file's name may have."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def discard_output() -> None:
+    """Have standard output go nowhere: its reader has gone, or the disk is full; the work goes on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def signals_as_interrupts() -> Iterator[None]:
+    """Have the first SIGINT or SIGTERM raise in the main thread; further ones don't disturb the saving."""
+    kinds: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+        for kind in kinds:
+            signal.signal(kind, signal.SIG_IGN)
+        raise kinds[number]
+
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+    for kind, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as a shell sets it for what runs in its background
+            signal.signal(kind, interrupt)
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,1 @@
+"""The command `nstyle-view`: pages, films and contact sheets of what `nstyle` has painted."""

@@ -1,0 +1,183 @@
+"""Films and contact sheets of what has been painted: GIF, MP4 and PNG files."""
+
+import contextlib
+import math
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from nstyle.errors import ImageError, OutputError
+from nstyle.files import replacing
+from nstyle.view.album import open_picture, shrink
+from nstyle.view.runs import Run, evenly
+
+GIF, MP4, SHEET = "film.gif", "film.mp4", "sheet.png"
+
+HELD = 2.0
+"""Seconds for which a film holds its last picture."""
+
+_GIF_EDGE = 400
+_TILE = 220
+_MOST_TILES = 400
+
+
+def playing_rate(frames: int) -> float:
+    """Return how many snapshots a second are played: few of them slowly, many of them within some 20 seconds."""
+    return min(max(frames / 15, 3), 12)
+
+
+def write_gif(path: Path, run: Run) -> None:
+    """Write the run's snapshots as an animation that repeats, at most 400 pixels wide and high.
+
+    Raises:
+        ImageError: there is no picture yet.
+        OutputError: it cannot be written.
+
+    """
+    frames = [
+        frame.quantize(256, Image.Quantize.MEDIANCUT) for frame in _frames(run, lambda last: shrink(last, _GIF_EDGE))
+    ]
+    durations = [round(1000 / playing_rate(len(frames)))] * len(frames)
+    durations[-1] = round(1000 * HELD)
+    with replacing(path) as file:
+        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def find_ffmpeg() -> str:
+    """Return the program that encodes MP4.
+
+    Raises:
+        OutputError: it is not installed.
+
+    """
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        program: str = get_ffmpeg_exe()
+    except (ImportError, RuntimeError) as error:
+        raise OutputError("an MP4 needs imageio-ffmpeg; pip install 'nstyle[video]', or take --gif") from error
+    return program
+
+
+def write_mp4(path: Path, run: Run) -> None:
+    """Write the run's snapshots as H.264, in their own size, made even.
+
+    Raises:
+        ImageError: there is no picture yet.
+        OutputError: it cannot be written, or ffmpeg is missing.
+
+    """
+    ffmpeg = find_ffmpeg()
+    rate = playing_rate(len(run.snapshots))
+    frames = _frames(run, _even)
+    frame = next(frames)
+    with replacing(path) as file, tempfile.TemporaryFile() as said:
+        command = [
+            *(ffmpeg, "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"),
+            *("-s", f"{frame.width}x{frame.height}", "-r", f"{rate:g}", "-i", "-"),
+            *(
+                "-c:v",
+                "libx264",
+                "-pix_fmt",
+                "yuv420p",
+                "-crf",
+                "18",
+                "-movflags",
+                "+faststart",
+                "-f",
+                "mp4",
+                file.name,
+            ),
+        ]
+        encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)  # noqa: S603
+        film = encoder.stdin
+        if film is None:
+            raise AssertionError("it has been asked for")
+        with encoder, contextlib.suppress(BrokenPipeError):  # the encoder has given up, and said why
+            film.write(frame.tobytes())
+            for frame in frames:
+                film.write(frame.tobytes())
+            for _ in range(round(HELD * rate) - 1):
+                film.write(frame.tobytes())
+            film.close()
+        if encoder.returncode != 0:
+            said.seek(0)
+            reason = said.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
+            raise OutputError(f"{path} cannot be encoded: {reason[-1]}; make room, or take --gif")
+
+
+def _even(picture: Image.Image) -> Image.Image:
+    """Return the picture with even edges, as H.264 wants them: a row and a column less, where needed."""
+    return picture.crop((0, 0, picture.width - picture.width % 2, picture.height - picture.height % 2))
+
+
+def _frames(run: Run, prepare: Callable[[Image.Image], Image.Image]) -> Iterator[Image.Image]:
+    """Yield the run's pictures, prepared, all in the size of the last one.
+
+    Raises:
+        ImageError: there is none that can be read.
+
+    """
+    pictures = _readable(snapshot.path for snapshot in reversed(run.snapshots))
+    last = next(pictures, None)
+    if last is None:
+        raise ImageError(f"{run.folder} holds no picture of its run; wait for the first snapshot")
+    size = last.size
+    for picture in _readable(snapshot.path for snapshot in run.snapshots):
+        yield prepare(picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS))
+
+
+def _readable(paths: Iterator[Path]) -> Iterator[Image.Image]:
+    """Yield the pictures among the files that can be read."""
+    for path in paths:
+        try:
+            picture = open_picture(path)
+        except ImageError:
+            continue
+        yield picture
+
+
+def write_sheet(path: Path, pictures: list[tuple[str, Path]]) -> None:
+    """Write a contact sheet: pictures in rows, a label below each; of more than 400 an even choice.
+
+    Args:
+        path: the PNG file.
+        pictures: a label and a file each; what cannot be read is left out.
+
+    Raises:
+        ImageError: none can be read.
+        OutputError: it cannot be written.
+
+    """
+    tiles = []
+    for label, source in evenly(pictures, _MOST_TILES):
+        for picture in _readable(iter([source])):
+            tiles.append((label, shrink(picture, _TILE)))
+    if not tiles:
+        raise ImageError(f"there is no picture for {path}; wait for the first snapshot")
+    wide, high = (max(picture.size[axis] for _, picture in tiles) for axis in (0, 1))
+    gap, line = 12, 20
+    columns = min(len(tiles), max(1, math.ceil(math.sqrt(len(tiles) * 1.5 * (high + line + gap) / (wide + gap)))))
+    rows = math.ceil(len(tiles) / columns)
+    sheet = Image.new("RGB", (gap + columns * (wide + gap), gap + rows * (high + line + gap)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for place, (label, picture) in enumerate(tiles):
+        row, column = divmod(place, columns)
+        left, top = gap + column * (wide + gap), gap + row * (high + line + gap)
+        sheet.paste(picture, (left, top + high - picture.height))
+        draw.text((left, top + high + 3), _fitted(label, font, wide), fill="black", font=font)
+    with replacing(path) as file:
+        sheet.save(file, "PNG")
+
+
+def _fitted(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """Return the label, shortened so that it is no wider than so many pixels."""
+    label = " ".join(label.split())
+    if font.getlength(label) <= width:
+        return label
+    while label and font.getlength(label + "…") > width:
+        label = label[:-1]
+    return label + "…"

@@ -1,0 +1,211 @@
+"""What a run's folder holds, read back: record, epochs, pictures. Any of it may be missing or half there."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nstyle.errors import RecordError
+
+T = TypeVar("T")
+
+RECORD, EPOCHS = "run.json", "epochs.csv"
+
+_PICTURE = re.compile(r"(?:e_(?P<epoch>[0-9]{1,9})|final)\.(?P<format>[a-z]+)")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A picture that a run has written.
+
+    Attributes:
+        path: its file.
+        epoch: how many epochs it shows the result of.
+        is_final: it is the finished picture.
+
+    """
+
+    path: Path
+    epoch: int
+    is_final: bool = False
+
+
+@dataclass(frozen=True)
+class Input:
+    """A picture that a run was made from: what it was ("content"), its path, and the SHA-256 that it had."""
+
+    label: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run as its folder tells it.
+
+    Attributes:
+        folder: where it is.
+        record: what `run.json` says.
+        curves: the columns of `epochs.csv`, equally long; "epoch" counts from 1 here, and always grows.
+        snapshots: its pictures in the order of their making, the finished one last.
+
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    curves: dict[str, list[float]]
+    snapshots: tuple[Snapshot, ...]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that the record tells."""
+        return _mapping(self.record.get("settings"))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the run has not ended yet, as far as its record knows."""
+        return self.record.get("stop_reason") == "running"
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs have been done."""
+        return _epochs_done(self.record, self.curves)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The pictures that it was made from, in the record's order."""
+        found = []
+        for label, entry in _mapping(self.record.get("inputs")).items():
+            for one in entry if isinstance(entry, list) else [entry]:
+                path = _mapping(one).get("path")
+                if isinstance(path, str) and path:
+                    words = label.removesuffix("_image").replace("_", " ")
+                    found.append(Input(words, Path(path), str(_mapping(one).get("sha256"))))
+        return tuple(found)
+
+
+def is_of_a_run(name: str) -> bool:
+    """Whether a file of this name may be one of those that are read here."""
+    return name in (RECORD, EPOCHS) or _PICTURE.fullmatch(name) is not None
+
+
+def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
+    """Return the run that was painted into `folder`, and those painted into its sub-folders (a batch).
+
+    Raises:
+        RecordError: there is no run in it.
+
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RecordError(f"{folder} is not a folder; name one that nstyle has painted into")
+    others = []
+    for record in sorted(folder.glob(f"*/{RECORD}")):
+        try:
+            others.append(read_run(record.parent))
+        except RecordError:  # whose record it is, nobody knows
+            continue
+    if others and not (folder / RECORD).exists():
+        return None, tuple(others)
+    return read_run(folder), tuple(others)
+
+
+def read_run(folder: Path) -> Run:
+    """Read what a run has left in its folder so far.
+
+    Pictures of an earlier, longer run that was painted into the same folder are left out.
+
+    Raises:
+        RecordError: there is no record, or it cannot be understood.
+
+    """
+    record = _read_record(folder / RECORD)
+    curves = read_epochs(folder / EPOCHS)
+    return Run(folder, record, curves, _find_snapshots(folder, record, _epochs_done(record, curves)))
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RecordError(
+            f"{path.parent} holds no run (no {RECORD}); name a folder that nstyle has painted into"
+        ) from error
+    except OSError as error:
+        raise RecordError(f"{path} may not be read: {error.strerror}; check the name and its folder") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path} is damaged ({error}); paint anew, or name another folder") from error
+    if not isinstance(record, dict):
+        raise RecordError(f"{path} is no run's record; name a folder that nstyle has painted into")
+    return record
+
+
+def read_epochs(path: Path) -> dict[str, list[float]]:
+    """Read the columns of `epochs.csv`: as many lines as are whole; what is no number is NaN.
+
+    Epochs, which the file counts from 0, are counted from 1; if they don't grow, the lines are counted.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError:
+        return {}
+    whole = text[: text.rfind("\n") + 1]  # the last line may just be being written
+    header, *lines = list(csv.reader(whole.replace("\0", "").splitlines())) or [[]]
+    rows = [[_number(cell) for cell in line] for line in lines if header and len(line) == len(header)]
+    curves = {name: [row[column] for row in rows] for column, name in enumerate(header)}
+    epochs = [epoch + 1 for epoch in curves.get("epoch", [])]
+    if not all(map(math.isfinite, epochs)) or epochs != sorted(set(epochs)) or not epochs:
+        epochs = [float(line) for line in range(1, len(rows) + 1)]
+    return {"epoch": epochs} | {name: column for name, column in curves.items() if name != "epoch"}
+
+
+def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Snapshot, ...]:
+    """Find the pictures that this run can have written: in its format, at its epochs, no later than it has come."""
+    settings = _mapping(record.get("settings"))
+    image_format, every = settings.get("image_format"), settings.get("save_epochs")
+    snapshots, finals = [], []
+    for path in folder.iterdir():
+        match = _PICTURE.fullmatch(path.name)
+        if not match or image_format not in (match["format"], None):
+            continue
+        if match["epoch"] is None:
+            finals.append(Snapshot(path, done, is_final=True))
+            continue
+        epoch = int(match["epoch"])
+        if 0 < epoch <= done and (not isinstance(every, int) or every < 1 or epoch % every == 0):
+            snapshots.append(Snapshot(path, epoch))
+    has_ended = record.get("stop_reason") != "running" and done > 0
+    return (*sorted(snapshots, key=lambda snapshot: snapshot.epoch), *(finals[:1] if has_ended else ()))
+
+
+def _epochs_done(record: dict[str, Any], curves: dict[str, list[float]]) -> int:
+    told = record.get("epochs")
+    followed = curves.get("epoch")
+    return max(told if isinstance(told, int) else 0, int(followed[-1]) if followed else 0)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """Return the value if it is a dictionary, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
+
+
+def evenly(things: Sequence[T], limit: int) -> list[T]:
+    """Return at most `limit` (two or more) of the things, evenly spaced, the first and the last among them."""
+    if len(things) <= limit:
+        return list(things)
+    return [things[round(index * (len(things) - 1) / (limit - 1))] for index in range(limit)]

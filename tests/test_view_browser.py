@@ -1,0 +1,418 @@
+"""The page in Chromium, from file://, as a user handles it: clicks, keys, in wide and in phone width."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_runs import advance_run, fake_batch, fake_run, finish_run
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, TimeoutException
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from nstyle.view.publish import Gallery
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None, reason="no browser: apt-get install chromium chromium-driver"
+)
+
+WIDE, PHONE = (1400, 900), (390, 844)
+both_widths = pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for argument in ("--headless=new", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options, ChromeService(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+class Browser:
+    """A page in the browser, and hands."""
+
+    def __init__(self, driver: Chrome, page: Path, size: tuple[int, int]) -> None:
+        self.driver = driver
+        self.resize(*size)
+        driver.get("about:blank")
+        driver.get(page.resolve().as_uri())
+
+    def resize(self, width: int, height: int) -> None:
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+
+    def find(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def find_all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def click(self, selector: str) -> None:
+        self.find(selector).click()
+
+    def click_at(self, selector: str, x: float, y: float = 0.5) -> None:
+        """Click at a part of an element's width and height."""
+        element = self.shown(selector)
+        box = element.rect
+        offsets = (round((x - 0.5) * box["width"]), round((y - 0.5) * box["height"]))
+        ActionChains(self.driver).move_to_element_with_offset(element, *offsets).click().perform()
+
+    def shown(self, selector: str) -> WebElement:
+        element = self.find(selector)
+        self.script("arguments[0].scrollIntoView({block: 'center'})", element)
+        return element
+
+    def press(self, *keys: str) -> None:
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def script(self, code: str, *arguments: object) -> Any:
+        return self.driver.execute_script(code, *arguments)
+
+    def wait(self, condition: Callable[[], object], seconds: float = 30) -> None:
+        reloaded = (StaleElementReferenceException, NoSuchElementException)
+        WebDriverWait(self.driver, seconds, 0.05, ignored_exceptions=reloaded).until(lambda _: condition())
+
+    @property
+    def caption(self) -> str:
+        return self.find("#caption").text
+
+    @property
+    def position(self) -> int:
+        return int(self.find("#slider").get_property("value"))  # type: ignore[arg-type]
+
+    def complaints(self) -> list[str]:
+        """What the browser has said of the page since it was last asked."""
+        return [entry["message"] for entry in self.log("browser")]
+
+    def log(self, kind: str) -> list[Any]:
+        return list(self.driver.get_log(kind))  # type: ignore[no-untyped-call]
+
+
+Open = Callable[..., Browser]
+
+
+@pytest.fixture
+def open_page(chromium: Chrome) -> Iterator[Open]:
+    """Publishes a folder and opens its page."""
+    chromium.get_log("browser")  # type: ignore[no-untyped-call]
+    opened: list[Browser] = []
+
+    def open_page(folder: Path, size: tuple[int, int] = WIDE, every: float | None = None) -> Browser:
+        opened.append(Browser(chromium, Gallery(folder, folder).publish(every).page, size))
+        return opened[-1]
+
+    yield open_page
+    assert opened[0].complaints() == []
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run: after 3, 6 ... 30 epochs, and the end."""
+    return fake_run(tmp_path / "run", epochs=30)
+
+
+@both_widths
+def test_slider(size: tuple[int, int], run: Path, open_page: Open) -> None:
+    browser = open_page(run, size)
+    assert browser.caption == "The end, after epoch 30 (11 of 11)"
+    newest = browser.find("#painting").get_attribute("src")
+    browser.click_at("#slider", 0.5)
+    assert browser.caption == "After epoch 18 (6 of 11)"
+    assert browser.find("#file").text == "e_18.jpg"
+    assert browser.find("#slider").get_attribute("aria-valuetext") == "After epoch 18"
+    assert browser.find("#painting").get_attribute("src") != newest
+    assert browser.find("#painting").get_property("naturalWidth") == 48
+    browser.click("#previous")
+    assert browser.caption == "After epoch 15 (5 of 11)"
+    browser.click("#next")
+    browser.click("#next")
+    assert browser.caption == "After epoch 21 (7 of 11)"
+    browser.click_at("#slider", 0.01)
+    browser.click("#previous")
+    assert browser.caption == "After epoch 3 (1 of 11)"
+
+
+@both_widths
+def test_play(size: tuple[int, int], run: Path, open_page: Open) -> None:
+    browser = open_page(run, size)
+    seen: list[int] = []
+
+    def at_the_end() -> bool:
+        seen.append(browser.position)
+        return browser.find("#play").text == "Play" and browser.position == 10
+
+    browser.click("#play")
+    assert browser.find("#play").text == "Pause"
+    browser.wait(at_the_end)
+    assert seen[0] < 5
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 5
+    browser.click("#play")  # again from the start
+    browser.wait(lambda: 0 < browser.position < 9)
+    browser.click("#play")
+    assert browser.find("#play").text == "Play"
+    assert 0 < browser.position < 10
+
+
+def test_keys(run: Path, open_page: Open) -> None:
+    browser = open_page(run)
+    browser.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_RIGHT)
+    assert browser.position == 8
+    browser.press(" ")
+    assert browser.find("#play").text == "Pause"
+    browser.press(" ")
+    assert browser.find("#play").text == "Play"
+    browser.find("#slider").send_keys(Keys.HOME)
+    assert browser.position == 0
+    browser.find("#slider").send_keys(Keys.ARROW_RIGHT)
+    assert browser.position == 1
+    browser.find("#slider").send_keys(" ")
+    assert browser.find("#play").text == "Pause"
+    browser.find("#play").send_keys(" ")  # a button's own key: once, not twice
+    assert browser.find("#play").text == "Play"
+
+
+@both_widths
+def test_curves(size: tuple[int, int], run: Path, open_page: Open) -> None:
+    browser = open_page(run, size)
+    titles = [title.text.splitlines()[0] for title in browser.find_all(".chart h2")]
+    assert titles == ["Losses", "Relative change", "Learning rate", "Gradient norm"]
+    assert len(browser.find_all(".chart:nth-child(1) path")) == 4
+    assert browser.find(".chart:nth-child(2) b").text == "0.235"  # exp(-29 / 20)
+
+    for number in range(1, 5):  # a click moves timeline and cursors
+        browser.click("#next")
+        browser.click_at(f".chart:nth-child({number}) svg", 0.2)
+        assert browser.position < 3
+        browser.click_at(f".chart:nth-child({number}) svg", 0.98)
+        assert browser.position > 8
+    browser.click_at("#slider", 0.01)
+    cursor = browser.find(".chart:nth-child(2) .cursor").rect["x"]
+    assert browser.find(".chart:nth-child(2) b").text == "0.905"  # exp(-2 / 20)
+    browser.click_at("#slider", 0.5)
+    assert browser.find(".chart:nth-child(2) .cursor").rect["x"] > cursor + 50
+
+    legend = browser.find_all(".series")
+    assert [entry.text.splitlines()[0].split()[0] for entry in legend] == ["content", "content", "relu1_1", "relu5_1"]
+    legend[2].click()
+    assert legend[2].get_attribute("aria-pressed") == "false"
+    assert len(browser.find_all(".chart:nth-child(1) path")) == 3
+    legend[2].click()
+    assert len(browser.find_all(".chart:nth-child(1) path")) == 4
+
+
+@both_widths
+def test_before_and_after(size: tuple[int, int], run: Path, open_page: Open) -> None:
+    browser = open_page(run, size)
+    assert not browser.find("#original").is_displayed()
+    assert not browser.find("#divider").is_enabled()
+
+    def choose(word: str) -> None:
+        next(label for label in browser.find_all("fieldset label") if label.text == word).click()
+
+    def clipped() -> str:
+        return str(browser.find("#original").value_of_css_property("clip-path"))
+
+    choose("content")
+    assert browser.find("#original").is_displayed()
+    assert browser.find("#original-badge").text == "content"
+    assert browser.find("#original").get_attribute("src") == browser.find("#input-0").get_attribute("src")
+    assert "50%" in clipped()
+    browser.click_at("#divider", 0.99)
+    assert browser.find("#divider").get_property("value") in {str(number) for number in range(96, 101)}
+    browser.click_at("#frame", 0.25)
+    assert browser.find("#divider").get_property("value") in {"24", "25", "26"}
+    assert "75%" in clipped()
+    frame = browser.shown("#frame")
+    quarter = round(frame.rect["width"] / 4)
+    actions = ActionChains(browser.driver).move_to_element_with_offset(frame, -quarter, 0).click_and_hold()
+    actions.move_by_offset(2 * quarter, 0).release().perform()
+    assert browser.find("#divider").get_property("value") in {"74", "75", "76"}
+    choose("style")
+    assert browser.find("#original-badge").text == "style"
+    assert browser.find("#original").get_attribute("src") == browser.find("#input-1").get_attribute("src")
+    choose("nothing")
+    assert not browser.find("#original").is_displayed()
+
+
+@both_widths
+def test_links(size: tuple[int, int], run: Path, open_page: Open) -> None:
+    browser = open_page(run, size)
+    page = browser.driver.current_url
+    browser.click_at("#slider", 0.5)
+    for selector, target in (
+        ("#file", run / "e_18.jpg"),
+        (".inputs figure:nth-child(1) a", run.parent / "run content.png"),
+        (".inputs figure:nth-child(2) a", run.parent / "waves.png"),
+    ):
+        browser.shown(selector).click()
+        browser.wait(lambda: browser.driver.current_url != page)
+        assert browser.driver.current_url == target.resolve().as_uri()
+        assert browser.find("img").get_property("naturalWidth") in (48, 40)
+        browser.driver.back()
+        browser.wait(lambda: browser.caption == "After epoch 18 (6 of 11)")  # the place is kept
+
+
+@both_widths
+def test_batch(size: tuple[int, int], tmp_path: Path, open_page: Open) -> None:
+    batch = fake_batch(tmp_path / "batch")
+    browser = open_page(batch, size)
+    tiles = browser.find_all(".sheet img")
+    assert [tile.get_property("naturalWidth") for tile in tiles] == [48, 48]
+    tiles[1].click()
+    browser.wait(lambda: browser.driver.current_url == (batch / "dog_waves" / "index.html").as_uri())
+    assert browser.find("h1").text == "dog_waves in the style of waves"
+    browser.click("#previous")
+    assert browser.caption == "After epoch 12 (4 of 5)"
+    browser.click("nav a")
+    browser.wait(lambda: browser.find("h1").text == "2 paintings")
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE, (360, 640)])
+def test_nothing_sticks_out(size: tuple[int, int], run: Path, tmp_path: Path, open_page: Open) -> None:
+    for folder in (run, fake_batch(tmp_path / "batch"), fake_run(tmp_path / ("w" * 120), init="/" + "x" * 300)):
+        browser = open_page(folder, size)
+        assert browser.script("return document.documentElement.scrollWidth - innerWidth") <= 0
+        for element in browser.find_all("button, input[type=range], .sheet a"):
+            assert element.rect["x"] >= 0
+            assert element.rect["x"] + element.rect["width"] <= size[0]
+
+
+def test_curves_follow_the_width_of_the_window(run: Path, open_page: Open) -> None:
+    browser = open_page(run)
+    browser.resize(*PHONE)
+    drawn = "return Number(document.querySelector('.chart svg').getAttribute('viewBox').split(' ')[2])"
+    browser.wait(lambda: browser.script(drawn) == browser.find(".chart svg").rect["width"] < 390)
+    assert browser.script("return document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_nothing_but_the_page_and_its_pictures_is_fetched(run: Path, open_page: Open) -> None:
+    browser = open_page(run)
+    browser.wait(lambda: browser.find("#painting").get_attribute("src") == (run / "final.jpg").as_uri())
+    events = [json.loads(entry["message"])["message"] for entry in browser.log("performance")]
+    fetched = [
+        event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
+    ]
+    fetched = [address for address in fetched if not address.startswith("data:")]
+    fetched = fetched[fetched.index(browser.driver.current_url) :]
+    assert set(fetched) == {browser.driver.current_url, (run / "final.jpg").as_uri()}
+
+
+@pytest.mark.parametrize("image_format", ["jpg", "tiff"])
+def test_a_page_that_was_carried_away_from_its_pictures(image_format: str, tmp_path: Path, open_page: Open) -> None:
+    """What it embeds is shown; so it is of TIFF, which browsers don't know."""
+    run = fake_run(tmp_path / "run", image_format=image_format)
+    Gallery(run, run).publish()
+    shutil.copy(run / "index.html", tmp_path / "carried.html")
+    shutil.rmtree(run)
+    fake_run(run, epochs=0, stop_reason="running")
+    browser = open_page(run)
+    browser.driver.get((tmp_path / "carried.html").as_uri())
+    browser.click("#previous")
+    browser.wait(lambda: browser.find("#painting").get_property("naturalWidth") == 48)
+    assert str(browser.find("#painting").get_attribute("src")).startswith("data:")
+    if image_format == "jpg":
+        browser.wait(lambda: any("e_12.jpg - Failed to load" in message for message in browser.complaints()))
+
+
+def test_before_the_first_snapshot(tmp_path: Path, open_page: Open) -> None:
+    browser = open_page(fake_run(tmp_path / "run", epochs=0, stop_reason="running"), PHONE)
+    assert browser.find("#nothing").is_displayed()
+    assert "No snapshot yet" in browser.find("#nothing").text
+    assert not browser.find("#play").is_enabled()
+    assert "No epoch is done yet" in browser.find("#curves").text
+
+
+def test_one_epoch(tmp_path: Path, open_page: Open) -> None:
+    browser = open_page(fake_run(tmp_path / "run", epochs=1))
+    assert browser.caption == "The end, after epoch 1"
+    assert len(browser.find_all(".chart")) == 4
+
+
+def test_news_come_by_themselves_and_the_place_is_kept(tmp_path: Path, open_page: Open) -> None:
+    run = fake_run(tmp_path / "run", epochs=9, stop_reason="running")
+    browser = open_page(run, every=0.3)
+
+    advance_run(run, 9, 12)
+    Gallery(run, run).publish(every=0.3)
+    browser.wait(lambda: browser.caption == "After epoch 12 (4 of 4)")  # who is at the newest stays at the newest
+
+    browser = open_page(run, every=600)  # so that the user's hands are faster
+    browser.click("#previous")
+    browser.find_all("fieldset label")[1].click()
+    browser.click_at("#divider", 0.01)
+    browser.find_all(".series")[3].click()
+    browser.shown("summary").click()
+    Gallery(run, run).publish(every=0.3)
+    browser.driver.refresh()
+    advance_run(run, 12, 15)
+    Gallery(run, run).publish(every=0.3)
+    browser.wait(lambda: browser.caption == "After epoch 9 (3 of 5)")
+    finish_run(run, 15)
+    Gallery(run, run).publish()
+    browser.wait(lambda: browser.caption == "After epoch 9 (3 of 6)")
+
+    assert "finished" in browser.find(".state").text
+    assert browser.find("#original").is_displayed()
+    assert int(browser.find("#divider").get_property("value")) < 5  # type: ignore[arg-type]
+    assert len(browser.find_all(".chart:nth-child(1) path")) == 3
+    assert not browser.find("table").is_displayed()
+    browser.script("window.mine = true")
+    with pytest.raises(TimeoutException):
+        browser.wait(lambda: not browser.script("return window.mine"), seconds=1.5)  # it reloads no more
+
+
+def test_playing_goes_on_after_a_reload_and_is_not_disturbed_by_news(tmp_path: Path, open_page: Open) -> None:
+    run = fake_run(tmp_path / "run", epochs=300, stop_reason="running")
+    browser = open_page(run, every=600)
+    browser.click("#play")
+    browser.wait(lambda: browser.position > 2)
+    Gallery(run, run).publish(every=0.3)
+    browser.driver.refresh()
+    browser.script("window.mine = true")
+    assert browser.find("#play").text == "Pause"
+    reached = browser.position
+    assert reached > 2
+    browser.wait(lambda: browser.position > reached + 10)
+    assert browser.script("return window.mine")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark(scheme: str, run: Path, open_page: Open) -> None:
+    browser = open_page(run)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    background, text = (
+        sum(map(int, str(browser.find("body").value_of_css_property(name)).strip("rgba()").split(",")[:3]))
+        for name in ("background-color", "color")
+    )
+    assert (background > text + 400) if scheme == "light" else (text > background + 400)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_hostile_names_do_nothing(tmp_path: Path, open_page: Open) -> None:
+    name = "<img src=x onerror=document.title='owned'>"
+    batch = tmp_path / "batch"
+    fake_run(batch / name, content=tmp_path / f"{name}.png", init="</script><script>document.title='owned'</script>")
+    (batch / name / "epochs.csv").write_text(f"epoch,{name}_loss,loss\n0,1,2\n1,2,3\n")
+    browser = open_page(batch)
+    browser.click(".sheet a")
+    browser.wait(lambda: browser.find_all(".chart"))
+    assert name in browser.find("h1").text
+    assert any(name in entry.text for entry in browser.find_all(".series"))
+    browser.click("#previous")
+    assert browser.driver.title.startswith(f"{name} in the style of")
+    assert not browser.find_all("img[onerror]")

@@ -1,0 +1,210 @@
+"""The command nstyle-view: what it writes and says, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from fake_runs import fake_batch, fake_run, finish_run, write_record
+from PIL import Image
+from test_view_page import Page
+
+from nstyle import __version__
+from nstyle.cli import main as paint
+from nstyle.view.cli import main
+
+ROOT = Path(__file__).parent.parent
+COMMAND = "import sys; from nstyle.view.cli import main; sys.exit(main())"
+
+
+def test_what_nstyle_has_painted(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "output"
+    content, style = map(str, pair)
+    painting = ["--content-image", content, "--style-image", style, "--output-dir", str(folder), "--quiet"]
+    assert paint([*painting, "--max-long-edge", "32", "--max-num-epochs", "5", "--save-epochs", "2"]) == 0
+    assert main([str(folder)]) == 0
+    assert capsys.readouterr() == (f"the page: {(folder / 'index.html').as_uri()}\n", "")
+    page = Page(folder / "index.html")
+    assert [each["name"] for each in page.facts["snapshots"]] == ["e_2.jpg", "e_4.jpg", "final.jpg"]
+    assert page.facts["curves"]["epoch"] == [1, 2, 3, 4, 5]
+    assert all(value > 0 for value in page.facts["curves"]["loss"])
+    assert "content in the style of style" in page.text
+    assert sum(1 for tag, each in page.elements if tag == "img" and each.get("src")) == 2
+
+
+def test_the_folder_is_output_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_run(tmp_path / "output")
+    monkeypatch.chdir(tmp_path)
+    assert main(["--quiet"]) == 0
+    assert (tmp_path / "output" / "index.html").exists()
+
+
+def test_everything_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fake_run(tmp_path / "run")
+    there = tmp_path / "there"
+    assert main([str(folder), "--gif", "--mp4", "--sheet", "--output-dir", str(there)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == [f"wrote {there / name}" for name in ("film.gif", "film.mp4", "sheet.png")]
+    assert sorted(path.name for path in there.iterdir()) == ["film.gif", "film.mp4", "index.html", "sheet.png"]
+    assert {"film.gif", "film.mp4", "sheet.png"} <= set(Page(there / "index.html").links())
+
+
+def test_films_of_a_batch(tmp_path: Path) -> None:
+    batch = fake_batch(tmp_path / "batch")
+    assert main([str(batch), "--gif", "--sheet", "--quiet"]) == 0
+    for name in ("cat_waves", "dog_waves"):
+        with Image.open(batch / name / "film.gif") as film:
+            assert getattr(film, "n_frames", 1) == 5
+        assert "film.gif" in Page(batch / name / "index.html").links()
+    assert (batch / "sheet.png").exists()
+
+
+def test_watching_ends_with_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fake_run(tmp_path / "run")
+    assert main([str(folder), "--watch", "--gif"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["the run has ended", f"wrote {folder / 'film.gif'}"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_ends_the_watching(sent: signal.Signals, code: int, word: str, tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", epochs=3, stop_reason="running")
+    command = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(folder), "--watch"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with command:
+        assert command.stdout is not None
+        assert command.stdout.readline().startswith("the page: file:///")
+        command.send_signal(sent)
+        _, error = command.communicate()
+    assert (command.returncode, error) == (code, f"nstyle-view: error: {word}\n")
+    assert Page(folder / "index.html").facts["snapshots"]
+
+
+def test_another_process_sees_the_end(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", epochs=3, stop_reason="running")
+    command = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(folder), "--watch", "--every", "0.1"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with command:
+        assert command.stdout is not None
+        assert command.stdout.readline().startswith("the page: ")
+        finish_run(folder, 3)
+        assert command.communicate()[0] == "the run has ended\n"
+    assert command.returncode == 0
+    assert Page(folder / "index.html").facts["snapshots"][-1]["final"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "complaint"),
+    [
+        (["nowhere"], 1, "nowhere holds no run (no run.json); name a folder that nstyle has painted into"),
+        (["run", "--output-dir", "file"], 1, "cannot write file"),
+        (["started", "--gif"], 1, "wait for the first snapshot"),
+        (["started", "--sheet"], 1, "wait for the first snapshot"),
+        (["empty batch", "--gif"], 1, "wait for the first snapshot"),
+        (["run", "--every", "0"], 2, "--every: must be at least 0.1, not 0 (nstyle-view --help lists the flags)"),
+        (["run", "--every", "nan"], 2, "must be at least 0.1"),
+        (["run", "--every", "x"], 2, "(nstyle-view --help lists the flags)"),
+        (["run", "--gi"], 2, "unrecognized arguments: --gi"),
+        (["run", "another\nrun"], 2, "unrecognized arguments: another run"),
+    ],
+)
+def test_complaints_are_one_line(
+    flags: list[str],
+    code: int,
+    complaint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake_run(tmp_path / "run")
+    write_record(fake_run(tmp_path / "started", epochs=0, stop_reason="running"), inputs={})
+    fake_run(tmp_path / "empty batch" / "a", epochs=0, stop_reason="running")
+    (tmp_path / "file").touch()
+    ended: object
+    try:
+        ended = main(flags)
+    except SystemExit as stop:
+        ended = stop.code
+    error = capsys.readouterr().err
+    assert ended == code
+    assert error.startswith("nstyle-view: error: ")
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+def test_mp4_without_ffmpeg(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    folder = fake_run(tmp_path / "run")
+    assert main([str(folder), "--mp4"]) == 1
+    error = capsys.readouterr().err
+    assert error == "nstyle-view: error: an MP4 needs imageio-ffmpeg; pip install 'nstyle[video]', or take --gif\n"
+    assert not (folder / "index.html").exists()
+
+
+@pytest.mark.parametrize("flags", [["--help"], ["--version"], ["--every", "0"]])
+def test_help_version_and_bad_flags_answer_at_once(flags: Sequence[str]) -> None:
+    done = run_python(f"""
+        import sys
+        from nstyle.view.cli import main
+        try:
+            code = main({flags!r})
+        except SystemExit as stop:
+            code = stop.code
+        heavy = {{"torch", "numpy", "skimage", "PIL", "tqdm"}} & set(sys.modules)
+        print(code, heavy or "nothing heavy")
+    """)
+    assert done.stdout.endswith(("0 nothing heavy\n", "2 nothing heavy\n")), done
+
+
+def test_torch_is_not_needed(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run")
+    done = run_python(f"""
+        import sys
+        from nstyle.view.cli import main
+        print(main([{str(folder)!r}, "--gif", "--sheet", "--quiet"]), "torch" in sys.modules)
+    """)
+    assert done.stdout == "0 False\n", done
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"nstyle-view {__version__}\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", COMMAND, str(folder), "--gif"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (folder / "film.gif").exists()

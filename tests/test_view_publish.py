@@ -1,0 +1,137 @@
+"""Keeping pages fresh: when they are written, when the watching ends."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_runs import advance_run, fake_run, finish_run, write_record
+from test_view_page import Page
+
+from nstyle.errors import RecordError
+from nstyle.view.publish import QUIET, Gallery, Shown, fingerprint
+
+
+class Clock:
+    """In place of waiting: does what happens meanwhile, one thing at a time, and looks at the page before."""
+
+    def __init__(self, page: Path, *happenings: Callable[[], Any]) -> None:
+        self.page = page
+        self.happenings = list(happenings)
+        self.epochs: list[int | None] = []
+        self.refreshes: list[float | None] = []
+        self.written: list[int] = []
+        self.waited = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.waited += seconds
+        if self.page.exists():
+            facts = Page(self.page).facts
+            self.epochs.append(len(facts["curves"].get("epoch", [])))
+            self.refreshes.append(facts["refresh"])
+            self.written.append(self.page.stat().st_mtime_ns)
+        else:
+            self.epochs.append(None)
+        if self.happenings:
+            self.happenings.pop(0)()
+
+
+def watch(folder: Path, clock: Clock) -> tuple[Shown, list[Shown]]:
+    first: list[Shown] = []
+    return Gallery(folder, folder).watch(2.0, on_first=first.append, sleep=clock.sleep), first
+
+
+def nothing() -> None:
+    """Nothing happens."""
+
+
+def test_a_run_is_watched_to_its_end(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", epochs=2, stop_reason="running")
+    clock = Clock(
+        folder / "index.html",
+        lambda: advance_run(folder, 2, 5),
+        nothing,
+        lambda: finish_run(folder, 5),
+    )
+    shown, first = watch(folder, clock)
+    assert clock.epochs == [2, 5, 5]
+    assert clock.refreshes == [2.0] * 3
+    assert clock.written[1] == clock.written[2] > clock.written[0]
+    assert len(first) == 1
+    assert shown.run is not None
+    assert not shown.is_running
+    page = Page(folder / "index.html")
+    assert page.facts["refresh"] is None
+    assert [each["name"] for each in page.facts["snapshots"]] == ["e_3.jpg", "final.jpg"]
+    assert "looks for news" not in page.text
+
+
+def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    clock = Clock(
+        folder / "index.html",
+        lambda: folder.mkdir(),
+        lambda: fake_run(folder, epochs=1, stop_reason="running"),
+        lambda: finish_run(folder, 1),
+    )
+    shown, first = watch(folder, clock)
+    assert clock.epochs == [None, None, 1]
+    assert len(first) == 1
+    assert shown.page == folder / "index.html"
+
+
+def test_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(RecordError, match="not a folder"):
+        watch(tmp_path / "run", Clock(tmp_path / "none"))
+
+
+def test_a_batch_has_ended_when_nothing_has_changed_for_a_minute(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    fake_run(batch / "a", epochs=4)
+    second = batch / "b"
+    clock = Clock(
+        batch / "index.html",
+        *[nothing] * 20,  # less than a minute between two runs
+        lambda: fake_run(second, epochs=2, stop_reason="running"),
+        *[nothing] * 40,  # a long epoch
+        lambda: advance_run(second, 2, 5),
+        lambda: finish_run(second, 5),
+    )
+    shown, _ = watch(batch, clock)
+    assert not clock.happenings
+    assert [other.name for other in shown.others] == ["a", "b"]
+    assert clock.waited == 2.0 * 63 + QUIET
+    assert set(clock.refreshes) == {2.0}
+    assert Page(batch / "index.html").facts["refresh"] is None
+    assert Page(second / "index.html").facts["refresh"] is None
+    assert len(Page(second / "index.html").facts["snapshots"]) == 2
+
+
+def test_of_a_batch_only_pages_with_news_are_written_again(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    old, new = fake_run(batch / "old"), fake_run(batch / "new", epochs=3, stop_reason="running")
+    gallery = Gallery(batch, batch)
+    gallery.publish(every=1)
+    before = {folder: (folder / "index.html").stat().st_mtime_ns for folder in (batch, old, new)}
+    advance_run(new, 3, 4)
+    gallery.publish(every=1)
+    after = {folder: (folder / "index.html").stat().st_mtime_ns for folder in (batch, old, new)}
+    assert [after[folder] > before[folder] for folder in (batch, old, new)] == [True, False, True]
+
+
+def test_what_counts_as_news(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run")
+    before = fingerprint(folder)
+    Gallery(folder, folder).publish()
+    (folder / ".e_3.jpg.17.tmp").write_bytes(b"half")
+    (folder / "notes.txt").touch()
+    assert fingerprint(folder) == before
+    write_record(folder, seconds=3.25)
+    changed = fingerprint(folder)
+    assert changed != before
+    fake_run(folder / "other")
+    assert fingerprint(folder) > changed
+    shutil.rmtree(folder)
+    assert fingerprint(folder) == frozenset()
