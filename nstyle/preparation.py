@@ -15,7 +15,7 @@ from nstyle.errors import DeviceError, ImageError
 from nstyle.files import sha256
 from nstyle.finishing import Finish
 from nstyle.framing import Frame, frame_style
-from nstyle.images import SMALLEST_EDGE, Picture, Rgb, fit_long_edge, resize, resize_picture
+from nstyle.images import SMALLEST_EDGE, Alpha, Picture, Rgb, fit_long_edge, resize, resize_picture
 from nstyle.masks import Mask, rounded, to_mask
 from nstyle.model_space import to_model_space
 from nstyle.objective import Objective, Style
@@ -82,10 +82,11 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
     picture = resize_picture(pictures["content_image"], height, width)
     rgb = picture.rgb
     finish = Finish(picture, config.preserve_colors, masks.get("mask"))
+    framed = {name: frame.picture(pictures[name]) for name, frame in frames.items()}
     style_rgbs = {
-        name: recolor_style(config.preserve_colors, frame.picture(pictures[name]).rgb, rgb, finish.where)
-        for name, frame in frames.items()
+        name: recolor_style(config.preserve_colors, style.rgb, rgb, finish.where) for name, style in framed.items()
     }
+    visible = {"content_image": picture.alpha} | {name: style.alpha for name, style in framed.items()}
     content = to_model_space(grey(luminance(rgb)) if config.preserve_colors == "luma" else rgb).to(device)
     styles = {name: to_model_space(style_rgb).to(device) for name, style_rgb in style_rgbs.items()}
     start = _start(config, pictures, content, style_rgbs["style_image"]).to(device)
@@ -96,7 +97,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
     objective = Objective(
         network.to(precision),
         content,
-        _place_styles(config, styles, masks, device),
+        _place_styles(config, styles, masks, visible, device),
         content_weight=config.content_weight,
         style_weight=config.style_weight,
         tv_weight=config.tv_weight,
@@ -168,23 +169,39 @@ def _fit_masks(
 
 
 def _place_styles(
-    config: Config, styles: Mapping[str, Tensor], masks: Mapping[str, Mask], device: torch.device
+    config: Config,
+    styles: Mapping[str, Tensor],
+    masks: Mapping[str, Mask],
+    visible: Mapping[str, Alpha | None],
+    device: torch.device,
 ) -> list[Style]:
-    """Return the styles with their weights, and where they go.
+    """Return the styles with their weights, and where they go: nowhere where either picture is transparent.
 
     Without regions, each has its share of the style weight, so that one more does not outweigh the content. With
     them, each has its own weight in its region, however many there are elsewhere.
     """
     weights = {"style_image": 1.0} | {_blend_name(i): weight for i, (_, weight) in enumerate(config.blend_style)}
+
+    def place(name: str, weight: float, region: Mask | None = None, part: Mask | None = None) -> Style:
+        seen = _mask_tensor(_both(part, visible[name]), device)
+        return Style(styles[name], weight, seen, _mask_tensor(_both(region, visible["content_image"]), device))
+
     if not config.style_mask:
         total = sum(weights.values())
-        return [Style(styles[name], weight / total) for name, weight in weights.items()]
+        return [place(name, weight / total) for name, weight in weights.items()]
     placed = []
     for i in range(len(config.style_mask)):
         name = _style_of_mask(config, i)
-        region, part = (_mask_tensor(masks.get(mask), device) for mask in _style_mask_names(i))
-        placed.append(Style(styles[name], weights[name], mask=part, region=region))
+        region, part = (masks.get(mask) for mask in _style_mask_names(i))
+        placed.append(place(name, weights[name], region, part))
     return placed
+
+
+def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:
+    """Return the product of those that there are."""
+    if mask is None or alpha is None:
+        return alpha if mask is None else mask
+    return mask * alpha
 
 
 def _style_of_mask(config: Config, i: int) -> str:

@@ -1,0 +1,87 @@
+"""What is transparent has no part in the style: neither of the style picture nor of the painting."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pictures import painted
+from PIL import Image
+
+from nstyle import Config, stylize
+from nstyle.preparation import prepare
+from nstyle.terms import GramTerm
+
+SMALL: dict[str, Any] = {"max_long_edge": 64, "max_num_epochs": 3, "image_format": "png"}
+
+
+def half_seen(path: Path, picture: Image.Image, hidden: tuple[int, int, int]) -> Path:
+    """Save a picture whose right half is transparent, of another colour below that."""
+    picture = picture.copy()
+    width, height = picture.size
+    picture.paste(hidden, (width // 2, 0, width, height))
+    alpha = Image.new("L", picture.size, 0)
+    alpha.paste(255, (0, 0, width // 2, height))
+    picture.putalpha(alpha)
+    picture.save(path)
+    return path
+
+
+def test_what_a_file_hides_changes_nothing(tmp_path: Path) -> None:
+    results = []
+    for name, hidden in (("red", (255, 0, 0)), ("green", (0, 255, 0))):
+        content = half_seen(tmp_path / f"content_{name}.png", painted(48, 64, seed=1), hidden)
+        style = half_seen(tmp_path / f"style_{name}.png", painted(48, 64, seed=2), hidden)
+        results.append(stylize(content, style, output_dir=tmp_path / name, **SMALL))
+    assert torch.equal(results[0].image, results[1].image)
+    assert results[0].path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_seen_half_is_the_style(tmp_path: Path) -> None:
+    painted(48, 64, seed=1).save(tmp_path / "content.png")
+    whole = painted(48, 64, seed=2)
+    half = half_seen(tmp_path / "half.png", whole, (255, 0, 0))
+    config = Config(tmp_path / "content.png", half, max_long_edge=64)
+    objective = prepare(config, torch.device("cpu"), torch.float32).objective
+    seen = Image.fromarray(np.asarray(whole)[:, :32])
+    seen.save(tmp_path / "seen.png")
+    alone = prepare(
+        Config(tmp_path / "content.png", tmp_path / "seen.png", max_long_edge=64, style_fit="contain"),
+        torch.device("cpu"),
+        torch.float32,
+    ).objective
+    for term, wanted in zip(objective.style_terms[:3], alone.style_terms[:3], strict=True):
+        assert isinstance(term, GramTerm)
+        assert isinstance(wanted, GramTerm)
+        assert term.positions is not None
+        assert wanted.positions is not None
+        difference = term.target / term.positions - wanted.target / wanted.positions
+        assert difference.norm() / (wanted.target / wanted.positions).norm() < 0.15, term.layer
+
+
+def test_the_hidden_half_of_the_painting_is_left_to_the_content(tmp_path: Path) -> None:
+    content = half_seen(tmp_path / "content.png", painted(64, 64, seed=1), (255, 0, 0))
+    painted(64, 64, seed=2).save(tmp_path / "style.png")
+    config = Config(content, tmp_path / "style.png", max_long_edge=64, content_weight=0, tv_weight=0)
+    prepared = prepare(config, torch.device("cpu"), torch.float32)
+    gradient = prepared.objective.gradient(prepared.start).gradient.abs().sum(dim=1)[0]
+    assert gradient[:, -8:].max() < 0.02 * gradient[:, :24].mean()  # seen by the uppermost layers alone
+    assert gradient[:, :24].mean() > 0
+
+
+def test_partly_transparent_counts_in_part(tmp_path: Path) -> None:
+    """An alpha that is the same everywhere changes nothing of the style: there is nothing else to compare with."""
+    painted(48, 64, seed=1).save(tmp_path / "content.png")
+    whole = painted(48, 64, seed=2)
+    whole.save(tmp_path / "whole.png")
+    whole.putalpha(128)
+    whole.save(tmp_path / "faint.png")
+    opaque, faint = (
+        prepare(Config(tmp_path / "content.png", tmp_path / name), torch.device("cpu"), torch.float32).objective
+        for name in ("whole.png", "faint.png")
+    )
+    for one, other in zip(opaque.style_terms, faint.style_terms, strict=True):
+        assert isinstance(one, GramTerm)
+        assert isinstance(other, GramTerm)
+        assert other.target == pytest.approx(one.target, rel=0.02, abs=0.02 * float(one.target.abs().max()))
