@@ -65,7 +65,7 @@ PYTHON
 
 wanted=$*
 paint blend --blend-style "$work/mosaic.png" 1
-paint regions --blend-style "$work/mosaic.png" 1 --style-mask "$work/left.png" all --style-mask "$work/right.png" all
+paint regions --blend-style "$work/mosaic.png" 0.3 --style-mask "$work/left.png" all --style-mask "$work/right.png" all
 paint mask --mask "$work/background.png"
 for scale in 0.5 1 2; do
     paint "scale_$scale" --style-scale "$scale"
