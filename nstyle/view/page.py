@@ -293,13 +293,13 @@ def _terms(facts: dict[str, str]) -> str:
     return "\n".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in pairs)
 
 
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
+_DEFAULTS = {field.name: json.dumps(field.default, default=str) for field in dataclasses.fields(Config)}
+"""As a record has them: in JSON."""
 
 
 def _setting_html(name: str, value: Any) -> str:
-    default = _DEFAULTS.get(name)
-    changed = name in _DEFAULTS and value != (str(default) if isinstance(default, Path) else default)
-    shown = "–" if value is None else value if isinstance(value, str) else json.dumps(value)  # noqa: RUF001
+    changed = name in _DEFAULTS and json.dumps(value) != _DEFAULTS[name]
+    shown = "–" if value in (None, []) else value if isinstance(value, str) else json.dumps(value)  # noqa: RUF001
     row = '<tr class="changed">' if changed else "<tr>"
     return f'{row}<th scope="row">{html.escape(flag(name))}</th><td>{html.escape(shown)}</td></tr>'
 
