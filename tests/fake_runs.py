@@ -77,7 +77,7 @@ def fake_run(
         started="2026-01-02T03:04:05+00:00",
         stop_reason=stop_reason,
         epochs=0 if stop_reason == "running" else epochs,
-        seconds=0.5 * epochs,
+        seconds=0.25,  # since it was resumed
     )
     (folder / "epochs.csv").write_text(",".join(COLUMNS) + "\n" + "".join(map(csv_line, range(epochs))))
     for epoch in range(save_epochs, epochs + 1, save_epochs):

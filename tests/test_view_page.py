@@ -90,6 +90,15 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert "../waves.png" in page.links()
 
 
+def test_settings_that_are_not_the_default_stand_out(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", lr=0.01, stop_eps=0.005, device=None)
+    text = Gallery(folder, folder).publish().page.read_text()
+    assert '<tr class="changed"><th scope="row">--lr</th><td>0.01</td></tr>' in text
+    assert '<tr><th scope="row">--stop-eps</th><td>0.005</td></tr>' in text
+    given = {"content_image", "style_image", "output_dir", "save_epochs", "max_num_epochs", "lr"}
+    assert text.count('<tr class="changed">') == len(given)
+
+
 @pytest.mark.parametrize(
     ("reason", "words"),
     [

@@ -138,9 +138,15 @@ def describe_state(run: Run) -> str:
     most = run.settings.get("max_num_epochs")
     if not isinstance(most, int) or not run.epochs:
         return f"painting: {epochs} done"
-    seconds = [value for value in run.curves.get("seconds", []) if math.isfinite(value)]
-    left = f", at most {_duration((most - run.epochs) * seconds[-1] / run.epochs)} left" if seconds else ""
+    seconds = _seconds(run)
+    left = f", at most {_duration((most - run.epochs) * seconds / run.epochs)} left" if seconds is not None else ""
     return f"painting: epoch {run.epochs} of at most {most}{left}"
+
+
+def _seconds(run: Run) -> float | None:
+    """Return how long the run has taken so far, with what it had taken before it was resumed."""
+    seconds = [value for value in run.curves.get("seconds", []) if math.isfinite(value)]
+    return seconds[-1] if seconds else None
 
 
 def _state_html(run: Run | None, others: list[Run], news_every: float | None) -> str:
@@ -262,10 +268,10 @@ def _run_facts(run: Run) -> dict[str, str]:
     """Return what a reader wants to know first of how it was made."""
     record = run.record
     facts = {}
-    size, seconds = record.get("size"), record.get("seconds")
+    size, seconds = record.get("size"), _seconds(run)
     if isinstance(size, list) and len(size) == 2:
         facts["size"] = f"{size[0]} × {size[1]} pixels"  # noqa: RUF001  (the sign that is meant)
-    if not run.is_running and isinstance(seconds, int | float) and run.epochs:
+    if not run.is_running and seconds is not None and run.epochs:
         facts["time"] = f"{_duration(seconds)}, {_duration(seconds / run.epochs)} an epoch"
     facts["device"] = ", ".join(
         str(record[key]) for key in ("device", "device_name", "precision") if record.get(key) is not None
@@ -287,13 +293,13 @@ def _terms(facts: dict[str, str]) -> str:
     return "\n".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in pairs)
 
 
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
+_DEFAULTS = {field.name: json.dumps(field.default, default=str) for field in dataclasses.fields(Config)}
+"""As a record has them: in JSON."""
 
 
 def _setting_html(name: str, value: Any) -> str:
-    default = _DEFAULTS.get(name)
-    changed = name in _DEFAULTS and value != (str(default) if isinstance(default, Path) else default)
-    shown = "–" if value is None else value if isinstance(value, str) else json.dumps(value)  # noqa: RUF001
+    changed = name in _DEFAULTS and json.dumps(value) != _DEFAULTS[name]
+    shown = "–" if value in (None, []) else value if isinstance(value, str) else json.dumps(value)  # noqa: RUF001
     row = '<tr class="changed">' if changed else "<tr>"
     return f'{row}<th scope="row">{html.escape(flag(name))}</th><td>{html.escape(shown)}</td></tr>'
 
