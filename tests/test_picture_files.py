@@ -7,12 +7,14 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
 import profiles
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from pictures import chunk, painted, png
 from PIL import Image, ImageCms, ImageFilter
 
@@ -317,6 +319,7 @@ def test_a_text_chunk_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
 MEASURE = """
 import re, sys
 from pathlib import Path
+from typing import Any
 from nstyle.picture_files import read_picture
 
 def kilobytes(name):
@@ -376,6 +379,6 @@ def test_memory_is_bounded_as_promised(
 def test_memory_of_four_inks_is_bounded_as_promised(profile: bytes | None, dtype: type, tmp_path: Path) -> None:
     files = tmp_path / "small.tiff", tmp_path / "large.tiff"
     for path, shape in zip(files, ((32, 48, 4), (1600, 2000, 4)), strict=True):
-        inks = np.zeros(shape, dtype)
+        inks: NDArray[Any] = np.zeros(shape, dtype)
         tifffile.imwrite(path, inks, photometric="separated", iccprofile=profile, compression="zlib", metadata=None)
     assert 12 < bytes_a_pixel(*files) <= 48
