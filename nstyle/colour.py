@@ -48,7 +48,11 @@ def to_srgb(levels: Levels, profile: bytes | None) -> NDArray[np.float32]:
         plain /= np.float32(255)
     if plain.shape[2] == 1:
         return np.repeat(plain, 3, axis=2)
-    return (1 - plain[..., :3]) * (1 - plain[..., 3:]) if plain.shape[2] == 4 else plain
+    if plain.shape[2] == 4:
+        rgb = 1 - plain[..., :3]
+        rgb *= 1 - plain[..., 3:]
+        return rgb
+    return plain
 
 
 @lru_cache(maxsize=8)
@@ -70,7 +74,8 @@ def _transform(levels: Levels, profile: bytes) -> NDArray[np.float32] | None:
     channels = _CHANNELS[profile[16:20]]
     source: NDArray[Any] = np.repeat(levels, 3, axis=2) if levels.shape[2] < channels else levels
     if channels == 4 and source.dtype != np.uint8:
-        source = np.rint(source * 65535).astype(np.uint16)  # as floating point, Little CMS counts ink in 0..100
+        source = source * np.float32(65535)
+        source = np.rint(source, out=source).astype(np.uint16)  # as floating point, Little CMS counts ink in 0..100
     try:
         rgb: NDArray[np.float32] = imagecodecs.cms_transform(
             np.ascontiguousarray(source[..., 0] if channels == 1 else source),

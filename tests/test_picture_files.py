@@ -7,12 +7,14 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
 import profiles
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from pictures import chunk, painted, png
 from PIL import Image, ImageCms, ImageFilter
 
@@ -317,6 +319,7 @@ def test_a_text_chunk_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
 MEASURE = """
 import re, sys
 from pathlib import Path
+from typing import Any
 from nstyle.picture_files import read_picture
 
 def kilobytes(name):
@@ -330,6 +333,17 @@ print((kilobytes("VmHWM") - before) * 1024 / picture.rgb[..., 0].size)
 """
 
 
+def bytes_a_pixel(small: Path, large: Path) -> float:
+    """The peak of what reading `large` takes, in a process that has read `small` before."""
+    line = [sys.executable, "-c", MEASURE, str(small), str(large)]
+    return float(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+
+
+only_linux = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of memory so"
+)
+
+
 @pytest.mark.parametrize(
     ("form", "bit_depth", "alpha", "profile", "bytes_per_pixel"),
     [
@@ -338,7 +352,7 @@ print((kilobytes("VmHWM") - before) * 1024 / picture.rgb[..., 0].size)
         ("tiff", 16, True, profiles.DISPLAY_P3.profile(), 48),
     ],
 )
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of memory so")
+@only_linux
 def test_memory_is_bounded_as_promised(
     form: str,
     bit_depth: int,
@@ -356,6 +370,15 @@ def test_memory_is_bounded_as_promised(
     faint = np.zeros((2000, 3000), np.float32)
     faint[::2, ::2] = 0.5
     write_picture(large, Picture(rgb, faint if alpha else None), bit_depth=bit_depth)
-    line = [sys.executable, "-c", MEASURE, str(small), str(large)]
-    measured = float(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
-    assert 12 < measured <= bytes_per_pixel
+    assert 12 < bytes_a_pixel(small, large) <= bytes_per_pixel
+
+
+@only_linux
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("profile", [None, profiles.cmyk_profile()])
+def test_memory_of_four_inks_is_bounded_as_promised(profile: bytes | None, dtype: type, tmp_path: Path) -> None:
+    files = tmp_path / "small.tiff", tmp_path / "large.tiff"
+    for path, shape in zip(files, ((32, 48, 4), (1600, 2000, 4)), strict=True):
+        inks: NDArray[Any] = np.zeros(shape, dtype)
+        tifffile.imwrite(path, inks, photometric="separated", iccprofile=profile, compression="zlib", metadata=None)
+    assert 12 < bytes_a_pixel(*files) <= 48
