@@ -19,6 +19,10 @@ DIVERGED_RMS = 255.0
 """Root mean square beyond which an image is lost: nothing that can be displayed has more than 141 in model space."""
 
 
+RECOVERY_RMS = 8.0
+"""Root mean square by which an update may move the image after one that diverged: an update that only just stays in
+the range of pictures goes on to oscillate there."""
+
 SMALLEST_RATE_FACTOR = 2.0**-40
 """Where going back with half the rate ends: a descent that still diverges does not do so for its rate."""
 
@@ -167,7 +171,8 @@ def descend(
         stop_eps: relative change that ends the descent.
         max_num_epochs: counted from the start of the earlier descent, if there was one.
         on_divergence: "stop", or "backoff": when an update leaves the range of pictures, take it back, forget the
-            momentum, halve the learning rate from now on, and update again.
+            momentum, and update again with half the learning rate from now on; with a half of that, until the update
+            moves the image by no more than 8 grey levels.
 
     Raises:
         DivergenceError: an epoch's image is not finite, or its root mean square is beyond 255. The step
@@ -180,11 +185,14 @@ def descend(
     while state.epoch < max_num_epochs and state.relative_change >= stop_eps:
         scheduled = scheduled_learning_rate(state.epoch, lr, lr_sched_delay, lr_sched_factor)
         evaluation = objective.gradient(state.image)
-        rate_factor = state.rate_factor
+        rate_factor, furthest = state.rate_factor, math.inf
         with torch.no_grad():
-            while not _is_sound(new := update(state.image, evaluation.gradient, scheduled * rate_factor)):
+            while True:
+                new = update(state.image, evaluation.gradient, scheduled * rate_factor)
+                if _rms(new) < DIVERGED_RMS and _rms(new - state.image) <= furthest:
+                    break
                 update.remember({})
-                rate_factor /= 2
+                rate_factor, furthest = rate_factor / 2, RECOVERY_RMS
                 if on_divergence == "stop" or rate_factor < SMALLEST_RATE_FACTOR:
                     raise DivergenceError(
                         f"the picture diverged in epoch {state.epoch}: lower --lr (now {lr:g}) or the weights"
@@ -195,6 +203,6 @@ def descend(
         yield Step(epoch, new, change, learning_rate, evaluation, change < stop_eps, state)
 
 
-def _is_sound(image: Tensor) -> bool:
-    """Tell whether an image is finite and within the range of pictures."""
-    return float(euclidean_norm(image)) / math.sqrt(image.numel()) < DIVERGED_RMS
+def _rms(image: Tensor) -> float:
+    """Return the root mean square; NaN or infinity where the image is not finite."""
+    return float(euclidean_norm(image)) / math.sqrt(image.numel())

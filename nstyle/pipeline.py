@@ -225,12 +225,12 @@ class _Run:
         )
 
     def _sinks(self, callback: Callback | None, progress: ProgressMaker | None) -> list[Sink]:
-        """Make what watches the descent; the state is saved after the picture, so that it finds one when taken up."""
+        """Make what watches the descent; a state is saved after the picture and the line that it counts as done."""
         config, folder = self.config, self.folder
         sinks: list[Sink] = [
             Snapshots(folder, self.prepared.finish, self.recipe, config),
-            SavedStates(folder.state, self.recipe, save_epochs=config.save_epochs),
             EpochLog(folder.epochs, done=self.state.epoch),
+            SavedStates(folder.state, self.recipe, save_epochs=config.save_epochs),
             BackoffNotice(self.state.rate_factor),
         ]
         if progress is not None:

@@ -25,8 +25,12 @@ def _weights_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @lru_cache
+def _read_embedded_once() -> Weights:
+    return read_weights()
+
+
 def _read_once(name: str, weights_input: str) -> Weights:
-    return read_weights(name, weights_input)
+    return _read_embedded_once() if name == "embedded" else read_weights(name, weights_input)
 
 
 @pytest.fixture(scope="session")
