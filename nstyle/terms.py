@@ -12,7 +12,7 @@ from nstyle.functional import at_least_float32, gram_matrix, gram_scale, guidanc
 from nstyle.patches import EDGE, nearest_patches, patch_distance, rows_of
 
 MRF_SCALE = 0.5
-"""What makes an MRF of style weight 1 as strong beside the content as the reference's Gram matrices are."""
+"""Chosen by eye: with it, style weight 1 and content weight 10 are in balance, as they are with Gram matrices."""
 
 
 class Term(Protocol):
