@@ -17,6 +17,7 @@ from nstyle.errors import (
 
 if TYPE_CHECKING:
     from nstyle.descent import Step, descend
+    from nstyle.models import Model, ModelOptions
     from nstyle.objective import Evaluation, Objective, Style
     from nstyle.pipeline import Result, run, stylize
     from nstyle.vgg19 import VGG19
@@ -31,6 +32,8 @@ __all__ = [
     "DivergenceError",
     "Evaluation",
     "ImageError",
+    "Model",
+    "ModelOptions",
     "NStyleError",
     "Objective",
     "OptionError",
@@ -50,6 +53,8 @@ __all__ = [
 _LATE = {
     "Step": "descent",
     "descend": "descent",
+    "Model": "models",
+    "ModelOptions": "models",
     "Evaluation": "objective",
     "Objective": "objective",
     "Style": "objective",

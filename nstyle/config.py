@@ -13,9 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.errors import OptionError
+from nstyle.layers import VGG19_LAYERS, check_layers, parse_layers
+from nstyle.registry import where
 
 MXNET = "MXNet"
 OURS = "nstyle"
+
+SHORTEST_EDGE, LONGEST_EDGE = 16, 65500
+"""Pixels: the fewest that leave VGG-19 one position at relu5_1, and the most that an edge of a JPEG can have."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Option:
     recorded: bool = True
 
 
-PICTURES, CONTROLS, PAINTING = "pictures", "controls", "painting"
+PICTURES, CONTROLS, PAINTING, TERMS = "pictures", "controls", "painting", "terms of the objective"
 DESCENT, MACHINE, OUTPUT = "descent", "machine", "output"
 
 
@@ -75,8 +80,8 @@ class Config:
         "longer edge of the result in pixels; smaller pictures are enlarged",
         MXNET,
         PICTURES,
-        at_least=16,
-        at_most=65500,  # the longest edge that a JPEG can have
+        at_least=SHORTEST_EDGE,
+        at_most=LONGEST_EDGE,
         metavar="PIXELS",
     )
     style_scale: float = _option(
@@ -151,6 +156,58 @@ class Config:
         at_most=2**63 - 1,
         metavar="N",
     )
+    content_layers: str | None = _option(
+        None,
+        "layers at which to be like the content, each with an optional weight: relu4_2 or relu3_1:0.5,relu4_2 "
+        "(default: the network's own; of vgg19 relu4_2)",
+        MXNET,
+        TERMS,
+        metavar="LAYER[:W],...",
+    )
+    style_layers: str | None = _option(
+        None,
+        "layers at which to be like the style, likewise (default: the network's own; of vgg19 "
+        "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1)",
+        MXNET,
+        TERMS,
+        metavar="LAYER[:W],...",
+    )
+    style_loss: str = _option(
+        "gram",
+        "how likeness to the style is measured: gram (Gram matrices), or mrf (its patches, Li and Wand)",
+        MXNET,
+        TERMS,
+        choices=("gram", "mrf"),
+    )
+    range_weight: float = _option(
+        0.0,
+        "weight of the bounded-range prior: how hard a black or white value is pulled towards mid-grey",
+        OURS,
+        TERMS,
+        at_least=0,
+        metavar="W",
+    )
+    pooling: str = _option(
+        "avg", "how the network shrinks its maps: by mean or maximum", MXNET, TERMS, choices=("avg", "max")
+    )
+    size: str | None = _option(
+        None,
+        "size of a texture, painted of the style alone (--content-weight 0, no content picture); --max-long-edge is "
+        "the style picture's, then",
+        OURS,
+        PICTURES,
+        metavar="WxH",
+    )
+    scales: int | None = _option(
+        None,
+        "paint coarse to fine in so many scales, each twice the last and begun from it enlarged "
+        "(default: 1; with --style-loss mrf up to 3, as the picture allows)",
+        OURS,
+        DESCENT,
+        at_least=1,
+        at_most=12,
+        metavar="N",
+    )
     max_num_epochs: int = _option(1000, "stop after so many epochs", MXNET, DESCENT, at_least=1, metavar="N")
     stop_eps: float = _option(
         0.005,
@@ -173,7 +230,14 @@ class Config:
         DESCENT,
         choices=("stop", "backoff"),
     )
-    model: str = _option("vgg19", "the network that looks at the pictures", MXNET, MACHINE, choices=("vgg19",))
+    model: str = _option(
+        "vgg19",
+        "the network that looks at the pictures: vgg19, filters (a small bank of fixed filters), one that another "
+        "package registers, or a function that loads one",
+        MXNET,
+        MACHINE,
+        metavar="vgg19|filters|NAME|MODULE:FUNCTION",
+    )
     weights: str = _option(
         "embedded",
         "its weights: embedded, torchvision, or a file (a path, or a name in models/): "
@@ -261,6 +325,7 @@ class Config:
                 f"--style-mask is given {len(self.style_mask)} times for {styles} styles: give one for each, "
                 "the style image's first, then those of --blend-style in their order"
             )
+        self._check_terms()
         if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:(0|[1-9][0-9]{0,2}))?", self.device):
             raise OptionError(f"--device must be cpu, cuda, cuda:N or mps, not {self.device!r}")
         if self.gpu is not None and self.device is not None:
@@ -272,6 +337,44 @@ class Config:
             )
         if self.overwrite and self.resume:
             raise OptionError("--overwrite and --resume contradict each other: leave one of them out")
+
+    def _check_terms(self) -> None:
+        """Check what the terms of the objective are of."""
+        where(self.model)
+        for name in ("content_layers", "style_layers"):
+            if (text := getattr(self, name)) is not None:
+                layers = parse_layers(flag(name), text)
+                if self.model == "vgg19":
+                    check_layers(flag(name), layers, VGG19_LAYERS)
+        if self.size is not None:
+            parse_size(self.size)
+            if self.content_weight > 0:
+                raise OptionError("--size is a texture's, painted of the style alone: add --content-weight 0")
+            if self.mask or self.style_mask or self.preserve_colors != "none":
+                raise OptionError(
+                    "--mask, --style-mask and --preserve-colors need a content picture, --size paints without: "
+                    "leave one of them out"
+                )
+            if self.init == "content":
+                raise OptionError(
+                    "--init content needs a content picture, --size paints without: leave one of them out"
+                )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read "256x192" as (width, height).
+
+    Raises:
+        OptionError: it is something else, or an edge is out of range.
+
+    """
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    if not match or not all(SHORTEST_EDGE <= int(edge) <= LONGEST_EDGE for edge in match.groups()):
+        raise OptionError(
+            f"--size must be WxH, two whole numbers from {SHORTEST_EDGE} to {LONGEST_EDGE}, 256x192; not {text!r}"
+        )
+    width, height = match.groups()
+    return int(width), int(height)
 
 
 def option(field: "dataclasses.Field[Any]") -> Option:

@@ -94,11 +94,21 @@ def gram_scale(feature_map: Tensor) -> int:
     return channels**2 * height * width
 
 
+def region_at(region: Tensor, height: int, width: int) -> Tensor:
+    """Average a region of a picture (1 x 1 x H x W) down to a layer's size: 1 x 1 x height x width.
+
+    It is averaged over squares of 2 x 2, rounded down, as often as the network pools: so a position has the mean of
+    the pixels below it. For a network of other sizes it is averaged over equal parts.
+    """
+    while region.shape[-2] // 2 >= height and region.shape[-1] // 2 >= width:
+        region = F.avg_pool2d(region, kernel_size=2)
+    if region.shape[-2:] != (height, width):
+        region = F.adaptive_avg_pool2d(region, (height, width))
+    return region
+
+
 def guidance_at(region: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Return the guidance channel that a region of a picture is at a layer of the network, and the region's share.
-
-    The region is averaged over squares of 2 x 2, rounded down, as often as the network pools: so a position's
-    guidance is the mean of the pixels below it. For a network of other sizes it is averaged over equal parts.
 
     Args:
         region: 1 x 1 x H x W, 0..1: how much each pixel of the picture belongs to it.
@@ -112,10 +122,7 @@ def guidance_at(region: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
         Where nothing of the region is left at the layer, both are 0.
 
     """
-    while region.shape[-2] // 2 >= height and region.shape[-1] // 2 >= width:
-        region = F.avg_pool2d(region, kernel_size=2)
-    if region.shape[-2:] != (height, width):
-        region = F.adaptive_avg_pool2d(region, (height, width))
+    region = region_at(region, height, width)
     share = sum_of_squares(region) / region.numel()
     return region / share.clamp(min=torch.finfo(region.dtype).tiny).sqrt(), share
 
@@ -136,6 +143,21 @@ def total_variation_gradient(image: Tensor) -> Tensor:
     channels = image.shape[1]
     kernel = image.new_tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]]) / 8.0
     return F.conv2d(image, kernel.expand(channels, 1, 3, 3), padding=1, groups=channels)
+
+
+def bounded_range_gradient(values: Tensor, half_range: float = 127.5, alpha: int = 6) -> Tensor:
+    """Return the gradient of the bounded-range prior of Mahendran and Vedaldi (CVPR 2015): an L-alpha norm of values.
+
+    The prior is half_range / alpha * sum(|v / half_range|^alpha): its gradient is 1 for a value at the edge of the
+    range, next to nothing in the middle, and grows steeply beyond the edge.
+
+    Args:
+        values: of any shape, centred in their range: 0 is mid-grey.
+        half_range: from the centre to the edge.
+        alpha: an even exponent; 6 is the paper's.
+
+    """
+    return (values / half_range) ** (alpha - 1)
 
 
 def clip_to_norm(gradient: Tensor, max_norm: float) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,10 @@
 """The objective of Gatys, Ecker and Bethge (CVPR 2016) as the reference computes it: a gradient, not a scalar loss.
 
-The gradient of content + style is clipped *before* the total-variation gradient is added. Once clipping is active, no
-scalar loss has this gradient.
+The gradient of content + style is clipped *before* the total-variation gradient is added, and so is that of the other
+regulariser, the bounded-range prior. Once clipping is active, no scalar loss has this gradient.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Protocol
@@ -12,11 +12,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nstyle.functional import at_least_float32, clip_to_norm, total_variation_gradient
-from nstyle.terms import ContentTerm, GramTerm, Term
+from nstyle.functional import at_least_float32, bounded_range_gradient, clip_to_norm, total_variation_gradient
+from nstyle.model_space import MEAN_RGB
+from nstyle.terms import STYLE_TERMS, ContentTerm, Term
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+MRF_LAYERS = ("relu3_1", "relu4_1")
 CONTENT_LAYER = "relu4_2"
+MID_GREY = 127.5
 
 
 class Features(Protocol):
@@ -49,10 +52,11 @@ class Evaluation:
     """The objective at one image. All are tensors on the image's device; the losses are scalars in float32.
 
     Attributes:
-        gradient: 1 x 3 x H x W, clipped, total variation added: what the descent follows.
+        gradient: 1 x 3 x H x W, clipped, the regularisers added: what the descent follows.
         gradient_norm: Euclidean norm of the gradient of content + style, before clipping.
-        content_loss: content_weight * sum((F - P)^2) at relu4_2.
-        style_losses: {layer: style_weight / (C^2 M) * sum((G - A)^2)}; of several styles, their sum.
+        content_loss: content_weight * sum((F - P)^2), at relu4_2 unless other layers are named.
+        style_losses: {layer: style_weight / (C^2 M) * sum((G - A)^2)}, or the other style loss's; of several styles,
+            their sum.
 
     """
 
@@ -63,40 +67,50 @@ class Evaluation:
 
     @property
     def loss(self) -> Tensor:
-        """Content + style. Total variation is not in it: it has no part in what is clipped."""
+        """Content + style. The regularisers are not in it: they have no part in what is clipped."""
         return sum(self.style_losses.values(), start=self.content_loss)
 
 
 class Objective:
-    """How far an image is from the content's feature map and from the style's Gram matrices.
+    """How far an image is from the content's feature maps and from the style's statistics.
 
     Args:
         features: the network.
-        content: 1 x 3 x H x W, model space.
+        content: 1 x 3 x H x W, model space; None where `content_weight` is 0.
         style: 1 x 3 x H' x W', model space; the reference makes it as large as the content. Or several `Style`s.
-        content_weight: of sum((F - P)^2) at relu4_2; without the paper's 1/2.
-        style_weight: of sum((G - A)^2) / (C^2 M) at each of the five layers, M being the positions of the *image's*
-            map; without the paper's layer weights and 1/(4 C^2 M^2).
+            None where `style_weight` is 0.
+        content_weight: of sum((F - P)^2) at each content layer; without the paper's 1/2.
+        style_weight: of the style loss at each style layer. Of Gram matrices that is sum((G - A)^2) / (C^2 M), M
+            being the positions of the *image's* map; without the paper's 1/(4 C^2 M^2).
         tv_weight: of the total-variation gradient; 0 leaves it out.
+        range_weight: of the gradient of the bounded-range prior, `functional.bounded_range_gradient`: how hard a
+            black or white value is pulled towards mid-grey; 0 leaves it out.
+        content_layers: {layer: weight, a factor on `content_weight`}; None: relu4_2.
+        style_layers: {layer: weight, a factor on `style_weight`}; None: the style loss's own on VGG-19, each 1.
+        style_loss: "gram", or "mrf": the patches of Li and Wand, see `terms.MrfTerm`.
         mask: 1 x 1 x H x W, 0..1: what is painted. Styles go nowhere else, and the gradient is multiplied by it;
             it is clipped to the number of values that are painted at all. None: everything.
 
     A term whose weight is 0 is not computed: its layers are missing in `style_losses`, its `content_loss` is 0.
 
     Raises:
-        ValueError: both weights are 0.
+        ValueError: both weights are 0, or a picture is None whose weight is not.
 
     """
 
     def __init__(
         self,
         features: Features,
-        content: Tensor,
-        style: Tensor | Sequence[Style],
+        content: Tensor | None,
+        style: Tensor | Sequence[Style] | None,
         *,
         content_weight: float = 10.0,
         style_weight: float = 1.0,
         tv_weight: float = 0.01,
+        range_weight: float = 0.0,
+        content_layers: Mapping[str, float] | None = None,
+        style_layers: Mapping[str, float] | None = None,
+        style_loss: str = "gram",
         mask: Tensor | None = None,
     ) -> None:
         if content_weight == 0 and style_weight == 0:
@@ -105,19 +119,26 @@ class Objective:
         self.content_weight = content_weight
         self.style_weight = style_weight
         self.tv_weight = tv_weight
+        self.range_weight = range_weight
         self.mask = mask
-        styles = [Style(style)] if isinstance(style, Tensor) else style
+        if content_layers is None:
+            content_layers = {CONTENT_LAYER: 1.0}
+        if style_layers is None:
+            style_layers = dict.fromkeys(MRF_LAYERS if style_loss == "mrf" else STYLE_LAYERS, 1.0)
+        styles = style if isinstance(style, Sequence) else [] if style is None else [Style(style)]
+        if (content_weight > 0 and content is None) or (style_weight > 0 and not styles):
+            raise ValueError("a picture is missing whose weight is not 0")
         with torch.no_grad():
-            self.style_terms: list[Term] = []
-            for one in styles if style_weight else ():
-                region = _product(mask, one.region)
-                self.style_terms += [
-                    GramTerm.towards(layer, style_map, style_weight * one.weight, one.mask, region)
-                    for layer, style_map in features(one.image, STYLE_LAYERS).items()
-                ]
-            content_maps = features(content, (CONTENT_LAYER,)) if content_weight else {}
+            self.style_terms: list[Term] = [
+                STYLE_TERMS[style_loss](layer, style_map, weight, one.mask, _product(mask, one.region))
+                for one in styles
+                for layer, style_map, weight in _weighted_maps(
+                    features, one.image, style_weight * one.weight, style_layers
+                )
+            ]
             self.content_terms: list[Term] = [
-                ContentTerm(layer, at_least_float32(content_maps[layer]), content_weight) for layer in content_maps
+                ContentTerm(layer, at_least_float32(content_map), weight)
+                for layer, content_map, weight in _weighted_maps(features, content, content_weight, content_layers)
             ]
 
     def gradient(self, image: Tensor) -> Evaluation:
@@ -129,13 +150,17 @@ class Objective:
         (gradient,) = torch.autograd.grad(losses.sum(), image)
         with torch.no_grad():
             painted = image.numel()
+            gradient = self._where_painted(gradient)
             if self.mask is not None:
-                gradient = gradient * self.mask
                 painted = image.shape[1] * int((self.mask > 0).sum())
             gradient, norm = clip_to_norm(gradient, max_norm=painted)
             if self.tv_weight > 0:
-                variation = self.tv_weight * total_variation_gradient(image)
-                gradient = gradient + (variation if self.mask is None else variation * self.mask)
+                gradient = gradient + self._where_painted(self.tv_weight * total_variation_gradient(image))
+            if self.range_weight > 0:
+                centred = image + (image.new_tensor(MEAN_RGB) - MID_GREY).reshape(1, 3, 1, 1)
+                gradient = gradient + self._where_painted(
+                    self.range_weight * bounded_range_gradient(centred, MID_GREY)
+                )
         losses = losses.detach()
         style_losses: dict[str, Tensor] = {}
         for term, loss in zip(self.style_terms, losses, strict=False):
@@ -147,8 +172,24 @@ class Objective:
             style_losses=style_losses,
         )
 
+    def _where_painted(self, gradient: Tensor) -> Tensor:
+        """Return a gradient, multiplied by the mask if there is one."""
+        return gradient if self.mask is None else gradient * self.mask
+
 
 def _product(*masks: Tensor | None) -> Tensor | None:
     """Return the product of those masks that there are; None where there is none."""
     there = [mask for mask in masks if mask is not None]
     return reduce(torch.mul, there) if there else None
+
+
+def _weighted_maps(
+    features: Features, picture: Tensor | None, weight: float, layers: Mapping[str, float]
+) -> Iterator[tuple[str, Tensor, float]]:
+    """Yield each layer whose weight is not 0, with a picture's feature map there and the weight of the term."""
+    weights = {layer: weight * factor for layer, factor in layers.items() if weight * factor > 0}
+    if picture is None or not weights:
+        return
+    maps = features(picture, weights.keys())
+    for layer, of_term in weights.items():
+        yield layer, maps[layer], of_term

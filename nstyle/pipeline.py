@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nstyle.coarse_to_fine import coarse_start
 from nstyle.config import Config
 from nstyle.descent import DescentState, descend
 from nstyle.devices import choose_device, choose_precision, reproducible
@@ -68,7 +69,7 @@ def stylize(
     """Paint one picture in the style of another, as the command does.
 
     Args:
-        content_image: file of the picture to paint; None: the recipe's, or the sample in input/.
+        content_image: file of the picture to paint; None: the recipe's, or the sample in input/, if one is needed.
         style_image: file of the picture to paint it like; None likewise.
         callback: called with each `Step`, once an epoch; `step.snapshot` is the file just written, or None.
         recipe: a picture of nstyle's, or a run.json: whatever is not said otherwise is as it was there.
@@ -117,7 +118,7 @@ def run(
         start = _taken_up(folder, recipe, device) if config.resume else None
         if start is None:
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
-            start = DescentState(prepared.start)
+            start = DescentState(coarse_start(config, prepared, device, precision))
         log_run(recipe, device)
         if prepared.has_alpha and config.image_format == "jpg":
             _log.warning("JPEG has no transparency: the picture is laid on white; --image-format png keeps it")

@@ -5,23 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nstyle.color_transfer import grey, luminance, recolor_style
-from nstyle.config import Config
+from nstyle.config import Config, flag, parse_size
 from nstyle.devices import memory_of
-from nstyle.errors import DeviceError, ImageError
+from nstyle.errors import DeviceError, ImageError, OptionError
 from nstyle.files import sha256
 from nstyle.finishing import Finish
 from nstyle.framing import Frame, frame_style
 from nstyle.images import SMALLEST_EDGE, Alpha, Picture, Rgb, fit_long_edge, resize, resize_picture
+from nstyle.layers import check_layers, parse_layers
 from nstyle.masks import Mask, rounded, to_mask
 from nstyle.model_space import to_model_space
+from nstyle.models import Model, ModelOptions, load_model
 from nstyle.objective import Objective, Style
 from nstyle.picture_files import read_picture
-from nstyle.vgg19 import VGG19, match_activations
-from nstyle.weights import load_vgg19, read_weights
 
 WHOLE_STYLE = "all"
 """As the part of a style picture that counts (`Config.style_mask`): all of it."""
@@ -38,6 +39,12 @@ GUIDED_BYTES_PER_PIXEL = 500
 STYLE_BYTES_PER_PIXEL = 600
 """Memory that it takes for each pixel of a style picture to compute its Gram matrices."""
 
+MRF_SCALES = 3
+"""Scales of a painting by patches, if the setting is silent; as many as Li and Wand have (CVPR 2016)."""
+
+COARSEST_EDGE = 48
+"""Pixels: what those leave of the shorter edge, at least, for relu4_1 to have a few dozen patches."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -50,6 +57,7 @@ class Prepared:
         inputs: path and SHA-256 of each picture that was read, by the name of its setting.
         weights: where the network's are from: path, SHA-256, and whether they are the original ones.
         has_alpha: whether the pictures that `finish` makes are transparent anywhere.
+        scales: in how many it is to be painted, coarse to fine; this is the finest.
 
     """
 
@@ -59,6 +67,7 @@ class Prepared:
     inputs: dict[str, dict[str, str]]
     weights: dict[str, Any]
     has_alpha: bool
+    scales: int
 
     @property
     def size(self) -> tuple[int, int]:
@@ -75,11 +84,18 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
 
     """
     pictures, inputs = _read_pictures(config)
-    height, width = _working_size(config, pictures["content_image"])
+    height, width = _working_size(config, pictures)
+    scales = scale_count(config, (width, height))
     frames = _frame_styles(config, pictures, (height, width))
-    _check_memory(config, height * width, frames, device, precision)
+    model = load_model(
+        config.model, ModelOptions(config.weights, config.weights_input, config.pooling, device, precision)
+    )
+    content_layers = _chosen_layers("content_layers", config.content_layers, model.content_layers, model)
+    own = model.mrf_layers if config.style_loss == "mrf" and model.mrf_layers else model.style_layers
+    style_layers = _chosen_layers("style_layers", config.style_layers, own, model)
+    _check_memory(config, height * width, frames, device, model.bytes_per_pixel or BYTES_PER_PIXEL[precision])
     masks = _fit_masks(config, pictures, frames, (height, width))
-    picture = resize_picture(pictures["content_image"], height, width)
+    picture = _content_picture(config, pictures, height, width)
     rgb = picture.rgb
     finish = Finish(picture, config.preserve_colors, masks.get("mask"))
     framed = {name: frame.picture(pictures[name]) for name, frame in frames.items()}
@@ -93,17 +109,32 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
     mask = _mask_tensor(masks.get("mask"), device)
     if mask is not None:
         start = mask * start + (1 - mask) * content
-    network, weights = _load_network(config, (content, styles["style_image"]))
+    features = model.features
+    if model.adapt is not None:
+        shown = (content, styles["style_image"]) if config.size is None else (styles["style_image"],)
+        features = model.adapt(shown)
     objective = Objective(
-        network.to(precision),
+        features,
         content,
         _place_styles(config, styles, masks, visible, device),
         content_weight=config.content_weight,
         style_weight=config.style_weight,
         tv_weight=config.tv_weight,
+        range_weight=config.range_weight,
+        content_layers=content_layers,
+        style_layers=style_layers,
+        style_loss=config.style_loss,
         mask=mask,
     )
-    return Prepared(objective, start, finish, inputs, weights, picture.alpha is not None)
+    has_alpha = picture.alpha is not None
+    return Prepared(objective, start, finish, inputs, dict(model.provenance), has_alpha, scales)
+
+
+def _content_picture(config: Config, pictures: Mapping[str, Picture], height: int, width: int) -> Picture:
+    """Return the content in the painting's size; of a texture, which has none, a black one that never counts."""
+    if config.size is not None:
+        return Picture(np.zeros((height, width, 3), dtype=np.float32), None)
+    return resize_picture(pictures["content_image"], height, width)
 
 
 def _start(config: Config, pictures: Mapping[str, Picture], content: Tensor, style: Rgb) -> Tensor:
@@ -121,13 +152,18 @@ def _start(config: Config, pictures: Mapping[str, Picture], content: Tensor, sty
 def _frame_styles(config: Config, pictures: Mapping[str, Picture], size: tuple[int, int]) -> dict[str, Frame]:
     """Return how each style picture is brought to its size, by the name of its setting: the style image's first.
 
+    For a texture it is not fitted to the painting, but, in its own shape, to the long edge.
+
     Raises:
         ImageError: an edge becomes too short for the network.
 
     """
     frames, paths = {}, picture_paths(config)
+    fit, box = config.style_fit, size
+    if config.size is not None:
+        fit, box = "cover" if fit == "cover" else "contain", (config.max_long_edge, config.max_long_edge)
     for name in ("style_image", *(_blend_name(i) for i in range(len(config.blend_style)))):
-        frame = frame_style(pictures[name].size, size, config.style_fit, config.style_scale)
+        frame = frame_style(pictures[name].size, box, fit, config.style_scale)
         height, width = frame.window
         if min(height, width) < SMALLEST_EDGE:
             raise ImageError(
@@ -223,8 +259,9 @@ def _mask_tensor(mask: Mask | None, device: torch.device) -> Tensor | None:
 
 
 def picture_paths(config: Config) -> dict[str, Path]:
-    """Return each picture file that is read, by the name of its setting."""
-    paths = {"content_image": config.content_image, "style_image": config.style_image}
+    """Return each picture file that is read, by the name of its setting; of a texture there is no content."""
+    paths = {"content_image": config.content_image} if config.size is None else {}
+    paths |= {"style_image": config.style_image}
     paths |= {_blend_name(i): path for i, (path, _) in enumerate(config.blend_style)}
     if config.init not in ("noise", "content", "style"):
         paths["init"] = Path(config.init)
@@ -251,14 +288,17 @@ def _read_pictures(config: Config) -> tuple[dict[str, Picture], dict[str, dict[s
     return pictures, inputs
 
 
-def _working_size(config: Config, content: Picture) -> tuple[int, int]:
-    """Return height and width of the painting.
+def _working_size(config: Config, pictures: Mapping[str, Picture]) -> tuple[int, int]:
+    """Return height and width of the painting: the content's, fitted to the long edge, or a texture's own.
 
     Raises:
         ImageError: an edge becomes too short for the network.
 
     """
-    height, width = fit_long_edge(*content.size, config.max_long_edge)
+    if config.size is not None:
+        width, height = parse_size(config.size)
+        return height, width
+    height, width = fit_long_edge(*pictures["content_image"].size, config.max_long_edge)
     if min(height, width) < SMALLEST_EDGE:
         raise ImageError(
             f"{config.content_image} becomes {width}x{height} pixels at --max-long-edge {config.max_long_edge}; "
@@ -267,24 +307,46 @@ def _working_size(config: Config, content: Picture) -> tuple[int, int]:
     return height, width
 
 
+def scale_count(config: Config, size: tuple[int, int]) -> int:
+    """Return the number of scales for a painting of this width and height: the setting's, or the style loss's own.
+
+    Raises:
+        OptionError: so many scales leave too little of the coarsest one.
+
+    """
+    shorter = min(size)
+    if config.scales is None:
+        most = MRF_SCALES if config.style_loss == "mrf" else 1
+        return max(n for n in range(1, most + 1) if n == 1 or shorter >> (n - 1) >= COARSEST_EDGE)
+    if shorter >> (config.scales - 1) < SMALLEST_EDGE:
+        raise OptionError(
+            f"--scales {config.scales} leaves too little of {size[0]}x{size[1]} pixels, each halves them; lower it"
+        )
+    return config.scales
+
+
 def _noise(height: int, width: int, seed: int) -> Tensor:
     """Return the reference's start, 1 x 3 x H x W: drawn on the CPU, so that it is the same on every device."""
     uniform = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     return (uniform * 2 - 1) * NOISE
 
 
-def _load_network(config: Config, images: tuple[Tensor, ...]) -> tuple[VGG19, dict[str, Any]]:
-    """Return the network, on the images' device and in the original's scale, and where its weights are from."""
-    device = images[0].device
-    weights = read_weights(config.weights, config.weights_input)
-    network = VGG19(weights.tensors).to(device)
-    if not weights.original:
-        network = match_activations(network, load_vgg19(device=device), images)
-    return network, {"path": str(weights.source), "sha256": weights.sha256, "original": weights.original}
+def _chosen_layers(name: str, text: str | None, own: tuple[str, ...], model: Model) -> dict[str, float]:
+    """Return the layers that a setting chooses, with their weights, or the network's own.
+
+    Raises:
+        OptionError: the network, as far as its weights reach, has no such layer.
+
+    """
+    if text is None:
+        return dict.fromkeys(own, 1.0)
+    layers = parse_layers(flag(name), text)
+    check_layers(flag(name), layers, model.layers)
+    return layers
 
 
 def _check_memory(
-    config: Config, pixels: int, frames: Mapping[str, Frame], device: torch.device, precision: torch.dtype
+    config: Config, pixels: int, frames: Mapping[str, Frame], device: torch.device, bytes_per_pixel: int
 ) -> None:
     """Refuse at once what cannot fit, before the machine grinds to a halt.
 
@@ -293,7 +355,7 @@ def _check_memory(
         pixels: of the painting.
         frames: of the style pictures; the network sees one after the other, before the descent begins.
         device: where the memory is.
-        precision: of the network.
+        bytes_per_pixel: of the network, in its precision.
 
     Raises:
         DeviceError: the painting, or a style picture, needs more memory than there is.
@@ -302,17 +364,24 @@ def _check_memory(
     there = memory_of(device)
     if there is None:
         return
-    bytes_per_pixel = BYTES_PER_PIXEL[precision]
     if config.mask is not None or config.style_mask:
         bytes_per_pixel += GUIDED_BYTES_PER_PIXEL
     style_pixels = max(frame.window[0] * frame.window[1] for frame in frames.values())
-    for flag_, value, needed in (
-        ("--max-long-edge", config.max_long_edge, pixels * bytes_per_pixel),
-        ("--style-scale", config.style_scale, style_pixels * STYLE_BYTES_PER_PIXEL),
-    ):
-        if needed > there:
-            fitting = value * (there / needed) ** 0.5
-            raise DeviceError(
-                f"{flag_} {value:g} needs {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f}; "
-                f"lower it to {int(fitting) if isinstance(value, int) else f'{fitting:.2f}'}"
+    painting, style = pixels * bytes_per_pixel, style_pixels * STYLE_BYTES_PER_PIXEL
+    edge, scale = config.max_long_edge, config.style_scale
+    if painting > there:
+        shrink = (there / painting) ** 0.5
+        if config.size is None:
+            refused, fitting = f"--max-long-edge {edge}", str(int(edge * shrink))
+        else:
+            refused, fitting = (
+                f"--size {config.size}",
+                "x".join(str(int(n * shrink)) for n in parse_size(config.size)),
             )
+        needed = painting
+    elif style > there:
+        refused, fitting = f"--style-scale {scale:g}", f"{scale * (there / style) ** 0.5:.2f}"
+        needed = style
+    else:
+        return
+    raise DeviceError(f"{refused} needs {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f}; lower it to {fitting}")

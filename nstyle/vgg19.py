@@ -1,27 +1,30 @@
-"""VGG-19 as a feature extractor (Simonyan and Zisserman, 2014), with average pooling (Gatys et al., 2016)."""
+"""VGG-19 as a feature extractor (Simonyan and Zisserman, 2014), with average pooling by default (Gatys, 2016)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import WeightsError
+from nstyle.layers import VGG19_LAYERS
 
-_BLOCKS = (2, 2, 4, 4, 4)
 _CHANNELS = (64, 128, 256, 512, 512)
 
-CONVOLUTIONS = tuple(f"conv{block}_{i}" for block, n in enumerate(_BLOCKS, 1) for i in range(1, n + 1))
+LAYERS = VGG19_LAYERS
+"""relu1_1 ... relu5_4: the names of the feature maps."""
+
+CONVOLUTIONS = tuple(layer.replace("relu", "conv") for layer in LAYERS)
 """conv1_1 ... conv5_4, from the image upwards."""
+
+POOLING: dict[str, Callable[[Tensor, int], Tensor]] = {"avg": F.avg_pool2d, "max": F.max_pool2d}
+"""How a network may shrink its maps, by the name of it."""
 
 
 def _layer(convolution: str) -> str:
     """Return the name of the feature map behind a convolution: relu1_1 for conv1_1."""
     return convolution.replace("conv", "relu")
-
-
-LAYERS = tuple(_layer(name) for name in CONVOLUTIONS)
-"""relu1_1 ... relu5_4: the names of the feature maps."""
 
 
 def _weight_shapes() -> dict[str, tuple[int, ...]]:
@@ -43,20 +46,28 @@ LAST_NEEDED = "conv5_1"
 
 
 class VGG19(nn.Module):
-    """The frozen network, without its classifier: 3x3 convolutions, ReLU, 2x2 average pooling rounded down.
+    """The frozen network, without its classifier: 3x3 convolutions, ReLU, 2x2 pooling rounded down.
 
     Args:
         weights: `conv1_1.weight`, `conv1_1.bias` ... up to `conv5_1.bias` at least, for images in model space.
+        pooling: "avg", as Gatys et al. (2016) and the reference, or "max", as the network was trained.
+
+    Attributes:
+        layers: the feature maps that the weights reach up to, relu1_1 ... relu5_4.
 
     Raises:
         WeightsError: a weight is missing, or has another shape than VGG-19's, or is not finite.
 
     """
 
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], pooling: str = "avg") -> None:
         super().__init__()
         check_weights(weights)
-        self.convolutions = [name for name in CONVOLUTIONS if f"{name}.weight" in weights]
+        self.pooling = pooling
+        self.convolutions = list(
+            takewhile(lambda name: {f"{name}.weight", f"{name}.bias"} <= set(weights), CONVOLUTIONS)
+        )
+        self.layers = tuple(_layer(name) for name in self.convolutions)
         for name in self.convolutions:
             weight = weights[f"{name}.weight"].contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"{name}_weight", weight)
@@ -77,15 +88,15 @@ class VGG19(nn.Module):
 
         """
         wanted = set(layers)
-        if unknown := wanted.difference(_layer(name) for name in self.convolutions):
-            raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; there are {', '.join(LAYERS)}")
+        if unknown := wanted.difference(self.layers):
+            raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; there are {', '.join(self.layers)}")
         maps: dict[str, Tensor] = {}
         x = image.to(self.get_buffer("conv1_1_weight").dtype).contiguous(memory_format=torch.channels_last)
         for name in self.convolutions:
             if wanted <= maps.keys():
                 break
             if name.endswith("_1") and name != "conv1_1":
-                x = F.avg_pool2d(x, kernel_size=2)
+                x = POOLING[self.pooling](x, 2)
             weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
             x = F.relu_(F.conv2d(x, weight, bias, padding=1))
             layer = _layer(name)
@@ -133,7 +144,7 @@ def check_shape(name: str, tensor: Tensor) -> None:
 
 def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, float]:
     """Return each layer's activation, averaged over channels, positions and images (1 x 3 x H x W each)."""
-    layers = [_layer(name) for name in network.convolutions]
+    layers = network.layers
     means = []
     for image in images:
         with torch.no_grad():
@@ -165,4 +176,4 @@ def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]
         weights[f"{name}.weight"] = network.weights()[f"{name}.weight"] * (scale / below)
         weights[f"{name}.bias"] = network.weights()[f"{name}.bias"] * scale
         below = scale
-    return VGG19(weights)
+    return VGG19(weights, network.pooling)

@@ -89,14 +89,18 @@ class Weights:
 
 
 def load_vgg19(
-    weights: str | Path | None = None, device: str | torch.device = "cpu", *, weights_input: str = "auto"
+    weights: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    *,
+    weights_input: str = "auto",
+    pooling: str = "avg",
 ) -> VGG19:
-    """Load VGG-19 for images in model space, in float32 and channels_last. For the arguments see `read_weights`.
+    """Load VGG-19 for images in model space, in float32 and channels_last. See `read_weights` and `VGG19`.
 
     Weights of another scale are left in it, as there are no pictures here to measure it on: `stylize` brings them to
     the original's, by `vgg19.match_activations`.
     """
-    return VGG19(read_weights(weights, weights_input).tensors).to(device)
+    return VGG19(read_weights(weights, weights_input).tensors, pooling).to(device)
 
 
 def read_weights(name: str | Path | None = None, weights_input: str = "auto") -> Weights:

@@ -7,7 +7,7 @@ import pytest
 from pictures import painted
 
 from nstyle.vgg19 import VGG19
-from nstyle.weights import Weights, load_vgg19, read_weights
+from nstyle.weights import EMBEDDED, Weights, load_vgg19, read_weights
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -21,16 +21,16 @@ def vgg19() -> VGG19:
 @pytest.fixture(autouse=True)
 def _weights_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in the tests' own process share the embedded weights, whose reading takes longer than a small picture."""
-    monkeypatch.setattr("nstyle.preparation.read_weights", _read_once)
-
-
-@lru_cache
-def _read_embedded_once() -> Weights:
-    return read_weights()
+    monkeypatch.setattr("nstyle.models.read_weights", _read_once)
 
 
 def _read_once(name: str, weights_input: str) -> Weights:
-    return _read_embedded_once() if name == "embedded" else read_weights(name, weights_input)
+    return _embedded() if name == EMBEDDED else read_weights(name, weights_input)
+
+
+@lru_cache
+def _embedded() -> Weights:
+    return read_weights()
 
 
 @pytest.fixture(scope="session")

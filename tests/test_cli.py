@@ -264,7 +264,7 @@ def test_an_interrupt_before_anything_is_painted(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nstyle.preparation.read_weights", interrupt)
+    monkeypatch.setattr("nstyle.models.read_weights", interrupt)
     assert main(flags) == 130
     assert capsys.readouterr().err == "nstyle: error: interrupted\n"
     assert not list((tmp_path / "output").iterdir())

@@ -10,6 +10,8 @@ import pytest
 from nstyle.config import MXNET, Config, flag, option
 from nstyle.descent import OPTIMIZERS
 from nstyle.errors import OptionError
+from nstyle.terms import STYLE_TERMS
+from nstyle.vgg19 import POOLING
 from nstyle.weights import INPUTS
 
 # The reference's flags and defaults, as far as it has them.
@@ -56,9 +58,20 @@ def test_whole_numbers_may_be_floats_of_whole_value() -> None:
 
 
 def test_settings_survive_being_written_as_json() -> None:
-    config = Config(output_dir=Path("there"), lr=0.1 + 0.2, gpu=1)
-    text = json.dumps(dataclasses.asdict(config), default=str)
-    assert Config(**json.loads(text)) == config
+    texture = Config(
+        content_weight=0,
+        size="64x48",
+        style_layers="scale1,scale2:0.5",
+        content_layers="scale3:2",
+        style_loss="mrf",
+        pooling="max",
+        range_weight=0.1 + 0.2,
+        scales=2,
+        model="filters",
+    )
+    for config in (Config(output_dir=Path("there"), lr=0.1 + 0.2, gpu=1), texture):
+        text = json.dumps(dataclasses.asdict(config), default=str)
+        assert Config(**json.loads(text)) == config
 
 
 def test_repeatable_settings_survive_being_written_as_json() -> None:
@@ -98,7 +111,14 @@ NAN, INFINITY = float("nan"), float("inf")
         ("save_epochs", [0, -1, 0.5, NAN]),
         ("remove_noise", [-1, NAN, INFINITY]),
         ("optimizer", ["sgd", "", None]),
-        ("model", ["vgg16", 19]),
+        ("model", ["vgg16", 19, "", "a b:c", None]),
+        ("content_layers", ["", "relu6_1", "relu4_2:", "relu4_2:-1", "relu4_2:0", 42]),
+        ("style_layers", ["relu1_1,,", "relu1_1,relu1_1", "RELU1_1"]),
+        ("style_loss", ["patches"]),
+        ("range_weight", [-1, NAN, INFINITY]),
+        ("pooling", ["mean"]),
+        ("size", ["256", "256x", "256x256x3", "15x256", "256x65501", "-256x256", "256.0x256", 256]),
+        ("scales", [0, -1, 1.5, 13]),
         ("precision", ["float16", "double"]),
         ("image_format", ["bmp", ".png"]),
         ("weights", ["", None, 3]),
@@ -128,6 +148,10 @@ def test_settings_that_contradict_each_other() -> None:
         Config(blend_style=((Path("a.jpg"), 1),), style_mask=((Path("r.png"), "all"),))
     with pytest.raises(OptionError, match="--style-mask is given 3 times for 2 styles"):
         Config(blend_style=((Path("a.jpg"), 1),), style_mask=((Path("r.png"), "all"),) * 3)
+    with pytest.raises(OptionError, match=r"--size.*add --content-weight 0"):
+        Config(size="64x64")
+    with pytest.raises(OptionError, match="--init content"):
+        Config(size="64x64", content_weight=0, init="content")
     with pytest.raises(OptionError, match="--gpu and --device"):
         Config(gpu=0, device="cpu")
 
@@ -137,6 +161,12 @@ def test_words_are_those_that_the_parts_know() -> None:
     choices = {field.name: set(option(field).choices) for field in dataclasses.fields(Config)}
     assert choices["weights_input"] == set(INPUTS)
     assert choices["optimizer"] == set(OPTIMIZERS)
+    assert choices["pooling"] == set(POOLING)
+    assert choices["style_loss"] == set(STYLE_TERMS)
+
+
+def test_layers_of_another_network_are_checked_once_it_is_loaded() -> None:
+    assert Config(model="filters", style_layers="scale1:2").style_layers == "scale1:2"
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:3", "mps"])

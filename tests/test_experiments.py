@@ -1,0 +1,184 @@
+"""The experiments behind the method, through whole runs: layers, inversion, textures, coarse to fine, patches."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+import nstyle
+from nstyle import Config, ImageError, OptionError, Result, stylize
+from nstyle.coarse_to_fine import coarse_start
+from nstyle.functional import gram_matrix
+from nstyle.images import fit_long_edge, resize
+from nstyle.model_space import to_model_space
+from nstyle.objective import STYLE_LAYERS
+from nstyle.picture_files import read_picture
+from nstyle.preparation import prepare, scale_count
+from nstyle.vgg19 import VGG19
+
+EPOCHS: dict[str, Any] = {"max_num_epochs": 3, "stop_eps": 0}
+
+
+def paint(pair: tuple[Path | None, Path], output_dir: Path, **options: Any) -> Result:
+    return stylize(*pair, output_dir=output_dir, **{"max_long_edge": 32, "overwrite": True, **EPOCHS, **options})
+
+
+def columns(output_dir: Path) -> list[str]:
+    header = (output_dir / "epochs.csv").read_text().splitlines()[0].split(",")
+    return [name.removeprefix("style_loss_") for name in header if name.startswith("style_loss_")]
+
+
+def test_layers_are_those_chosen(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    plain = paint(pair, tmp_path / "plain")
+    said = paint(pair, tmp_path / "said", content_layers="relu4_2", style_layers=",".join(STYLE_LAYERS))
+    assert torch.equal(said.image, plain.image)
+    other = paint(pair, tmp_path / "other", content_layers="relu5_4:2,relu1_1", style_layers="relu2_2,relu1_2:0.5")
+    assert columns(tmp_path / "other") == ["relu2_2", "relu1_2"]
+    assert not torch.equal(other.image, plain.image)
+
+
+def test_maximum_pooling_paints_something_else(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    average, maximum = (paint(pair, tmp_path / pooling, pooling=pooling) for pooling in ("avg", "max"))
+    assert not torch.allclose(average.image, maximum.image, atol=1)
+
+
+def test_layers_that_the_weights_do_not_reach(pair: tuple[Path, Path], tmp_path: Path, vgg19: VGG19) -> None:
+    short = {name: w for name, w in vgg19.weights().items() if name < "conv5_2" or name > "conv5_3"}
+    torch.save(short, tmp_path / "short.pth")
+    with pytest.raises(OptionError, match=r"--content-layers: no layer 'relu5_4'; there are relu1_1, .*, relu5_1$"):
+        paint(pair, tmp_path / "output", weights=tmp_path / "short.pth", content_layers="relu5_4")
+
+
+def test_inversion_rebuilds_the_content(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """A low layer tells nearly all of a picture, a high one little."""
+    content = to_model_space(resize(read_picture(pair[0]).rgb, 21, 32))
+    errors = {}
+    for layer in ("relu1_1", "relu4_1"):
+        result = paint(pair, tmp_path, style_weight=0, tv_weight=0, content_layers=layer, lr=0.01, max_num_epochs=40)
+        errors[layer] = float((result.image - content).square().mean().sqrt())
+    assert errors["relu1_1"] < 15
+    assert errors["relu1_1"] < errors["relu4_1"] / 2
+
+
+def test_the_bounded_range_prior_keeps_the_picture_in_range(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    free, bounded = (
+        paint(pair, tmp_path, lr=0.01, range_weight=weight, max_num_epochs=20).image for weight in (0, 100)
+    )
+    assert bounded.abs().max() < 0.8 * free.abs().max()
+
+
+def test_a_texture_needs_no_content(pair: tuple[Path, Path], tmp_path: Path, vgg19: VGG19) -> None:
+    """Nor does it read any. The style keeps its shape, fitted to the long edge."""
+    texture: dict[str, Any] = {"content_weight": 0, "size": "40x24", "tv_weight": 0}
+    absent = paint((tmp_path / "absent.png", pair[1]), tmp_path / "absent", **texture)
+    result = paint((None, pair[1]), tmp_path / "texture", **texture)
+    assert torch.equal(absent.image, result.image)
+    assert result.image.shape == (1, 3, 24, 40)
+    with Image.open(result.path) as picture:
+        assert picture.size == (40, 24)
+    record = json.loads(result.record.read_text())
+    assert record["size"] == [40, 24]
+    assert set(record["inputs"]) == {"style_image"}
+
+    rgb = read_picture(pair[1]).rgb
+    style = to_model_space(resize(rgb, *fit_long_edge(rgb.shape[0], rgb.shape[1], 32)))
+    objective = nstyle.Objective(vgg19, None, style, content_weight=0, tv_weight=0)
+    noise = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(0)) * 0.2 - 0.1
+    *_, last = nstyle.descend(objective, noise, max_num_epochs=3, stop_eps=0)
+    torch.testing.assert_close(result.image, last.image)
+
+
+def test_a_textures_gram_matrices_come_near_to_the_styles(
+    pair: tuple[Path, Path], tmp_path: Path, vgg19: VGG19
+) -> None:
+    """Of whichever size, position by position."""
+    result = paint(
+        (None, pair[1]), tmp_path, content_weight=0, size="48x40", max_long_edge=40, lr=0.01, max_num_epochs=60
+    )
+    style = to_model_space(resize(read_picture(pair[1]).rgb, 40, 40))
+    maps, styles = (vgg19(x, STYLE_LAYERS[:3]) for x in (result.image, style))
+    for layer in STYLE_LAYERS[:3]:
+        g, a = (gram_matrix(m[layer]) / m[layer][0, 0].numel() for m in (maps, styles))
+        assert (g - a).norm() / a.norm() < 0.3, layer
+
+
+@pytest.mark.parametrize("init", ["style", "path"])
+def test_a_texture_may_start_from_a_picture(init: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    source = pair[1] if init == "style" else pair[0]
+    result = paint(
+        (None, pair[1]),
+        tmp_path / "output",
+        content_weight=0,
+        size="40x24",
+        init="style" if init == "style" else source,
+        lr=1e-7,
+        max_num_epochs=1,
+    )
+    rgb = read_picture(source).rgb
+    seen = resize(rgb, 32, 32) if init == "style" else rgb  # a texture's style is fitted to the long edge
+    start = to_model_space(resize(seen, 24, 40))
+    assert (result.image - start).abs().max() < 0.1
+
+
+def test_a_texture_that_does_not_fit(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.preparation.memory_of", lambda device: 10**6)
+    with pytest.raises(nstyle.DeviceError, match="--size 40x24 needs"):
+        paint((None, pair[1]), tmp_path, content_weight=0, size="40x24")
+
+
+def test_patches_of_the_style(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = paint(pair, tmp_path / "mrf", style_loss="mrf", max_long_edge=48)
+    assert columns(tmp_path / "mrf") == ["relu3_1", "relu4_1"]
+    assert json.loads(result.record.read_text())["settings"]["style_loss"] == "mrf"
+    paint(pair, tmp_path / "own", style_loss="mrf", style_layers="relu2_1", max_long_edge=48)
+    assert columns(tmp_path / "own") == ["relu2_1"]
+    with pytest.raises(ImageError, match=r"relu4_1 has 2x2 positions.*--max-long-edge"):
+        paint((pair[1], pair[1]), tmp_path / "small", style_loss="mrf", max_long_edge=20)
+
+
+def test_each_scale_begins_with_the_last_one_enlarged(
+    pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="nstyle")
+    coarse = paint(pair, tmp_path, max_long_edge=24)
+    content, style = pair
+    config = Config(content_image=content, style_image=style, max_long_edge=48, scales=2, **EPOCHS)
+    finest = prepare(config, torch.device("cpu"), torch.float32)
+    start = coarse_start(config, finest, torch.device("cpu"), torch.float32)
+    assert "scale 1 of 2, 24x16 pixels: 3 epochs" in caplog.messages
+    enlarged = torch.nn.functional.interpolate(coarse.image, size=(32, 48), mode="bilinear")
+    assert torch.equal(start, enlarged)
+    assert paint(pair, tmp_path, max_long_edge=48, scales=2).epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "expected"),
+    [
+        ({}, (384, 255), 1),
+        ({"style_loss": "mrf"}, (384, 255), 3),
+        ({"style_loss": "mrf"}, (191, 384), 2),
+        ({"style_loss": "mrf"}, (48, 32), 1),
+        ({"style_loss": "mrf", "scales": 1}, (384, 255), 1),
+        ({"scales": 4}, (384, 255), 4),
+    ],
+)
+def test_how_many_scales(options: dict[str, Any], size: tuple[int, int], expected: int) -> None:
+    assert scale_count(Config(**options), size) == expected
+
+
+def test_scales_of_a_texture(pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="nstyle")
+    result = paint((None, pair[1]), tmp_path, content_weight=0, size="50x40", max_long_edge=40, scales=2)
+    assert "scale 1 of 2, 25x20 pixels: 3 epochs" in caplog.messages
+    assert result.image.shape == (1, 3, 40, 50)
+
+
+def test_more_scales_than_there_are_pixels(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"--scales 3 leaves too little of 48x32 pixels"):
+        paint(pair, tmp_path, max_long_edge=48, scales=3)

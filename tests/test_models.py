@@ -1,0 +1,192 @@
+"""Models: found by name, entry point or function; the filter bank, through a whole run; the user's own."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import nstyle
+from nstyle import Step, registry
+from nstyle.errors import OptionError
+from nstyle.filter_bank import LAYERS, FilterBank, filter_bank
+from nstyle.layers import VGG19_LAYERS
+from nstyle.models import Model, ModelOptions, load_model
+from nstyle.objective import Evaluation
+from nstyle.vgg19 import VGG19
+
+SMALL: dict[str, Any] = {"max_long_edge": 48, "overwrite": True}
+
+OWN_MODEL = """
+from collections.abc import Iterable
+
+import torch
+import nstyle
+
+
+class Blur:
+    def __call__(self, image, layers):
+        maps = {"sharp": image, "blurred": torch.nn.functional.avg_pool2d(image, 2)}
+        return {layer: maps[layer] for layer in layers}
+
+
+class Family:
+    @staticmethod
+    def load(options: nstyle.ModelOptions) -> nstyle.Model:
+        return nstyle.Model(Blur(), ("sharp", "blurred"), content_layers=("sharp",), style_layers=("blurred",))
+
+
+def wrong(options):
+    return Blur()
+
+
+not_a_function = 3
+"""
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module of the user's, to be imported once."""
+    name = f"own_model_{abs(hash(tmp_path))}"
+    (tmp_path / f"{name}.py").write_text(OWN_MODEL)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_vgg19_goes_through_the_registry() -> None:
+    model = load_model("vgg19", ModelOptions(pooling="max"))
+    assert isinstance(model.features, VGG19)
+    assert model.features.pooling == "max"
+    assert model.layers == VGG19_LAYERS
+    assert model.provenance["original"] is True
+    assert model.adapt is None
+
+
+def test_a_function_of_the_users_own(own_module: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = nstyle.stylize(
+        *pair, model=f"{own_module}:Family.load", max_long_edge=32, max_num_epochs=2, output_dir=tmp_path / "output"
+    )
+    header = (tmp_path / "output" / "epochs.csv").read_text().splitlines()[0]
+    assert "style_loss_blurred" in header
+    record = json.loads(result.record.read_text())
+    assert record["settings"]["model"] == f"{own_module}:Family.load"
+    assert record["weights"] == {"path": "", "sha256": "", "original": True}
+    with pytest.raises(OptionError, match=r"--style-layers: no layer 'relu1_1'; there are sharp, blurred"):
+        nstyle.stylize(
+            *pair, model=f"{own_module}:Family.load", style_layers="relu1_1", output_dir=tmp_path / "output"
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("resnet", "no network 'resnet'; there are vgg19, filters"),
+        ("no_such_module:load", "no module 'no_such_module'"),
+        ("nstyle.no_such_module:load", "no module 'nstyle.no_such_module'"),
+        ("{own}:absent", "has no 'absent'"),
+        ("{own}:Family.absent", "has no 'Family.absent'"),
+        ("{own}:not_a_function", "is no function"),
+        ("a b:c", "must be a name or module:function"),
+        (":load", "must be a name or module:function"),
+        ("module:", "must be a name or module:function"),
+    ],
+)
+def test_what_is_not_there(name: str, words: str, own_module: str) -> None:
+    with pytest.raises(OptionError, match="--model") as caught:
+        registry.find(name.format(own=own_module))
+    assert words in str(caught.value)
+
+
+def test_bugs_of_the_users_own_show_themselves(
+    tmp_path: Path, own_module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wants_another.py").write_text("import surely_not_there\n")
+    with pytest.raises(ModuleNotFoundError, match="surely_not_there"):
+        registry.find("wants_another:load")
+    with pytest.raises(TypeError, match="returned a Blur"):
+        load_model(f"{own_module}:wrong", ModelOptions())
+
+
+def test_an_entry_point_of_another_package(own_module: str, tmp_path: Path) -> None:
+    """As pip would have installed it; importlib reads the folder's metadata."""
+    folder = tmp_path / "own-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(
+        f"[nstyle.models]\nblur = {own_module}:Family.load\nvgg19 = {own_module}:wrong\n"
+    )
+    assert load_model("blur", ModelOptions()).layers == ("sharp", "blurred")
+    assert nstyle.Config(model="blur").model == "blur"
+    assert registry.where("vgg19") == registry.OWN["vgg19"]
+    with pytest.raises(OptionError, match="there are blur, vgg19, filters"):
+        registry.where("other")
+
+
+def test_names_are_checked_without_torch() -> None:
+    code = """
+        import sys
+        from nstyle import Config
+        for options in ({"model": "none"}, {"style_layers": "none"}, {"size": "none"}):
+            try:
+                Config(**options)
+            except ValueError:
+                assert "torch" not in sys.modules
+            else:
+                raise SystemExit(f"{options} passed")
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_the_filter_banks_maps() -> None:
+    bank = FilterBank("avg", torch.device("cpu"), torch.float32)
+    maps = bank(torch.randn(1, 3, 40, 33), ["scale5", "scale1"])
+    assert {name: map_.shape for name, map_ in maps.items()} == {"scale1": (1, 78, 40, 33), "scale5": (1, 78, 2, 2)}
+    assert all(map_.min() >= 0 for map_ in maps.values())
+    flat = bank(torch.full((1, 3, 40, 40), 50.0), ["scale1"])["scale1"][0, :, 20, 20]
+    assert (flat > 1e-3).sum() == 1  # light, in the Gaussian; edges, lines and the other colours see nothing
+    strongest = bank(torch.linspace(-100, 100, 40).expand(1, 3, 40, 40), ["scale1"])["scale1"][0, :, 20, 20]
+    upright = bank(torch.linspace(-100, 100, 40)[:, None].expand(1, 3, 40, 40), ["scale1"])["scale1"][0, :, 20, 20]
+    assert strongest[3:].argmax() != upright[3:].argmax()  # edges have a direction
+    assert not torch.equal(
+        maps["scale5"],
+        FilterBank("max", torch.device("cpu"), torch.float32)(torch.randn(1, 3, 40, 33), ["scale5"])["scale5"],
+    )
+
+
+def test_the_filter_bank_paints(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    losses: list[float] = []
+
+    def watch(step: Step[Evaluation]) -> None:
+        losses.append(float(step.evaluation.loss))
+
+    nstyle.stylize(*pair, watch, model="filters", lr=0.01, max_num_epochs=30, **SMALL, output_dir=tmp_path)
+    assert losses[-1] < losses[0] / 5
+    result = nstyle.stylize(
+        *pair, model="filters", max_num_epochs=1, precision="bfloat16", **SMALL, output_dir=tmp_path
+    )
+    record = json.loads(result.record.read_text())
+    assert record["settings"]["model"] == "filters"
+    assert record["precision"] == "bfloat16"
+    header = (tmp_path / "epochs.csv").read_text().splitlines()[0].split(",")
+    assert [name for name in header if name.startswith("style_loss_")] == [f"style_loss_{n}" for n in LAYERS]
+
+
+def test_the_filter_bank_has_no_weights() -> None:
+    with pytest.raises(OptionError, match="--model filters has no weights"):
+        filter_bank(ModelOptions(weights="torchvision"))
+
+
+def test_memory_is_estimated_of_the_model_chosen(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Model = filter_bank(ModelOptions())
+    assert model.bytes_per_pixel is not None
+    pixels = 48 * 32
+    monkeypatch.setattr("nstyle.preparation.memory_of", lambda device: pixels * model.bytes_per_pixel)
+    nstyle.stylize(*pair, model="filters", max_num_epochs=1, **SMALL, output_dir=tmp_path)
+    with pytest.raises(nstyle.DeviceError, match="--max-long-edge 48 needs"):
+        nstyle.stylize(*pair, max_num_epochs=1, **SMALL, output_dir=tmp_path)

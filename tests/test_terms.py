@@ -1,0 +1,267 @@
+"""Each term of the objective: its gradient is the numerical one of its formula; what it is 0 for; what it weighs."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from test_objective import SmallNetwork, images
+from torch import Tensor
+
+from nstyle.errors import ImageError
+from nstyle.functional import bounded_range_gradient, gram_matrix, total_variation_gradient
+from nstyle.model_space import MEAN_RGB
+from nstyle.objective import CONTENT_LAYER, STYLE_LAYERS, Objective
+from nstyle.patches import nearest_patches, rows_of
+from nstyle.terms import MRF_SCALE, STYLE_TERMS, ContentTerm, GramTerm, MrfTerm, Term
+
+ALL = (*STYLE_LAYERS, CONTENT_LAYER)
+
+
+def numerical_gradient(function: Callable[[Tensor], Tensor], image: Tensor, h: float) -> Tensor:
+    """Central differences, one for each value of the image."""
+    gradient = torch.zeros_like(image)
+    for i in range(image.numel()):
+        bump = torch.zeros_like(image)
+        bump.view(-1)[i] = h
+        gradient.view(-1)[i] = (function(image + bump) - function(image - bump)) / (2 * h)
+    return gradient
+
+
+def assert_same_gradient(gradient: Tensor, numerical: Tensor) -> None:
+    assert numerical.norm() > 0
+    assert (gradient - numerical).norm() / numerical.norm() < 1e-6
+
+
+def of_network(term: Term) -> Callable[[Tensor], Tensor]:
+    network = SmallNetwork()
+    return lambda image: term.loss(network(image, ALL))
+
+
+@pytest.mark.parametrize("larger", [0, 3])
+@pytest.mark.parametrize("kind", ["content", "gram", "mrf"])
+def test_gradient_is_the_numerical_one(kind: str, larger: int) -> None:
+    """Of styles of the image's size, and of larger ones."""
+    content, _, image = images()
+    style = torch.randn(1, 3, 6 + larger, 5 + larger, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    target = content if kind == "content" else style
+    map_ = SmallNetwork()(target, ["relu3_1"])["relu3_1"]
+    term = (
+        ContentTerm("relu3_1", map_, 0.7)
+        if kind == "content"
+        else STYLE_TERMS[kind]("relu3_1", map_, 0.7, None, None)
+    )
+    loss = of_network(term)
+    x = image.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(x), x)
+    assert_same_gradient(gradient, numerical_gradient(loss, image, 1e-5))
+
+
+def test_gradient_of_the_total_variation_is_the_numerical_one() -> None:
+    _, _, image = images()
+
+    def total_variation(x: Tensor) -> Tensor:
+        padded = torch.nn.functional.pad(x, (1, 1, 1, 1))
+        return sum((padded.diff(dim=dim).square().sum() for dim in (2, 3)), start=torch.zeros(())) / 16
+
+    assert_same_gradient(total_variation_gradient(image), numerical_gradient(total_variation, image, 1e-4))
+
+
+def test_gradient_of_the_bounded_range_prior_is_the_numerical_one() -> None:
+    """Values within the range and without."""
+    _, _, image = images()
+
+    def prior(x: Tensor) -> Tensor:
+        return 127.5 / 6 * (x / 127.5).abs().pow(6).sum()
+
+    values = image * 150
+    assert_same_gradient(bounded_range_gradient(values), numerical_gradient(prior, values, 1e-3))
+
+
+def test_bounded_range_prior_acts_on_pixel_values_after_clipping() -> None:
+    """1 at black and white, nothing at mid-grey, and steep beyond; however short the clipped gradient is."""
+    mean = torch.tensor(MEAN_RGB, dtype=torch.float64).reshape(1, 3, 1, 1)
+    levels = torch.tensor([0.0, 127.5, 255.0, 382.5], dtype=torch.float64).expand(1, 3, 4, 4) - mean
+    network, (content, _, _) = SmallNetwork(), images()
+    content = torch.nn.functional.interpolate(content, size=(4, 4))
+    plain, bounded = (
+        Objective(network, content, None, style_weight=0, tv_weight=0, range_weight=weight).gradient(levels).gradient
+        for weight in (0.0, 1e9)
+    )
+    added = (bounded - plain) / 1e9
+    torch.testing.assert_close(added[0, 1, 2], torch.tensor([-1.0, 0, 1, 32], dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def patches_of(rows: Tensor) -> Tensor:
+    """All 3 x 3 patches of an H x W x C map, one after the other: N x 9C."""
+    return rows.unfold(0, 3, 1).unfold(1, 3, 1).flatten(0, 1).flatten(1)
+
+
+@pytest.mark.parametrize("block", [1, 500, 10**6])
+def test_nearest_patches_are_those_of_the_formula(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the blocks are in which they are sought."""
+    monkeypatch.setattr("nstyle.patches.BLOCK", block)
+    generator = torch.Generator().manual_seed(1)
+    image, style = (
+        torch.randn(h, w, 4, generator=generator, dtype=torch.float64).relu() for h, w in ((9, 7), (8, 11))
+    )
+    style[:3, :3] = 0  # a patch of no direction is like none
+    p, q = patches_of(image), patches_of(style)
+    correlation = p @ q.T / p.norm(dim=1)[:, None] / q.norm(dim=1).clamp(min=1e-9)
+    best = correlation.argmax(dim=1)
+    rows, columns = best // 9, best % 9
+    assert torch.equal(nearest_patches(image, style).flatten(), rows * 11 + columns)
+    assert len(best.unique()) > 5
+
+
+def test_mrf_loss_is_the_formula() -> None:
+    _, style, image = images()
+    network = SmallNetwork()
+    map_, style_map = (network(x, ["relu2_1"])["relu2_1"] for x in (image, style))
+    p, q = (patches_of(rows_of(x)) for x in (map_, style_map))
+    best = (p @ q.T / q.norm(dim=1)).argmax(dim=1)
+    loss = MrfTerm.towards("relu2_1", style_map, 3.0).loss({"relu2_1": map_})
+    torch.testing.assert_close(loss, 3.0 * MRF_SCALE * (p - q[best]).square().sum())
+
+
+def test_mrf_is_indifferent_to_where_the_styles_patches_are() -> None:
+    """A picture shifted within the style's is at no distance, but for what is lost at the border."""
+    generator = torch.Generator().manual_seed(2)
+    style = torch.randn(1, 4, 9, 9, generator=generator)
+    term = MrfTerm.towards("any", style, 1.0)
+    assert term.loss({"any": style[..., 2:7, 1:8]}) == 0
+    assert term.loss({"any": style.flip(-1)}) > 1
+
+
+def test_mrf_takes_patches_from_a_part_of_the_style_alone() -> None:
+    """Those whose middle is in the mask, whatever the others are like."""
+    generator = torch.Generator().manual_seed(2)
+    style = torch.randn(1, 4, 9, 12, generator=generator)
+    left = torch.zeros(1, 1, 18, 24)
+    left[..., :12] = 1
+    part, whole = (MrfTerm.towards("any", style, 1.0, mask) for mask in (left, None))
+    assert part.loss({"any": style[..., :7]}) == 0
+    assert whole.loss({"any": style[..., 7:]}) == 0
+    assert part.loss({"any": style[..., 7:]}) > 1
+    thin = torch.zeros(1, 1, 18, 24)
+    thin[..., 8, 8] = 1
+    (row, column) = divmod(
+        int(nearest_patches(rows_of(style), rows_of(style), MrfTerm.towards("any", style, 1.0, thin).allowed)[0, 0]),
+        12,
+    )
+    assert (row, column) == (3, 3)  # the one whose middle the pixel is in
+
+
+def test_mrf_looks_at_a_region_of_the_image_alone() -> None:
+    generator = torch.Generator().manual_seed(2)
+    style, image = torch.randn(2, 1, 4, 8, 8, generator=generator, dtype=torch.float64)
+    right = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
+    right[..., 8:] = 1
+    half, everything = (
+        MrfTerm.towards("any", style, 1.0, None, region) for region in (right, torch.ones_like(right))
+    )
+    x = image.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(half.loss({"any": x}), x)
+    assert (gradient[..., :3] == 0).all()  # left of all patches whose middle is in the region
+    assert (gradient[..., 5:] != 0).all()
+    assert_same_gradient(gradient, numerical_gradient(lambda y: half.loss({"any": y}), image, 1e-5))
+    plain = MrfTerm.towards("any", style, 1.0)
+    torch.testing.assert_close(everything.loss({"any": image}), plain.loss({"any": image}))
+
+
+def test_half_precision_is_summed_in_float32() -> None:
+    style, image = torch.randn(2, 1, 4, 6, 6, generator=torch.Generator().manual_seed(3)).bfloat16()
+    map_ = image.clone().requires_grad_()
+    loss = MrfTerm.towards("any", style, 1.0).loss({"any": map_})
+    (gradient,) = torch.autograd.grad(loss, map_)
+    assert loss.dtype == torch.float32
+    assert gradient.dtype == torch.bfloat16
+
+
+def test_maps_smaller_than_a_patch_are_refused() -> None:
+    small, large = torch.randn(1, 4, 2, 5), torch.randn(1, 4, 5, 5)
+    with pytest.raises(ImageError, match=r"relu4_1 has 5x2 positions.*--max-long-edge"):
+        MrfTerm.towards("relu4_1", small, 1.0)
+    with pytest.raises(ImageError, match="relu4_1 has 5x2 positions"):
+        MrfTerm.towards("relu4_1", large, 1.0).loss({"relu4_1": small})
+
+
+def test_gram_matrices_of_another_size_are_compared_by_position() -> None:
+    """A style repeated twice has twice the Gram matrix, and is the same style."""
+    _, style, image = images()
+    once, twice = style, torch.cat([style, style], dim=3)
+    losses = [GramTerm.towards("any", x, 1.0).loss({"any": image}) for x in (once, twice)]
+    torch.testing.assert_close(*losses)
+    assert losses[0] > 1
+    assert GramTerm.towards("any", twice, 1.0).loss({"any": once}) < 1e-20
+
+
+def classic_gradient(network: SmallNetwork, content: Tensor, style: Tensor, image: Tensor) -> Tensor:
+    """What the objective computed before there were other terms, operation by operation, at the defaults."""
+    style_maps, content_map = network(style, STYLE_LAYERS), network(content, [CONTENT_LAYER])[CONTENT_LAYER]
+    x = image.clone().requires_grad_()
+    maps = network(x, ALL)
+    losses = []
+    for layer in STYLE_LAYERS:
+        _, c, h, w = maps[layer].shape
+        distance = (gram_matrix(maps[layer]) - gram_matrix(style_maps[layer])).square().sum(-1).sum(-1)
+        losses.append(1.0 / (c**2 * h * w) * distance)
+    difference = (maps[CONTENT_LAYER] - content_map).square()
+    losses.append(10.0 * difference.sum(-1).sum(-1).sum(-1).sum(-1))
+    (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), x)
+    clipped: Tensor = gradient * (image.numel() / torch.linalg.vector_norm(gradient)).clamp(max=1.0)
+    return clipped + 0.01 * total_variation_gradient(image)
+
+
+def test_the_defaults_are_the_classic_objective_to_the_bit() -> None:
+    """Left out or said."""
+    network, (content, style, image) = SmallNetwork(scale=1.0), images()
+    said = Objective(
+        network,
+        content,
+        style,
+        range_weight=0.0,
+        content_layers={CONTENT_LAYER: 1.0},
+        style_layers=dict.fromkeys(STYLE_LAYERS, 1.0),
+        style_loss="gram",
+    )
+    expected = classic_gradient(network, content, style, image)
+    assert torch.equal(said.gradient(image).gradient, expected)
+    assert torch.equal(Objective(network, content, style).gradient(image).gradient, expected)
+
+
+def test_layers_and_their_weights() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    objective = Objective(
+        network,
+        content,
+        style,
+        content_weight=3.0,
+        style_weight=2.0,
+        content_layers={"relu2_1": 1.0, "relu4_1": 0.5, "relu5_1": 0.0},
+        style_layers={"relu5_1": 4.0, "relu1_1": 1.0, "relu3_1": 0.0},
+    )
+    assert network.asked == {"relu1_1", "relu2_1", "relu4_1", "relu5_1"}
+    evaluation = objective.gradient(image)
+    assert list(evaluation.style_losses) == ["relu5_1", "relu1_1"]
+    maps, contents, styles = (network(x, ALL) for x in (image, content, style))
+    wanted = {n: GramTerm.towards(n, styles[n], 1.0).loss(maps) for n in ("relu1_1", "relu5_1")}
+    torch.testing.assert_close(evaluation.style_losses["relu1_1"], 2.0 * wanted["relu1_1"])
+    torch.testing.assert_close(evaluation.style_losses["relu5_1"], 8.0 * wanted["relu5_1"])
+    distance = {n: (maps[n] - contents[n]).square().sum() for n in ("relu2_1", "relu4_1")}
+    torch.testing.assert_close(evaluation.content_loss, 3.0 * distance["relu2_1"] + 1.5 * distance["relu4_1"])
+
+
+def test_mrf_as_the_objectives_style_loss() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    evaluation = Objective(network, content, style, style_loss="mrf").gradient(image)
+    assert set(evaluation.style_losses) == {"relu3_1", "relu4_1"}
+    loss = MrfTerm.towards("relu3_1", network(style, ALL)["relu3_1"], 1.0).loss(network(image, ALL))
+    torch.testing.assert_close(evaluation.style_losses["relu3_1"], loss)
+
+
+def test_a_picture_may_be_missing_whose_weight_is_0() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    assert Objective(network, None, style, content_weight=0).gradient(image).content_loss == 0
+    assert Objective(network, content, None, style_weight=0).gradient(image).style_losses == {}
+    with pytest.raises(ValueError, match="missing"):
+        Objective(network, None, style)
