@@ -31,22 +31,33 @@ import pillow_heif
 import tifffile
 from PIL import Image, ImageCms
 
+from nstyle.config import Config
 from nstyle.errors import NStyleError
 from nstyle.images import Picture
 from nstyle.picture_files import read_picture, read_recipe_text, write_picture
+from nstyle.recipe import Recipe, read_recipe, recorded_settings
 
 READERS: dict[str, tuple[Callable[[Path], object], str]] = {
     # name: (what reads a file, which files of the corpus it is given)
     "read_picture": (read_picture, "picture"),
     "read_recipe_text": (read_recipe_text, "picture"),
+    "read_recipe": (read_recipe, "recipe"),
 }
 
 Corpus = dict[str, tuple[str, bytes]]
 """Name: (picture or recipe, content)."""
 
-RECIPE = json.dumps(
-    {"nstyle": 1, "settings": {"content_image": "photo.jpg", "content_weight": 10.0, "seed": 0, "init": "noise"}}
-)
+_FILE = {"path": "/pictures/photo.jpg", "sha256": "0" * 64}
+RECIPE = Recipe(
+    settings=recorded_settings(Config()),
+    inputs={"content_image": _FILE, "style_image": _FILE},
+    weights={**_FILE, "original": True},
+    size=(24, 20),
+    device="cpu",
+    device_name="a processor",
+    precision="float32",
+    versions={"nstyle": "1", "torch": "2"},
+).text()
 
 
 def make_corpus(folder: Path) -> Corpus:
