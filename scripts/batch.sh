@@ -1,6 +1,5 @@
 #!/bin/sh
-# Paints each picture of a folder in one style: the plain loop, a process a picture. (`nstyle` itself takes folders, too,
-# and is faster: it loads the network once.)
+# Paints each picture of a folder in one style: the plain loop, a process a picture.
 # usage: sh scripts/batch.sh PHOTOS STYLE OUTPUT [FLAG...]
 #   PHOTOS   a folder; the pictures in it are painted, hidden ones are not
 #   STYLE    a picture
