@@ -31,4 +31,4 @@ def write_sheet(path: Path, pictures: Sequence[tuple[str, Path]], columns: int) 
         left, top = i % columns * (width + GAP), i // columns * row
         sheet.paste(tile, (left, top))
         draw.text((left + width // 2, top + tile.height), text, "black", font, anchor="ma")
-    sheet.save(path, quality=88)
+    sheet.save(path, quality=80)
