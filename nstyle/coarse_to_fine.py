@@ -10,11 +10,14 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 from nstyle.config import Config, parse_size
 from nstyle.descent import descend
 from nstyle.preparation import Prepared, prepare
+from nstyle.session import Session
 
 _log = logging.getLogger(__name__)
 
 
-def coarse_start(config: Config, prepared: Prepared, device: torch.device, precision: torch.dtype) -> Tensor:
+def coarse_start(
+    config: Config, prepared: Prepared, device: torch.device, precision: torch.dtype, session: Session | None = None
+) -> Tensor:
     """Return what the finest scale begins with: its own start, or what the coarser scales, if any, come to.
 
     Each scale is a descent with the same settings, of at most as many epochs, at a quarter of the next one's time.
@@ -24,6 +27,7 @@ def coarse_start(config: Config, prepared: Prepared, device: torch.device, preci
         prepared: the finest scale.
         device: see `prepare`.
         precision: see `prepare`.
+        session: see `prepare`.
 
     Raises:
         NStyleError: see `prepare` and `descend`.
@@ -31,7 +35,7 @@ def coarse_start(config: Config, prepared: Prepared, device: torch.device, preci
     """
     image: Tensor | None = None
     for halvings in range(prepared.scales - 1, 0, -1):
-        coarse = prepare(_halved(config, halvings), device, precision)
+        coarse = prepare(_halved(config, halvings), device, precision, session)
         image = coarse.start if image is None else _enlarged(image, coarse.start)
         epochs = 0
         for step in descend(

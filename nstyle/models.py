@@ -6,6 +6,7 @@ from `ModelOptions` to `Model`, found by `registry`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -84,9 +85,12 @@ def vgg19(options: ModelOptions) -> Model:
     weights = read_weights(options.weights, options.weights_input)
     network = VGG19(weights.tensors, options.pooling).to(options.device)
 
+    @cache
+    def original() -> VGG19:
+        return load_vgg19(device=options.device, pooling=options.pooling)
+
     def adapt(images: tuple[Tensor, ...]) -> VGG19:
-        reference = load_vgg19(device=options.device, pooling=options.pooling)
-        return match_activations(network, reference, images).to(options.precision)
+        return match_activations(network, original(), images).to(options.precision)
 
     return Model(
         network.to(options.precision) if weights.original else network,

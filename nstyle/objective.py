@@ -4,7 +4,8 @@ The gradient of content + style is clipped *before* the total-variation gradient
 regulariser, the bounded-range prior. Once clipping is active, no scalar loss has this gradient.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Protocol
@@ -14,12 +15,16 @@ from torch import Tensor
 
 from nstyle.functional import at_least_float32, bounded_range_gradient, clip_to_norm, total_variation_gradient
 from nstyle.model_space import MEAN_RGB
-from nstyle.terms import STYLE_TERMS, ContentTerm, Term
+from nstyle.recent import Recent
+from nstyle.terms import STYLE_TERMS, ContentTerm, StyleTerm, Term
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 MRF_LAYERS = ("relu3_1", "relu4_1")
 CONTENT_LAYER = "relu4_2"
 MID_GREY = 127.5
+
+TARGET_BYTES = 64_000_000
+"""Of the targets that `StyleTargets` keeps; a style's Gram matrices take 2.4 MB, its patches as much as its maps."""
 
 
 class Features(Protocol):
@@ -71,11 +76,40 @@ class Evaluation:
         return sum(self.style_losses.values(), start=self.content_loss)
 
 
+class StyleTargets:
+    """A network, and the targets that it has made of style pictures: the same picture is looked at but once.
+
+    A style is known by the values of its image and mask themselves, so by all that shapes them. How much is kept is
+    bounded.
+
+    Args:
+        features: the network.
+
+    """
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self._kept: Recent[Mapping[str, StyleTerm]] = Recent(
+            TARGET_BYTES, lambda terms: sum(term.bytes_held for term in terms.values())
+        )
+
+    def of(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
+        """Return the style's term at each of the layers, of weight 1 and for everywhere."""
+        image, mask = style.image, style.mask
+        key = (style_loss, *layers, image.shape, _digest(image), None if mask is None else _digest(mask))
+
+        def look() -> dict[str, StyleTerm]:
+            maps = self.features(image, layers) if layers else {}
+            return {layer: STYLE_TERMS[style_loss](layer, maps[layer], 1.0, mask) for layer in layers}
+
+        return self._kept.get(key, look)
+
+
 class Objective:
     """How far an image is from the content's feature maps and from the style's statistics.
 
     Args:
-        features: the network.
+        features: the network; or, with what it has made of styles before, `StyleTargets`.
         content: 1 x 3 x H x W, model space; None where `content_weight` is 0.
         style: 1 x 3 x H' x W', model space; the reference makes it as large as the content. Or several `Style`s.
             None where `style_weight` is 0.
@@ -100,7 +134,7 @@ class Objective:
 
     def __init__(
         self,
-        features: Features,
+        features: Features | StyleTargets,
         content: Tensor | None,
         style: Tensor | Sequence[Style] | None,
         *,
@@ -115,7 +149,8 @@ class Objective:
     ) -> None:
         if content_weight == 0 and style_weight == 0:
             raise ValueError("content_weight and style_weight are both 0: nothing is left to descend on")
-        self.features = features
+        targets = features if isinstance(features, StyleTargets) else StyleTargets(features)
+        self.features = features = targets.features
         self.content_weight = content_weight
         self.style_weight = style_weight
         self.tv_weight = tv_weight
@@ -129,16 +164,15 @@ class Objective:
         if (content_weight > 0 and content is None) or (style_weight > 0 and not styles):
             raise ValueError("a picture is missing whose weight is not 0")
         with torch.no_grad():
-            self.style_terms: list[Term] = [
-                STYLE_TERMS[style_loss](layer, style_map, weight, one.mask, _product(mask, one.region))
-                for one in styles
-                for layer, style_map, weight in _weighted_maps(
-                    features, one.image, style_weight * one.weight, style_layers
-                )
-            ]
+            self.style_terms: list[Term] = []
+            for one in styles:
+                weights, region = _weights(style_weight * one.weight, style_layers), _product(mask, one.region)
+                terms = targets.of(one, tuple(weights), style_loss)
+                self.style_terms += [terms[layer].placed(weight, region) for layer, weight in weights.items()]
+            weights = _weights(content_weight, content_layers)
+            maps = features(content, weights.keys()) if content is not None and weights else {}
             self.content_terms: list[Term] = [
-                ContentTerm(layer, at_least_float32(content_map), weight)
-                for layer, content_map, weight in _weighted_maps(features, content, content_weight, content_layers)
+                ContentTerm(layer, at_least_float32(maps[layer]), weight) for layer, weight in weights.items()
             ]
 
     def gradient(self, image: Tensor) -> Evaluation:
@@ -183,13 +217,11 @@ def _product(*masks: Tensor | None) -> Tensor | None:
     return reduce(torch.mul, there) if there else None
 
 
-def _weighted_maps(
-    features: Features, picture: Tensor | None, weight: float, layers: Mapping[str, float]
-) -> Iterator[tuple[str, Tensor, float]]:
-    """Yield each layer whose weight is not 0, with a picture's feature map there and the weight of the term."""
-    weights = {layer: weight * factor for layer, factor in layers.items() if weight * factor > 0}
-    if picture is None or not weights:
-        return
-    maps = features(picture, weights.keys())
-    for layer, of_term in weights.items():
-        yield layer, maps[layer], of_term
+def _weights(weight: float, layers: Mapping[str, float]) -> dict[str, float]:
+    """Return the weight of the term at each layer: the product, where it is not 0."""
+    return {layer: weight * factor for layer, factor in layers.items() if weight * factor > 0}
+
+
+def _digest(tensor: Tensor) -> bytes:
+    """Return a hash of a tensor's values."""
+    return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().data).digest()

@@ -24,6 +24,7 @@ from nstyle.recipe import Recipe, read_recipe, settings_to_repeat
 from nstyle.record import RunRecord, log_changes, log_run, make_recipe
 from nstyle.run_folder import RunFolder
 from nstyle.saved_state import read_state, write_state
+from nstyle.session import Session
 from nstyle.sinks import BackoffNotice, Callback, CallbackSink, EpochLog, SavedStates, Sink, Snapshots
 
 _log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ def run(
     callback: Callback | None = None,
     progress: ProgressMaker | None = None,
     followed: Recipe | None = None,
+    session: Session | None = None,
 ) -> Result:
     """Paint as `config` says. See `stylize`.
 
@@ -103,22 +105,24 @@ def run(
         callback: called with each `Step`.
         progress: makes one more sink, of the largest number of epochs and of those already done.
         followed: the recipe that the settings are from; what is no longer as it says is warned of.
+        session: what earlier runs have made, and this one may use; None: nothing.
 
     """
+    session = Session() if session is None else session
     sources = list(picture_paths(config).values())
     folder = RunFolder(config.output_dir, config.image_format, sources)
     folder.open()
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
     with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
-        prepared = prepare(config, device, precision)
+        prepared = prepare(config, device, precision, session)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         if followed is not None:
             log_changes(followed, recipe)
         start = _taken_up(folder, recipe, device) if config.resume else None
         if start is None:
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
-            start = DescentState(coarse_start(config, prepared, device, precision))
+            start = DescentState(coarse_start(config, prepared, device, precision, session))
         log_run(recipe, device)
         if prepared.has_alpha and config.image_format == "jpg":
             _log.warning("JPEG has no transparency: the picture is laid on white; --image-format png keeps it")

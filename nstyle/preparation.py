@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from nstyle.images import SMALLEST_EDGE, Alpha, Picture, Rgb, fit_long_edge, res
 from nstyle.layers import check_layers, parse_layers
 from nstyle.masks import Mask, rounded, to_mask
 from nstyle.model_space import to_model_space
-from nstyle.models import Model, ModelOptions, load_model
-from nstyle.objective import Objective, Style
+from nstyle.models import Model, ModelOptions
+from nstyle.objective import Features, Objective, Style, StyleTargets
 from nstyle.picture_files import read_picture
+from nstyle.session import Session
 
 WHOLE_STYLE = "all"
 """As the part of a style picture that counts (`Config.style_mask`): all of it."""
@@ -76,20 +78,21 @@ class Prepared:
         return width, height
 
 
-def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Prepared:
-    """Read what the settings name, and make the objective and the start of it.
+def prepare(config: Config, device: torch.device, precision: torch.dtype, session: Session | None = None) -> Prepared:
+    """Read what the settings name, and make the objective and the start of it; what a session has, is taken from it.
 
     Raises:
         NStyleError: a file, or the memory, does not allow for it.
 
     """
-    pictures, inputs = _read_pictures(config)
+    session = Session() if session is None else session
+    pictures = {name: read_picture(path) for name, path in picture_paths(config).items()}
+    inputs = hash_inputs(config)
     height, width = _working_size(config, pictures)
     scales = scale_count(config, (width, height))
     frames = _frame_styles(config, pictures, (height, width))
-    model = load_model(
-        config.model, ModelOptions(config.weights, config.weights_input, config.pooling, device, precision)
-    )
+    loaded = session.load(config.model, _model_options(config, device, precision))
+    model = loaded.model
     content_layers = _chosen_layers("content_layers", config.content_layers, model.content_layers, model)
     own = model.mrf_layers if config.style_loss == "mrf" and model.mrf_layers else model.style_layers
     style_layers = _chosen_layers("style_layers", config.style_layers, own, model)
@@ -98,7 +101,10 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
     picture = _content_picture(config, pictures, height, width)
     rgb = picture.rgb
     finish = Finish(picture, config.preserve_colors, masks.get("mask"))
-    framed = {name: frame.picture(pictures[name]) for name, frame in frames.items()}
+    framed = {
+        name: session.style_picture((inputs[name]["sha256"], frame), partial(frame.picture, pictures[name]))
+        for name, frame in frames.items()
+    }
     style_rgbs = {
         name: recolor_style(config.preserve_colors, style.rgb, rgb, finish.where) for name, style in framed.items()
     }
@@ -109,7 +115,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype) -> Pre
     mask = _mask_tensor(masks.get("mask"), device)
     if mask is not None:
         start = mask * start + (1 - mask) * content
-    features = model.features
+    features: StyleTargets | Features = loaded.targets
     if model.adapt is not None:
         shown = (content, styles["style_image"]) if config.size is None else (styles["style_image"],)
         features = model.adapt(shown)
@@ -275,17 +281,16 @@ def picture_paths(config: Config) -> dict[str, Path]:
     return paths
 
 
-def _read_pictures(config: Config) -> tuple[dict[str, Picture], dict[str, dict[str, str]]]:
-    """Read the pictures that are named: content, styles, masks, and what to start from if that is another one.
+def hash_inputs(config: Config) -> dict[str, dict[str, str]]:
+    """Return where each picture that is read is from, with its SHA-256, by the name of its setting.
 
-    Returns:
-        Under the names of their settings: the pictures, and where each is from, with its SHA-256.
+    Raises:
+        OSError: one is not there.
 
     """
-    paths = picture_paths(config)
-    pictures = {name: read_picture(path) for name, path in paths.items()}
-    inputs = {name: {"path": str(path.absolute()), "sha256": sha256(path)} for name, path in paths.items()}
-    return pictures, inputs
+    return {
+        name: {"path": str(path.absolute()), "sha256": sha256(path)} for name, path in picture_paths(config).items()
+    }
 
 
 def _working_size(config: Config, pictures: Mapping[str, Picture]) -> tuple[int, int]:
@@ -329,6 +334,10 @@ def _noise(height: int, width: int, seed: int) -> Tensor:
     """Return the reference's start, 1 x 3 x H x W: drawn on the CPU, so that it is the same on every device."""
     uniform = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     return (uniform * 2 - 1) * NOISE
+
+
+def _model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:
+    return ModelOptions(config.weights, config.weights_input, config.pooling, device, precision)
 
 
 def _chosen_layers(name: str, text: str | None, own: tuple[str, ...], model: Model) -> dict[str, float]:

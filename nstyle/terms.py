@@ -1,7 +1,7 @@
 """The terms of the objective: each a scalar of an image's feature maps, with the target that it was made for."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -29,6 +29,24 @@ class Term(Protocol):
 
     def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted loss, a differentiable scalar in at least float32, for an image with these maps."""
+
+
+class StyleTerm(Term, Protocol):
+    """A term whose target is made of a style picture, and may serve in several objectives."""
+
+    @property
+    def bytes_held(self) -> int:
+        """How much memory the target takes."""
+
+    def placed(self, weight: float, region: Tensor | None) -> Term:
+        """Return the term with its weight multiplied by this, for a region (1 x 1 x H x W; None: everywhere)."""
+
+
+class StyleTermMaker(Protocol):
+    """Makes a term for a style by its feature map: see `GramTerm.towards`."""
+
+    def __call__(self, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None) -> StyleTerm:
+        """Return the term."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,15 @@ class GramTerm:
             guidance, share = guidance_at(mask, height, width)
             weight = weight if share > 0 else 0.0  # so small a part that nothing of it is left at this layer
         return cls(layer, gram_matrix(style_map, guidance), weight, height * width, region)
+
+    @property
+    def bytes_held(self) -> int:
+        """How much memory the target takes."""
+        return self.target.nbytes
+
+    def placed(self, weight: float, region: Tensor | None) -> "GramTerm":
+        """Return the term with its weight multiplied by this, for a region of the image."""
+        return replace(self, weight=self.weight * weight, region=region)
 
     def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted loss."""
@@ -150,6 +177,15 @@ class MrfTerm:
             allowed = middles >= middles.max().clamp(max=0.5)
         return cls(layer, rows_of(style_map).contiguous(), weight, allowed, region)
 
+    @property
+    def bytes_held(self) -> int:
+        """How much memory the target takes."""
+        return self.style.nbytes + (0 if self.allowed is None else self.allowed.nbytes)
+
+    def placed(self, weight: float, region: Tensor | None) -> "MrfTerm":
+        """Return the term with its weight multiplied by this, for a region of the image."""
+        return replace(self, weight=self.weight * weight, region=region)
+
     def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted loss.
 
@@ -180,8 +216,8 @@ def _check_for_patches(layer: str, feature_map: Tensor) -> None:
         )
 
 
-STYLE_TERMS: dict[str, Callable[[str, Tensor, float, Tensor | None, Tensor | None], Term]] = {
+STYLE_TERMS: dict[str, StyleTermMaker] = {
     "gram": GramTerm.towards,
     "mrf": MrfTerm.towards,
 }
-"""What makes a term of style by the name of the style loss, of layer, feature map, weight, mask and region."""
+"""What makes a term of style by the name of the style loss."""
