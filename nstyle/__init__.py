@@ -16,6 +16,7 @@ from nstyle.errors import (
 )
 
 if TYPE_CHECKING:
+    from nstyle.batch import Outcome, stylize_many
     from nstyle.descent import Step, descend
     from nstyle.models import Model, ModelOptions
     from nstyle.objective import Evaluation, Objective, Style
@@ -37,6 +38,7 @@ __all__ = [
     "NStyleError",
     "Objective",
     "OptionError",
+    "Outcome",
     "OutputError",
     "RecipeError",
     "Result",
@@ -47,10 +49,13 @@ __all__ = [
     "load_vgg19",
     "run",
     "stylize",
+    "stylize_many",
 ]
 
 # These bring in torch, which takes a second: they are imported when they are first asked for.
 _LATE = {
+    "Outcome": "batch",
+    "stylize_many": "batch",
     "Step": "descent",
     "descend": "descent",
     "Model": "models",

@@ -4,10 +4,11 @@ import argparse
 import dataclasses
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nstyle
 from nstyle.command import (
@@ -20,11 +21,22 @@ from nstyle.command import (
 )
 from nstyle.config import OUTPUT, Config, flag, is_repeatable, option
 from nstyle.errors import NStyleError, OptionError
+from nstyle.jobs import Job, plan
+
+if TYPE_CHECKING:
+    from nstyle.batch import Outcome
+    from nstyle.recipe import Recipe
+    from nstyle.sinks import Sink
+
+_log = logging.getLogger(__name__)
 
 EPILOG = """\
 While it works, look into the output folder: there are snapshots (e_50.jpg, e_100.jpg ...) and the losses of each
 epoch (epochs.csv), at the end the picture (final.jpg); run.json says how it was made. Ctrl-C ends a run early and
 writes the picture so far as final.jpg; the same command with --resume goes on with it.
+
+Several contents and styles: each pair is painted into output/<content>_<style>/, and its finished picture is
+output/<content>_<style>.jpg, too. The same command again paints what is not finished yet.
 
 exit codes: 0 done, 1 something is wrong with a file or the machine (one line says what), 2 wrong usage,
 130 after Ctrl-C, 143 after SIGTERM
@@ -56,6 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
         kind = int if field.type in (int, int | None) else float if field.type is float else str
         default = "" if field.default in (None, ()) else f" (default: {field.default})"
         repeatable: dict[str, Any] = {"action": "append", "nargs": 2} if is_repeatable(field.type) else {}
+        if declared.several:
+            repeatable = {"nargs": "+"}
         groups[declared.group].add_argument(
             *names,
             dest=field.name,
@@ -71,6 +85,21 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="a picture that nstyle wrote, or a run.json: every setting is as it was there, but for the flags given",
     )
+    many = parser.add_argument_group("several pictures")
+    many.add_argument(
+        "--pair", action="store_true", help="paint the first content in the first style, the second in the second ..."
+    )
+    on_failure = many.add_mutually_exclusive_group()
+    on_failure.add_argument(
+        "--keep-going",
+        action="store_false",
+        default=False,
+        dest="fail_fast",
+        help="paint the others if a picture cannot be painted; what failed is listed at the end (default)",
+    )
+    on_failure.add_argument(
+        "--fail-fast", action="store_true", help="leave out what comes after a picture that cannot be painted"
+    )
     talk = parser.add_argument_group("talk")
     loudness = talk.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="say nothing but errors")
@@ -82,32 +111,77 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
-    quiet, verbose, recipe = (arguments.pop(name) for name in ("quiet", "verbose", "recipe"))
-    with _logging(quiet=quiet, verbose=verbose), signals_as_interrupts():
+    command = {name: arguments.pop(name) for name in ("quiet", "verbose", "recipe", "pair", "fail_fast")}
+    with _logging(quiet=command["quiet"], verbose=command["verbose"]), signals_as_interrupts():
         try:
             followed = None
-            if recipe is not None:
+            if command["recipe"] is not None:
                 from nstyle.recipe import read_recipe, settings_to_repeat  # late: they bring in libraries of pictures
 
-                followed = read_recipe(Path(recipe))
+                followed = read_recipe(Path(command["recipe"]))
                 arguments = settings_to_repeat(followed, arguments)
-            config = Config(**arguments)
-            # Late, since they bring in torch: bad flags and --help answer at once.
-            from nstyle.pipeline import run
-            from nstyle.sinks import ProgressBar, ProgressLines
-
-            progress = None if quiet else ProgressBar if _is_watched() and not verbose else ProgressLines
-            result = run(config, progress=progress, followed=followed)
-            logging.getLogger(__name__).info(
-                "done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path
-            )
+            jobs = _plan(arguments, pair=command["pair"])
+            bars = _is_watched() and not command["verbose"]
+            if len(jobs) == 1:
+                return _paint_one(jobs[0], followed, quiet=command["quiet"], bars=bars)
+            return _paint_many(jobs, followed, quiet=command["quiet"], bars=bars, fail_fast=command["fail_fast"])
         except OptionError as error:
             return complain("nstyle", str(error), 2)
         except NStyleError as error:
             return complain("nstyle", str(error), 1)
         except KeyboardInterrupt as interrupt:
             return complain_of_interrupt("nstyle", interrupt)
+
+
+def _plan(arguments: Mapping[str, Any], *, pair: bool) -> list[Job]:
+    """Return what is to be painted with these settings, `content_image` and `style_image` naming one or several."""
+    settings = {"content_image": Config.content_image, "style_image": Config.style_image} | dict(arguments)
+    return plan(settings.pop("content_image"), settings.pop("style_image"), settings, pair=pair)
+
+
+# What follows imports late, since it brings in torch: bad flags and --help answer at once.
+
+
+def _paint_one(job: Job, followed: "Recipe | None", *, quiet: bool, bars: bool) -> int:
+    """Paint a single picture."""
+    from nstyle.pipeline import run
+    from nstyle.sinks import ProgressBar, ProgressLines
+
+    progress = None if quiet else ProgressBar if bars else ProgressLines
+    result = run(job.config, progress=progress, followed=followed)
+    _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
     return 0
+
+
+def _paint_many(jobs: Sequence[Job], followed: "Recipe | None", *, quiet: bool, bars: bool, fail_fast: bool) -> int:
+    """Paint several pictures, and say at the end which could not be painted."""
+    from tqdm import tqdm
+
+    from nstyle.batch import paint_all
+    from nstyle.sinks import ProgressBar, ProgressLines
+
+    def progress(job: Job) -> Callable[[int, int], "Sink"]:
+        return partial(ProgressBar, below=True) if bars else partial(ProgressLines, name=job.name)
+
+    outcomes: list[Outcome] = []
+    with tqdm(total=len(jobs), unit="picture", file=sys.stdout, dynamic_ncols=True, disable=quiet or not bars) as bar:
+        for outcome in paint_all(jobs, progress=None if quiet else progress, followed=followed, fail_fast=fail_fast):
+            outcomes.append(outcome)
+            bar.update()
+    return _summarise(outcomes, len(jobs))
+
+
+def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
+    """Say what has become of the jobs; return the exit code."""
+    failed = [outcome for outcome in outcomes if outcome.reason is not None]
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    _log.info("%d of %d pictures are done, %d of them before", len(outcomes) - len(failed), wanted, skipped)
+    if not failed:
+        return 0
+    for outcome in failed:
+        complain("nstyle", f"{outcome.job.title}: {outcome.reason}", 1)
+    left_out = f"; {wanted - len(outcomes)} were left out" if len(outcomes) < wanted else ""
+    return complain("nstyle", f"{len(failed)} of {wanted} pictures could not be painted{left_out}", 1)
 
 
 def _is_watched() -> bool:

@@ -37,6 +37,7 @@ class Option:
         at_most: the largest allowed number.
         metavar: the placeholder in `--help`; of a pair, both.
         recorded: whether a recipe holds it.
+        several: whether the command takes several, for a run each.
 
     """
 
@@ -49,6 +50,7 @@ class Option:
     at_most: float | None = None
     metavar: str | tuple[str, str] | None = None
     recorded: bool = True
+    several: bool = False
 
 
 PICTURES, CONTROLS, PAINTING, TERMS = "pictures", "controls", "painting", "terms of the objective"
@@ -71,9 +73,21 @@ class Config:
 
     """
 
-    content_image: Path = _option(Path("input/chelsea.jpg"), "the picture to paint", OURS, PICTURES, metavar="PATH")
+    content_image: Path = _option(
+        Path("input/chelsea.jpg"),
+        "the picture to paint; or several, folders and globs among them: each is painted in every style",
+        OURS,
+        PICTURES,
+        metavar="PATH",
+        several=True,
+    )
     style_image: Path = _option(
-        Path("input/vortices.jpg"), "the picture to paint it like", OURS, PICTURES, metavar="PATH"
+        Path("input/vortices.jpg"),
+        "the picture to paint it like; or several, likewise",
+        OURS,
+        PICTURES,
+        metavar="PATH",
+        several=True,
     )
     max_long_edge: int = _option(
         600,

@@ -35,6 +35,28 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise unwritable(path, error) from error
 
 
+def link_or_copy(source: Path, path: Path) -> None:
+    """Have `path` be the file `source`, too: a hard link where the file system has them, else a copy.
+
+    Whole or not at all, over whatever stands there.
+
+    Raises:
+        OutputError: it cannot be written.
+
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            temporary.unlink(missing_ok=True)
+            os.link(source, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)  # it stays if both are the same file already
+    except OSError:
+        with replacing(path) as file:
+            file.write(source.read_bytes())
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """Word the refusal of the system to write `path`."""
     return OutputError(f"cannot write {path}: {error.strerror or error}; make room or choose another --output-dir")

@@ -22,7 +22,7 @@ from nstyle.picture_files import write_picture
 from nstyle.preparation import Prepared, picture_paths, prepare
 from nstyle.recipe import Recipe, read_recipe, settings_to_repeat
 from nstyle.record import RunRecord, log_changes, log_run, make_recipe
-from nstyle.run_folder import RunFolder
+from nstyle.run_folder import FINISHED, RunFolder
 from nstyle.saved_state import read_state, write_state
 from nstyle.session import Session
 from nstyle.sinks import BackoffNotice, Callback, CallbackSink, EpochLog, SavedStates, Sink, Snapshots
@@ -252,9 +252,7 @@ class _Run:
                 at_the_end.callback(write_state, self.folder.state, self.state, self.recipe)
             if self.picture_is_kept:
                 # A picture that was not finished is made again by as many epochs as it had.
-                cut = (
-                    {} if self.stop_reason in ("relative change", "epochs") else {"max_num_epochs": self.state.epoch}
-                )
+                cut = {} if self.stop_reason in FINISHED else {"max_num_epochs": self.state.epoch}
                 picture = self.prepared.finish(self.state.image, 0)
                 write_picture(
                     self.folder.final, picture, bit_depth=self.config.bit_depth, recipe=self.recipe.text(**cut)

@@ -1,5 +1,6 @@
 """The folder of a run: what stands in it, what an earlier run left there, and what may become of that."""
 
+import json
 import os
 import re
 from collections.abc import Collection
@@ -8,10 +9,14 @@ from pathlib import Path
 
 from nstyle.errors import OutputError, RecipeError
 from nstyle.files import make_folder
-from nstyle.recipe import Recipe, parse_recipe
+from nstyle.recipe import Recipe, parse_recipe, read_recipe
 
 _PICTURE = re.compile(r"(?:final|e_[0-9]+)\.(?:jpg|png|tiff|webp)")
 _LEFTOVER = re.compile(rf"\.(?:{_PICTURE.pattern}|run\.json|epochs\.csv|state\.npz)\.([0-9]+)\.tmp")
+
+
+FINISHED = ("relative change", "epochs")
+"""Why a run stops that has come to its end; any other reason leaves something to be done."""
 
 
 class RunFolder:
@@ -80,6 +85,17 @@ class RunFolder:
             raise RecipeError(
                 f"{self.record} cannot be read: {error.strerror}; choose another --output-dir"
             ) from error
+
+    def finished_run(self) -> Recipe | None:
+        """Return the recipe of the run that came to its own end here, and whose picture is there; or None."""
+        try:
+            record = self.record.read_bytes()
+            recipe = parse_recipe(record, self.record)
+            picture = read_recipe(self.final)
+        except (OSError, RecipeError):
+            return None
+        ended = json.loads(record).get("stop_reason") in FINISHED and not picture.differences(recipe)
+        return recipe if ended else None
 
     def make_way_for(self, recipe: Recipe, *, overwrite: bool, resume: bool = False) -> None:
         """Make sure that the pictures of this recipe's run will replace none of another run's, unless they may.

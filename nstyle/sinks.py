@@ -175,11 +175,25 @@ class EpochLog:
 
 
 class ProgressBar:
-    """A bar on a terminal: epoch, time left, relative change, loss, learning rate."""
+    """A bar on a terminal: epoch, time left, relative change, loss, learning rate.
 
-    def __init__(self, max_num_epochs: int, done: int) -> None:
+    Args:
+        max_num_epochs: the bar's length.
+        done: of them before this run.
+        below: stand below another bar, and go when the run is over.
+
+    """
+
+    def __init__(self, max_num_epochs: int, done: int, *, below: bool = False) -> None:
         self.bar = tqdm(
-            total=max_num_epochs, initial=done, unit="epoch", file=sys.stdout, dynamic_ncols=True, smoothing=0.1
+            total=max_num_epochs,
+            initial=done,
+            unit="epoch",
+            file=sys.stdout,
+            dynamic_ncols=True,
+            smoothing=0.1,
+            position=int(below),
+            leave=not below,
         )
 
     def __call__(self, step: PaintingStep) -> None:
@@ -198,20 +212,29 @@ class ProgressBar:
 
 
 class ProgressLines:
-    """A log line for the first epoch and then each tenth, where nobody watches a bar; for each with `--verbose`."""
+    """A log line for the first epoch and then each tenth, where nobody watches a bar; for each with `--verbose`.
+
+    Args:
+        max_num_epochs: at most so many.
+        done: of them before this run.
+        name: of the run, if there are several.
+
+    """
 
     EVERY = 10
 
-    def __init__(self, max_num_epochs: int, done: int) -> None:
+    def __init__(self, max_num_epochs: int, done: int, *, name: str = "") -> None:
         self.first = done
         self.max_num_epochs = max_num_epochs
+        self.name = f"{name}: " if name else ""
 
     def __call__(self, step: PaintingStep) -> None:
         """Log the step."""
         due = step.epoch == self.first or (step.epoch + 1) % self.EVERY == 0 or step.stopped
         _log.log(
             logging.INFO if due else logging.DEBUG,
-            "epoch %d of at most %d: relative change %.5f, loss %.4g, learning rate %.3g",
+            "%sepoch %d of at most %d: relative change %.5f, loss %.4g, learning rate %.3g",
+            self.name,
             step.epoch + 1,
             self.max_num_epochs,
             step.relative_change,

@@ -135,6 +135,21 @@ def read_weights(name: str | Path | None = None, weights_input: str = "auto") ->
     return Weights(tensors, path, digest, original=_is_same_network(tensors, original))
 
 
+def hash_of_weights(name: str) -> str:
+    """Return the SHA-256 of the file that `read_weights` would read, without reading the weights in it.
+
+    Raises:
+        WeightsError: there is no such file, or none yet.
+        OSError: it may not be read.
+
+    """
+    if name == EMBEDDED:
+        return _CARRIER_SHA256
+    if name == TORCHVISION:
+        name = str(Path(torch.hub.get_dir()) / "checkpoints" / f"vgg19-{_TORCHVISION_SHA256_START}.pth")
+    return sha256(find_weights(name))
+
+
 def find_weights(name: str | Path) -> Path:
     """Return the file that `name` means: a path, or the name of a file in models/.
 
