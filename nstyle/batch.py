@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -146,6 +147,8 @@ def paint(
             link_or_copy(outcome.path, job.copy)
     except NStyleError as error:
         _log.info("not painted: %s", error)
+        with suppress(OSError):  # it is not there, or not empty
+            job.config.output_dir.rmdir()
         return Outcome(job, reason=str(error))  # not the error itself: its traceback holds pictures
     return outcome
 
@@ -193,6 +196,8 @@ def _check_copy(job: Job) -> None:
     copy, config = job.copy, job.config
     if copy is None or not copy.exists():
         return
+    if _is_file(copy, config.output_dir / f"final.{config.image_format}"):
+        return  # then the run decides what may become of both
     if copy.is_dir():
         raise OutputError(f"{copy} is a folder, where the picture is to go; choose another --output-dir")
     if any(copy.resolve() == path.resolve() for path in picture_paths(config).values()):

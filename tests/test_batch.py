@@ -1,0 +1,438 @@
+"""Several paintings in one process: the same pictures as alone, nothing twice, nothing stopped by a failure."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pictures import painted
+from PIL import Image
+
+import nstyle
+from nstyle import Config, NStyleError, stylize, stylize_many
+from nstyle.batch import Outcome, paint
+from nstyle.cli import main
+from nstyle.jobs import Job
+from nstyle.objective import Objective, Style, StyleTargets
+from nstyle.pipeline import Result, run
+from nstyle.recent import Recent
+from nstyle.session import Session
+from nstyle.vgg19 import VGG19
+from nstyle.weights import hash_of_weights, read_weights
+
+ROOT = Path(__file__).parent.parent
+SMALL: dict[str, Any] = {"max_long_edge": 24, "max_num_epochs": 3, "save_epochs": 2, "image_format": "png"}
+SMALL_FLAGS = ["--max-long-edge", "24", "--max-num-epochs", "3", "--save-epochs", "2", "--image-format", "png"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with contents of two shapes, and styles."""
+    monkeypatch.chdir(tmp_path)
+    for folder, sizes in (("contents", [(30, 40), (40, 30), (30, 40)]), ("styles", [(36, 36), (20, 50)])):
+        (tmp_path / folder).mkdir()
+        for i, (height, width) in enumerate(sizes):
+            painted(height, width, seed=i + len(folder)).save(tmp_path / folder / f"{folder[0]}{i}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders that were painted into."""
+    noted: list[str] = []
+
+    def noting(config: Config, *rest: Any) -> Result:
+        noted.append(config.output_dir.name)
+        return run(config, *rest)
+
+    monkeypatch.setattr("nstyle.batch.run", noting)
+    return noted
+
+
+def pixels(path: Path) -> bytes:
+    return np.asarray(Image.open(path)).tobytes()
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., Any]) -> list[Any]:
+    """Count the calls of a function of nstyle's."""
+    calls: list[Any] = []
+
+    def counting(*given: Any) -> Any:
+        calls.append(given)
+        return function(*given)
+
+    monkeypatch.setattr(name, counting)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"style_fit": "cover", "style_scale": 1.5},
+        {"preserve_colors": "covariance", "style_weight": 3.0},
+        {"precision": "bfloat16", "tv_weight": 0.0},
+    ],
+    ids=str,
+)
+def test_pictures_are_those_of_single_runs_to_the_bit(options: dict[str, Any], here: Path) -> None:
+    contents, styles = Path("contents"), Path("styles")
+    outcomes = stylize_many(contents, styles, **SMALL, **options)
+    assert [outcome.job.name for outcome in outcomes] == ["c0_s0", "c1_s0", "c2_s0", "c0_s1", "c1_s1", "c2_s1"]
+    for outcome in outcomes:
+        content, style = outcome.job.config.content_image, outcome.job.config.style_image
+        alone = stylize(content, style, output_dir=here / "alone" / outcome.job.name, **SMALL, **options)
+        assert outcome.path == Path("output", outcome.job.name, "final.png")
+        for name in ("final.png", "e_2.png"):
+            assert pixels(outcome.path.with_name(name)) == pixels(alone.path.with_name(name)), (outcome, name)
+        assert Path("output", f"{outcome.job.name}.png").read_bytes() == outcome.path.read_bytes()
+        assert not list(Path("output").glob(".*"))
+
+
+def test_foreign_weights_are_fitted_to_each_pair(here: Path) -> None:
+    """Their scale is measured on both pictures: nothing that depends on it may be another pair's."""
+    tensors = read_weights().tensors
+    torch.save({**tensors, "conv1_1.weight": tensors["conv1_1.weight"] * 2}, "foreign.pth")
+    for outcome in stylize_many("contents", "styles/s0.png", weights="foreign.pth", **SMALL):
+        alone = stylize(outcome.job.config.content_image, "styles/s0.png", weights="foreign.pth", **SMALL)
+        assert outcome.path is not None
+        assert pixels(outcome.path) == pixels(alone.path)
+        for path in alone.path.parent.glob("*.*"):
+            path.unlink()
+
+
+def test_network_and_style_are_looked_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = counted(monkeypatch, "nstyle.preparation.read_weights", read_weights)
+    seen: list[tuple[int, ...]] = []
+    forward = VGG19.forward
+
+    def noting(self: VGG19, image: torch.Tensor, layers: Any) -> Any:
+        if not image.requires_grad and "relu5_1" in layers:
+            seen.append(tuple(image.shape[2:]))
+        return forward(self, image, layers)
+
+    monkeypatch.setattr(VGG19, "forward", noting)
+    stylize_many("contents", "styles", **SMALL)
+    assert len(loads) == 1
+    assert seen == [(18, 24), (24, 18)] * 2  # each style once in each of the contents' sizes
+
+
+def test_targets_are_known_by_all_that_they_are_made_of(vgg19: VGG19) -> None:
+    generator = torch.Generator().manual_seed(1)
+    image = torch.randn(1, 3, 20, 24, generator=generator) * 50
+    part = torch.rand(1, 1, 20, 24, generator=generator)
+    shared = StyleTargets(vgg19)
+    for style in (
+        *(Style(image), Style(image + 1), Style(image, 0.5), Style(image, mask=part), Style(image, region=part)),
+        *(Style(image, mask=1 - part), Style(image.reshape(1, 3, 24, 20)), Style(image)),
+    ):
+        for weight in (1.0, 3.0):
+            content = torch.zeros(1, 3, 20, 24)
+            ours = Objective(shared, content, [style], style_weight=weight).gradient(image)
+            alone = Objective(vgg19, content, [style], style_weight=weight).gradient(image)
+            assert torch.equal(ours.gradient, alone.gradient)
+            assert ours.style_losses == alone.style_losses
+
+
+def test_what_is_kept_is_bounded() -> None:
+    made: list[int] = []
+
+    def make(number: int) -> int:
+        made.append(number)
+        return number
+
+    def get(number: int) -> int:
+        return recent.get(number, lambda: make(number))
+
+    recent: Recent[int] = Recent(room=10, size_of=lambda number: number)
+    assert [get(number) for number in (3, 4, 3, 5, 3, 4, 11, 3)] == [3, 4, 3, 5, 3, 4, 11, 3]
+    assert made == [3, 4, 5, 4, 11]  # 4 had to go for 5, 5 for 4; 11 never fits
+    assert len(recent) == 2
+
+
+def test_bad_pictures_stop_nothing_and_nothing_is_painted_twice(
+    here: Path, runs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("contents/bad.jpg").write_text("no picture")
+    Path("styles/none.jpg").touch()
+    flags = ["--content-image", "contents", "missing.jpg", "--style-image", "styles", *SMALL_FLAGS]
+    assert main(flags) == 1
+    said = capsys.readouterr()
+    reasons = said.err.splitlines()
+    assert len(reasons) == 5 * 3 - 3 * 2 + 1
+    assert all(line.startswith("nstyle: error: ") for line in reasons)
+    assert "missing.jpg in the style of styles/s0.png: missing.jpg does not exist" in said.err
+    assert "contents/c0.png in the style of styles/none.jpg: styles/none.jpg is empty" in said.err
+    assert reasons[-1] == "nstyle: error: 9 of 15 pictures could not be painted"
+    assert "6 of 15 pictures are done" in said.out
+    assert len(list(Path("output").glob("*.png"))) == 6
+    assert {path.name for path in Path("output").iterdir() if path.is_dir()} == {
+        f"c{c}_s{s}" for c in range(3) for s in range(2)
+    }
+    before = {path: path.stat().st_mtime_ns for path in Path("output").rglob("*.png")}
+    runs.clear()
+    assert main(flags) == 1
+    assert not [name for name in runs if "bad" not in name and "none" not in name and "missing" not in name]
+    assert capsys.readouterr().err.splitlines() == reasons
+    assert {path: path.stat().st_mtime_ns for path in Path("output").rglob("*.png")} == before
+
+
+def test_fail_fast_leaves_out_the_rest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--content-image", "missing.jpg", "contents", "--style-image", "styles", *SMALL_FLAGS, "--fail-fast"]
+    assert main(flags) == 1
+    assert "1 of 8 pictures could not be painted; 7 were left out" in capsys.readouterr().err
+    assert not list(Path().glob("output/*.png"))
+
+
+def test_keep_going_is_the_default(here: Path) -> None:
+    given = ["--content-image", "missing.jpg", "contents/c0.png", "--style-image", "styles/s0.png", *SMALL_FLAGS]
+    assert main([*given, "--keep-going"]) == 1
+    assert Path("output/c0_s0.png").exists()
+
+
+def test_a_bug_shows_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("nstyle.batch.run", broken)
+    with pytest.raises(ZeroDivisionError):
+        stylize_many("contents", "styles", **SMALL)
+
+
+def again(runs: list[str], **options: Any) -> list[str]:
+    """Start a batch once more, and return what was painted."""
+    runs.clear()
+    outcomes = stylize_many("contents", "styles/s0.png", **{**SMALL, **options})
+    assert [outcome.job.name for outcome in outcomes if not outcome.skipped and not outcome.reason] == runs
+    return list(runs)
+
+
+def test_only_what_is_finished_with_the_same_recipe_is_skipped(here: Path, runs: list[str]) -> None:
+    everything = ["c0_s0", "c1_s0", "c2_s0"]
+    assert again(runs) == everything
+    assert again(runs) == []
+    assert again(runs, resume=True) == again(runs, overwrite=True) == []
+    Path("output/c1_s0.png").unlink()  # the copy is made again, without painting
+    assert again(runs) == []
+    assert pixels(Path("output/c1_s0.png")) == pixels(Path("output/c1_s0/final.png"))
+    Path("output/c1_s0/final.png").unlink()
+    assert again(runs) == ["c1_s0"]
+    record = Path("output/c2_s0/run.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"stop_reason": "interrupted"}))
+    assert again(runs) == ["c2_s0"]
+    painted(30, 40, seed=99).save("contents/c0.png")  # another picture of the same name
+    outcomes = stylize_many("contents", "styles/s0.png", **SMALL)
+    assert "a run with other settings" in str(outcomes[0].reason)
+    assert again(runs, overwrite=True) == ["c0_s0"]
+    assert again(runs, overwrite=True, lr=0.002) == everything
+    assert pixels(Path("output/c0_s0.png")) == pixels(Path("output/c0_s0/final.png"))
+    assert again(runs, overwrite=True, lr=0.002, weights="embedded") == []
+
+
+def test_a_picture_that_is_not_the_records_is_painted_anew(here: Path, runs: list[str]) -> None:
+    """As a full disk may have left it: the record has ended, the picture is of a run that was cut off."""
+    again(runs)
+    stylize("contents/c0.png", "styles/s0.png", output_dir="cut", **{**SMALL, "max_num_epochs": 1})
+    Path("cut/final.png").replace("output/c0_s0/final.png")
+    assert again(runs) == ["c0_s0"]
+
+
+def test_finished_batches_load_no_network(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: object) -> None:
+        raise AssertionError
+
+    stylize_many("contents", "styles", **SMALL)
+    monkeypatch.setattr("nstyle.preparation.read_weights", load)
+    assert all(outcome.skipped for outcome in stylize_many("contents", "styles", **SMALL))
+
+
+def test_weights_are_known_by_their_files(tmp_path: Path) -> None:
+    assert hash_of_weights("embedded") == read_weights().sha256
+    torch.save(dict(read_weights().tensors), tmp_path / "mine.pth")
+    assert hash_of_weights(str(tmp_path / "mine.pth")) == read_weights(tmp_path / "mine.pth").sha256
+    with pytest.raises(NStyleError, match="no weights"):
+        hash_of_weights("nothing.pth")
+
+
+def test_resume_goes_on_with_each(here: Path) -> None:
+    whole = stylize_many("contents", "styles/s0.png", **SMALL)
+    (Path("output")).rename("whole")
+    stylize_many("contents", "styles/s0.png", **{**SMALL, "max_num_epochs": 2})
+    epochs: list[tuple[str, int]] = []
+    stylize_many(
+        *("contents", "styles/s0.png"),
+        callback=lambda step, job: epochs.append((job.name, step.epoch)),
+        resume=True,
+        **SMALL,
+    )
+    assert epochs == [("c0_s0", 2), ("c1_s0", 2), ("c2_s0", 2)]
+    for outcome in whole:
+        name = outcome.job.name
+        assert pixels(Path("output", f"{name}.png")) == pixels(Path("whole", f"{name}.png"))
+
+
+@pytest.mark.parametrize("kind", ["picture", "painting", "folder"])
+def test_a_copy_is_laid_over_nothing_of_the_users(kind: str, here: Path, runs: list[str]) -> None:
+    Path("output").mkdir()
+    copy = Path("output/c1_s0.png")
+    if kind == "picture":
+        painted(20, 20).save(copy)
+    elif kind == "painting":
+        stylize("contents/c0.png", "styles/s1.png", output_dir="other", **SMALL).path.rename(copy)
+    else:
+        copy.mkdir()
+    before = pixels(copy) if copy.is_file() else b""
+    outcomes = stylize_many("contents", "styles/s0.png", **SMALL)
+    assert [outcome.reason is None for outcome in outcomes] == [True, False, True]
+    assert str(copy) in str(outcomes[1].reason)
+    if kind != "folder":
+        assert pixels(copy) == before
+        assert again(runs, overwrite=True) == ["c1_s0"]
+        assert pixels(copy) == pixels(Path("output/c1_s0/final.png"))
+
+
+def test_a_copy_where_there_are_no_links(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "link", refuse)
+    (first, *_) = stylize_many("contents", "styles/s0.png", **SMALL)
+    assert first.path is not None
+    assert Path("output/c0_s0.png").read_bytes() == first.path.read_bytes()
+    assert not Path("output/c0_s0.png").samefile(first.path)
+
+
+def test_what_python_gets(here: Path) -> None:
+    watched: list[Outcome] = []
+    steps: list[str] = []
+    outcomes = stylize_many(
+        ["contents/c0.png", "gone.png"],
+        ["styles/s0.png", "styles/s1.png"],
+        pair=True,
+        callback=lambda step, job: steps.append(job.name),
+        watch=watched.append,
+        **SMALL,
+    )
+    assert outcomes == watched
+    assert [(outcome.path, outcome.skipped) for outcome in outcomes] == [
+        *((Path("output/c0_s0/final.png"), False), (None, False))
+    ]
+    assert str(outcomes[1].reason).startswith("gone.png does not exist")
+    assert steps == ["c0_s0"] * 3
+    assert nstyle.Outcome is Outcome
+    (followed,) = stylize_many(
+        "contents/c0.png", "styles/s0.png", recipe="output/c0_s0.png", output_dir="again", max_num_epochs=1
+    )
+    assert followed.job.config.image_format == "png"
+    assert Path("again/final.png").exists()
+
+
+def test_lines_name_the_pair(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--content-image", "contents/c0.png", "contents/c1.png", "--style-image", "styles/s0.png", *SMALL_FLAGS]
+    assert main(flags) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "2 of 2: contents/c1.png in the style of styles/s0.png" in lines
+    assert [line.split(":")[0] for line in lines if "epoch 1 of at most 3" in line] == ["c0_s0", "c1_s0"]
+    assert lines[-1] == "2 of 2 pictures are done, 0 of them before"
+    assert main([*flags, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_two_bars_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["--content-image", "contents", "--style-image", "styles/s0.png", *SMALL_FLAGS]) == 0
+    shown = terminal.getvalue()
+    assert "3/3" in shown
+    assert "picture" in shown
+    assert "epoch/s" in shown
+    assert "epoch 1 of" not in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--content-image", "contents", "--style-image", "styles", "--pair"], "--pair needs as many"),
+        (["--content-image", "contents", "--lr", "-1"], "--lr"),
+        (["--keep-going", "--fail-fast"], "not allowed"),
+    ],
+)
+def test_wrong_usage(flags: list[str], word: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main(flags)
+    except SystemExit as stop:
+        code = int(str(stop.code))
+    assert code == 2
+    assert word in capsys.readouterr().err
+
+
+def test_nothing_that_matches(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--content-image", "nowhere/*.jpg", "--style-image", "styles"]) == 1
+    said = capsys.readouterr().err
+    assert "nowhere/*.jpg" in said
+    assert said.count("\n") == 1
+
+
+def test_interrupted(here: Path) -> None:
+    flags = ["--content-image", "contents", "--style-image", "styles/s0.png", "--max-long-edge", "24", "--verbose"]
+    endless = ["--max-num-epochs", "1000000", "--stop-eps", "0"]
+    stylize_many("contents/c0.png", "styles/s0.png", output_dir="output/c0_s0", max_long_edge=24, max_num_epochs=1)
+    command = subprocess.Popen(
+        [sys.executable, "-m", "nstyle", *flags, *endless],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout is not None
+    for line in command.stdout:
+        if line.startswith("c1_s0: epoch 3 "):
+            break
+    command.send_signal(signal.SIGINT)
+    _, error = command.communicate()
+    assert command.returncode == 130
+    assert error.count("\n") == 1
+    assert "epochs is output/c1_s0/final.jpg" in error
+    assert "; 0 of 3 pictures are done" in error
+    assert not Path("output/c1_s0.jpg").exists()
+    assert json.loads(Path("output/c1_s0/run.json").read_text())["stop_reason"] == "interrupted"
+
+
+def resident() -> int:
+    """Bytes of memory that this process has now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell")
+def test_memory_stays_flat(here: Path) -> None:
+    """`scripts/bench_batch.py` has 200 pictures, and a closer look."""
+    for i in range(40):
+        painted(16 + i % 5, 24, seed=i).save(f"contents/many{i}.png")
+    memory: list[int] = []
+    stylize_many(
+        "contents",
+        "styles",
+        watch=lambda outcome: memory.append(resident()),
+        max_long_edge=24,
+        max_num_epochs=1,
+    )
+    assert len(memory) == 86
+    assert memory[-1] < memory[20] * 1.1
+
+
+def test_a_failure_holds_no_picture(here: Path) -> None:
+    outcome = paint(Job(Config(content_image=Path("gone.png")), "gone"), Session())
+    assert outcome.reason is not None
+    assert not any(isinstance(value, BaseException) for value in vars(outcome).values())
