@@ -21,7 +21,8 @@ from nstyle.command import (
 )
 from nstyle.config import OUTPUT, Config, flag, is_repeatable, option
 from nstyle.errors import NStyleError, OptionError
-from nstyle.jobs import Job, plan
+from nstyle.jobs import Job, Names, plan
+from nstyle.sweep import LONG_EDGE, Sweep, plan_sweep
 
 if TYPE_CHECKING:
     from nstyle.batch import Outcome
@@ -100,6 +101,13 @@ def build_parser() -> argparse.ArgumentParser:
     on_failure.add_argument(
         "--fail-fast", action="store_true", help="leave out what comes after a picture that cannot be painted"
     )
+    many.add_argument(
+        "--sweep",
+        action="append",
+        metavar="NAME=V1,V2,...",
+        help="paint the pair with each of these values of a setting, small, and with every combination of several "
+        "sweeps; output/sweep.png shows all",
+    )
     talk = parser.add_argument_group("talk")
     loudness = talk.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="say nothing but errors")
@@ -111,7 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
-    command = {name: arguments.pop(name) for name in ("quiet", "verbose", "recipe", "pair", "fail_fast")}
+    command = {name: arguments.pop(name) for name in ("quiet", "verbose", "recipe", "pair", "fail_fast", "sweep")}
     with _logging(quiet=command["quiet"], verbose=command["verbose"]), signals_as_interrupts():
         try:
             followed = None
@@ -119,12 +127,17 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from nstyle.recipe import read_recipe, settings_to_repeat  # late: they bring in libraries of pictures
 
                 followed = read_recipe(Path(command["recipe"]))
+                if command["sweep"]:
+                    arguments.setdefault("max_long_edge", LONG_EDGE)
                 arguments = settings_to_repeat(followed, arguments)
-            jobs = _plan(arguments, pair=command["pair"])
+            sweep = _plan_sweep(arguments, command) if command["sweep"] else None
+            jobs = _plan(arguments, pair=command["pair"]) if sweep is None else sweep.jobs
             bars = _is_watched() and not command["verbose"]
-            if len(jobs) == 1:
+            if len(jobs) == 1 and sweep is None:
                 return _paint_one(jobs[0], followed, quiet=command["quiet"], bars=bars)
-            return _paint_many(jobs, followed, quiet=command["quiet"], bars=bars, fail_fast=command["fail_fast"])
+            return _paint_many(
+                jobs, followed, quiet=command["quiet"], bars=bars, fail_fast=command["fail_fast"], sweep=sweep
+            )
         except OptionError as error:
             return complain("nstyle", str(error), 2)
         except NStyleError as error:
@@ -135,8 +148,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _plan(arguments: Mapping[str, Any], *, pair: bool) -> list[Job]:
     """Return what is to be painted with these settings, `content_image` and `style_image` naming one or several."""
-    settings = {"content_image": Config.content_image, "style_image": Config.style_image} | dict(arguments)
-    return plan(settings.pop("content_image"), settings.pop("style_image"), settings, pair=pair)
+    return plan(*_pictures(arguments), arguments, pair=pair)
+
+
+def _plan_sweep(arguments: Mapping[str, Any], command: Mapping[str, Any]) -> Sweep:
+    """Return the combinations that are to be painted."""
+    if command["pair"]:
+        raise OptionError("--pair and --sweep contradict each other: a sweep is for a single pair")
+    return plan_sweep(*_pictures(arguments), arguments, command["sweep"])
+
+
+def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
+    """Return what names the contents, and the styles."""
+    return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
 
 
 # What follows imports late, since it brings in torch: bad flags and --help answer at once.
@@ -153,8 +177,16 @@ def _paint_one(job: Job, followed: "Recipe | None", *, quiet: bool, bars: bool) 
     return 0
 
 
-def _paint_many(jobs: Sequence[Job], followed: "Recipe | None", *, quiet: bool, bars: bool, fail_fast: bool) -> int:
-    """Paint several pictures, and say at the end which could not be painted."""
+def _paint_many(
+    jobs: Sequence[Job],
+    followed: "Recipe | None",
+    *,
+    quiet: bool,
+    bars: bool,
+    fail_fast: bool,
+    sweep: Sweep | None,
+) -> int:
+    """Paint several pictures, and say at the end which could not be painted; of a sweep, make the sheet."""
     from tqdm import tqdm
 
     from nstyle.batch import paint_all
@@ -168,6 +200,11 @@ def _paint_many(jobs: Sequence[Job], followed: "Recipe | None", *, quiet: bool, 
         for outcome in paint_all(jobs, progress=None if quiet else progress, followed=followed, fail_fast=fail_fast):
             outcomes.append(outcome)
             bar.update()
+    if sweep is not None and any(outcome.path for outcome in outcomes):
+        from nstyle.sweep_sheet import write_sweep_sheet
+
+        write_sweep_sheet(sweep)
+        _log.info("the contact sheet is %s", sweep.sheet)
     return _summarise(outcomes, len(jobs))
 
 

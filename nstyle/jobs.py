@@ -157,16 +157,23 @@ def pair_names(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
     """
     short = [f"{content.stem}_{style.stem}" for content, style in pairs]
     times = Counter(map(str.casefold, short))
-    names = {i: name for i, name in enumerate(short) if times[name.casefold()] == 1}
-    taken = set(map(str.casefold, names.values()))
-    clashing = [i for i in range(len(pairs)) if i not in names]
-    for i in sorted(clashing, key=lambda i: tuple(map(os.path.abspath, pairs[i]))):
-        content, style = pairs[i]
-        whole = name = f"{content.name}_{style.name}"
-        number = 1
-        while name.casefold() in taken:
+    clashing = [i for i, name in enumerate(short) if times[name.casefold()] > 1]
+    order = [i for i in range(len(pairs)) if i not in set(clashing)]
+    order += sorted(clashing, key=lambda i: tuple(map(os.path.abspath, pairs[i])))
+    whole = {i: f"{pairs[i][0].name}_{pairs[i][1].name}" for i in clashing}
+    numbered = dict(zip(order, unlike([whole.get(i, short[i]) for i in order]), strict=True))
+    return [numbered[i] for i in range(len(pairs))]
+
+
+def unlike(names: Iterable[str]) -> list[str]:
+    """Return the names, a number added to each that is one before it, whatever the case."""
+    found: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        number, new = 1, name
+        while new.casefold() in taken:
             number += 1
-            name = f"{whole}_{number}"
-        names[i] = name
-        taken.add(name.casefold())
-    return [names[i] for i in range(len(pairs))]
+            new = f"{name}_{number}"
+        found.append(new)
+        taken.add(new.casefold())
+    return found

@@ -140,12 +140,14 @@ def _readable(paths: Iterator[Path]) -> Iterator[Image.Image]:
         yield picture
 
 
-def write_sheet(path: Path, pictures: list[tuple[str, Path]]) -> None:
+def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | None = None) -> None:
     """Write a contact sheet: pictures in rows, a label below each; of more than 400 an even choice.
 
     Args:
         path: the PNG file.
-        pictures: a label and a file each; what cannot be read is left out.
+        pictures: a label and a file each; what cannot be read is left out. A label of one line is shortened to the
+            pictures' width, for one of several there is room.
+        columns: how many pictures stand in a row; None: as many as make a sheet somewhat wider than high.
 
     Raises:
         ImageError: none can be read.
@@ -159,16 +161,24 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]]) -> None:
     if not tiles:
         raise ImageError(f"there is no picture for {path}; wait for the first snapshot")
     wide, high = (max(picture.size[axis] for _, picture in tiles) for axis in (0, 1))
+    font = ImageFont.load_default(13)
+    lines = [words for label, _ in tiles if len(label.splitlines()) > 1 for words in label.splitlines()]
+    wide = max(wide, min(math.ceil(max(map(font.getlength, lines), default=0)), _TILE))
     gap, line = 12, 20
-    columns = min(len(tiles), max(1, math.ceil(math.sqrt(len(tiles) * 1.5 * (high + line + gap) / (wide + gap)))))
+    text = line * max(len(label.splitlines()) for label, _ in tiles)
+    if columns is None:
+        columns = max(1, math.ceil(math.sqrt(len(tiles) * 1.5 * (high + text + gap) / (wide + gap))))
+    columns = min(len(tiles), columns)
     rows = math.ceil(len(tiles) / columns)
-    sheet = Image.new("RGB", (gap + columns * (wide + gap), gap + rows * (high + line + gap)), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    sheet = Image.new("RGB", (gap + columns * (wide + gap), gap + rows * (high + text + gap)), "white")
+    draw = ImageDraw.Draw(sheet)
     for place, (label, picture) in enumerate(tiles):
         row, column = divmod(place, columns)
-        left, top = gap + column * (wide + gap), gap + row * (high + line + gap)
+        left, top = gap + column * (wide + gap), gap + row * (high + text + gap)
         sheet.paste(picture, (left, top + high - picture.height))
-        draw.text((left, top + high + 3), _fitted(label, font, wide), fill="black", font=font)
+        for number, words in enumerate(label.splitlines()):
+            below = top + high + 3 + number * line
+            draw.text((left, below), _fitted(words, font, wide), fill="black", font=font)
     with replacing(path) as file:
         sheet.save(file, "PNG")
 
