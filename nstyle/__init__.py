@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from nstyle.config import Config
 from nstyle.errors import (
+    ClusterError,
     DeviceError,
     DivergenceError,
     ImageError,
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "VGG19",
+    "ClusterError",
     "Config",
     "DeviceError",
     "DivergenceError",

@@ -108,6 +108,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="paint the pair with each of these values of a setting, small, and with every combination of several "
         "sweeps; output/sweep.png shows all",
     )
+    many.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="have the workers of the Dask scheduler at this address paint; they see the same files as this machine",
+    )
     talk = parser.add_argument_group("talk")
     loudness = talk.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="say nothing but errors")
@@ -116,28 +121,29 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+_OF_THE_COMMAND = ("quiet", "verbose", "recipe", "pair", "fail_fast", "sweep", "cluster")
+"""The flags that are no settings of a painting."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
-    command = {name: arguments.pop(name) for name in ("quiet", "verbose", "recipe", "pair", "fail_fast", "sweep")}
-    with _logging(quiet=command["quiet"], verbose=command["verbose"]), signals_as_interrupts():
+    command = argparse.Namespace(**{name: arguments.pop(name) for name in _OF_THE_COMMAND})
+    with _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
             followed = None
-            if command["recipe"] is not None:
+            if command.recipe is not None:
                 from nstyle.recipe import read_recipe, settings_to_repeat  # late: they bring in libraries of pictures
 
-                followed = read_recipe(Path(command["recipe"]))
-                if command["sweep"]:
+                followed = read_recipe(Path(command.recipe))
+                if command.sweep:
                     arguments.setdefault("max_long_edge", LONG_EDGE)
                 arguments = settings_to_repeat(followed, arguments)
-            sweep = _plan_sweep(arguments, command) if command["sweep"] else None
-            jobs = _plan(arguments, pair=command["pair"]) if sweep is None else sweep.jobs
-            bars = _is_watched() and not command["verbose"]
-            if len(jobs) == 1 and sweep is None:
-                return _paint_one(jobs[0], followed, quiet=command["quiet"], bars=bars)
-            return _paint_many(
-                jobs, followed, quiet=command["quiet"], bars=bars, fail_fast=command["fail_fast"], sweep=sweep
-            )
+            sweep = _plan_sweep(command, arguments) if command.sweep else None
+            jobs = plan(*_pictures(arguments), arguments, pair=command.pair) if sweep is None else sweep.jobs
+            if len(jobs) == 1 and sweep is None and command.cluster is None:
+                return _paint_one(jobs[0], followed, command)
+            return _paint_many(jobs, followed, command, sweep)
         except OptionError as error:
             return complain("nstyle", str(error), 2)
         except NStyleError as error:
@@ -146,16 +152,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return complain_of_interrupt("nstyle", interrupt)
 
 
-def _plan(arguments: Mapping[str, Any], *, pair: bool) -> list[Job]:
-    """Return what is to be painted with these settings, `content_image` and `style_image` naming one or several."""
-    return plan(*_pictures(arguments), arguments, pair=pair)
-
-
-def _plan_sweep(arguments: Mapping[str, Any], command: Mapping[str, Any]) -> Sweep:
+def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any]) -> Sweep:
     """Return the combinations that are to be painted."""
-    if command["pair"]:
+    if command.pair:
         raise OptionError("--pair and --sweep contradict each other: a sweep is for a single pair")
-    return plan_sweep(*_pictures(arguments), arguments, command["sweep"])
+    return plan_sweep(*_pictures(arguments), arguments, command.sweep)
 
 
 def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
@@ -166,38 +167,32 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
 # What follows imports late, since it brings in torch: bad flags and --help answer at once.
 
 
-def _paint_one(job: Job, followed: "Recipe | None", *, quiet: bool, bars: bool) -> int:
+def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:
     """Paint a single picture."""
     from nstyle.pipeline import run
     from nstyle.sinks import ProgressBar, ProgressLines
 
-    progress = None if quiet else ProgressBar if bars else ProgressLines
+    progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines
     result = run(job.config, progress=progress, followed=followed)
     _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
     return 0
 
 
 def _paint_many(
-    jobs: Sequence[Job],
-    followed: "Recipe | None",
-    *,
-    quiet: bool,
-    bars: bool,
-    fail_fast: bool,
-    sweep: Sweep | None,
+    jobs: Sequence[Job], followed: "Recipe | None", command: argparse.Namespace, sweep: Sweep | None
 ) -> int:
     """Paint several pictures, and say at the end which could not be painted; of a sweep, make the sheet."""
     from tqdm import tqdm
 
-    from nstyle.batch import paint_all
-    from nstyle.sinks import ProgressBar, ProgressLines
-
-    def progress(job: Job) -> Callable[[int, int], "Sink"]:
-        return partial(ProgressBar, below=True) if bars else partial(ProgressLines, name=job.name)
-
     outcomes: list[Outcome] = []
-    with tqdm(total=len(jobs), unit="picture", file=sys.stdout, dynamic_ncols=True, disable=quiet or not bars) as bar:
-        for outcome in paint_all(jobs, progress=None if quiet else progress, followed=followed, fail_fast=fail_fast):
+    with tqdm(
+        total=len(jobs),
+        unit="picture",
+        file=sys.stdout,
+        dynamic_ncols=True,
+        disable=command.quiet or not _has_bars(command),
+    ) as bar:
+        for outcome in _outcomes(jobs, followed, command):
             outcomes.append(outcome)
             bar.update()
     if sweep is not None and any(outcome.path for outcome in outcomes):
@@ -205,7 +200,24 @@ def _paint_many(
 
         write_sweep_sheet(sweep)
         _log.info("the contact sheet is %s", sweep.sheet)
-    return _summarise(outcomes, len(jobs))
+    return _summarise(sorted(outcomes, key=lambda outcome: jobs.index(outcome.job)), len(jobs))
+
+
+def _outcomes(jobs: Sequence[Job], followed: "Recipe | None", command: argparse.Namespace) -> "Iterator[Outcome]":
+    """Paint several pictures, here or on a cluster."""
+    if command.cluster is not None:
+        from nstyle.cluster import paint_on_cluster
+
+        return paint_on_cluster(jobs, command.cluster, followed=followed, fail_fast=command.fail_fast)
+    from nstyle.batch import paint_all
+    from nstyle.sinks import ProgressBar, ProgressLines
+
+    def progress(job: Job) -> Callable[[int, int], "Sink"]:
+        return partial(ProgressBar, below=True) if _has_bars(command) else partial(ProgressLines, name=job.name)
+
+    return paint_all(
+        jobs, progress=None if command.quiet else progress, followed=followed, fail_fast=command.fail_fast
+    )
 
 
 def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
@@ -221,9 +233,9 @@ def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
     return complain("nstyle", f"{len(failed)} of {wanted} pictures could not be painted{left_out}", 1)
 
 
-def _is_watched() -> bool:
-    """Tell whether a person looks at standard output."""
-    return sys.stdout is not None and sys.stdout.isatty()
+def _has_bars(command: argparse.Namespace) -> bool:
+    """Tell whether progress is shown as bars: a person looks at standard output, and wants no line an epoch."""
+    return sys.stdout is not None and sys.stdout.isatty() and not command.verbose
 
 
 class _LineHandler(logging.Handler):

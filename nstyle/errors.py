@@ -24,6 +24,10 @@ class DeviceError(NStyleError):
     """The chosen device is not there, or has too little memory."""
 
 
+class ClusterError(NStyleError):
+    """There is nobody to send pictures to."""
+
+
 class OutputError(NStyleError):
     """A result cannot be written."""
 
