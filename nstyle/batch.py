@@ -1,7 +1,7 @@
 """Several paintings in one process: what is finished is left alone, what fails does not stop the others."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from nstyle.errors import NStyleError, OutputError, RecipeError
 from nstyle.files import link_or_copy
 from nstyle.jobs import Job, Names, plan
 from nstyle.pipeline import ProgressMaker, run
-from nstyle.preparation import hash_inputs, picture_paths
+from nstyle.preparation import hash_inputs, model_options, picture_paths
 from nstyle.recipe import Recipe, read_recipe, settings_to_repeat
 from nstyle.record import make_recipe
 from nstyle.run_folder import RunFolder
@@ -134,7 +134,7 @@ def paint(
     """Paint one job, unless it is finished; an `NStyleError` becomes its reason. For the arguments: `paint_all`."""
     watch = None if callback is None else lambda step: callback(step, job)
     try:
-        if (picture := finished_picture(job)) is not None:
+        if (picture := finished_picture(job, session)) is not None:
             _log.info("it is there already: %s", picture)
             outcome = Outcome(job, picture, skipped=True)
         else:
@@ -160,10 +160,10 @@ def _is_file(copy: Path, path: Path) -> bool:
         return False
 
 
-def finished_picture(job: Job) -> Path | None:
+def finished_picture(job: Job, session: Session) -> Path | None:
     """Return the picture that a run of the same recipe has finished in the job's folder; None if there is none.
 
-    No network is loaded for that, and no picture decoded.
+    No picture is decoded for that, and VGG-19 is not loaded.
     """
     config = job.config
     folder = RunFolder(config.output_dir, config.image_format, list(picture_paths(config).values()))
@@ -171,18 +171,21 @@ def finished_picture(job: Job) -> Path | None:
     if finished is None:
         return None
     try:
-        now = _recipe_now(job, finished)
+        now = _recipe_now(job, finished, session)
     except (OSError, NStyleError):  # the run will say what is wrong
         return None
     return None if finished.differences(now) else folder.final
 
 
-def _recipe_now(job: Job, finished: Recipe) -> Recipe:
+def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:
     """Return the recipe of the job's run, were it to begin now; the size is what it was, if the pictures are."""
     config = job.config
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
-    weights = {"path": "", "sha256": hash_of_weights(config.weights), "original": True}
+    if config.model == "vgg19":
+        weights: Mapping[str, Any] = {"path": "", "sha256": hash_of_weights(config.weights), "original": True}
+    else:
+        weights = session.load(config.model, model_options(config, device, precision)).model.provenance
     return make_recipe(config, hash_inputs(config), weights, finished.size, device, precision)
 
 

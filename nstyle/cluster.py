@@ -51,7 +51,7 @@ def paint_on_cluster(
         raise ClusterError("--cluster needs Dask: pip install 'nstyle[cluster]'") from error
     done, left = 0, []
     for job in jobs:
-        picture = finished_picture(job)
+        picture = finished_picture(job, _session)
         if picture is not None and (job.copy is None or job.copy.exists()):
             done += 1
             yield Outcome(job, picture, skipped=True)

@@ -68,22 +68,33 @@ def plan(content: Names, style: Names, settings: Mapping[str, Any], *, pair: boo
             f"--pair needs as many contents as styles, not {len(contents)} and {len(styles)}; "
             "leave it out to paint every content in every style"
         )
+    if settings.get("size") is not None:  # a texture, painted of the style alone
+        contents, pair = contents[:1], False
     if not pair:  # a picture that is named twice is painted once
         contents, styles = _once(contents), _once(styles)
     chosen = list(zip(contents, styles, strict=True)) if pair else [(c, s) for s in styles for c in contents]
     pairs = list({(os.path.abspath(c), os.path.abspath(s)): (c, s) for c, s in chosen}.values())
     jobs = [
-        Job(Config(**{**settings, "content_image": c, "style_image": s}), f"{c} in the style of {s}")
-        for c, s in pairs
+        Job(Config(**{**settings, "content_image": c, "style_image": s}), _title(c, s, settings)) for c, s in pairs
     ]
     if len(jobs) == 1:
         return jobs
-    jobs = [_in_its_folder(job, name) for job, name in zip(jobs, pair_names(pairs), strict=True)]
-    sources = {os.path.abspath(path) for pair_ in pairs for path in pair_}
+    named = [tuple(_sources(*pair_, settings)) for pair_ in pairs]
+    jobs = [_in_its_folder(job, name) for job, name in zip(jobs, folder_names(named), strict=True)]
+    sources = {os.path.abspath(path) for paths in named for path in paths}
     for job in jobs:
         if job.copy is not None and os.path.abspath(job.copy) in sources:
             raise OutputError(f"{job.copy} would be painted over; choose another --output-dir")
     return jobs
+
+
+def _sources(content: Path, style: Path, settings: Mapping[str, Any]) -> list[Path]:
+    """Return those of the two that are painted of: a texture has no content."""
+    return [content, style] if settings.get("size") is None else [style]
+
+
+def _title(content: Path, style: Path, settings: Mapping[str, Any]) -> str:
+    return f"{content} in the style of {style}" if settings.get("size") is None else f"a texture of {style}"
 
 
 def _in_its_folder(job: Job, name: str) -> Job:
@@ -149,20 +160,20 @@ def _once(paths: Iterable[Path]) -> list[Path]:
     return list({os.path.abspath(path): path for path in paths}.values())
 
 
-def pair_names(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
-    """Return a name for each pair of content and style, for files and folders; no two are alike, whatever the case.
+def folder_names(sources: Sequence[tuple[Path, ...]]) -> list[str]:
+    """Return a name for what is painted of each content and style; no two are alike, whatever the case.
 
-    That is `<content>_<style>`, without the pictures' endings. Those pairs for which that would be the same keep the
+    That is `<content>_<style>`, without the pictures' endings. Those for which that would be the same keep the
     endings; where that does not help either, a number follows, in the order of the pictures' paths.
     """
-    short = [f"{content.stem}_{style.stem}" for content, style in pairs]
+    short = ["_".join(path.stem for path in paths) for paths in sources]
     times = Counter(map(str.casefold, short))
     clashing = [i for i, name in enumerate(short) if times[name.casefold()] > 1]
-    order = [i for i in range(len(pairs)) if i not in set(clashing)]
-    order += sorted(clashing, key=lambda i: tuple(map(os.path.abspath, pairs[i])))
-    whole = {i: f"{pairs[i][0].name}_{pairs[i][1].name}" for i in clashing}
+    order = [i for i in range(len(sources)) if i not in set(clashing)]
+    order += sorted(clashing, key=lambda i: tuple(map(os.path.abspath, sources[i])))
+    whole = {i: "_".join(path.name for path in sources[i]) for i in clashing}
     numbered = dict(zip(order, unlike([whole.get(i, short[i]) for i in order]), strict=True))
-    return [numbered[i] for i in range(len(pairs))]
+    return [numbered[i] for i in range(len(sources))]
 
 
 def unlike(names: Iterable[str]) -> list[str]:

@@ -91,7 +91,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     height, width = _working_size(config, pictures)
     scales = scale_count(config, (width, height))
     frames = _frame_styles(config, pictures, (height, width))
-    loaded = session.load(config.model, _model_options(config, device, precision))
+    loaded = session.load(config.model, model_options(config, device, precision))
     model = loaded.model
     content_layers = _chosen_layers("content_layers", config.content_layers, model.content_layers, model)
     own = model.mrf_layers if config.style_loss == "mrf" and model.mrf_layers else model.style_layers
@@ -336,7 +336,8 @@ def _noise(height: int, width: int, seed: int) -> Tensor:
     return (uniform * 2 - 1) * NOISE
 
 
-def _model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:
+def model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:
+    """Return what the settings have the network loaded with."""
     return ModelOptions(config.weights, config.weights_input, config.pooling, device, precision)
 
 

@@ -45,7 +45,9 @@ class StyleTerm(Term, Protocol):
 class StyleTermMaker(Protocol):
     """Makes a term for a style by its feature map: see `GramTerm.towards`."""
 
-    def __call__(self, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None) -> StyleTerm:
+    def __call__(
+        self, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
+    ) -> StyleTerm:
         """Return the term."""
 
 

@@ -31,6 +31,7 @@ from nstyle.weights import hash_of_weights, read_weights
 ROOT = Path(__file__).parent.parent
 SMALL: dict[str, Any] = {"max_long_edge": 24, "max_num_epochs": 3, "save_epochs": 2, "image_format": "png"}
 SMALL_FLAGS = ["--max-long-edge", "24", "--max-num-epochs", "3", "--save-epochs", "2", "--image-format", "png"]
+ON_PATCHES = {"relu2_1": 1.0}
 
 
 @pytest.fixture
@@ -80,21 +81,29 @@ def counted(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., 
         {"style_fit": "cover", "style_scale": 1.5},
         {"preserve_colors": "covariance", "style_weight": 3.0},
         {"precision": "bfloat16", "tv_weight": 0.0},
+        {"style_loss": "mrf", "style_layers": "relu3_1", "max_long_edge": 44, "scales": 2},
+        {"model": "filters", "style_layers": "scale1:2,scale3"},
+        {"size": "24x20", "content_weight": 0, "max_long_edge": 50},
     ],
     ids=str,
 )
 def test_pictures_are_those_of_single_runs_to_the_bit(options: dict[str, Any], here: Path) -> None:
     contents, styles = Path("contents"), Path("styles")
-    outcomes = stylize_many(contents, styles, **SMALL, **options)
-    assert [outcome.job.name for outcome in outcomes] == ["c0_s0", "c1_s0", "c2_s0", "c0_s1", "c1_s1", "c2_s1"]
+    options = SMALL | options
+    outcomes = stylize_many(contents, styles, **options)
+    if "size" in options:
+        assert [outcome.job.name for outcome in outcomes] == ["s0", "s1"]
+    else:
+        assert [outcome.job.name for outcome in outcomes] == ["c0_s0", "c1_s0", "c2_s0", "c0_s1", "c1_s1", "c2_s1"]
     for outcome in outcomes:
         content, style = outcome.job.config.content_image, outcome.job.config.style_image
-        alone = stylize(content, style, output_dir=here / "alone" / outcome.job.name, **SMALL, **options)
+        alone = stylize(content, style, output_dir=here / "alone" / outcome.job.name, **options)
         assert outcome.path == Path("output", outcome.job.name, "final.png")
         for name in ("final.png", "e_2.png"):
             assert pixels(outcome.path.with_name(name)) == pixels(alone.path.with_name(name)), (outcome, name)
         assert Path("output", f"{outcome.job.name}.png").read_bytes() == outcome.path.read_bytes()
         assert not list(Path("output").glob(".*"))
+    assert all(outcome.skipped for outcome in stylize_many(contents, styles, **options))
 
 
 def test_foreign_weights_are_fitted_to_each_pair(here: Path) -> None:
@@ -110,7 +119,7 @@ def test_foreign_weights_are_fitted_to_each_pair(here: Path) -> None:
 
 
 def test_network_and_style_are_looked_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads = counted(monkeypatch, "nstyle.preparation.read_weights", read_weights)
+    loads = counted(monkeypatch, "nstyle.models.read_weights", read_weights)
     seen: list[tuple[int, ...]] = []
     forward = VGG19.forward
 
@@ -136,10 +145,17 @@ def test_targets_are_known_by_all_that_they_are_made_of(vgg19: VGG19) -> None:
     ):
         for weight in (1.0, 3.0):
             content = torch.zeros(1, 3, 20, 24)
-            ours = Objective(shared, content, [style], style_weight=weight).gradient(image)
-            alone = Objective(vgg19, content, [style], style_weight=weight).gradient(image)
-            assert torch.equal(ours.gradient, alone.gradient)
-            assert ours.style_losses == alone.style_losses
+            for options in (
+                {},
+                {"style_layers": {"relu1_1": 0.5}},
+                {"style_loss": "mrf", "style_layers": ON_PATCHES},
+            ):
+                ours, alone = (
+                    Objective(features, content, [style], style_weight=weight, **options).gradient(image)
+                    for features in (shared, vgg19)
+                )
+                assert torch.equal(ours.gradient, alone.gradient)
+                assert ours.style_losses == alone.style_losses
 
 
 def test_what_is_kept_is_bounded() -> None:
@@ -250,7 +266,7 @@ def test_finished_batches_load_no_network(here: Path, monkeypatch: pytest.Monkey
         raise AssertionError
 
     stylize_many("contents", "styles", **SMALL)
-    monkeypatch.setattr("nstyle.preparation.read_weights", load)
+    monkeypatch.setattr("nstyle.models.read_weights", load)
     assert all(outcome.skipped for outcome in stylize_many("contents", "styles", **SMALL))
 
 

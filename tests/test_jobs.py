@@ -8,7 +8,7 @@ import pytest
 
 from nstyle.config import Config
 from nstyle.errors import ImageError, OptionError, OutputError
-from nstyle.jobs import expand, pair_names, plan
+from nstyle.jobs import expand, folder_names, plan
 
 
 @pytest.fixture
@@ -89,6 +89,12 @@ def test_a_single_pair_is_painted_into_the_output_folder_itself(here: Path) -> N
     assert (job.config.output_dir, job.copy) == (Path("out"), None)
 
 
+def test_textures_have_no_content(here: Path) -> None:
+    options = {"size": "32x32", "content_weight": 0}
+    jobs = plan("photos", ["s1.jpg", "s2.jpg"], options, pair=True)
+    assert [(job.name, job.title) for job in jobs] == [("s1", "a texture of s1.jpg"), ("s2", "a texture of s2.jpg")]
+
+
 def test_a_bad_setting_is_one_line_for_all(here: Path) -> None:
     with pytest.raises(OptionError, match="--lr must be"):
         plan("photos", "s1.jpg", {"lr": -1})
@@ -117,5 +123,5 @@ def test_a_copy_is_never_written_over_a_picture_that_is_painted(here: Path) -> N
 )
 def test_names_of_pairs(pairs: list[tuple[str, str]], expected: list[str]) -> None:
     paths = [(Path(content), Path(style)) for content, style in pairs]
-    assert pair_names(paths) == expected
-    assert pair_names(paths[::-1]) == expected[::-1]  # in whatever order they are named
+    assert folder_names(paths) == expected
+    assert folder_names(paths[::-1]) == expected[::-1]  # in whatever order they are named
