@@ -23,7 +23,7 @@ MRF_LAYERS = ("relu3_1", "relu4_1")
 CONTENT_LAYER = "relu4_2"
 MID_GREY = 127.5
 
-TARGET_BYTES = 64_000_000
+TARGET_BYTES = 16_000_000
 """Of the targets that `StyleTargets` keeps; a style's Gram matrices take 2.4 MB, its patches as much as its maps."""
 
 
