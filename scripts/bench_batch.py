@@ -95,7 +95,9 @@ def main() -> None:
     parser.add_argument("what", choices=("speed", "memory"))
     parser.add_argument("--contents", type=int, default=5, help="for speed (default: %(default)s)")
     parser.add_argument("--styles", type=int, default=4, help="for speed (default: %(default)s)")
-    parser.add_argument("--size", type=int, default=128, help="longer edge in pixels, for speed (default: %(default)s)")
+    parser.add_argument(
+        "--size", type=int, default=128, help="longer edge in pixels, for speed (default: %(default)s)"
+    )
     parser.add_argument("--epochs", type=int, default=30, help="for speed (default: %(default)s)")
     parser.add_argument("--pictures", type=int, default=200, help="for memory (default: %(default)s)")
     options = parser.parse_args()
