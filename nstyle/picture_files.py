@@ -32,6 +32,9 @@ from nstyle.images import SMALLEST_EDGE, Alpha, Picture, fill_hidden, on_white, 
 MOST_PIXELS = 2 * 2**30 // 12
 """Pixels of the largest picture that is read: 179 million, whose colours alone fill 2 GiB."""
 
+LONGEST_EDGE = 2**16 - 1
+"""Pixels of the longest edge that is read; a JPEG can have no longer one."""
+
 MOST_BYTES = 2 * 2**30
 """Bytes of the largest file that is read: 16-bit RGBA of `MOST_PIXELS`, not compressed at all, has fewer."""
 
@@ -88,9 +91,9 @@ def read_picture(path: Path) -> Picture:
     the file's ICC profile; without one they are taken for sRGB. Of an animation the first frame counts. Pixels that
     are wholly transparent get the colours of the nearest ones that are not: what a file hides there means nothing.
 
-    Memory: files of up to `MOST_BYTES` and `MOST_PIXELS` are read (fewer of a TIFF whose pixels have more than 64
-    bits), which the header tells before anything is decoded. Decoding takes up to 48 bytes a pixel beside the file
-    itself, 24 where 8-bit RGB in sRGB is read.
+    Memory: files of up to `MOST_BYTES`, `MOST_PIXELS` and `LONGEST_EDGE` are read (fewer pixels of a TIFF where one
+    has more than 64 bits), which the header tells before anything is decoded. Decoding takes up to 48 bytes a pixel
+    beside the file itself, 24 where 8-bit RGB in sRGB is read.
 
     Raises:
         ImageError: no such file, not a picture, cut off, wholly transparent, levels of unknown scale, smaller than 16
@@ -198,6 +201,11 @@ def _silenced_decoders() -> Iterator[None]:
 
 def _check_size(path: Path, width: int, height: int, bits: int = 64) -> None:
     """Refuse what would fill the memory, before it does; of pixels with more than 64 bits, fewer are allowed."""
+    if max(width, height) > LONGEST_EDGE:
+        raise ImageError(
+            f"{path} has an edge of far too many pixels ({width}x{height}, at most {LONGEST_EDGE} are read); "
+            "crop it first"
+        )
     most = MOST_PIXELS * 64 // max(64, bits)
     if width * height > most:
         raise ImageError(

@@ -1,6 +1,7 @@
 """The saved state of a descent: `state.npz`, from which a run goes on as if it had never ended."""
 
 import json
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,6 +26,7 @@ _READING_ERRORS = (
     OverflowError,
     RuntimeError,
     SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -29,23 +29,27 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import tifffile
+import torch
 from PIL import Image, ImageCms
 
 from nstyle.config import Config
+from nstyle.descent import DescentState
 from nstyle.errors import NStyleError
 from nstyle.images import Picture
 from nstyle.picture_files import read_picture, read_recipe_text, write_picture
-from nstyle.recipe import Recipe, read_recipe, recorded_settings
+from nstyle.recipe import Recipe, parse_recipe, read_recipe, recorded_settings
+from nstyle.saved_state import read_state, write_state
 
 READERS: dict[str, tuple[Callable[[Path], object], str]] = {
     # name: (what reads a file, which files of the corpus it is given)
     "read_picture": (read_picture, "picture"),
     "read_recipe_text": (read_recipe_text, "picture"),
     "read_recipe": (read_recipe, "recipe"),
+    "read_state": (lambda path: read_state(path, torch.device("cpu")), "state"),
 }
 
 Corpus = dict[str, tuple[str, bytes]]
-"""Name: (picture or recipe, content)."""
+"""Name: (picture, recipe or state; content)."""
 
 _FILE = {"path": "/pictures/photo.jpg", "sha256": "0" * 64}
 RECIPE = Recipe(
@@ -67,10 +71,10 @@ def make_corpus(folder: Path) -> Corpus:
         "recipe of many lines": ("recipe", json.dumps(json.loads(RECIPE), indent=2).encode()),
     }
 
-    def keep(name: str, save: Callable[[Path], object]) -> None:
+    def keep(name: str, save: Callable[[Path], object], kind: str = "picture") -> None:
         path = folder / f"valid.{name.split()[0]}"
         save(path)
-        corpus[name] = ("picture", path.read_bytes())
+        corpus[name] = (kind, path.read_bytes())
 
     y, x = np.mgrid[0:20, 0:24].astype(np.float32)
     rgb = np.stack([x / 24, y / 20, (x + y) / 44], axis=-1)
@@ -144,6 +148,13 @@ def make_corpus(folder: Path) -> Corpus:
         keep(name, lambda path, a=array, o=options: tifffile.imwrite(path, a, metadata=None, **o))  # type: ignore[misc]
     keep("heic", lambda path: pillow_heif.from_pillow(rgba).save(path, quality=80, **tags))
     keep("heic deep", lambda path: pillow_heif.from_bytes("RGB;16", (24, 20), deep.tobytes()).save(path, quality=80))
+    image, recipe = torch.rand(1, 3, 20, 24), parse_recipe(RECIPE, folder)
+    states = {
+        "state": DescentState(image, 7),
+        "state of a descent with momentum": DescentState(image, 7, {"velocity": image}),
+    }
+    for name, state in states.items():
+        keep(name, lambda path, s=state: write_state(path, s, recipe), "state")  # type: ignore[misc]
     return corpus
 
 

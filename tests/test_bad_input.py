@@ -96,6 +96,7 @@ PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
     "15x15 pixels": (lambda path: painted(15, 15).save(path, "PNG"), "15x15 pixels"),
     "1x4000 pixels": (lambda path: painted(4000, 1).save(path, "PNG"), "1x4000 pixels"),
     "4000x1 pixels": (lambda path: painted(1, 4000).save(path, "PNG"), "4000x1 pixels"),
+    "far too long": (lambda path: path.write_bytes(promise(3407896, 20)), "edge of far too many pixels"),
     "decompression bomb": (lambda path: path.write_bytes(promise(50000, 50000)), "far too many pixels"),
     "a NaN": (lambda path: Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(path, "TIFF"), "picture"),
 }

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 from fake_runs import advance_run, fake_batch, fake_run, finish_run
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, TimeoutException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    TimeoutException,
+    WebDriverException,
+)
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -82,8 +87,19 @@ class Browser:
         return self.driver.execute_script(code, *arguments)
 
     def wait(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        reloaded = (StaleElementReferenceException, NoSuchElementException)
-        WebDriverWait(self.driver, seconds, 0.05, ignored_exceptions=reloaded).until(lambda _: condition())
+        """Wait until a condition holds; one that is interrupted by a reload of the page is asked again."""
+
+        def holds(_: object) -> object:
+            try:
+                return condition()
+            except (StaleElementReferenceException, NoSuchElementException):
+                return False
+            except WebDriverException as error:  # what a newer driver says of an element of the page before
+                if "does not belong to the document" in str(error.msg):
+                    return False
+                raise
+
+        WebDriverWait(self.driver, seconds, 0.05).until(holds)
 
     @property
     def caption(self) -> str:
