@@ -148,13 +148,13 @@ def make_corpus(folder: Path) -> Corpus:
         keep(name, lambda path, a=array, o=options: tifffile.imwrite(path, a, metadata=None, **o))  # type: ignore[misc]
     keep("heic", lambda path: pillow_heif.from_pillow(rgba).save(path, quality=80, **tags))
     keep("heic deep", lambda path: pillow_heif.from_bytes("RGB;16", (24, 20), deep.tobytes()).save(path, quality=80))
-    image, recipe = torch.rand(1, 3, 20, 24), parse_recipe(RECIPE, folder)
+    painting, recipe = torch.rand(1, 3, 20, 24), parse_recipe(RECIPE, folder)
     states = {
-        "state": DescentState(image, 7),
-        "state of a descent with momentum": DescentState(image, 7, {"velocity": image}),
+        "state": DescentState(painting, 7),
+        "state of a descent with momentum": DescentState(painting, 7, {"velocity": painting}),
     }
-    for name, state in states.items():
-        keep(name, lambda path, s=state: write_state(path, s, recipe), "state")  # type: ignore[misc]
+    for title, state in states.items():
+        keep(title, lambda path, s=state: write_state(path, s, recipe), "state")  # type: ignore[misc]
     return corpus
 
 
