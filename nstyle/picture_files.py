@@ -33,7 +33,7 @@ MOST_PIXELS = 2 * 2**30 // 12
 """Pixels of the largest picture that is read: 179 million, whose colours alone fill 2 GiB."""
 
 LONGEST_EDGE = 2**16 - 1
-"""Pixels of the longest edge that is read; a JPEG can have no longer one."""
+"""Pixels of the longest edge that is read: what the JPEG format has room for. Fewer are painted and written."""
 
 MOST_BYTES = 2 * 2**30
 """Bytes of the largest file that is read: 16-bit RGBA of `MOST_PIXELS`, not compressed at all, has fewer."""
