@@ -231,8 +231,22 @@ class Config:
         at_least=0,
         metavar="EPS",
     )
-    optimizer: str = _option("nag", "nag: Nesterov's accelerated gradient", MXNET, DESCENT, choices=("nag",))
-    lr: float = _option(0.001, "learning rate", MXNET, DESCENT, above=0, metavar="RATE")
+    optimizer: str = _option(
+        "nag",
+        "nag (Nesterov's accelerated gradient along the clipped gradient, as MXNet), or lbfgs or adam, which follow "
+        "the gradient unclipped: so --tv-weight and --range-weight weigh less with them",
+        MXNET,
+        DESCENT,
+        choices=("nag", "lbfgs", "adam"),
+    )
+    lr: float | None = _option(
+        None,
+        "learning rate (default: the optimizer's own, MXNet's 0.001 for nag, 1 for lbfgs, 10 for adam)",
+        MXNET,
+        DESCENT,
+        above=0,
+        metavar="RATE",
+    )
     lr_sched_delay: int = _option(
         75, "lower the learning rate every so many epochs", MXNET, DESCENT, at_least=1, metavar="N"
     )
@@ -409,7 +423,7 @@ def is_repeatable(type_: Any) -> bool:
 
 def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
     """Return the value in its own type, or say why it cannot be."""
-    if value is None and type_ in (int | None, str | None, Path | None):
+    if value is None and type_ in (int | None, float | None, str | None, Path | None):
         return None
     if type_ is bool:
         if not isinstance(value, bool):
@@ -421,8 +435,8 @@ def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         if not isinstance(value, str | Path) or not str(value):
             raise OptionError(f"{flag_} must be a path, not {value!r}")
         return Path(value)
-    if type_ in (int, int | None, float):
-        return _checked_number(flag_, float if type_ is float else int, value, declared)
+    if type_ in (int, int | None, float, float | None):
+        return _checked_number(flag_, float if type_ in (float, float | None) else int, value, declared)
     if not isinstance(value, str | Path) or not str(value):
         raise OptionError(f"{flag_} must be text, not {value!r}")
     if declared.choices and value not in declared.choices:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from nstyle.errors import DivergenceError
-from nstyle.functional import euclidean_norm, relative_change
+from nstyle.functional import relative_change, root_mean_square
+from nstyle.optimizers import LBFGS, Adam, Nesterov, UpdateRule
 
 LOWEST_LEARNING_RATE = 1e-8
 """The schedule goes no lower: MXNet's `FactorScheduler(stop_factor_lr=1e-8)`."""
@@ -52,7 +53,7 @@ class DescentState:
     Attributes:
         image: the current one.
         epoch: the next one's number; so many are done.
-        memory: what the update rule remembers, by name; each of the image's shape.
+        memory: what the update rule remembers, by name; each of the image's shape, or a scalar.
         rate_factor: what the scheduled learning rate is multiplied by: 1, halved each time that an epoch was taken
             back.
         relative_change: the last epoch's.
@@ -92,48 +93,26 @@ class Step(Generic[EvaluationT]):
     snapshot: Path | None = None
 
 
-class UpdateRule(Protocol):
-    """What makes a new image of an old one. It may remember; one rule serves one descent."""
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimiser that a descent may use.
 
-    def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
-        """Return the new image, as a new tensor."""
+    Attributes:
+        make: makes its update rule of momentum and weight decay.
+        lr: its learning rate, unless the user names one.
 
-    def memory(self) -> dict[str, Tensor]:
-        """Return what is remembered; the tensors are not changed later."""
-
-    def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace what is remembered by what `memory()` gave; by nothing if that is empty."""
-
-
-class Nesterov:
-    """Nesterov's accelerated gradient with weight decay, as MXNet's `nag` and `torch.optim.SGD(nesterov=True)`.
-
-    d = g + weight_decay * x;  v = momentum * v + d;  x = x - learning_rate * (d + momentum * v)
     """
 
-    def __init__(self, momentum: float, weight_decay: float) -> None:
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.velocity: Tensor | None = None
-
-    def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
-        """Return the new image, as a new tensor."""
-        direction = gradient + self.weight_decay * image
-        velocity = direction if self.velocity is None else self.momentum * self.velocity + direction
-        self.velocity = velocity
-        return image - learning_rate * (direction + self.momentum * velocity)
-
-    def memory(self) -> dict[str, Tensor]:
-        """Return the velocity, if there is one."""
-        return {} if self.velocity is None else {"velocity": self.velocity}
-
-    def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace the velocity."""
-        self.velocity = memory.get("velocity")
+    make: Callable[[float, float], UpdateRule]
+    lr: float
 
 
-OPTIMIZERS: dict[str, Callable[[float, float], UpdateRule]] = {"nag": Nesterov}
-"""Update rules by name; each is made with momentum and weight decay."""
+OPTIMIZERS: dict[str, Optimizer] = {
+    "nag": Optimizer(Nesterov, 1e-3),
+    "lbfgs": Optimizer(lambda _momentum, _weight_decay: LBFGS(), 1.0),
+    "adam": Optimizer(lambda _momentum, _weight_decay: Adam(), 10.0),
+}
+"""By name."""
 
 
 def scheduled_learning_rate(epoch: int, lr: float, delay: int, factor: float) -> float:
@@ -146,7 +125,7 @@ def descend(
     start: Tensor | DescentState,
     *,
     optimizer: str = "nag",
-    lr: float = 1e-3,
+    lr: float | None = None,
     momentum: float = 0.95,
     weight_decay: float = 1e-4,
     lr_sched_delay: int = 75,
@@ -160,12 +139,12 @@ def descend(
     An epoch is one evaluation of the objective.
 
     Args:
-        objective: what is descended.
+        objective: what is descended; for "lbfgs" and "adam" an `Objective(clip=False)`.
         start: an image, or an earlier descent's state to go on from: with the same settings as if it had never ended.
-        optimizer: the update rule's name.
-        lr: learning rate.
-        momentum: of the update rule.
-        weight_decay: of the update rule.
+        optimizer: "nag", "lbfgs" or "adam".
+        lr: learning rate; None: the optimiser's own, 0.001, 1 or 10.
+        momentum: of "nag".
+        weight_decay: of "nag".
         lr_sched_delay: epochs after which the learning rate is lowered.
         lr_sched_factor: by what.
         stop_eps: relative change that ends the descent.
@@ -180,7 +159,9 @@ def descend(
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)
-    update = OPTIMIZERS[optimizer](momentum, weight_decay)
+    update = OPTIMIZERS[optimizer].make(momentum, weight_decay)
+    if lr is None:
+        lr = OPTIMIZERS[optimizer].lr
     update.remember(state.memory)
     while state.epoch < max_num_epochs and state.relative_change >= stop_eps:
         scheduled = scheduled_learning_rate(state.epoch, lr, lr_sched_delay, lr_sched_factor)
@@ -189,7 +170,8 @@ def descend(
         with torch.no_grad():
             while True:
                 new = update(state.image, evaluation.gradient, scheduled * rate_factor)
-                if _rms(new) < DIVERGED_RMS and _rms(new - state.image) <= furthest:
+                moved = root_mean_square(new - state.image)
+                if root_mean_square(new) < DIVERGED_RMS and moved <= furthest:
                     break
                 update.remember({})
                 rate_factor, furthest = rate_factor / 2, RECOVERY_RMS
@@ -201,8 +183,3 @@ def descend(
         epoch, learning_rate = state.epoch, scheduled * rate_factor
         state = DescentState(new, epoch + 1, update.memory(), rate_factor, change)
         yield Step(epoch, new, change, learning_rate, evaluation, change < stop_eps, state)
-
-
-def _rms(image: Tensor) -> float:
-    """Return the root mean square; NaN or infinity where the image is not finite."""
-    return float(euclidean_norm(image)) / math.sqrt(image.numel())

@@ -1,5 +1,6 @@
 """The mathematics of the method: pure functions of tensors."""
 
+import math
 from typing import Any
 
 import torch
@@ -63,10 +64,19 @@ def sum_of_squares(tensor: Tensor) -> Tensor:
     PyTorch splits the sum of a whole tensor among its threads, and so rounds otherwise with each number of them. It
     never splits a sum along one dimension: so the sum is taken one dimension after the other.
     """
-    total = tensor.square()
-    while total.ndim > 0:
-        total = total.sum(dim=-1)
-    return total
+    return _sum(tensor.square())
+
+
+def inner_product(first: Tensor, second: Tensor) -> Tensor:
+    """Return the sum of the products of two tensors' values as a scalar, summed as the squares are."""
+    return _sum(first * second)
+
+
+def _sum(tensor: Tensor) -> Tensor:
+    """Return the sum of a tensor's values, taken along one dimension after the other."""
+    while tensor.ndim > 0:
+        tensor = tensor.sum(dim=-1)
+    return tensor
 
 
 def euclidean_norm(tensor: Tensor) -> Tensor:
@@ -81,6 +91,11 @@ def euclidean_norm(tensor: Tensor) -> Tensor:
     rest = torch.linalg.vector_norm(flat[whole:])
     norm: Tensor = torch.linalg.vector_norm(torch.cat([rows, rest.reshape(1)]))
     return norm
+
+
+def root_mean_square(tensor: Tensor) -> Tensor:
+    """Return the root of the mean of a tensor's squares as a scalar."""
+    return euclidean_norm(tensor) / math.sqrt(tensor.numel())
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 """The objective of Gatys, Ecker and Bethge (CVPR 2016) as the reference computes it: a gradient, not a scalar loss.
 
 The gradient of content + style is clipped *before* the total-variation gradient is added, and so is that of the other
-regulariser, the bounded-range prior. Once clipping is active, no scalar loss has this gradient.
+regulariser, the bounded-range prior. Once clipping is active, no scalar loss has this gradient. An optimiser that
+needs one (L-BFGS, Adam) gets it unclipped: then it is the gradient of content + style, plus tv_weight times the total
+variation and range_weight times the prior that `functional` gives the gradients of.
 """
 
 import hashlib
@@ -57,7 +59,7 @@ class Evaluation:
     """The objective at one image. All are tensors on the image's device; the losses are scalars in float32.
 
     Attributes:
-        gradient: 1 x 3 x H x W, clipped, the regularisers added: what the descent follows.
+        gradient: 1 x 3 x H x W, clipped unless it is not to be, the regularisers added: what the descent follows.
         gradient_norm: Euclidean norm of the gradient of content + style, before clipping.
         content_loss: content_weight * sum((F - P)^2), at relu4_2 unless other layers are named.
         style_losses: {layer: style_weight / (C^2 M) * sum((G - A)^2)}, or the other style loss's; of several styles,
@@ -124,6 +126,7 @@ class Objective:
         style_loss: "gram", or "mrf": the patches of Li and Wand, see `terms.MrfTerm`.
         mask: 1 x 1 x H x W, 0..1: what is painted. Styles go nowhere else, and the gradient is multiplied by it;
             it is clipped to the number of values that are painted at all. None: everything.
+        clip: whether the gradient of content + style is clipped, as the reference does.
 
     A term whose weight is 0 is not computed: its layers are missing in `style_losses`, its `content_loss` is 0.
 
@@ -146,6 +149,7 @@ class Objective:
         style_layers: Mapping[str, float] | None = None,
         style_loss: str = "gram",
         mask: Tensor | None = None,
+        clip: bool = True,
     ) -> None:
         if content_weight == 0 and style_weight == 0:
             raise ValueError("content_weight and style_weight are both 0: nothing is left to descend on")
@@ -156,6 +160,7 @@ class Objective:
         self.tv_weight = tv_weight
         self.range_weight = range_weight
         self.mask = mask
+        self.clip = clip
         if content_layers is None:
             content_layers = {CONTENT_LAYER: 1.0}
         if style_layers is None:
@@ -187,7 +192,8 @@ class Objective:
             gradient = self._where_painted(gradient)
             if self.mask is not None:
                 painted = image.shape[1] * int((self.mask > 0).sum())
-            gradient, norm = clip_to_norm(gradient, max_norm=painted)
+            clipped, norm = clip_to_norm(gradient, max_norm=painted)
+            gradient = clipped if self.clip else gradient
             if self.tv_weight > 0:
                 gradient = gradient + self._where_painted(self.tv_weight * total_variation_gradient(image))
             if self.range_weight > 0:

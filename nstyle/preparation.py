@@ -131,6 +131,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
         style_layers=style_layers,
         style_loss=config.style_loss,
         mask=mask,
+        clip=config.optimizer == "nag",
     )
     has_alpha = picture.alpha is not None
     return Prepared(objective, start, finish, inputs, dict(model.provenance), has_alpha, scales)

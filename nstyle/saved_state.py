@@ -64,7 +64,10 @@ def read_state(path: Path, device: torch.device) -> tuple[DescentState, Recipe]:
             names = [name for name in archive.files if name != "about"]
             tensors = {name: torch.from_numpy(archive[name]).to(device) for name in names}
         width, height = recipe.size
-        if any(t.shape != (1, 3, height, width) or t.dtype != torch.float32 for t in tensors.values()):
+        shapes = ((1, 3, height, width), ())  # a scalar tells of the number of steps
+        if tensors["image"].ndim == 0 or any(
+            t.shape not in shapes or t.dtype != torch.float32 for t in tensors.values()
+        ):
             raise ValueError(f"not {width}x{height} pixels in float32")
         state = DescentState(
             tensors.pop("image"),

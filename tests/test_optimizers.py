@@ -1,0 +1,113 @@
+"""The optimisers, on functions whose minimum is known; the descent's own tests have Nesterov's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from nstyle import descend
+from nstyle.functional import total_variation_gradient
+from nstyle.objective import Objective
+from nstyle.optimizers import HISTORY, LBFGS, Adam
+from nstyle.vgg19 import VGG19
+
+TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
+STIFFNESS = torch.logspace(0, 3, TARGET.numel()).reshape(TARGET.shape)
+
+
+@dataclass
+class Slope:
+    """What a quadratic tells of itself."""
+
+    gradient: Tensor
+    loss: float
+
+
+class Quadratic:
+    """1/2 sum(k (x - t)^2), some values a thousand times as stiff as others; times a factor."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def gradient(self, image: Tensor) -> Slope:
+        away = image - TARGET
+        return Slope(self.factor * STIFFNESS * away, float((STIFFNESS * away.square()).sum() / 2))
+
+
+def losses(optimizer: str, epochs: int, lr: float | None = None, factor: float = 1.0) -> list[float]:
+    steps = descend(
+        Quadratic(factor), torch.zeros_like(TARGET), optimizer=optimizer, lr=lr, stop_eps=0, max_num_epochs=epochs
+    )
+    return [step.evaluation.loss for step in steps]
+
+
+def test_lbfgs_finds_the_minimum_of_a_stiff_quadratic() -> None:
+    found = losses("lbfgs", 150)
+    assert found[-1] < 1e-3 * found[0]
+
+
+def test_lbfgs_does_not_mind_the_scale_of_the_loss() -> None:
+    usual, large = losses("lbfgs", 20), losses("lbfgs", 20, factor=2.0**30)
+    assert large == pytest.approx(usual, rel=1e-3)
+
+
+def test_lbfgs_learns_nothing_where_the_loss_is_not_convex() -> None:
+    rule, image = LBFGS(), torch.zeros_like(TARGET)
+    for _ in range(3):
+        image = rule(image, -image - 1, 1.0)  # of -1/2 x^2 - x
+    assert not rule.pairs
+    assert image.isfinite().all()
+
+
+def test_lbfgs_remembers_so_much_and_no_more() -> None:
+    rule, image = LBFGS(), torch.zeros_like(TARGET)
+    for _ in range(HISTORY + 5):
+        image = rule(image, Quadratic().gradient(image).gradient, 1.0)
+    assert len(rule.pairs) == HISTORY
+    assert len(rule.memory()) == 2 * HISTORY + 2
+
+
+def test_adam_is_torchs() -> None:
+    rule, image = Adam(), torch.zeros_like(TARGET)
+    theirs = torch.zeros_like(TARGET)
+    adam = torch.optim.Adam([theirs], lr=10)
+    for _ in range(12):
+        image = rule(image, Quadratic().gradient(image).gradient, 10)
+        theirs.grad = Quadratic().gradient(theirs).gradient
+        adam.step()
+        torch.testing.assert_close(image, theirs, rtol=1e-6, atol=1e-5)
+    assert losses("adam", 60)[-1] < 0.01 * losses("adam", 1)[0]
+
+
+@pytest.mark.parametrize("make", [LBFGS, Adam])
+@pytest.mark.parametrize("after", [0, 1, 3, 14])
+def test_what_is_remembered_is_all_there_is(make: Callable[[], LBFGS | Adam], after: int) -> None:
+    def step(rule: LBFGS | Adam, image: Tensor) -> Tensor:
+        return rule(image, Quadratic().gradient(image).gradient, 1.0)
+
+    rule, image = make(), torch.zeros_like(TARGET)
+    for _ in range(after):
+        image = step(rule, image)
+    memory = rule.memory()
+    kept = {name: tensor.clone() for name, tensor in memory.items()}
+    other = make()
+    step(other, image + 1)
+    other.remember(memory)
+    for _ in range(4):
+        image, copy = step(rule, image), step(other, image)
+        assert torch.equal(image, copy)
+    assert all(torch.equal(memory[name], kept[name]) for name in kept)
+
+
+def test_the_gradient_that_is_not_clipped_is_that_of_the_losses(vgg19: VGG19) -> None:
+    generator = torch.Generator().manual_seed(1)
+    content, style, image = (60 * torch.randn(1, 3, 32, 32, generator=generator) for _ in range(3))
+    whole = Objective(vgg19, content, style, tv_weight=0.0, clip=False).gradient(image)
+    smooth = Objective(vgg19, content, style, tv_weight=2.0, clip=False).gradient(image)
+    clipped = Objective(vgg19, content, style, tv_weight=0.0).gradient(image)
+    assert whole.gradient_norm > image.numel()
+    assert whole.gradient.norm() == pytest.approx(float(whole.gradient_norm), rel=1e-5)
+    torch.testing.assert_close(clipped.gradient, whole.gradient * (image.numel() / whole.gradient_norm))
+    torch.testing.assert_close(smooth.gradient, whole.gradient + 2 * total_variation_gradient(image))
