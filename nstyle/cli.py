@@ -66,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
                 *names, dest=field.name, default=argparse.SUPPRESS, action="store_true", help=declared.help
             )
             continue
-        kind = int if field.type in (int, int | None) else float if field.type in (float, float | None) else str
+        kind = int if field.type in (int, int | None) else float if field.type is float else str
         default = "" if field.default in (None, ()) else f" (default: {field.default})"
         repeatable: dict[str, Any] = {"action": "append", "nargs": 2} if is_repeatable(field.type) else {}
         if declared.several:

@@ -19,6 +19,9 @@ from nstyle.registry import where
 MXNET = "MXNet"
 OURS = "nstyle"
 
+LEARNING_RATES = {"nag": 0.001, "lbfgs": 1.0, "adam": 10.0}
+"""Of each optimizer, unless the user names another; nag's is MXNet's."""
+
 SHORTEST_EDGE, LONGEST_EDGE = 16, 65500
 """Pixels: the fewest that leave VGG-19 one position at relu5_1, and the most that an edge of a JPEG can have."""
 
@@ -237,11 +240,13 @@ class Config:
         "the gradient unclipped: so --tv-weight and --range-weight weigh less with them",
         MXNET,
         DESCENT,
-        choices=("nag", "lbfgs", "adam"),
+        choices=tuple(LEARNING_RATES),
     )
-    lr: float | None = _option(
+    lr: float = _option(
         None,
-        "learning rate (default: the optimizer's own, MXNet's 0.001 for nag, 1 for lbfgs, 10 for adam)",
+        "learning rate (default: "
+        + ", ".join(f"{rate:g} for {optimizer}" for optimizer, rate in LEARNING_RATES.items())
+        + ")",
         MXNET,
         DESCENT,
         above=0,
@@ -343,8 +348,10 @@ class Config:
     def __post_init__(self) -> None:
         """Check every value, and convert paths given as text."""
         for field in dataclasses.fields(self):
-            value = _checked(flag(field.name), field.type, getattr(self, field.name), option(field))
-            object.__setattr__(self, field.name, value)
+            value = getattr(self, field.name)
+            if field.name == "lr" and value is None:
+                value = LEARNING_RATES[self.optimizer]
+            object.__setattr__(self, field.name, _checked(flag(field.name), field.type, value, option(field)))
         if self.content_weight == 0 and self.style_weight == 0:
             raise OptionError("--content-weight and --style-weight are both 0: raise one of them")
         styles = 1 + len(self.blend_style)
@@ -423,7 +430,7 @@ def is_repeatable(type_: Any) -> bool:
 
 def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
     """Return the value in its own type, or say why it cannot be."""
-    if value is None and type_ in (int | None, float | None, str | None, Path | None):
+    if value is None and type_ in (int | None, str | None, Path | None):
         return None
     if type_ is bool:
         if not isinstance(value, bool):
@@ -435,8 +442,8 @@ def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         if not isinstance(value, str | Path) or not str(value):
             raise OptionError(f"{flag_} must be a path, not {value!r}")
         return Path(value)
-    if type_ in (int, int | None, float, float | None):
-        return _checked_number(flag_, float if type_ in (float, float | None) else int, value, declared)
+    if type_ in (int, int | None, float):
+        return _checked_number(flag_, float if type_ is float else int, value, declared)
     if not isinstance(value, str | Path) or not str(value):
         raise OptionError(f"{flag_} must be text, not {value!r}")
     if declared.choices and value not in declared.choices:

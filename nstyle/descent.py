@@ -19,7 +19,6 @@ LOWEST_LEARNING_RATE = 1e-8
 DIVERGED_RMS = 255.0
 """Root mean square beyond which an image is lost: nothing that can be displayed has more than 141 in model space."""
 
-
 RECOVERY_RMS = 8.0
 """Root mean square by which an update may move the image after one that diverged: an update that only just stays in
 the range of pictures goes on to oscillate there."""
@@ -93,26 +92,12 @@ class Step(Generic[EvaluationT]):
     snapshot: Path | None = None
 
 
-@dataclass(frozen=True)
-class Optimizer:
-    """An optimiser that a descent may use.
-
-    Attributes:
-        make: makes its update rule of momentum and weight decay.
-        lr: its learning rate, unless the user names one.
-
-    """
-
-    make: Callable[[float, float], UpdateRule]
-    lr: float
-
-
-OPTIMIZERS: dict[str, Optimizer] = {
-    "nag": Optimizer(Nesterov, 1e-3),
-    "lbfgs": Optimizer(lambda _momentum, _weight_decay: LBFGS(), 1.0),
-    "adam": Optimizer(lambda _momentum, _weight_decay: Adam(), 10.0),
+OPTIMIZERS: dict[str, Callable[[float, float], UpdateRule]] = {
+    "nag": Nesterov,
+    "lbfgs": lambda _momentum, _weight_decay: LBFGS(),
+    "adam": lambda _momentum, _weight_decay: Adam(),
 }
-"""By name."""
+"""Update rules by name; each is made with momentum and weight decay."""
 
 
 def scheduled_learning_rate(epoch: int, lr: float, delay: int, factor: float) -> float:
@@ -125,7 +110,7 @@ def descend(
     start: Tensor | DescentState,
     *,
     optimizer: str = "nag",
-    lr: float | None = None,
+    lr: float = 1e-3,
     momentum: float = 0.95,
     weight_decay: float = 1e-4,
     lr_sched_delay: int = 75,
@@ -142,7 +127,7 @@ def descend(
         objective: what is descended; for "lbfgs" and "adam" an `Objective(clip=False)`.
         start: an image, or an earlier descent's state to go on from: with the same settings as if it had never ended.
         optimizer: "nag", "lbfgs" or "adam".
-        lr: learning rate; None: the optimiser's own, 0.001, 1 or 10.
+        lr: learning rate; the default is for "nag", 1 does for "lbfgs", 10 for "adam".
         momentum: of "nag".
         weight_decay: of "nag".
         lr_sched_delay: epochs after which the learning rate is lowered.
@@ -159,9 +144,7 @@ def descend(
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)
-    update = OPTIMIZERS[optimizer].make(momentum, weight_decay)
-    if lr is None:
-        lr = OPTIMIZERS[optimizer].lr
+    update = OPTIMIZERS[optimizer](momentum, weight_decay)
     update.remember(state.memory)
     while state.epoch < max_num_epochs and state.relative_change >= stop_eps:
         scheduled = scheduled_learning_rate(state.epoch, lr, lr_sched_delay, lr_sched_factor)

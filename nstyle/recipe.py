@@ -190,11 +190,13 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     """Return the settings that make a recipe's picture again, but for some changes.
 
     A precision that was left to be chosen is the one that was chosen; of the two ways to name a device, the one that
-    the changes take counts.
+    the changes take counts; another optimizer has its own learning rate.
     """
     settings: dict[str, Any] = dict(recipe.settings)
     if settings["precision"] == "auto":
         settings["precision"] = recipe.precision
     if "gpu" in changes or "device" in changes:
         settings |= {"gpu": None, "device": None}
+    if changes.get("optimizer", settings["optimizer"]) != settings["optimizer"]:
+        settings["lr"] = None
     return settings | dict(changes)

@@ -19,7 +19,7 @@ FOLDER, SHEET = "sweep", "sweep.png"
 """Where the paintings go, and the sheet, in the output folder."""
 
 _SWEPT = {
-    field.name: float if field.type in (float, float | None) else int if field.type in (int, int | None) else str
+    field.name: float if field.type is float else int if field.type in (int, int | None) else str
     for field in dataclasses.fields(Config)
     if field.type in (int, float, str, int | None, float | None, str | None) and option(field).recorded
 }

@@ -35,8 +35,13 @@ REFERENCE = {
 def test_defaults_are_the_references() -> None:
     config = Config()
     for name, value in REFERENCE.items():
-        found = getattr(config, name)
-        assert (OPTIMIZERS[config.optimizer].lr if name == "lr" and found is None else found) == value, name
+        assert getattr(config, name) == value, name
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), [("nag", 0.001), ("lbfgs", 1), ("adam", 10)])
+def test_each_optimizer_has_its_own_learning_rate(optimizer: str, lr: float) -> None:
+    assert Config(optimizer=optimizer).lr == lr
+    assert Config(optimizer=optimizer, lr=0.5).lr == 0.5
 
 
 def test_every_setting_says_what_it_means_and_whose_its_default_is() -> None:

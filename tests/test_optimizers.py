@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nstyle import descend
+from nstyle.config import LEARNING_RATES
 from nstyle.functional import total_variation_gradient
 from nstyle.objective import Objective
 from nstyle.optimizers import HISTORY, LBFGS, Adam
@@ -36,7 +37,8 @@ class Quadratic:
         return Slope(self.factor * STIFFNESS * away, float((STIFFNESS * away.square()).sum() / 2))
 
 
-def losses(optimizer: str, epochs: int, lr: float | None = None, factor: float = 1.0) -> list[float]:
+def losses(optimizer: str, epochs: int, factor: float = 1.0) -> list[float]:
+    lr = LEARNING_RATES[optimizer]
     steps = descend(
         Quadratic(factor), torch.zeros_like(TARGET), optimizer=optimizer, lr=lr, stop_eps=0, max_num_epochs=epochs
     )

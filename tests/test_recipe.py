@@ -106,6 +106,13 @@ def test_precision_that_was_chosen_and_a_device_by_another_name() -> None:
     assert settings_to_repeat(chosen, {"precision": "auto"})["precision"] == "auto"
 
 
+def test_another_optimizer_has_its_own_learning_rate() -> None:
+    ours = recipe(Config(lr=0.002))
+    assert Config(**settings_to_repeat(ours, {"optimizer": "nag"})).lr == 0.002
+    assert Config(**settings_to_repeat(ours, {"optimizer": "lbfgs"})).lr == 1
+    assert Config(**settings_to_repeat(ours, {"optimizer": "lbfgs", "lr": 0.5})).lr == 0.5
+
+
 def test_a_changed_picture_and_other_weights_are_warned_of(
     pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,7 +141,7 @@ def test_without_an_earlier_run_it_begins(pair: tuple[Path, Path], tmp_path: Pat
 def test_what_cannot_be_taken_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
     stylize(*pair, output_dir=tmp_path, **SMALL)
     before = files(tmp_path)
-    with pytest.raises(RecipeError, match=r"--lr None \(now 0\.002\).*--recipe .*run\.json --resume"):
+    with pytest.raises(RecipeError, match=r"--lr 0\.001 \(now 0\.002\).*--recipe .*run\.json --resume"):
         stylize(*pair, output_dir=tmp_path, resume=True, lr=0.002, **SMALL)
     with pytest.raises(RecipeError, match="9 epochs already"):
         stylize(*pair, output_dir=tmp_path, resume=True, **{**SMALL, "max_num_epochs": 5})

@@ -293,7 +293,7 @@ def _terms(facts: dict[str, str]) -> str:
     return "\n".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in pairs)
 
 
-_DEFAULTS = {field.name: json.dumps(field.default, default=str) for field in dataclasses.fields(Config)}
+_DEFAULTS = {name: json.dumps(value, default=str) for name, value in dataclasses.asdict(Config()).items()}
 """As a record has them: in JSON."""
 
 
