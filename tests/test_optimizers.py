@@ -9,9 +9,10 @@ from torch import Tensor
 
 from nstyle import descend
 from nstyle.config import LEARNING_RATES
+from nstyle.descent import DifferentiableObjective
 from nstyle.functional import total_variation_gradient
 from nstyle.objective import Objective
-from nstyle.optimizers import HISTORY, LBFGS, Adam
+from nstyle.optimizers import FLAT_BELOW, HISTORY, LBFGS, Adam, Spectrum
 from nstyle.vgg19 import VGG19
 
 TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
@@ -37,10 +38,17 @@ class Quadratic:
         return Slope(self.factor * STIFFNESS * away, float((STIFFNESS * away.square()).sum() / 2))
 
 
-def losses(optimizer: str, epochs: int, factor: float = 1.0) -> list[float]:
+def losses(
+    optimizer: str, epochs: int, factor: float = 1.0, objective: DifferentiableObjective[Slope] | None = None
+) -> list[float]:
     lr = LEARNING_RATES[optimizer]
     steps = descend(
-        Quadratic(factor), torch.zeros_like(TARGET), optimizer=optimizer, lr=lr, stop_eps=0, max_num_epochs=epochs
+        objective or Quadratic(factor),
+        torch.zeros_like(TARGET),
+        optimizer=optimizer,
+        lr=lr,
+        stop_eps=0,
+        max_num_epochs=epochs,
     )
     return [step.evaluation.loss for step in steps]
 
@@ -48,6 +56,65 @@ def losses(optimizer: str, epochs: int, factor: float = 1.0) -> list[float]:
 def test_lbfgs_finds_the_minimum_of_a_stiff_quadratic() -> None:
     found = losses("lbfgs", 150)
     assert found[-1] < 1e-3 * found[0]
+
+
+class Waves:
+    """A quadratic, two hundred times as stiff for the shortest waves as for the longest, and stiffer for green."""
+
+    def __init__(self) -> None:
+        self.spectrum = Spectrum(TARGET)
+        self.stiffness = (1.5 * self.spectrum.logs).exp() * torch.tensor([[1.0], [0.5], [8.0]])
+
+    def gradient(self, image: Tensor) -> Slope:
+        away = image - TARGET
+        gradient = self.spectrum.scale(away, self.stiffness)
+        return Slope(gradient, float((away * gradient).sum() / 2))
+
+
+def test_lbfgs_learns_how_stiff_waves_and_colours_are() -> None:
+    image = torch.zeros_like(TARGET).requires_grad_()
+    plain = torch.optim.LBFGS([image], max_iter=1, history_size=HISTORY)
+    waves, theirs = Waves(), []
+
+    def closure() -> float:
+        slope = waves.gradient(image.detach())
+        image.grad = slope.gradient
+        theirs.append(slope.loss)
+        return slope.loss
+
+    for _ in range(25):
+        plain.step(closure)  # type: ignore[no-untyped-call]
+    assert losses("lbfgs", 25, objective=waves)[-1] < theirs[-1] / 100
+
+
+def test_a_spectrum_scales_waves_symmetrically() -> None:
+    spectrum = Spectrum(TARGET)
+    other = torch.randn(TARGET.shape, generator=torch.Generator().manual_seed(1))
+    factors = (-spectrum.logs).exp() * torch.tensor([[1.0], [2.0], [3.0]])
+    assert float((other * spectrum.scale(TARGET, factors)).sum()) == pytest.approx(
+        float((TARGET * spectrum.scale(other, factors)).sum()), rel=1e-4
+    )
+    torch.testing.assert_close(spectrum.scale(TARGET, torch.ones_like(factors)), TARGET, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(24, 20), (1, 1), (2, 1), (16, 90)])
+def test_a_spectrum_compares_amplitudes(size: tuple[int, int]) -> None:
+    image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    spectrum = Spectrum(image)
+    grey = image.mean(dim=1, keepdim=True)
+    step = 2 * grey + 5 * (image - grey)
+    ratio = spectrum.compare(step, image)
+    torch.testing.assert_close(
+        spectrum.factors([ratio]),
+        torch.tensor([[2.0], [5], [5]]).expand(-1, spectrum.logs.numel()),
+        rtol=1e-3,
+        atol=0,
+    )
+    assert spectrum.factors([ratio, ratio - 2]).allclose(spectrum.factors([ratio - 1]))
+    assert spectrum.compare(0 * step, image).isfinite().all()
+    longest, shortest = spectrum.factors([])[0].max(), spectrum.factors([])[0].min()
+    assert longest <= 1 / FLAT_BELOW + 1e-3
+    assert shortest >= 2**0.5 - 1e-3
 
 
 def test_lbfgs_does_not_mind_the_scale_of_the_loss() -> None:
