@@ -44,6 +44,9 @@ exit codes: 0 done, 1 something is wrong with a file or the machine (one line sa
 """
 
 
+_DEFAULTS = Config()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser: a flag for each setting of `Config`, with its help and default, and a few of the command's."""
     parser = Parser(
@@ -67,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
             )
             continue
         kind = int if field.type in (int, int | None) else float if field.type is float else str
-        default = "" if field.default in (None, ()) else f" (default: {field.default})"
+        default = "" if (value := getattr(_DEFAULTS, field.name)) in (None, ()) else f" (default: {value})"
         repeatable: dict[str, Any] = {"action": "append", "nargs": 2} if is_repeatable(field.type) else {}
         if declared.several:
             repeatable = {"nargs": "+"}
@@ -76,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
             dest=field.name,
             default=argparse.SUPPRESS,
             type=kind,
-            choices=declared.choices or None,
+            choices=declared.choices or None if field.type is str else None,
             metavar=declared.metavar,
             help=(declared.help + default).replace("%", "%%"),
             **repeatable,

@@ -1,4 +1,6 @@
-"""Keeping the content's colours (Gatys et al., "Preserving Color in Neural Artistic Style Transfer", 2016).
+"""A picture in the colours of another; above all, to keep the content's.
+
+As Gatys et al., "Preserving Color in Neural Artistic Style Transfer" (2016).
 
 `rgb` is a picture for display (H x W x 3, float32, range 0..1); `colors` are colours without places (N x 3).
 """
@@ -149,6 +151,11 @@ def recolor_painting(how: str, painting: Rgb, content: Rgb, where: NDArray[np.bo
         painting = painting.copy()
         painting[where] = MATCHES[how](_colors(painting[where]), _colors(content[where]))
     return painting
+
+
+def recolored(rgb: Rgb, like: Rgb) -> Rgb:
+    """Return a picture with the mean and covariance of another's colours; of any sizes."""
+    return match_covariance(_colors(rgb), _colors(like)).reshape(rgb.shape).astype(np.float32)
 
 
 def _colors(rgb: Rgb) -> Colors:

@@ -22,6 +22,28 @@ OURS = "nstyle"
 LEARNING_RATES = {"nag": 0.001, "lbfgs": 1.0, "adam": 10.0}
 """Of each optimizer, unless the user names another; nag's is MXNet's."""
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "reference": {
+        "init": "noise",
+        "style_layers": None,
+        "max_num_epochs": 1000,
+        "stop_eps": 0.005,
+        "optimizer": "nag",
+        "precision": "float32",
+        "convolution": "direct",
+    },
+    "fast": {
+        "init": "recolored",
+        "style_layers": "relu1_1,relu2_1,relu3_1,relu4_1",
+        "max_num_epochs": 60,
+        "stop_eps": 0,
+        "optimizer": "lbfgs",
+        "precision": "auto",
+        "convolution": "winograd",
+    },
+}
+"""What each preset sets, unless the user names another value; the reference's values are MXNet's."""
+
 SHORTEST_EDGE, LONGEST_EDGE = 16, 65500
 """Pixels: the fewest that leave VGG-19 one position at relu5_1, and the most that an edge of a JPEG can have."""
 
@@ -56,8 +78,8 @@ class Option:
     several: bool = False
 
 
-PICTURES, CONTROLS, PAINTING, TERMS = "pictures", "controls", "painting", "terms of the objective"
-DESCENT, MACHINE, OUTPUT = "descent", "machine", "output"
+PRESET, PICTURES, CONTROLS, PAINTING = "preset", "pictures", "controls", "painting"
+TERMS, DESCENT, MACHINE, OUTPUT = "terms of the objective", "descent", "machine", "output"
 
 
 def _option(default: Any, help_: str, origin: str, group: str, **limits: Any) -> Any:
@@ -92,6 +114,15 @@ class Config:
         metavar="PATH",
         several=True,
     )
+    preset: str = _option(
+        "reference",
+        "values for all that is not said otherwise: reference (MXNet's) or fast ("
+        + ", ".join(f"{name.replace('_', '-')} {value}" for name, value in PRESETS["fast"].items())
+        + ")",
+        OURS,
+        PRESET,
+        choices=tuple(PRESETS),
+    )
     max_long_edge: int = _option(
         600,
         "longer edge of the result in pixels; smaller pictures are enlarged",
@@ -100,6 +131,14 @@ class Config:
         at_least=SHORTEST_EDGE,
         at_most=LONGEST_EDGE,
         metavar="PIXELS",
+    )
+    size: str | None = _option(
+        None,
+        "size of a texture, painted of the style alone (--content-weight 0, no content picture); --max-long-edge is "
+        "the style picture's, then",
+        OURS,
+        PICTURES,
+        metavar="WxH",
     )
     style_scale: float = _option(
         1.0,
@@ -158,11 +197,12 @@ class Config:
         0.01, "weight of smoothness (total variation)", MXNET, PAINTING, at_least=0, metavar="W"
     )
     init: str = _option(
-        "noise",
-        "what the painting starts from: noise, content, style, or a picture file",
+        None,
+        "what the painting starts from: noise, content, style, recolored (the content in the style's colours), or a "
+        "picture file",
         MXNET,
         PAINTING,
-        metavar="noise|content|style|PATH",
+        metavar="noise|content|style|recolored|PATH",
     )
     seed: int = _option(
         0,
@@ -207,27 +247,20 @@ class Config:
     pooling: str = _option(
         "avg", "how the network shrinks its maps: by mean or maximum", MXNET, TERMS, choices=("avg", "max")
     )
-    size: str | None = _option(
+    scales: int | str | None = _option(
         None,
-        "size of a texture, painted of the style alone (--content-weight 0, no content picture); --max-long-edge is "
-        "the style picture's, then",
-        OURS,
-        PICTURES,
-        metavar="WxH",
-    )
-    scales: int | None = _option(
-        None,
-        "paint coarse to fine in so many scales, each twice the last and begun from it enlarged "
-        "(default: 1; with --style-loss mrf up to 3, as the picture allows)",
+        "paint coarse to fine in so many scales, each twice the last and begun from it enlarged; auto: as many as "
+        "have 256 pixels or more (default: 1; with --style-loss mrf up to 3, as the picture allows)",
         OURS,
         DESCENT,
         at_least=1,
         at_most=12,
-        metavar="N",
+        choices=("auto",),
+        metavar="N|auto",
     )
-    max_num_epochs: int = _option(1000, "stop after so many epochs", MXNET, DESCENT, at_least=1, metavar="N")
+    max_num_epochs: int = _option(None, "stop after so many epochs", MXNET, DESCENT, at_least=1, metavar="N")
     stop_eps: float = _option(
-        0.005,
+        None,
         "stop when the picture changes by less than this part of itself in an epoch; 0: never",
         MXNET,
         DESCENT,
@@ -235,7 +268,7 @@ class Config:
         metavar="EPS",
     )
     optimizer: str = _option(
-        "nag",
+        None,
         "nag (Nesterov's accelerated gradient along the clipped gradient, as MXNet), or lbfgs or adam, which follow "
         "the gradient unclipped: so --tv-weight and --range-weight weigh less with them",
         MXNET,
@@ -244,9 +277,7 @@ class Config:
     )
     lr: float = _option(
         None,
-        "learning rate (default: "
-        + ", ".join(f"{rate:g} for {optimizer}" for optimizer, rate in LEARNING_RATES.items())
-        + ")",
+        "learning rate; " + ", ".join(f"{rate:g} is {optimizer}'s" for optimizer, rate in LEARNING_RATES.items()),
         MXNET,
         DESCENT,
         above=0,
@@ -300,12 +331,20 @@ class Config:
         None, "the same in PyTorch's words: cpu, cuda, cuda:1, mps", OURS, MACHINE, metavar="NAME"
     )
     precision: str = _option(
-        "float32",
+        None,
         "of the network's arithmetic: float32 (MXNet's digits), bfloat16 (twice as fast where the hardware has it), "
         "or auto: bfloat16 where the hardware has it",
         MXNET,
         MACHINE,
         choices=("auto", "float32", "bfloat16"),
+    )
+    convolution: str = _option(
+        None,
+        "how a CPU computes the network's convolutions in float32: direct (MXNet's digits), or winograd (fewer "
+        "multiplications, other roundings)",
+        MXNET,
+        MACHINE,
+        choices=("direct", "winograd"),
     )
     output_dir: Path = _option(
         Path("output"), "the folder for pictures and the run record", MXNET, OUTPUT, metavar="DIR"
@@ -349,8 +388,8 @@ class Config:
         """Check every value, and convert paths given as text."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name == "lr" and value is None:
-                value = LEARNING_RATES[self.optimizer]
+            if value is None:
+                value = self._default(field.name)
             object.__setattr__(self, field.name, _checked(flag(field.name), field.type, value, option(field)))
         if self.content_weight == 0 and self.style_weight == 0:
             raise OptionError("--content-weight and --style-weight are both 0: raise one of them")
@@ -373,6 +412,16 @@ class Config:
         if self.overwrite and self.resume:
             raise OptionError("--overwrite and --resume contradict each other: leave one of them out")
 
+    def _default(self, name: str) -> Any:
+        """Return a setting's value where the user names none; it may depend on settings that stand before it."""
+        if name == "lr":
+            return LEARNING_RATES[self.optimizer]
+        if name == "init" and self.size is not None:
+            return "noise"  # a texture has no content
+        if name == "style_layers" and (self.model != "vgg19" or self.style_loss != "gram"):
+            return None
+        return PRESETS[self.preset].get(name)
+
     def _check_terms(self) -> None:
         """Check what the terms of the objective are of."""
         where(self.model)
@@ -390,9 +439,9 @@ class Config:
                     "--mask, --style-mask and --preserve-colors need a content picture, --size paints without: "
                     "leave one of them out"
                 )
-            if self.init == "content":
+            if self.init in ("content", "recolored"):
                 raise OptionError(
-                    "--init content needs a content picture, --size paints without: leave one of them out"
+                    f"--init {self.init} needs a content picture, --size paints without: leave one of them out"
                 )
 
 
@@ -430,7 +479,7 @@ def is_repeatable(type_: Any) -> bool:
 
 def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
     """Return the value in its own type, or say why it cannot be."""
-    if value is None and type_ in (int | None, str | None, Path | None):
+    if value is None and type_ in (int | None, int | str | None, str | None, Path | None):
         return None
     if type_ is bool:
         if not isinstance(value, bool):
@@ -442,7 +491,11 @@ def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         if not isinstance(value, str | Path) or not str(value):
             raise OptionError(f"{flag_} must be a path, not {value!r}")
         return Path(value)
-    if type_ in (int, int | None, float):
+    if type_ == int | str | None:
+        if value in declared.choices:
+            return value
+        value = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if type_ in (int, int | None, int | str | None, float):
         return _checked_number(flag_, float if type_ is float else int, value, declared)
     if not isinstance(value, str | Path) or not str(value):
         raise OptionError(f"{flag_} must be text, not {value!r}")
@@ -475,6 +528,8 @@ def _checked_pairs(flag_: str, type_: Any, value: Any, declared: Option) -> tupl
 def _checked_number(flag_: str, type_: type[int] | type[float], value: Any, declared: Option) -> float:
     bounds = {"at least": declared.at_least, "above": declared.above, "at most": declared.at_most}
     wanted = f"{flag_} must be a {'whole' if type_ is int else 'finite'} number"
+    if declared.choices:
+        wanted = f"{flag_} must be {' or '.join(declared.choices)}, or a whole number"
     if limits := " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None):
         wanted += f", {limits}"
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)

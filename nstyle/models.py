@@ -28,6 +28,7 @@ class ModelOptions:
         pooling: "avg" or "max".
         device: where the images are.
         precision: of its arithmetic; the images come in float32.
+        convolution: "direct" or "winograd": see `VGG19`.
 
     """
 
@@ -36,6 +37,7 @@ class ModelOptions:
     pooling: str = "avg"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: torch.dtype = torch.float32
+    convolution: str = "direct"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def load_model(name: str, options: ModelOptions) -> Model:
 def vgg19(options: ModelOptions) -> Model:
     """Load the reference's network. Weights of another scale than the original's are rescaled on the pictures."""
     weights = read_weights(options.weights, options.weights_input)
-    network = VGG19(weights.tensors, options.pooling).to(options.device)
+    network = VGG19(weights.tensors, options.pooling, options.convolution).to(options.device)
 
     @cache
     def original() -> VGG19:

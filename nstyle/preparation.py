@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nstyle.color_transfer import grey, luminance, recolor_style
+from nstyle.color_transfer import grey, luminance, recolor_style, recolored
 from nstyle.config import Config, flag, parse_size
 from nstyle.devices import memory_of
 from nstyle.errors import DeviceError, ImageError, OptionError
@@ -20,7 +20,7 @@ from nstyle.framing import Frame, frame_style
 from nstyle.images import SMALLEST_EDGE, Alpha, Picture, Rgb, fit_long_edge, resize, resize_picture
 from nstyle.layers import check_layers, parse_layers
 from nstyle.masks import Mask, rounded, to_mask
-from nstyle.model_space import to_model_space
+from nstyle.model_space import from_model_space, to_model_space
 from nstyle.models import Model, ModelOptions
 from nstyle.objective import Features, Objective, Style, StyleTargets
 from nstyle.picture_files import read_picture
@@ -28,6 +28,9 @@ from nstyle.session import Session
 
 WHOLE_STYLE = "all"
 """As the part of a style picture that counts (`Config.style_mask`): all of it."""
+
+STARTS = ("noise", "content", "style", "recolored")
+"""What a painting may start from, besides a picture file."""
 
 NOISE = 0.1
 """The reference starts from noise, uniform in (-0.1, 0.1), in model space."""
@@ -43,6 +46,9 @@ STYLE_BYTES_PER_PIXEL = 600
 
 MRF_SCALES = 3
 """Scales of a painting by patches, if the setting is silent; as many as Li and Wand have (CVPR 2016)."""
+
+PREVIEW_EDGE = 256
+"""Pixels: what the longer edge of the coarsest scale has at least, if the user leaves the number of scales open."""
 
 COARSEST_EDGE = 48
 """Pixels: what those leave of the shorter edge, at least, for relu4_1 to have a few dozen patches."""
@@ -151,6 +157,8 @@ def _start(config: Config, pictures: Mapping[str, Picture], content: Tensor, sty
         return _noise(height, width, config.seed)
     if config.init == "content":
         return content
+    if config.init == "recolored":
+        return to_model_space(recolored(from_model_space(content), style))
     if config.init == "style":
         return to_model_space(style if style.shape[:2] == (height, width) else resize(style, height, width))
     return to_model_space(resize_picture(pictures["init"], height, width).rgb)
@@ -270,7 +278,7 @@ def picture_paths(config: Config) -> dict[str, Path]:
     paths = {"content_image": config.content_image} if config.size is None else {}
     paths |= {"style_image": config.style_image}
     paths |= {_blend_name(i): path for i, (path, _) in enumerate(config.blend_style)}
-    if config.init not in ("noise", "content", "style"):
+    if config.init not in STARTS:
         paths["init"] = Path(config.init)
     if config.mask is not None:
         paths["mask"] = config.mask
@@ -321,7 +329,10 @@ def scale_count(config: Config, size: tuple[int, int]) -> int:
 
     """
     shorter = min(size)
-    if config.scales is None:
+    if config.scales == "auto":
+        most = min(max(size) // PREVIEW_EDGE, shorter // SMALLEST_EDGE)
+        return max(1, most.bit_length())
+    if not isinstance(config.scales, int):
         most = MRF_SCALES if config.style_loss == "mrf" else 1
         return max(n for n in range(1, most + 1) if n == 1 or shorter >> (n - 1) >= COARSEST_EDGE)
     if shorter >> (config.scales - 1) < SMALLEST_EDGE:
@@ -339,7 +350,7 @@ def _noise(height: int, width: int, seed: int) -> Tensor:
 
 def model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:
     """Return what the settings have the network loaded with."""
-    return ModelOptions(config.weights, config.weights_input, config.pooling, device, precision)
+    return ModelOptions(config.weights, config.weights_input, config.pooling, device, precision, config.convolution)
 
 
 def _chosen_layers(name: str, text: str | None, own: tuple[str, ...], model: Model) -> dict[str, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nstyle.config import Config, flag, option
+from nstyle.config import PRESETS, Config, flag, option
 from nstyle.errors import ImageError, NStyleError, RecipeError
 from nstyle.picture_files import read_recipe_text
 
@@ -190,7 +190,7 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     """Return the settings that make a recipe's picture again, but for some changes.
 
     A precision that was left to be chosen is the one that was chosen; of the two ways to name a device, the one that
-    the changes take counts; another optimizer has its own learning rate.
+    the changes take counts; another optimizer has its own learning rate, another preset its own values.
     """
     settings: dict[str, Any] = dict(recipe.settings)
     if settings["precision"] == "auto":
@@ -199,4 +199,6 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
         settings |= {"gpu": None, "device": None}
     if changes.get("optimizer", settings["optimizer"]) != settings["optimizer"]:
         settings["lr"] = None
+    if changes.get("preset", settings["preset"]) != settings["preset"]:
+        settings |= dict.fromkeys([*PRESETS[settings["preset"]], "lr"])
     return settings | dict(changes)

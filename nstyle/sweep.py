@@ -21,7 +21,7 @@ FOLDER, SHEET = "sweep", "sweep.png"
 _SWEPT = {
     field.name: float if field.type is float else int if field.type in (int, int | None) else str
     for field in dataclasses.fields(Config)
-    if field.type in (int, float, str, int | None, float | None, str | None) and option(field).recorded
+    if field.type in (int, float, str, int | None, int | str | None, str | None) and option(field).recorded
 }
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import WeightsError
 from nstyle.layers import VGG19_LAYERS
+from nstyle.winograd import convolve, transform_kernels
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
@@ -45,12 +46,18 @@ LAST_NEEDED = "conv5_1"
 """Network files may end here: nothing above is used by the method's own layers."""
 
 
+WINOGRAD_KERNELS = 128 * 256
+"""With fewer, a convolution is no faster by Winograd's algorithm."""
+
+
 class VGG19(nn.Module):
     """The frozen network, without its classifier: 3x3 convolutions, ReLU, 2x2 pooling rounded down.
 
     Args:
         weights: `conv1_1.weight`, `conv1_1.bias` ... up to `conv5_1.bias` at least, for images in model space.
         pooling: "avg", as Gatys et al. (2016) and the reference, or "max", as the network was trained.
+        convolution: "direct", or "winograd": in float32 on a CPU the convolutions of many channels are computed by
+            Winograd's algorithm, which is faster and rounds otherwise; elsewhere it is the same as "direct".
 
     Attributes:
         layers: the feature maps that the weights reach up to, relu1_1 ... relu5_4.
@@ -60,10 +67,12 @@ class VGG19(nn.Module):
 
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], pooling: str = "avg") -> None:
+    def __init__(self, weights: Mapping[str, Tensor], pooling: str = "avg", convolution: str = "direct") -> None:
         super().__init__()
         check_weights(weights)
         self.pooling = pooling
+        self.convolution = convolution
+        self._kernels: dict[str, Tensor] = {}  # Winograd's, made when they are first needed
         self.convolutions = list(
             takewhile(lambda name: {f"{name}.weight", f"{name}.bias"} <= set(weights), CONVOLUTIONS)
         )
@@ -97,12 +106,20 @@ class VGG19(nn.Module):
                 break
             if name.endswith("_1") and name != "conv1_1":
                 x = POOLING[self.pooling](x, 2)
-            weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
-            x = F.relu_(F.conv2d(x, weight, bias, padding=1))
+            x = F.relu(self._convolve(name, x), inplace=self.convolution == "direct")
             layer = _layer(name)
             if layer in wanted:
                 maps[layer] = x
         return maps
+
+    def _convolve(self, name: str, maps: Tensor) -> Tensor:
+        weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
+        direct = self.convolution == "direct" or weight.shape[:2].numel() < WINOGRAD_KERNELS
+        if direct or maps.dtype != torch.float32 or maps.device.type != "cpu":
+            return F.conv2d(maps, weight, bias, padding=1)
+        if name not in self._kernels:
+            self._kernels[name] = transform_kernels(weight)
+        return convolve(maps, self._kernels[name], bias)
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""
@@ -176,4 +193,4 @@ def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]
         weights[f"{name}.weight"] = network.weights()[f"{name}.weight"] * (scale / below)
         weights[f"{name}.bias"] = network.weights()[f"{name}.bias"] * scale
         below = scale
-    return VGG19(weights, network.pooling)
+    return VGG19(weights, network.pooling, network.convolution)

@@ -13,6 +13,7 @@ from nstyle.color_transfer import (
     match_luminance,
     recolor_painting,
     recolor_style,
+    recolored,
     with_luminance_of,
 )
 from nstyle.images import to_uint8
@@ -138,6 +139,14 @@ def test_colours_are_matched_where_the_painting_is_and_left_alone_elsewhere() ->
     result = recolor_painting("covariance", painting, content, where)
     assert off(result[where], content[where]) < 0.01
     np.testing.assert_array_equal(result[~where], painting[~where])
+
+
+def test_recolored_a_picture_has_the_others_colours_and_its_own_places() -> None:
+    picture, like = rgb(1), rgb(2)[:10]
+    result = recolored(picture, like)
+    assert off(result, like) < 0.01
+    assert result.dtype == np.float32
+    assert np.corrcoef(luminance(result).ravel(), luminance(picture).ravel())[0, 1] > 0.5
 
 
 def test_none_leaves_all_as_it_is() -> None:

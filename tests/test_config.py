@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nstyle.config import MXNET, Config, flag, option
+from nstyle.config import LEARNING_RATES, MXNET, PRESETS, Config, flag, option
 from nstyle.descent import OPTIMIZERS
 from nstyle.errors import OptionError
 from nstyle.terms import STYLE_TERMS
@@ -42,6 +42,27 @@ def test_defaults_are_the_references() -> None:
 def test_each_optimizer_has_its_own_learning_rate(optimizer: str, lr: float) -> None:
     assert Config(optimizer=optimizer).lr == lr
     assert Config(optimizer=optimizer, lr=0.5).lr == 0.5
+
+
+def test_the_fast_preset_is_what_flags_make_of_it() -> None:
+    fast = Config(preset="fast")
+    assert dataclasses.replace(fast, preset="reference") == Config(**PRESETS["fast"])
+    assert {name: getattr(fast, name) for name in PRESETS["fast"]} == PRESETS["fast"]
+    assert fast.lr == LEARNING_RATES[fast.optimizer]
+    assert PRESETS["fast"].keys() == PRESETS["reference"].keys()
+
+
+def test_flags_override_the_preset() -> None:
+    fast = Config(preset="fast", init="noise", max_num_epochs=7, optimizer="adam")
+    assert (fast.init, fast.max_num_epochs, fast.optimizer, fast.lr) == ("noise", 7, "adam", 10)
+    assert fast.stop_eps == PRESETS["fast"]["stop_eps"]
+
+
+def test_a_texture_starts_from_noise_in_each_preset() -> None:
+    for preset in PRESETS:
+        assert Config(preset=preset, size="64x64", content_weight=0).init == "noise"
+        with pytest.raises(OptionError, match="--init recolored needs a content picture"):
+            Config(preset=preset, size="64x64", content_weight=0, init="recolored")
 
 
 def test_every_setting_says_what_it_means_and_whose_its_default_is() -> None:
@@ -116,7 +137,7 @@ NAN, INFINITY = float("nan"), float("inf")
         ("device", ["gpu", "cuda:", "cuda:x", "CPU", "", 1]),
         ("save_epochs", [0, -1, 0.5, NAN]),
         ("remove_noise", [-1, NAN, INFINITY]),
-        ("optimizer", ["sgd", "", None]),
+        ("optimizer", ["sgd", "", 3]),
         ("model", ["vgg16", 19, "", "a b:c", None]),
         ("content_layers", ["", "relu6_1", "relu4_2:", "relu4_2:-1", "relu4_2:0", 42]),
         ("style_layers", ["relu1_1,,", "relu1_1,relu1_1", "RELU1_1"]),
@@ -124,13 +145,13 @@ NAN, INFINITY = float("nan"), float("inf")
         ("range_weight", [-1, NAN, INFINITY]),
         ("pooling", ["mean"]),
         ("size", ["256", "256x", "256x256x3", "15x256", "256x65501", "-256x256", "256.0x256", 256]),
-        ("scales", [0, -1, 1.5, 13]),
+        ("scales", [0, -1, 1.5, 13, "0", "13", "1.5", "all", ""]),
         ("precision", ["float16", "double"]),
         ("image_format", ["bmp", ".png"]),
         ("weights", ["", None, 3]),
         ("weights_input", ["rgba"]),
         ("content_image", ["", None, 3]),
-        ("init", ["", None]),
+        ("init", ["", 3]),
         ("style_scale", [0, -1, 17, NAN, "1"]),
         ("style_fit", ["crop", None]),
         ("preserve_colors", ["hue", "", None]),

@@ -176,6 +176,15 @@ def test_start_from_a_style_of_another_size_is_stretched(pair: tuple[Path, Path]
     assert torch.equal(prepared(pair, init="style").start, prepared(pair, init=str(pair[1])).start)
 
 
+def test_start_from_the_content_in_the_styles_colours(pair: tuple[Path, Path]) -> None:
+    start, content, style = (prepared(pair, init=init).start for init in ("recolored", "content", "style"))
+    assert start.shape == content.shape
+    torch.testing.assert_close(start.mean(dim=(2, 3)), style.mean(dim=(2, 3)), rtol=0, atol=0.5)
+    torch.testing.assert_close(start.std(dim=(2, 3)), style.std(dim=(2, 3)), rtol=0.02, atol=0)
+    assert (start.mean(dim=(2, 3)) - content.mean(dim=(2, 3))).abs().max() > 2
+    assert torch.corrcoef(torch.stack([start.mean(dim=1).flatten(), content.mean(dim=1).flatten()]))[0, 1] > 0.5
+
+
 @pytest.mark.parametrize("preserve_colors", ["none", "luma", "histogram", "covariance"])
 def test_outside_of_the_mask_the_pixels_are_the_contents(
     pair: tuple[Path, Path], save_mask: Masks, tmp_path: Path, preserve_colors: str

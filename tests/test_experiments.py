@@ -166,6 +166,10 @@ def test_each_scale_begins_with_the_last_one_enlarged(
         ({"style_loss": "mrf"}, (48, 32), 1),
         ({"style_loss": "mrf", "scales": 1}, (384, 255), 1),
         ({"scales": 4}, (384, 255), 4),
+        ({"scales": "auto"}, (96, 64), 1),
+        ({"scales": "auto"}, (511, 340), 1),
+        ({"scales": "auto"}, (340, 512), 2),
+        ({"scales": "auto"}, (1500, 35), 2),
     ],
 )
 def test_how_many_scales(options: dict[str, Any], size: tuple[int, int], expected: int) -> None:

@@ -23,6 +23,7 @@ FLOORS = {
     "color_transfer": 2,
     "patches": 2,
     "optimizers": 2,
+    "winograd": 1,
     "vgg19": 2,
     "mxnet_params": 2,
     "jobs": 3,

@@ -113,6 +113,14 @@ def test_another_optimizer_has_its_own_learning_rate() -> None:
     assert Config(**settings_to_repeat(ours, {"optimizer": "lbfgs", "lr": 0.5})).lr == 0.5
 
 
+def test_another_preset_has_its_own_values() -> None:
+    ours = recipe(Config(seed=3, lr=0.002, max_num_epochs=5))
+    assert Config(**settings_to_repeat(ours, {"preset": "reference"})).max_num_epochs == 5
+    assert Config(**settings_to_repeat(ours, {"preset": "fast"})) == Config(preset="fast", seed=3)
+    assert Config(**settings_to_repeat(ours, {"preset": "fast", "init": "noise"})).init == "noise"
+    assert Config(**settings_to_repeat(recipe(Config(preset="fast")), {"preset": "reference"})) == Config()
+
+
 def test_a_changed_picture_and_other_weights_are_warned_of(
     pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
