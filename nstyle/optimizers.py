@@ -101,9 +101,9 @@ class LBFGS:
 
     As `torch.optim.LBFGS(max_iter=1)`, but for the length of the first step, and for what each direction begins with,
     the algorithm's H0. That is a multiple of the gradient there. Here waves and colours have their own factors, what
-    the last steps were long in each, compared with what the gradient changed by: see `Spectrum`. The sample pair's loss
-    after 40 epochs, from the content at 192 pixels: 4.9e11 with a multiple of the gradient, 3.4e11 where waves are
-    divided by their frequency; factors that are learnt gain as much again where a style has other waves than that.
+    the last steps were long in each, compared with what the gradient changed by: see `Spectrum`. The sample pair's
+    loss after 40 epochs, from the content at 192 pixels: 4.9e11 with a multiple of the gradient, 3.4e11 where waves
+    are divided by their frequency; learning the factors saves up to another fifth of the epochs, as the style may be.
     """
 
     def __init__(self) -> None:
