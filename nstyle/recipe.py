@@ -19,8 +19,8 @@ SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(fi
 
 # Settings that change nothing of what is painted, only where and how often it is written.
 _OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise"}
-# Settings that another fact of the recipe says more exactly: the device and precision that were chosen.
-_OF_THE_MACHINE = {"gpu", "device", "precision"}
+# Settings that other facts of the recipe say more exactly: the preset's values, the device and precision chosen.
+_SAID_ELSEWHERE = {"preset", "gpu", "device", "precision"}
 # Settings that may be others when a run is taken up: they decide only when it ends.
 _OF_THE_END = {"max_num_epochs", "stop_eps", "on_divergence"}
 
@@ -83,7 +83,7 @@ class Recipe:
             end_may_differ: leave out what only decides when a run ends.
 
         """
-        left_out = _OF_THE_FILES | _OF_THE_MACHINE | {"weights", *self.inputs, *now.inputs}
+        left_out = _OF_THE_FILES | _SAID_ELSEWHERE | {"weights", *self.inputs, *now.inputs}
         if end_may_differ:
             left_out |= _OF_THE_END
         found = [

@@ -106,20 +106,21 @@ class VGG19(nn.Module):
                 break
             if name.endswith("_1") and name != "conv1_1":
                 x = POOLING[self.pooling](x, 2)
-            x = F.relu(self._convolve(name, x), inplace=self.convolution == "direct")
+            x = self._next(name, x)
             layer = _layer(name)
             if layer in wanted:
                 maps[layer] = x
         return maps
 
-    def _convolve(self, name: str, maps: Tensor) -> Tensor:
+    def _next(self, name: str, maps: Tensor) -> Tensor:
+        """Return the feature map behind a convolution of those before it."""
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
         direct = self.convolution == "direct" or weight.shape[:2].numel() < WINOGRAD_KERNELS
         if direct or maps.dtype != torch.float32 or maps.device.type != "cpu":
-            return F.conv2d(maps, weight, bias, padding=1)
+            return F.relu_(F.conv2d(maps, weight, bias, padding=1))
         if name not in self._kernels:
             self._kernels[name] = transform_kernels(weight)
-        return convolve(maps, self._kernels[name], bias)
+        return F.relu(convolve(maps, self._kernels[name], bias))
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""

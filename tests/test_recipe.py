@@ -15,6 +15,7 @@ from recipes import recipe
 
 from nstyle import Config, RecipeError, stylize
 from nstyle.cli import main
+from nstyle.config import PRESETS
 from nstyle.recipe import SETTINGS, parse_recipe, read_recipe, recorded_settings, settings_to_repeat
 
 SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 4, "save_epochs": 2}
@@ -170,6 +171,8 @@ def test_differences() -> None:
     ours = recipe(Config(lr=0.002))
     assert ours.differences(recipe()) == ["--lr 0.002 (now 0.001)"]
     assert not ours.differences(recipe(Config(lr=0.002, output_dir=Path("x"), gpu=3, save_epochs=1, remove_noise=0)))
+    assert not recipe(Config(preset="fast")).differences(recipe(Config(**PRESETS["fast"])))
+    assert "--optimizer lbfgs (now nag)" in recipe(Config(preset="fast")).differences(recipe())
     later = recipe(Config(lr=0.002, max_num_epochs=5, stop_eps=0, on_divergence="backoff"))
     assert len(ours.differences(later)) == 3
     assert not ours.differences(later, end_may_differ=True)
