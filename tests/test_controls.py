@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from pictures import painted
 from PIL import Image
+from torch import Tensor
 
 import nstyle
 from nstyle import Config, stylize
@@ -20,7 +21,9 @@ from nstyle.model_space import from_model_space, to_model_space
 from nstyle.objective import STYLE_LAYERS
 from nstyle.picture_files import read_picture
 from nstyle.preparation import Prepared, prepare
+from nstyle.recipe import read_recipe
 from nstyle.vgg19 import VGG19
+from nstyle.winograd import convolve
 
 SMALL: dict[str, Any] = {
     "max_long_edge": 48,
@@ -284,3 +287,41 @@ def test_the_written_picture_has_the_contents_mean_and_covariance(
         covariance, wanted = (np.cov(x.T, bias=True) for x in (colors, content))
         assert np.linalg.norm(mean - wanted_mean) < 0.01 * np.linalg.norm(wanted_mean)
         assert np.linalg.norm(covariance - wanted) < 0.01 * np.linalg.norm(wanted)
+
+
+def test_another_optimizer_gets_the_gradient_unclipped(pair: tuple[Path, Path]) -> None:
+    objectives = {name: prepared(pair, optimizer=name).objective for name in ("nag", "lbfgs", "adam")}
+    assert {name: objective.clip for name, objective in objectives.items()} == {
+        "nag": True,
+        "lbfgs": False,
+        "adam": False,
+    }
+
+
+@pytest.mark.parametrize("preset", ["reference", "fast"])
+def test_what_a_preset_computes_with(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    by_winograd = []
+
+    def counted(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
+        by_winograd.append(maps.shape)
+        return convolve(maps, kernels, bias)
+
+    monkeypatch.setattr("nstyle.vgg19.convolve", counted)
+    evaluations = []
+    stylize(
+        *pair,
+        lambda step: evaluations.append(step.evaluation),
+        preset=preset,
+        precision="float32",
+        max_long_edge=48,
+        max_num_epochs=3,
+        output_dir=tmp_path / "output",
+    )
+    fast = preset == "fast"
+    assert bool(by_winograd) == fast
+    assert ("relu5_1" not in evaluations[0].style_losses) == fast
+    settings = read_recipe(tmp_path / "output" / "run.json").settings
+    assert settings["preset"] == preset
+    assert (settings["optimizer"] == "lbfgs") == fast
