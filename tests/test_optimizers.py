@@ -59,11 +59,11 @@ def test_lbfgs_finds_the_minimum_of_a_stiff_quadratic() -> None:
 
 
 class Waves:
-    """A quadratic, two hundred times as stiff for the shortest waves as for the longest, and stiffer for green."""
+    """A quadratic whose stiffness goes with a power of the frequency, and is greater for green."""
 
-    def __init__(self) -> None:
+    def __init__(self, power: float) -> None:
         self.spectrum = Spectrum(TARGET)
-        self.stiffness = (1.5 * self.spectrum.logs).exp() * torch.tensor([[1.0], [0.5], [8.0]])
+        self.stiffness = (power * self.spectrum.logs).exp() * torch.tensor([[1.0], [0.5], [8.0]])
 
     def gradient(self, image: Tensor) -> Slope:
         away = image - TARGET
@@ -71,10 +71,11 @@ class Waves:
         return Slope(gradient, float((away * gradient).sum() / 2))
 
 
-def test_lbfgs_learns_how_stiff_waves_and_colours_are() -> None:
+@pytest.mark.parametrize("power", [1.5, -1.5])
+def test_lbfgs_learns_how_stiff_waves_and_colours_are(power: float) -> None:
     image = torch.zeros_like(TARGET).requires_grad_()
     plain = torch.optim.LBFGS([image], max_iter=1, history_size=HISTORY)
-    waves, theirs = Waves(), []
+    waves, theirs = Waves(power), []
 
     def closure() -> float:
         slope = waves.gradient(image.detach())
