@@ -10,9 +10,9 @@ from torch import Tensor
 from nstyle import descend
 from nstyle.config import LEARNING_RATES
 from nstyle.descent import DifferentiableObjective
-from nstyle.functional import total_variation_gradient
+from nstyle.functional import root_mean_square, total_variation_gradient
 from nstyle.objective import Objective
-from nstyle.optimizers import FLAT_BELOW, HISTORY, LBFGS, Adam, Spectrum
+from nstyle.optimizers import FIRST_RMS, FLAT_BELOW, HISTORY, LARGEST_RMS, LBFGS, Adam, Spectrum
 from nstyle.vgg19 import VGG19
 
 TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
@@ -129,6 +129,23 @@ def test_lbfgs_learns_nothing_where_the_loss_is_not_convex() -> None:
         image = rule(image, -image - 1, 1.0)  # of -1/2 x^2 - x
     assert not rule.pairs
     assert image.isfinite().all()
+
+
+def test_a_step_of_lbfgs_is_no_longer_than_the_greatest_one() -> None:
+    rule, image, lengths = LBFGS(), torch.zeros_like(TARGET), []
+    for _ in range(8):
+        new = rule(image, 1e-3 * (image - 100 * TARGET), 1.0)
+        lengths.append(float(root_mean_square(new - image)))
+        image = new
+    assert lengths[0] == pytest.approx(FIRST_RMS, rel=1e-5)
+    assert lengths[1:] == pytest.approx([LARGEST_RMS] * 7, rel=1e-5)
+
+
+def test_without_a_gradient_lbfgs_stays_where_it_is() -> None:
+    rule, image = LBFGS(), TARGET
+    for _ in range(2):
+        image = rule(image, torch.zeros_like(TARGET), 1.0)
+    assert torch.equal(image, TARGET)
 
 
 def test_lbfgs_remembers_so_much_and_no_more() -> None:
