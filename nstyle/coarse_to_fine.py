@@ -38,17 +38,7 @@ def coarse_start(
         coarse = prepare(_halved(config, halvings), device, precision, session)
         image = coarse.start if image is None else _enlarged(image, coarse.start)
         epochs = 0
-        for step in descend(
-            coarse.objective,
-            image,
-            optimizer=config.optimizer,
-            lr=config.lr,
-            lr_sched_delay=config.lr_sched_delay,
-            lr_sched_factor=config.lr_sched_factor,
-            stop_eps=config.stop_eps,
-            max_num_epochs=config.max_num_epochs,
-            on_divergence=config.on_divergence,
-        ):
+        for step in descend(coarse.objective, image, **config.descent_settings()):
             image, epochs = step.image, step.epoch + 1
         scale = prepared.scales - halvings
         _log.info("scale %d of %d, %dx%d pixels: %d epochs", scale, prepared.scales, *coarse.size, epochs)

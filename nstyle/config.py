@@ -412,6 +412,11 @@ class Config:
         if self.overwrite and self.resume:
             raise OptionError("--overwrite and --resume contradict each other: leave one of them out")
 
+    def descent_settings(self) -> dict[str, Any]:
+        """Return those settings that `descend` takes, by its names for them."""
+        names = "optimizer lr lr_sched_delay lr_sched_factor stop_eps max_num_epochs on_divergence"
+        return {name: getattr(self, name) for name in names.split()}
+
     def _default(self, name: str) -> Any:
         """Return a setting's value where the user names none; it may depend on settings that stand before it."""
         if name == "lr":

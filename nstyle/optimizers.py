@@ -18,7 +18,7 @@ LARGEST_RMS = 16.0
 """Root mean square, in grey levels, by which L-BFGS moves an image at most."""
 
 LEAST_RMS = 1e-30
-"""Of a direction, so that none makes no step, rather than NaN."""
+"""Of what a direction is divided by: so a gradient of nothing makes a step of nothing, not of NaN."""
 
 FLAT_BELOW = 0.02
 """Cycles a pixel: longer waves are one to L-BFGS."""

@@ -192,17 +192,7 @@ class _Run:
         sinks = self._sinks(callback, progress)
         self.stop_reason = "failed"
         try:
-            for step in descend(
-                self.prepared.objective,
-                self.state,
-                optimizer=config.optimizer,
-                lr=config.lr,
-                lr_sched_delay=config.lr_sched_delay,
-                lr_sched_factor=config.lr_sched_factor,
-                stop_eps=config.stop_eps,
-                max_num_epochs=config.max_num_epochs,
-                on_divergence=config.on_divergence,
-            ):
+            for step in descend(self.prepared.objective, self.state, **config.descent_settings()):
                 self.state = step.state
                 for sink in sinks:
                     sink(step)
