@@ -414,8 +414,15 @@ class Config:
 
     def descent_settings(self) -> dict[str, Any]:
         """Return those settings that `descend` takes, by its names for them."""
-        names = "optimizer lr lr_sched_delay lr_sched_factor stop_eps max_num_epochs on_divergence"
-        return {name: getattr(self, name) for name in names.split()}
+        return {
+            "optimizer": self.optimizer,
+            "lr": self.lr,
+            "lr_sched_delay": self.lr_sched_delay,
+            "lr_sched_factor": self.lr_sched_factor,
+            "stop_eps": self.stop_eps,
+            "max_num_epochs": self.max_num_epochs,
+            "on_divergence": self.on_divergence,
+        }
 
     def _default(self, name: str) -> Any:
         """Return a setting's value where the user names none; it may depend on settings that stand before it."""

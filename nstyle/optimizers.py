@@ -15,7 +15,7 @@ FIRST_RMS = 4.0
 """Root mean square of L-BFGS's first step at learning rate 1, in grey levels: as yet it knows of no scale."""
 
 LARGEST_RMS = 16.0
-"""Root mean square, in grey levels, by which L-BFGS moves an image at most."""
+"""Root mean square, in grey levels, by which L-BFGS moves an image at most, whatever the learning rate."""
 
 LEAST_RMS = 1e-30
 """Of what a direction is divided by: so a gradient of nothing makes a step of nothing, not of NaN."""

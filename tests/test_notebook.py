@@ -15,10 +15,10 @@ class Shown:
     """What Jupyter's `display` gives a handle to."""
 
     def __init__(self, picture: Image.Image) -> None:
-        self.sizes = [picture.size]
+        self.pictures = [picture]
 
     def update(self, picture: Image.Image) -> None:
-        self.sizes.append(picture.size)
+        self.pictures.append(picture)
 
 
 def test_the_notebook_shows_the_picture_as_it_is_painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +31,8 @@ def test_the_notebook_shows_the_picture_as_it_is_painted(tmp_path: Path, monkeyp
     names: dict[str, Any] = {"display": lambda picture, display_id: Shown(picture)}
     exec(code.replace(AS_WRITTEN, SMALL), names)  # noqa: S102  # our own
     size = names["result"].rgb.shape[1], names["result"].rgb.shape[0]
-    assert names["shown"].sizes[1:] == [size] * 3  # epochs 0 and 5, and the end
+    shown = names["shown"].pictures[1:]
+    assert [picture.size for picture in shown] == [size] * 3  # epochs 0 and 5, and the end
+    assert len({picture.tobytes() for picture in shown}) == 3
     assert len(names["losses"]) == 7
     assert (names["again"].rgb == names["result"].rgb).all()
