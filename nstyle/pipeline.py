@@ -15,7 +15,7 @@ from torch import Tensor
 from nstyle.coarse_to_fine import coarse_start
 from nstyle.config import Config
 from nstyle.descent import DescentState, descend
-from nstyle.devices import choose_device, choose_precision, reproducible
+from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
 from nstyle.errors import DeviceError, DivergenceError, RecipeError
 from nstyle.images import Picture, to_uint8
 from nstyle.picture_files import write_picture
@@ -126,7 +126,8 @@ def run(
         log_run(recipe, device)
         if prepared.has_alpha and config.image_format == "jpg":
             _log.warning("JPEG has no transparency: the picture is laid on white; --image-format png keeps it")
-        return _Run(config, folder, prepared, recipe, start).paint(callback, progress)
+        with keeping_freed_memory(device, prepared.memory):
+            return _Run(config, folder, prepared, recipe, start).paint(callback, progress)
 
 
 def _taken_up(folder: RunFolder, recipe: Recipe, device: torch.device) -> DescentState | None:

@@ -66,6 +66,7 @@ class Prepared:
         weights: where the network's are from: path, SHA-256, and whether they are the original ones.
         has_alpha: whether the pictures that `finish` makes are transparent anywhere.
         scales: in how many it is to be painted, coarse to fine; this is the finest.
+        memory: bytes that the descent takes about, beside what it takes for any painting.
 
     """
 
@@ -76,6 +77,7 @@ class Prepared:
     weights: dict[str, Any]
     has_alpha: bool
     scales: int
+    memory: int
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,7 +104,8 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     content_layers = _chosen_layers("content_layers", config.content_layers, model.content_layers, model)
     own = model.mrf_layers if config.style_loss == "mrf" and model.mrf_layers else model.style_layers
     style_layers = _chosen_layers("style_layers", config.style_layers, own, model)
-    _check_memory(config, height * width, frames, device, model.bytes_per_pixel or BYTES_PER_PIXEL[precision])
+    memory = height * width * _bytes_per_pixel(config, model, precision)
+    _check_memory(config, memory, frames, device)
     masks = _fit_masks(config, pictures, frames, (height, width))
     picture = _content_picture(config, pictures, height, width)
     rgb = picture.rgb
@@ -140,7 +143,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
         clip=config.optimizer == "nag",
     )
     has_alpha = picture.alpha is not None
-    return Prepared(objective, start, finish, inputs, dict(model.provenance), has_alpha, scales)
+    return Prepared(objective, start, finish, inputs, dict(model.provenance), has_alpha, scales, memory)
 
 
 def _content_picture(config: Config, pictures: Mapping[str, Picture], height: int, width: int) -> Picture:
@@ -367,17 +370,20 @@ def _chosen_layers(name: str, text: str | None, own: tuple[str, ...], model: Mod
     return layers
 
 
-def _check_memory(
-    config: Config, pixels: int, frames: Mapping[str, Frame], device: torch.device, bytes_per_pixel: int
-) -> None:
+def _bytes_per_pixel(config: Config, model: Model, precision: torch.dtype) -> int:
+    """Return the memory that a descent takes for each pixel of the painting."""
+    guided = config.mask is not None or bool(config.style_mask)
+    return (model.bytes_per_pixel or BYTES_PER_PIXEL[precision]) + guided * GUIDED_BYTES_PER_PIXEL
+
+
+def _check_memory(config: Config, painting: int, frames: Mapping[str, Frame], device: torch.device) -> None:
     """Refuse at once what cannot fit, before the machine grinds to a halt.
 
     Args:
         config: what is to be lowered.
-        pixels: of the painting.
+        painting: bytes that the descent takes.
         frames: of the style pictures; the network sees one after the other, before the descent begins.
         device: where the memory is.
-        bytes_per_pixel: of the network, in its precision.
 
     Raises:
         DeviceError: the painting, or a style picture, needs more memory than there is.
@@ -386,10 +392,7 @@ def _check_memory(
     there = memory_of(device)
     if there is None:
         return
-    if config.mask is not None or config.style_mask:
-        bytes_per_pixel += GUIDED_BYTES_PER_PIXEL
-    style_pixels = max(frame.window[0] * frame.window[1] for frame in frames.values())
-    painting, style = pixels * bytes_per_pixel, style_pixels * STYLE_BYTES_PER_PIXEL
+    style = max(frame.window[0] * frame.window[1] for frame in frames.values()) * STYLE_BYTES_PER_PIXEL
     edge, scale = config.max_long_edge, config.style_scale
     if painting > there:
         shrink = (there / painting) ** 0.5

@@ -9,7 +9,7 @@ epoch: seconds of an epoch of the sample pair, in float32 (both kinds of convolu
     of what a product of 2048x2048 matrices has. (By Winograd's algorithm there is less of it than is counted.)
 loss: seconds from the start until the loss is what the preset "reference" has after 300 epochs in float32: with that
     preset and with "fast". The losses are content + style, of the same objective, in float32 for both. Three pairs.
-size: how the seconds of an epoch grow with the picture; from 512 pixels on of one round.
+size: how the seconds of an epoch grow with the picture.
 process: seconds of a whole process from its start to the end of its first epoch at 128 pixels; peak memory at 600.
 """
 
@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ if has_native_bfloat16(torch.device("cpu")):
     OURS["nstyle bfloat16"] = ["--precision", "bfloat16"]
 SHORT, LONG = 3, 15
 GOAL_EPOCHS = 300
+SIZE_EPOCHS = 6
 SIZES = (128, 181, 256, 362, 512, 724, 1024)
 BYTES_IN_MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
 
@@ -94,6 +96,19 @@ def run(command: list[str]) -> tuple[float, float]:
 def epoch_seconds(command: Callable[[int], list[str]]) -> float:
     """Return the seconds of an epoch; `command` is for so many."""
     return (run(command(LONG))[0] - run(command(SHORT))[0]) / (LONG - SHORT)
+
+
+def epoch_ends(command: list[str]) -> list[float]:
+    """Run our command; return the seconds from its start to the end of each epoch."""
+    ends = []
+    started = time.perf_counter()
+    process = subprocess.Popen([*command, "--verbose"], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout or ():
+        if line.startswith("epoch "):
+            ends.append(time.perf_counter() - started)
+    if process.wait() != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return ends
 
 
 def product_speed(dtype: torch.dtype) -> float:
@@ -219,12 +234,11 @@ def measure_losses(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_sizes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure how an epoch grows with the picture."""
-    seconds = {
-        size: [
-            epoch_seconds(partial(ours, size=size, folder=folder)) for _ in range(options.rounds if size < 512 else 1)
-        ]
-        for size in SIZES
-    }
+    seconds: dict[int, list[float]] = {size: [] for size in SIZES}
+    for _ in range(options.rounds):
+        for size in SIZES:
+            _, *ends = epoch_ends(ours(SIZE_EPOCHS, size, folder))
+            seconds[size].append(statistics.median(b - a for a, b in pairwise(ends)))
     medians = {size: statistics.median(found) for size, found in seconds.items()}
     large = [size for size in SIZES if size >= 256]
     logs = ([math.log(size) for size in large], [math.log(medians[size]) for size in large])
@@ -236,16 +250,7 @@ def measure_sizes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def measure_process(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure start-up and peak memory."""
-    start_up = []
-    for _ in range(options.rounds):
-        started = time.perf_counter()
-        command = ours(2, 128, folder, ["--verbose"])
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        for line in process.stdout or ():
-            if line.startswith("epoch 1 "):
-                start_up.append(time.perf_counter() - started)
-        if process.wait() != 0:
-            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    start_up = [epoch_ends(ours(2, 128, folder))[0] for _ in range(options.rounds)]
     memory = {
         name: [run(ours(3, 600, folder, flags))[1] for _ in range(options.rounds)] for name, flags in OURS.items()
     }

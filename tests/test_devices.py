@@ -1,6 +1,9 @@
 """Which device and precision are meant; no GPU is needed to test that."""
 
 import contextlib
+import platform
+import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from nstyle.devices import (
     choose_precision,
     describe_device,
     has_native_bfloat16,
+    keeping_freed_memory,
     memory_of,
     reproducible,
 )
@@ -103,3 +107,59 @@ def test_full_float32_on_a_gpu_and_everything_as_before_afterwards() -> None:
 def test_the_cpus_memory_is_plausible() -> None:
     memory = memory_of(CPU)
     assert memory is None or 2**28 < memory < 2**50
+
+
+BLOCK_BYTES = 2**27  # more than malloc ever keeps by itself
+NEW_PAGES = BLOCK_BYTES // resource.getpagesize()
+
+glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+
+
+def new_pages_of_a_block() -> int:
+    """Fill a block, free it, and return how many pages the system had to make for it."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    b"x" * BLOCK_BYTES
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process has now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@glibc_only
+def test_freed_memory_is_kept_for_the_next_block_and_given_back_in_the_end() -> None:
+    new_pages_of_a_block()
+    assert new_pages_of_a_block() >= NEW_PAGES
+    before = resident_bytes()
+    with keeping_freed_memory(CPU, 1):
+        new_pages_of_a_block()
+        assert new_pages_of_a_block() < NEW_PAGES / 10
+        assert resident_bytes() > before + BLOCK_BYTES * 0.9
+    assert resident_bytes() < before + BLOCK_BYTES * 0.1
+    assert new_pages_of_a_block() >= NEW_PAGES
+
+
+@glibc_only
+def test_freed_memory_is_given_back_after_an_error() -> None:
+    with contextlib.suppress(KeyboardInterrupt), keeping_freed_memory(CPU, 1):
+        raise KeyboardInterrupt
+    new_pages_of_a_block()
+    assert new_pages_of_a_block() >= NEW_PAGES
+
+
+@pytest.mark.parametrize(
+    ("device", "there"), [(CPU, 3 * 10**9 - 1), (CPU, None), (GPU, 10**12)], ids=["scarce", "unknown", "GPU"]
+)
+def test_freed_memory_is_not_kept(device: torch.device, there: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nstyle.devices.memory_of", lambda device: there)
+    with keeping_freed_memory(device, 10**9):
+        new_pages_of_a_block()
+        assert new_pages_of_a_block() >= NEW_PAGES
+
+
+def test_freed_memory_is_not_kept_without_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    with keeping_freed_memory(CPU, 1):
+        new_pages_of_a_block()
+        assert new_pages_of_a_block() >= NEW_PAGES
