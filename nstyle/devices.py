@@ -108,7 +108,7 @@ def keeping_freed_memory(device: torch.device, needed: int) -> Iterator[None]:
     """Have the C library keep what is freed meanwhile, for the next maps: new memory from the system takes time.
 
     An epoch frees and allocates the same large maps as the last; at 1024 pixels a fifth of it was for new pages. It
-    may take 1.5 times the memory, so that is done only where there is three times as much; with glibc alone, and on
+    may take 1.4 times the memory, so that is done only where there is three times as much; with glibc alone, and on
     the CPU, as PyTorch keeps a GPU's memory anyway. In the end all that is free is given back.
 
     Args:
