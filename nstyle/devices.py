@@ -17,7 +17,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Of glibc's mallopt(3): free memory at the end of the heap beyond the first is given back; as many large blocks as
 the second are had from the system each for itself, and given back when they are freed."""
 
-_UNBOUNDED = 2**31 - 1
+_NEVER = -1
 _ADAPTED_TRIM, _DEFAULT_MMAPS = 2**26, 2**16
 """What glibc itself has raised the one to, at most, by the time that large blocks have been freed; and the other."""
 
@@ -109,11 +109,12 @@ def keeping_freed_memory(device: torch.device, needed: int) -> Iterator[None]:
 
     An epoch frees and allocates the same large maps as the last; at 1024 pixels a fifth of it was for new pages. It
     may take 1.4 times the memory, so that is done only where there is three times as much; with glibc alone, and on
-    the CPU, as PyTorch keeps a GPU's memory anyway. In the end all that is free is given back.
+    the CPU, as PyTorch keeps a GPU's memory anyway. In the end all that is free is given back. Maps that another than
+    the main thread allocates are had from the system as before: glibc's heaps of those are too small for them.
 
     Args:
         device: where the descent is.
-        needed: bytes that it takes without.
+        needed: bytes that the descent's maps take, about.
 
     """
     there = memory_of(device)
@@ -122,7 +123,7 @@ def keeping_freed_memory(device: torch.device, needed: int) -> Iterator[None]:
         yield
         return
     mallopt(_M_MMAP_MAX, 0)
-    mallopt(_M_TRIM_THRESHOLD, _UNBOUNDED)
+    mallopt(_M_TRIM_THRESHOLD, _NEVER)
     try:
         yield
     finally:

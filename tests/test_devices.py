@@ -2,8 +2,8 @@
 
 import contextlib
 import platform
-import resource
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -13,7 +13,6 @@ from nstyle.devices import (
     choose_precision,
     describe_device,
     has_native_bfloat16,
-    keeping_freed_memory,
     memory_of,
     reproducible,
 )
@@ -109,56 +108,62 @@ def test_the_cpus_memory_is_plausible() -> None:
     assert memory is None or 2**28 < memory < 2**50
 
 
-BLOCK_BYTES = 2**27  # more than malloc ever keeps by itself
-NEW_PAGES = BLOCK_BYTES // resource.getpagesize()
+FREED_MEMORY = """
+import contextlib, resource, sys
+import torch
+from nstyle import devices
+
+def new_pages(block_bytes=2**27):  # that the system makes for a block, which is filled and freed
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    b"x" * block_bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def memory():  # bytes: of addresses, of pages that are there
+    return [int(pages) * resource.getpagesize() for pages in open("/proc/self/statm").read().split()[:2]]
+
+new_pages()
+usual = new_pages()
+there, device = 10**12, "cpu"
+{change}
+devices.memory_of = lambda device: there
+with contextlib.suppress(KeyboardInterrupt), devices.keeping_freed_memory(torch.device(device), 10**9):
+    new_pages()
+    kept = new_pages() < usual / 10
+    with_the_block = memory()[1]
+    {end}
+given_back = with_the_block - memory()[1]
+below, above = b"x" * 2**27, b"x" * 2**27
+del below  # in the heap it would leave a hole for the next
+after = new_pages()
+print(kept, given_back > 2**27 * 0.9, after >= usual * 0.9)
+"""
 
 glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 
 
-def new_pages_of_a_block() -> int:
-    """Fill a block, free it, and return how many pages the system had to make for it."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    b"x" * BLOCK_BYTES
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-
-def resident_bytes() -> int:
-    """Return the memory that this process has now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def freed_memory(change: str = "", end: str = "") -> list[str]:
+    """Return whether a freed block is kept meanwhile, given back in the end, and then no longer kept."""
+    script = FREED_MEMORY.format(change=change, end=end)
+    return subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
 
 
 @glibc_only
-def test_freed_memory_is_kept_for_the_next_block_and_given_back_in_the_end() -> None:
-    new_pages_of_a_block()
-    assert new_pages_of_a_block() >= NEW_PAGES
-    with keeping_freed_memory(CPU, 1):
-        new_pages_of_a_block()
-        assert new_pages_of_a_block() < NEW_PAGES / 10
-        with_the_block = resident_bytes()
-    assert resident_bytes() < with_the_block - BLOCK_BYTES * 0.9
-    assert new_pages_of_a_block() >= NEW_PAGES
+@pytest.mark.parametrize("end", ["", "raise KeyboardInterrupt"])
+def test_freed_memory_is_kept_for_the_next_block_and_given_back_in_the_end(end: str) -> None:
+    assert freed_memory(end=end) == ["True", "True", "True"]
 
 
 @glibc_only
-def test_freed_memory_is_given_back_after_an_error() -> None:
-    with contextlib.suppress(KeyboardInterrupt), keeping_freed_memory(CPU, 1):
-        raise KeyboardInterrupt
-    new_pages_of_a_block()
-    assert new_pages_of_a_block() >= NEW_PAGES
+def test_more_than_two_gigabytes_are_kept() -> None:
+    free_and_look = "before = memory()[0]; bytearray(3 * 2**30); kept = memory()[0] > before + 3 * 2**30 * 0.9"
+    assert freed_memory(end=free_and_look)[0] == "True"
 
 
+@glibc_only
 @pytest.mark.parametrize(
-    ("device", "there"), [(CPU, 3 * 10**9 - 1), (CPU, None), (GPU, 10**12)], ids=["scarce", "unknown", "GPU"]
+    "change",
+    ["there = 3 * 10**9 - 1", "there = None", "device = 'cuda'", "sys.platform = 'darwin'"],
+    ids=["scarce", "unknown", "GPU", "not Linux"],
 )
-def test_freed_memory_is_not_kept(device: torch.device, there: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nstyle.devices.memory_of", lambda device: there)
-    with keeping_freed_memory(device, 10**9):
-        new_pages_of_a_block()
-        assert new_pages_of_a_block() >= NEW_PAGES
-
-
-def test_freed_memory_is_not_kept_without_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.platform", "darwin")
-    with keeping_freed_memory(CPU, 1):
-        new_pages_of_a_block()
-        assert new_pages_of_a_block() >= NEW_PAGES
+def test_freed_memory_is_not_kept(change: str) -> None:
+    assert freed_memory(change) == ["False", "False", "True"]
