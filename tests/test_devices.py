@@ -113,9 +113,11 @@ import contextlib, resource, sys
 import torch
 from nstyle import devices
 
-def new_pages(block_bytes=2**27):  # that the system makes for a block, which is filled and freed
+BLOCK_BYTES = 2**27  # more than malloc ever keeps by itself
+
+def new_pages():  # that the system makes for a block, which is filled and freed
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    b"x" * block_bytes
+    b"x" * BLOCK_BYTES
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 def memory():  # bytes: of addresses, of pages that are there
@@ -132,10 +134,10 @@ with contextlib.suppress(KeyboardInterrupt), devices.keeping_freed_memory(torch.
     with_the_block = memory()[1]
     {end}
 given_back = with_the_block - memory()[1]
-below, above = b"x" * 2**27, b"x" * 2**27
+below, above = b"x" * BLOCK_BYTES, b"x" * BLOCK_BYTES
 del below  # in the heap it would leave a hole for the next
 after = new_pages()
-print(kept, given_back > 2**27 * 0.9, after >= usual * 0.9)
+print(kept, given_back > BLOCK_BYTES * 0.9, after >= usual * 0.9)
 """
 
 glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
