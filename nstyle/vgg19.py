@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
+from nstyle import packed, winograd
 from nstyle.errors import WeightsError
 from nstyle.layers import VGG19_LAYERS
-from nstyle.winograd import convolve, transform_kernels
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
@@ -72,7 +73,7 @@ class VGG19(nn.Module):
         check_weights(weights)
         self.pooling = pooling
         self.convolution = convolution
-        self._kernels: dict[str, Tensor] = {}  # Winograd's, made when they are first needed
+        self._kernels: dict[tuple[str, torch.dtype], Any] = {}
         self.convolutions = list(
             takewhile(lambda name: {f"{name}.weight", f"{name}.bias"} <= set(weights), CONVOLUTIONS)
         )
@@ -115,12 +116,24 @@ class VGG19(nn.Module):
     def _next(self, name: str, maps: Tensor) -> Tensor:
         """Return the feature map behind a convolution of those before it."""
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
-        direct = self.convolution == "direct" or weight.shape[:2].numel() < WINOGRAD_KERNELS
-        if direct or maps.dtype != torch.float32 or maps.device.type != "cpu":
-            return F.relu_(F.conv2d(maps, weight, bias, padding=1))
-        if name not in self._kernels:
-            self._kernels[name] = transform_kernels(weight)
-        return F.relu(convolve(maps, self._kernels[name], bias))
+        if self._by_winograd(weight, maps):
+            kernels = self._kernels_of(name, weight, winograd.transform_kernels)
+            return F.relu(winograd.convolve(maps, kernels, bias))
+        if packed.can_convolve(maps):
+            return F.relu_(packed.convolve(maps, self._kernels_of(name, weight, packed.pack), bias))
+        return F.relu_(F.conv2d(maps, weight, bias, padding=1))
+
+    def _by_winograd(self, weight: Tensor, maps: Tensor) -> bool:
+        many_channels = weight.shape[:2].numel() >= WINOGRAD_KERNELS
+        in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
+        return self.convolution == "winograd" and many_channels and in_float32
+
+    def _kernels_of(self, name: str, weight: Tensor, make: Callable[[Tensor], Any]) -> Any:
+        """Return a convolution's kernels as one of the algorithms takes them, made when they are first needed."""
+        key = name, weight.dtype
+        if key not in self._kernels:
+            self._kernels[key] = make(weight)
+        return self._kernels[key]
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""

@@ -308,7 +308,7 @@ def test_what_a_preset_computes_with(
         by_winograd.append(maps.shape)
         return convolve(maps, kernels, bias)
 
-    monkeypatch.setattr("nstyle.vgg19.convolve", counted)
+    monkeypatch.setattr("nstyle.vgg19.winograd.convolve", counted)
     evaluations = []
     stylize(
         *pair,

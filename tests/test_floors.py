@@ -24,6 +24,7 @@ FLOORS = {
     "patches": 2,
     "optimizers": 2,
     "winograd": 1,
+    "packed": 1,
     "vgg19": 2,
     "mxnet_params": 2,
     "jobs": 3,

@@ -52,7 +52,7 @@ def test_the_network_uses_it_for_many_channels_in_float32_alone(
         sizes.append(maps.shape[1])
         return convolve(maps, kernels, bias)
 
-    monkeypatch.setattr("nstyle.vgg19.convolve", counted)
+    monkeypatch.setattr("nstyle.vgg19.winograd.convolve", counted)
     image = 50 * torch.randn(1, 3, 40, 36, generator=torch.Generator().manual_seed(0))
     network = VGG19(vgg19.weights(), convolution="winograd")
     direct, other = vgg19(image, LAYERS[:13]), network(image, LAYERS[:13])
