@@ -16,6 +16,9 @@ from torch.autograd.function import once_differentiable
 FEWEST_VALUES = 20480
 """Maps of so few values PyTorch convolves without oneDNN, and rounds otherwise."""
 
+MOST_POSITIONS = 2048
+"""Of larger maps, for which laying the kernels out takes a percent of the convolution: not worth the memory."""
+
 
 @dataclass(frozen=True)
 class Kernels:
@@ -25,14 +28,15 @@ class Kernels:
     backwards: Tensor
 
 
-def can_convolve(maps: Tensor) -> bool:
-    """Tell whether PyTorch convolves the maps by oneDNN: on x86, in float32 or bfloat16, unless they are small."""
+def worth_packing(maps: Tensor) -> bool:
+    """Tell whether PyTorch convolves the maps by oneDNN, and they are small enough that laid-out kernels pay."""
     x86 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
     operations = torch.ops.mkldnn
     if maps.device.type != "cpu" or not (x86 and hasattr(operations, "_convolution_pointwise")):
         return False
     in_bfloat16 = maps.dtype == torch.bfloat16 and operations._is_mkldnn_bf16_supported()
-    return (maps.dtype == torch.float32 or in_bfloat16) and maps.numel() > FEWEST_VALUES
+    small = maps.numel() > FEWEST_VALUES and maps.shape[2:].numel() <= MOST_POSITIONS
+    return small and (maps.dtype == torch.float32 or in_bfloat16)
 
 
 def pack(weight: Tensor) -> Kernels:
@@ -44,7 +48,7 @@ def convolve(maps: Tensor, kernels: Kernels, bias: Tensor) -> Tensor:
     """Return what `conv2d` of the maps with padding 1 is; differentiable by the maps.
 
     Args:
-        maps: 1 x C_in x H x W, such that `can_convolve` them.
+        maps: 1 x C_in x H x W, which are `worth_packing`, or any that oneDNN can convolve.
         kernels: from `pack`.
         bias: C_out.
 

@@ -119,7 +119,7 @@ class VGG19(nn.Module):
         if self._by_winograd(weight, maps):
             kernels = self._kernels_of(name, weight, winograd.transform_kernels)
             return F.relu(winograd.convolve(maps, kernels, bias))
-        if packed.can_convolve(maps):
+        if packed.worth_packing(maps):
             return F.relu_(packed.convolve(maps, self._kernels_of(name, weight, packed.pack), bias))
         return F.relu_(F.conv2d(maps, weight, bias, padding=1))
 

@@ -5,20 +5,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
-from nstyle.packed import can_convolve, convolve, pack
+from nstyle.packed import convolve, pack, worth_packing
 from nstyle.vgg19 import LAYERS, VGG19
 
 SIZES = [(1, 1), (1, 9), (4, 4), (5, 6), (31, 18), (96, 128)]
 
-LARGE = torch.zeros(1, 3, 100, 100)
+MAPS = torch.zeros(1, 64, 40, 40)
 
-x86 = pytest.mark.skipif(not can_convolve(LARGE), reason="there are none but on x86")
+x86 = pytest.mark.skipif(not worth_packing(MAPS), reason="there are none but on x86")
 
 
 def test_what_there_are_none_for() -> None:
-    assert not can_convolve(LARGE.double())
-    assert not can_convolve(LARGE.to("meta"))
-    assert not can_convolve(LARGE[..., :50])
+    assert not worth_packing(MAPS.double())
+    assert not worth_packing(MAPS.to("meta"))
+    assert not worth_packing(MAPS[:, :8])
+    assert not worth_packing(MAPS.expand(2, 64, 40, 40).reshape(1, 64, 80, 40))
 
 
 @x86
@@ -33,7 +34,7 @@ def test_it_is_a_convolution(
     weight = torch.randn(channels[1], channels[0], 3, 3, generator=generator).to(dtype)
     bias = torch.randn(channels[1], generator=generator).to(dtype)
     maps = maps.contiguous(memory_format=torch.channels_last).requires_grad_()
-    if not can_convolve(LARGE.to(dtype)):
+    if not worth_packing(MAPS.to(dtype)):
         pytest.skip("no bfloat16 on this processor")
     found = convolve(maps, pack(weight), bias)
     wanted = F.conv2d(maps.double(), weight.double(), bias.double(), padding=1)
@@ -57,19 +58,19 @@ def test_the_network_lays_kernels_out_once(vgg19: VGG19, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("nstyle.vgg19.packed.pack", counted)
     network = VGG19(vgg19.weights())
-    image = 50 * torch.randn(1, 3, 120, 100, generator=torch.Generator().manual_seed(0))
-    first, second = network(image, LAYERS[:5]), network(image[..., :80], LAYERS[:3])
-    assert len(laid_out) == 5
-    monkeypatch.setattr("nstyle.vgg19.packed.can_convolve", lambda maps: False)
-    for maps, size in ((first, image), (second, image[..., :80])):
+    image = 50 * torch.randn(1, 3, 40, 36, generator=torch.Generator().manual_seed(0))
+    first, second = network(image, LAYERS[:4]), network(image[..., :30], LAYERS[:3])
+    assert len(laid_out) == 3  # of conv1_2, conv2_1 and conv2_2; conv1_1's maps are too small
+    monkeypatch.setattr("nstyle.vgg19.packed.worth_packing", lambda maps: False)
+    for maps, size in ((first, image), (second, image[..., :30])):
         for layer, others in VGG19(vgg19.weights())(size, maps).items():
             assert (maps[layer] - others).norm() <= 1e-6 * others.norm(), layer
-    assert len(laid_out) == 5
+    assert len(laid_out) == 3
 
 
 @x86
 def test_kernels_are_those_of_the_precision(vgg19: VGG19) -> None:
-    image = 50 * torch.randn(1, 3, 120, 100, generator=torch.Generator().manual_seed(0))
+    image = 50 * torch.randn(1, 3, 40, 36, generator=torch.Generator().manual_seed(0))
     network = VGG19(vgg19.weights())
     in_float32 = network(image, ["relu2_1"])["relu2_1"]
     in_bfloat16 = network.to(torch.bfloat16)(image, ["relu2_1"])["relu2_1"]
