@@ -1,6 +1,7 @@
 """VGG-19 as a feature extractor (Simonyan and Zisserman, 2014), with average pooling by default (Gatys, 2016)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -51,6 +52,16 @@ WINOGRAD_KERNELS = 128 * 256
 """With fewer, a convolution is no faster by Winograd's algorithm."""
 
 
+@dataclass(frozen=True)
+class _Kernels:
+    """A convolution's kernels as an algorithm takes them, and of which weight they were made."""
+
+    weight: Tensor
+    version: int
+    make: Callable[[Tensor], Any]
+    kernels: Any
+
+
 class VGG19(nn.Module):
     """The frozen network, without its classifier: 3x3 convolutions, ReLU, 2x2 pooling rounded down.
 
@@ -73,7 +84,7 @@ class VGG19(nn.Module):
         check_weights(weights)
         self.pooling = pooling
         self.convolution = convolution
-        self._kernels: dict[tuple[str, torch.dtype], Any] = {}
+        self._kernels: dict[str, _Kernels] = {}
         self.convolutions = list(
             takewhile(lambda name: {f"{name}.weight", f"{name}.bias"} <= set(weights), CONVOLUTIONS)
         )
@@ -120,7 +131,8 @@ class VGG19(nn.Module):
             kernels = self._kernels_of(name, weight, winograd.transform_kernels)
             return F.relu(winograd.convolve(maps, kernels, bias))
         if packed.worth_packing(maps):
-            return F.relu_(packed.convolve(maps, self._kernels_of(name, weight, packed.pack), bias))
+            return F.relu_(packed.convolve(maps, self._kernels_of(name, weight, packed.Kernels), bias))
+        self._kernels.pop(name, None)  # of a smaller picture: their memory is needed now
         return F.relu_(F.conv2d(maps, weight, bias, padding=1))
 
     def _by_winograd(self, weight: Tensor, maps: Tensor) -> bool:
@@ -130,10 +142,15 @@ class VGG19(nn.Module):
 
     def _kernels_of(self, name: str, weight: Tensor, make: Callable[[Tensor], Any]) -> Any:
         """Return a convolution's kernels as one of the algorithms takes them, made when they are first needed."""
-        key = name, weight.dtype
-        if key not in self._kernels:
-            self._kernels[key] = make(weight)
-        return self._kernels[key]
+        version = 0 if weight.is_inference() else weight._version
+        kept = self._kernels.get(name)
+        if kept is None or kept.weight is not weight or (kept.version, kept.make) != (version, make):
+            kept = self._kernels[name] = _Kernels(weight, version, make, make(weight))
+        return kept.kernels
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the kernels out of a copy: it makes its own."""
+        return self.__dict__ | {"_kernels": {}}
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""

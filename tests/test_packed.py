@@ -1,25 +1,34 @@
 """Convolutions with kernels that are laid out once compute what PyTorch's do, and so do their gradients."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
-from nstyle.packed import convolve, pack, worth_packing
+from nstyle.packed import Kernels, convolve, worth_packing
 from nstyle.vgg19 import LAYERS, VGG19
 
 SIZES = [(1, 1), (1, 9), (4, 4), (5, 6), (31, 18), (96, 128)]
 
-MAPS = torch.zeros(1, 64, 40, 40)
+x86 = pytest.mark.skipif(
+    not torch.backends.cpu.get_cpu_capability().startswith("AVX"),
+    reason="oneDNN is asked on x86 alone",
+)
 
-x86 = pytest.mark.skipif(not worth_packing(MAPS), reason="there are none but on x86")
 
-
-def test_what_there_are_none_for() -> None:
-    assert not worth_packing(MAPS.double())
-    assert not worth_packing(MAPS.to("meta"))
-    assert not worth_packing(MAPS[:, :8])
-    assert not worth_packing(MAPS.expand(2, 64, 40, 40).reshape(1, 64, 80, 40))
+@x86
+def test_what_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = torch.zeros(1, 64, 32, 64)
+    assert worth_packing(maps)
+    assert not worth_packing(maps.double())
+    assert not worth_packing(maps.to("meta"))
+    assert not worth_packing(torch.zeros(1, 64, 32, 65))  # large
+    assert worth_packing(torch.zeros(1, 21, 32, 32))
+    assert not worth_packing(torch.zeros(1, 20, 32, 32))  # small: not by oneDNN
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    assert not worth_packing(maps)
 
 
 @x86
@@ -30,13 +39,13 @@ def test_it_is_a_convolution(
     height: int, width: int, channels: tuple[int, int], dtype: torch.dtype, off: float
 ) -> None:
     generator = torch.Generator().manual_seed(height * width)
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("no bfloat16 on this processor")
     maps = torch.randn(1, channels[0], height, width, generator=generator).to(dtype)
     weight = torch.randn(channels[1], channels[0], 3, 3, generator=generator).to(dtype)
     bias = torch.randn(channels[1], generator=generator).to(dtype)
     maps = maps.contiguous(memory_format=torch.channels_last).requires_grad_()
-    if not worth_packing(MAPS.to(dtype)):
-        pytest.skip("no bfloat16 on this processor")
-    found = convolve(maps, pack(weight), bias)
+    found = convolve(maps, Kernels(weight), bias)
     wanted = F.conv2d(maps.double(), weight.double(), bias.double(), padding=1)
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=torch.channels_last)
@@ -49,30 +58,96 @@ def test_it_is_a_convolution(
 
 
 @x86
-def test_the_network_lays_kernels_out_once(vgg19: VGG19, monkeypatch: pytest.MonkeyPatch) -> None:
-    laid_out: list[torch.Size] = []
+def test_its_gradient_has_one_too() -> None:
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(1, 8, 9, 7, generator=generator).requires_grad_()
+    weight, bias = torch.randn(4, 8, 3, 3, generator=generator), torch.zeros(4)
+    found, wanted = (
+        torch.autograd.grad(
+            torch.autograd.grad(convolved.pow(3).sum(), maps, create_graph=True)[0].pow(2).sum(), maps
+        )[0]
+        for convolved in (convolve(maps, Kernels(weight), bias), F.conv2d(maps, weight, bias, padding=1))
+    )
+    assert (found - wanted).norm() <= 1e-5 * wanted.norm()
 
-    def counted(weight: Tensor) -> object:
-        laid_out.append(weight.shape)
-        return pack(weight)
 
-    monkeypatch.setattr("nstyle.vgg19.packed.pack", counted)
-    network = VGG19(vgg19.weights())
-    image = 50 * torch.randn(1, 3, 40, 36, generator=torch.Generator().manual_seed(0))
-    first, second = network(image, LAYERS[:4]), network(image[..., :30], LAYERS[:3])
-    assert len(laid_out) == 3  # of conv1_2, conv2_1 and conv2_2; conv1_1's maps are too small
-    monkeypatch.setattr("nstyle.vgg19.packed.worth_packing", lambda maps: False)
-    for maps, size in ((first, image), (second, image[..., :30])):
-        for layer, others in VGG19(vgg19.weights())(size, maps).items():
-            assert (maps[layer] - others).norm() <= 1e-6 * others.norm(), layer
-    assert len(laid_out) == 3
+def picture() -> Tensor:
+    return 50 * torch.randn(1, 3, 40, 36, generator=torch.Generator().manual_seed(0))
+
+
+def by_conv2d(network: VGG19, image: Tensor, layer: str) -> Tensor:
+    """Return a map that the network computes without kernels laid out."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("nstyle.vgg19.packed.worth_packing", lambda maps: False)
+        maps: Tensor = VGG19(network.weights())(image, [layer])[layer]
+    return maps
+
+
+@pytest.fixture
+def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
+    """The precision of all kernels that networks have laid out."""
+    precisions: list[torch.dtype] = []
+
+    class Counted(Kernels):
+        def __init__(self, weight: Tensor) -> None:
+            super().__init__(weight)
+            precisions.append(weight.dtype)
+
+    monkeypatch.setattr("nstyle.vgg19.packed.Kernels", Counted)
+    return precisions
 
 
 @x86
-def test_kernels_are_those_of_the_precision(vgg19: VGG19) -> None:
-    image = 50 * torch.randn(1, 3, 40, 36, generator=torch.Generator().manual_seed(0))
+def test_the_network_lays_kernels_out_once(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
     network = VGG19(vgg19.weights())
-    in_float32 = network(image, ["relu2_1"])["relu2_1"]
-    in_bfloat16 = network.to(torch.bfloat16)(image, ["relu2_1"])["relu2_1"]
-    assert in_bfloat16.dtype == torch.bfloat16
-    assert 0 < (in_bfloat16 - in_float32).norm() < 0.02 * in_float32.norm()
+    for image in (picture(), picture()[..., :34]):
+        for layer, maps in network(image, LAYERS[:4]).items():
+            wanted = by_conv2d(network, image, layer)
+            assert (maps - wanted).norm() <= 1e-5 * wanted.norm(), layer
+    assert laid_out == 3 * [torch.float32]  # of conv1_2, conv2_1 and conv2_2; conv1_1's maps are too small
+
+
+@x86
+def test_kernels_are_those_of_the_weights(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
+    network = VGG19({name: weight.clone() for name, weight in vgg19.weights().items()})
+    network(picture(), ["relu2_2"])
+    network.load_state_dict({name: tensor.flip(0) for name, tensor in network.state_dict().items()})
+    found, wanted = network(picture(), ["relu2_2"])["relu2_2"], by_conv2d(network, picture(), "relu2_2")
+    assert (found - wanted).norm() <= 1e-5 * wanted.norm()
+    assert laid_out == 6 * [torch.float32]
+
+
+@x86
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="no bfloat16 on this processor")
+def test_kernels_are_those_of_the_precision(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
+    network = VGG19(vgg19.weights())
+    network(picture(), ["relu2_2"])
+    network.to(torch.bfloat16)(picture(), ["relu2_2"])
+    assert laid_out == 3 * [torch.float32] + 4 * [torch.bfloat16]
+
+
+@x86
+def test_kernels_are_those_of_the_algorithm(vgg19: VGG19) -> None:
+    network, image = VGG19(vgg19.weights()), F.pad(picture(), (0, 28, 0, 24))
+    by_packed = network(image, ["relu3_1"])["relu3_1"]
+    network.convolution = "winograd"
+    off = (network(image, ["relu3_1"])["relu3_1"] - by_packed).norm()
+    assert 0 < off <= 1e-5 * by_packed.norm()
+
+
+@x86
+def test_no_kernels_are_kept_for_maps_that_are_large(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
+    network = VGG19(vgg19.weights())
+    network(picture(), ["relu2_2"])
+    network(torch.zeros(1, 3, 100, 100), ["relu2_2"])
+    assert not network._kernels
+    network(picture(), ["relu2_2"])
+    assert len(laid_out) == 6
+
+
+@x86
+def test_a_network_in_use_can_be_copied(vgg19: VGG19) -> None:
+    network = VGG19(vgg19.weights())
+    before = network(picture(), ["relu2_2"])["relu2_2"]
+    assert network._kernels
+    assert torch.equal(deepcopy(network)(picture(), ["relu2_2"])["relu2_2"], before)
