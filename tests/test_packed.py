@@ -12,13 +12,13 @@ from nstyle.vgg19 import LAYERS, VGG19
 
 SIZES = [(1, 1), (1, 9), (4, 4), (5, 6), (31, 18), (96, 128)]
 
-x86 = pytest.mark.skipif(
-    not torch.backends.cpu.get_cpu_capability().startswith("AVX"),
-    reason="oneDNN is asked on x86 alone",
+avx512 = pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() != "AVX512",
+    reason="kernels are laid out for AVX-512 alone",
 )
 
 
-@x86
+@avx512
 def test_what_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     maps = torch.zeros(1, 64, 32, 64)
     assert worth_packing(maps)
@@ -27,11 +27,14 @@ def test_what_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not worth_packing(torch.zeros(1, 64, 32, 65))  # large
     assert worth_packing(torch.zeros(1, 21, 32, 32))
     assert not worth_packing(torch.zeros(1, 20, 32, 32))  # small: not by oneDNN
-    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.backends.mkldnn, "enabled", False)
+        assert not worth_packing(maps)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert not worth_packing(maps)
 
 
-@x86
+@avx512
 @pytest.mark.parametrize(("height", "width"), SIZES)
 @pytest.mark.parametrize("channels", [(3, 64), (64, 128), (40, 24)])
 @pytest.mark.parametrize(("dtype", "off"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
@@ -57,7 +60,7 @@ def test_it_is_a_convolution(
     assert (found_gradient - wanted_gradient).norm() <= off * wanted_gradient.norm()
 
 
-@x86
+@avx512
 def test_its_gradient_has_one_too() -> None:
     generator = torch.Generator().manual_seed(0)
     maps = torch.randn(1, 8, 9, 7, generator=generator).requires_grad_()
@@ -97,7 +100,7 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     return precisions
 
 
-@x86
+@avx512
 def test_the_network_lays_kernels_out_once(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
     network = VGG19(vgg19.weights())
     for image in (picture(), picture()[..., :34]):
@@ -107,7 +110,7 @@ def test_the_network_lays_kernels_out_once(vgg19: VGG19, laid_out: list[torch.dt
     assert laid_out == 3 * [torch.float32]  # of conv1_2, conv2_1 and conv2_2; conv1_1's maps are too small
 
 
-@x86
+@avx512
 def test_kernels_are_those_of_the_weights(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
     network = VGG19({name: weight.clone() for name, weight in vgg19.weights().items()})
     network(picture(), ["relu2_2"])
@@ -117,7 +120,7 @@ def test_kernels_are_those_of_the_weights(vgg19: VGG19, laid_out: list[torch.dty
     assert laid_out == 6 * [torch.float32]
 
 
-@x86
+@avx512
 @pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="no bfloat16 on this processor")
 def test_kernels_are_those_of_the_precision(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
     network = VGG19(vgg19.weights())
@@ -126,7 +129,7 @@ def test_kernels_are_those_of_the_precision(vgg19: VGG19, laid_out: list[torch.d
     assert laid_out == 3 * [torch.float32] + 4 * [torch.bfloat16]
 
 
-@x86
+@avx512
 def test_kernels_are_those_of_the_algorithm(vgg19: VGG19) -> None:
     network, image = VGG19(vgg19.weights()), F.pad(picture(), (0, 28, 0, 24))
     by_packed = network(image, ["relu3_1"])["relu3_1"]
@@ -135,7 +138,7 @@ def test_kernels_are_those_of_the_algorithm(vgg19: VGG19) -> None:
     assert 0 < off <= 1e-5 * by_packed.norm()
 
 
-@x86
+@avx512
 def test_no_kernels_are_kept_for_maps_that_are_large(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
     network = VGG19(vgg19.weights())
     network(picture(), ["relu2_2"])
@@ -145,7 +148,7 @@ def test_no_kernels_are_kept_for_maps_that_are_large(vgg19: VGG19, laid_out: lis
     assert len(laid_out) == 6
 
 
-@x86
+@avx512
 def test_a_network_in_use_can_be_copied(vgg19: VGG19) -> None:
     network = VGG19(vgg19.weights())
     before = network(picture(), ["relu2_2"])["relu2_2"]
