@@ -37,7 +37,8 @@ def worth_packing(maps: Tensor) -> bool:
     They do with AVX-512 alone: with AVX2 oneDNN's layout is not the one for maps in channels_last, and twice as slow.
     """
     avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    if maps.device.type != "cpu" or not avx512 or not torch.backends.mkldnn.enabled:
+    has_onednn = torch.backends.mkldnn.enabled and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    if maps.device.type != "cpu" or not avx512 or not has_onednn:
         return False
     if maps.dtype == torch.float32:
         by_onednn = maps.numel() > FEWEST_VALUES

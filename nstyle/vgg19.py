@@ -136,6 +136,7 @@ class VGG19(nn.Module):
         return F.relu_(F.conv2d(maps, weight, bias, padding=1))
 
     def _by_winograd(self, weight: Tensor, maps: Tensor) -> bool:
+        """Tell whether a convolution is computed by Winograd's algorithm."""
         many_channels = weight.shape[:2].numel() >= WINOGRAD_KERNELS
         in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
         return self.convolution == "winograd" and many_channels and in_float32

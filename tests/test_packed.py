@@ -1,6 +1,7 @@
 """Convolutions with kernels that are laid out once compute what PyTorch's do, and so do their gradients."""
 
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,12 @@ avx512 = pytest.mark.skipif(
 )
 
 
+def skip_without(dtype: torch.dtype) -> None:
+    """Skip a test where oneDNN does not compute in a precision."""
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("no bfloat16 on this processor")
+
+
 @avx512
 def test_what_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     maps = torch.zeros(1, 64, 32, 64)
@@ -30,6 +37,9 @@ def test_what_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(torch.backends.mkldnn, "enabled", False)
         assert not worth_packing(maps)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.ops, "mkldnn", SimpleNamespace())  # a PyTorch without the operation
+        assert not worth_packing(maps)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert not worth_packing(maps)
 
@@ -41,9 +51,8 @@ def test_what_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_a_convolution(
     height: int, width: int, channels: tuple[int, int], dtype: torch.dtype, off: float
 ) -> None:
+    skip_without(dtype)
     generator = torch.Generator().manual_seed(height * width)
-    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        pytest.skip("no bfloat16 on this processor")
     maps = torch.randn(1, channels[0], height, width, generator=generator).to(dtype)
     weight = torch.randn(channels[1], channels[0], 3, 3, generator=generator).to(dtype)
     bias = torch.randn(channels[1], generator=generator).to(dtype)
@@ -121,8 +130,8 @@ def test_kernels_are_those_of_the_weights(vgg19: VGG19, laid_out: list[torch.dty
 
 
 @avx512
-@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="no bfloat16 on this processor")
 def test_kernels_are_those_of_the_precision(vgg19: VGG19, laid_out: list[torch.dtype]) -> None:
+    skip_without(torch.bfloat16)
     network = VGG19(vgg19.weights())
     network(picture(), ["relu2_2"])
     network.to(torch.bfloat16)(picture(), ["relu2_2"])
