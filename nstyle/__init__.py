@@ -3,7 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nstyle.config import Config
 from nstyle.errors import (
     ClusterError,
     DeviceError,
@@ -15,15 +14,16 @@ from nstyle.errors import (
     RecipeError,
     WeightsError,
 )
+from nstyle.settings.config import Config
 
 if TYPE_CHECKING:
-    from nstyle.batch import Outcome, stylize_many
-    from nstyle.descent import Step, descend
-    from nstyle.models import Model, ModelOptions
-    from nstyle.objective import Evaluation, Objective, Style
-    from nstyle.pipeline import Result, run, stylize
-    from nstyle.vgg19 import VGG19
-    from nstyle.weights import load_vgg19
+    from nstyle.batch.local import Outcome, stylize_many
+    from nstyle.losses.objective import Evaluation, Objective, Style
+    from nstyle.networks.model import Model, ModelOptions
+    from nstyle.networks.vgg19 import VGG19
+    from nstyle.networks.weights import load_vgg19
+    from nstyle.optim.descent import Step, descend
+    from nstyle.painting.run import Result, run, stylize
 
 __version__ = "0.1.0"
 
@@ -56,20 +56,20 @@ __all__ = [
 
 # These bring in torch, which takes a second: they are imported when they are first asked for.
 _LATE = {
-    "Outcome": "batch",
-    "stylize_many": "batch",
-    "Step": "descent",
-    "descend": "descent",
-    "Model": "models",
-    "ModelOptions": "models",
-    "Evaluation": "objective",
-    "Objective": "objective",
-    "Style": "objective",
-    "Result": "pipeline",
-    "run": "pipeline",
-    "stylize": "pipeline",
-    "VGG19": "vgg19",
-    "load_vgg19": "weights",
+    "Outcome": "batch.local",
+    "stylize_many": "batch.local",
+    "Step": "optim.descent",
+    "descend": "optim.descent",
+    "Model": "networks.model",
+    "ModelOptions": "networks.model",
+    "Evaluation": "losses.objective",
+    "Objective": "losses.objective",
+    "Style": "losses.objective",
+    "Result": "painting.run",
+    "run": "painting.run",
+    "stylize": "painting.run",
+    "VGG19": "networks.vgg19",
+    "load_vgg19": "networks.weights",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from nstyle.cli import main
+from nstyle.commands.paint import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,19 +1,69 @@
-"""What can go wrong through no fault of nstyle's: every message is one line that names the cause and the way out.
+"""Errors that a user can cause and mend: every message is one line that names the cause and the way out.
 
 Anything else that is raised is a bug of nstyle's, and shows its traceback.
 """
 
+from enum import StrEnum
+from pathlib import Path
+
+
+class Kind(StrEnum):
+    """What is wrong, as a word that programs can compare; the message says it to people."""
+
+    MISSING = "missing"
+    """It does not exist, is not installed, or holds nothing of the kind asked for."""
+
+    UNREADABLE = "unreadable"
+    """The system refuses to read it, or it is a folder where a file is needed."""
+
+    UNWRITABLE = "unwritable"
+    """The system refuses to write it, or the disk is full."""
+
+    DAMAGED = "damaged"
+    """It is cut off, corrupted, or something else than it should be."""
+
+    UNSUPPORTED = "unsupported"
+    """It is valid, and nstyle has no way to use it."""
+
+    OUT_OF_RANGE = "out of range"
+    """A value, size or amount is too small or too large."""
+
+    CONFLICT = "conflict"
+    """Two things that were asked for exclude each other."""
+
+    IN_THE_WAY = "in the way"
+    """The run would overwrite a file that it may not overwrite."""
+
+    UNKNOWN = "unknown"
+    """There is nothing of that name."""
+
 
 class NStyleError(Exception):
-    """Base of all errors that a user can cause and mend."""
+    """Base of all errors that a user can cause and mend.
+
+    Args:
+        message: one line for people.
+        flag: the flag whose value is at fault, such as "--max-long-edge", if it is one.
+        path: the file or folder at fault, if it is one.
+        kind: what is wrong with it.
+
+    """
+
+    def __init__(
+        self, message: str, *, flag: str | None = None, path: Path | None = None, kind: Kind | None = None
+    ) -> None:
+        super().__init__(message)
+        self.flag = flag
+        self.path = path
+        self.kind = kind
 
 
 class OptionError(NStyleError, ValueError):
-    """A setting has a value that makes no sense. The command exits with 2."""
+    """A setting has an impossible value. The command exits with 2."""
 
 
 class ImageError(NStyleError):
-    """A picture cannot be read or is unfit to be painted."""
+    """A picture cannot be read, or cannot be painted."""
 
 
 class WeightsError(NStyleError):
@@ -21,11 +71,11 @@ class WeightsError(NStyleError):
 
 
 class DeviceError(NStyleError):
-    """The chosen device is not there, or has too little memory."""
+    """The chosen device is missing, or has too little memory."""
 
 
 class ClusterError(NStyleError):
-    """There is nobody to send pictures to."""
+    """No scheduler or worker answers."""
 
 
 class OutputError(NStyleError):
@@ -33,7 +83,7 @@ class OutputError(NStyleError):
 
 
 class RecordError(NStyleError):
-    """A folder holds no run that could be looked at."""
+    """A folder holds no run to look at."""
 
 
 class DivergenceError(NStyleError):
@@ -41,4 +91,4 @@ class DivergenceError(NStyleError):
 
 
 class RecipeError(NStyleError):
-    """A recipe, or the saved state of an earlier run, is missing, damaged, or not of this run."""
+    """A recipe, or the checkpoint of an earlier run, is missing, damaged, or belongs to another run."""

@@ -127,9 +127,9 @@ def convolution_gflop(size: int) -> float:
 
     Each of the thirteen up to conv5_1 takes 2 * 9 * C_in * C_out * H * W for the maps, and as much for the gradient.
     """
-    from nstyle.images import fit_long_edge
-    from nstyle.picture_files import read_picture
-    from nstyle.vgg19 import CONVOLUTIONS, LAST_NEEDED, WEIGHT_SHAPES
+    from nstyle.networks.vgg19 import CONVOLUTIONS, LAST_NEEDED, WEIGHT_SHAPES
+    from nstyle.pictures.decode import read_picture
+    from nstyle.pictures.picture import fit_long_edge
 
     picture = read_picture(pairs()["Chelsea, vortices"][0])
     height, width, _ = picture.rgb.shape
@@ -188,7 +188,7 @@ def follow(content: Path, style: Path, settings: dict[str, Any]) -> tuple[list[f
 def losses(content: Path, style: Path, size: int, images: list[torch.Tensor]) -> list[float]:
     """Return content + style of each image, in float32."""
     from nstyle import Config
-    from nstyle.preparation import prepare
+    from nstyle.painting.prepare import prepare
 
     config = Config(content_image=content, style_image=style, max_long_edge=size)
     objective = prepare(config, torch.device("cpu"), torch.float32).objective

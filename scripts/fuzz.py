@@ -32,13 +32,15 @@ import tifffile
 import torch
 from PIL import Image, ImageCms
 
-from nstyle.config import Config
-from nstyle.descent import DescentState
 from nstyle.errors import NStyleError
-from nstyle.images import Picture
-from nstyle.picture_files import read_picture, read_recipe_text, write_picture
-from nstyle.recipe import Recipe, parse_recipe, read_recipe, recorded_settings
-from nstyle.saved_state import read_state, write_state
+from nstyle.optim.descent import DescentState
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.embedded_text import read_recipe_text
+from nstyle.pictures.encode import write_picture
+from nstyle.pictures.picture import Picture
+from nstyle.settings.config import Config
+from nstyle.storage.checkpoint import read_state, write_state
+from nstyle.storage.recipe import Recipe, parse_recipe, read_recipe, recorded_settings
 
 READERS: dict[str, tuple[Callable[[Path], object], str]] = {
     # name: (what reads a file, which files of the corpus it is given)

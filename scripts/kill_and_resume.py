@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nstyle.saved_state import read_state
+from nstyle.storage.checkpoint import read_state
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTENT, STYLE = ROOT / "input" / "chelsea.jpg", ROOT / "input" / "vortices.jpg"

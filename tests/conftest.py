@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pictures import painted
 
-from nstyle.vgg19 import VGG19
-from nstyle.weights import EMBEDDED, Weights, load_vgg19, read_weights
+from nstyle.networks.vgg19 import VGG19
+from nstyle.networks.weights import EMBEDDED, Weights, load_vgg19, read_weights
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -21,7 +21,7 @@ def vgg19() -> VGG19:
 @pytest.fixture(autouse=True)
 def _weights_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in the tests' own process share the embedded weights, whose reading takes longer than a small picture."""
-    monkeypatch.setattr("nstyle.models.read_weights", _read_once)
+    monkeypatch.setattr("nstyle.networks.model.read_weights", _read_once)
 
 
 def _read_once(name: str, weights_input: str) -> Weights:

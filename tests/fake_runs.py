@@ -8,8 +8,8 @@ from typing import Any
 
 from pictures import painted
 
-from nstyle.config import Config
 from nstyle.files import sha256
+from nstyle.settings.config import Config
 
 COLUMNS = (
     *("epoch", "relative_change", "learning_rate", "gradient_norm", "loss", "content_loss"),

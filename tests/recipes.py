@@ -1,7 +1,7 @@
 """Recipes made for tests."""
 
-from nstyle.config import Config
-from nstyle.recipe import Recipe, recorded_settings
+from nstyle.settings.config import Config
+from nstyle.storage.recipe import Recipe, recorded_settings
 
 
 def recipe(config: Config | None = None, *, content: str = "c0ffee", **facts: object) -> Recipe:

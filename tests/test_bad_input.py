@@ -17,8 +17,8 @@ import torch
 from pictures import painted, png
 from PIL import EpsImagePlugin, Image
 
-from nstyle.cli import main
-from nstyle.weights import read_weights
+from nstyle.commands.paint import main
+from nstyle.networks.weights import read_weights
 
 
 @pytest.fixture
@@ -224,14 +224,14 @@ def test_a_device_that_is_not_there(
 def test_more_pixels_than_memory(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.preparation.memory_of", lambda device: 10**6)
+    monkeypatch.setattr("nstyle.painting.prepare.memory_of", lambda device: 10**6)
     assert_refused(command("--max-long-edge", "100"), here, capsys, 1, "--max-long-edge", "GB")
 
 
 def test_a_style_of_more_pixels_than_memory(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.preparation.memory_of", lambda device: 32 * 21 * 2500)
+    monkeypatch.setattr("nstyle.painting.prepare.memory_of", lambda device: 32 * 21 * 2500)
     assert command("--quiet", "--style-scale", "1") == 0
     shutil.rmtree("output")
     assert_refused(command("--style-scale", "4"), here, capsys, 1, "--style-scale 4 needs", "lower it to 2.0")
@@ -315,7 +315,7 @@ def test_memory_that_runs_out_all_the_same(
         def run_out(*_: object, error: Exception = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("nstyle.preparation.Objective", run_out)
+        monkeypatch.setattr("nstyle.painting.prepare.Objective", run_out)
         assert_refused(command(), here, capsys, 1, "too little memory", "--max-long-edge")
 
 
@@ -323,7 +323,7 @@ def test_our_own_bugs_show_their_traceback(here: Path, monkeypatch: pytest.Monke
     def bug(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("nstyle.preparation.Objective", bug)
+    monkeypatch.setattr("nstyle.painting.prepare.Objective", bug)
     with pytest.raises(RuntimeError, match="a bug"):
         command()
 

@@ -18,15 +18,15 @@ from PIL import Image
 
 import nstyle
 from nstyle import Config, NStyleError, stylize, stylize_many
-from nstyle.batch import Outcome, paint
-from nstyle.cli import main
-from nstyle.jobs import Job
-from nstyle.objective import Objective, Style, StyleTargets
-from nstyle.pipeline import Result, run
-from nstyle.recent import Recent
-from nstyle.session import Session
-from nstyle.vgg19 import VGG19
-from nstyle.weights import hash_of_weights, read_weights
+from nstyle.batch.jobs import Job
+from nstyle.batch.local import Outcome, paint
+from nstyle.commands.paint import main
+from nstyle.losses.objective import Objective, Style, StyleTargets
+from nstyle.lru import Recent
+from nstyle.networks.vgg19 import VGG19
+from nstyle.networks.weights import hash_of_weights, read_weights
+from nstyle.painting.run import Result, run
+from nstyle.painting.session import Session
 
 ROOT = Path(__file__).parent.parent
 SMALL: dict[str, Any] = {"max_long_edge": 24, "max_num_epochs": 3, "save_epochs": 2, "image_format": "png"}
@@ -54,7 +54,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         noted.append(config.output_dir.name)
         return run(config, *rest)
 
-    monkeypatch.setattr("nstyle.batch.run", noting)
+    monkeypatch.setattr("nstyle.batch.local.run", noting)
     return noted
 
 
@@ -119,7 +119,7 @@ def test_foreign_weights_are_fitted_to_each_pair(here: Path) -> None:
 
 
 def test_network_and_style_are_looked_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads = counted(monkeypatch, "nstyle.models.read_weights", read_weights)
+    loads = counted(monkeypatch, "nstyle.networks.model.read_weights", read_weights)
     seen: list[tuple[int, ...]] = []
     forward = VGG19.forward
 
@@ -218,7 +218,7 @@ def test_a_bug_shows_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("nstyle.batch.run", broken)
+    monkeypatch.setattr("nstyle.batch.local.run", broken)
     with pytest.raises(ZeroDivisionError):
         stylize_many("contents", "styles", **SMALL)
 
@@ -266,7 +266,7 @@ def test_finished_batches_load_no_network(here: Path, monkeypatch: pytest.Monkey
         raise AssertionError
 
     stylize_many("contents", "styles", **SMALL)
-    monkeypatch.setattr("nstyle.models.read_weights", load)
+    monkeypatch.setattr("nstyle.networks.model.read_weights", load)
     assert all(outcome.skipped for outcome in stylize_many("contents", "styles", **SMALL))
 
 

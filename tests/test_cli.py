@@ -20,11 +20,11 @@ from pictures import painted
 from PIL import Image
 
 from nstyle import Config, __version__
-from nstyle.cli import build_parser, main
-from nstyle.images import Picture
-from nstyle.picture_files import write_picture
-from nstyle.pipeline import Result, run
-from nstyle.weights import read_weights
+from nstyle.commands.paint import build_parser, main
+from nstyle.networks.weights import read_weights
+from nstyle.painting.run import Result, run
+from nstyle.pictures.encode import write_picture
+from nstyle.pictures.picture import Picture
 
 ROOT = Path(__file__).parent.parent
 
@@ -102,7 +102,7 @@ def test_closed_output_does_not_stop_the_painting(flags: list[str], tmp_path: Pa
 def test_warns_of_bfloat16_that_is_emulated(
     flags: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.record.has_native_bfloat16", lambda device: False)
+    monkeypatch.setattr("nstyle.storage.record.has_native_bfloat16", lambda device: False)
     assert main([*flags, "--precision", "bfloat16", "--max-num-epochs", "1"]) == 0
     assert "--precision float32 would be faster" in capsys.readouterr().out
 
@@ -122,7 +122,7 @@ def test_no_argument_at_all_paints_the_sample_pair(tmp_path: Path, monkeypatch: 
         return run(dataclasses.replace(config, output_dir=tmp_path, max_long_edge=32, max_num_epochs=1), **options)
 
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("nstyle.pipeline.run", painted_small)
+    monkeypatch.setattr("nstyle.painting.run.run", painted_small)
     assert main([]) == 0
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["inputs"]["content_image"]["path"] == str(ROOT / "input" / "chelsea.jpg")
@@ -152,7 +152,7 @@ def test_help_version_and_bad_flags_answer_without_torch(flags: Sequence[str]) -
     """It takes a second to import, as the arrays and the pictures do a good part of one."""
     done = run_python(f"""
         import sys
-        from nstyle.cli import main
+        from nstyle.commands.paint import main
         try:
             code = main({flags!r})
         except SystemExit as stop:
@@ -217,7 +217,7 @@ def test_signals_while_the_picture_is_being_saved(
             signal.raise_signal(signals.pop(0))
         write_picture(path, picture, **options)
 
-    monkeypatch.setattr("nstyle.pipeline.write_picture", interrupted)
+    monkeypatch.setattr("nstyle.painting.run.write_picture", interrupted)
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert main([*flags, "--quiet"]) == 143
     assert not signals
@@ -264,7 +264,7 @@ def test_an_interrupt_before_anything_is_painted(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nstyle.models.read_weights", interrupt)
+    monkeypatch.setattr("nstyle.networks.model.read_weights", interrupt)
     assert main(flags) == 130
     assert capsys.readouterr().err == "nstyle: error: interrupted\n"
     assert not list((tmp_path / "output").iterdir())

@@ -16,9 +16,9 @@ from pictures import painted
 from PIL import Image
 
 from nstyle import ClusterError, Config
-from nstyle.cli import main
-from nstyle.cluster import _paint_there, paint_on_cluster
-from nstyle.jobs import Job, plan
+from nstyle.batch.cluster import _paint_there, paint_on_cluster
+from nstyle.batch.jobs import Job, plan
+from nstyle.commands.paint import main
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("default")  # Dask's and tornado's own
@@ -152,7 +152,7 @@ def test_what_is_done_is_skipped_and_what_fails_is_listed(
 
 
 def test_nobody_there(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nstyle.cluster.PATIENCE", 1)
+    monkeypatch.setattr("nstyle.batch.cluster.PATIENCE", 1)
     given = ["--content-image", "contents/c0.png", "--style-image", "styles/s0.png", *FLAGS]
     assert main([*given, "--cluster", "tcp://127.0.0.1:9"]) == 1
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err

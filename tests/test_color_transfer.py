@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nstyle.color_transfer import (
+from nstyle.pictures.color_transfer import (
     MATCHES,
     grey,
     luminance,
@@ -16,7 +16,7 @@ from nstyle.color_transfer import (
     recolored,
     with_luminance_of,
 )
-from nstyle.images import to_uint8
+from nstyle.pictures.picture import to_uint8
 
 YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 

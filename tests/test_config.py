@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from nstyle.config import LEARNING_RATES, MXNET, PRESETS, Config, flag, option
-from nstyle.descent import OPTIMIZERS
 from nstyle.errors import OptionError
-from nstyle.terms import STYLE_TERMS
-from nstyle.vgg19 import POOLING
-from nstyle.weights import INPUTS
+from nstyle.losses.terms import STYLE_TERMS
+from nstyle.networks.vgg19 import POOLING
+from nstyle.networks.weights import INPUTS
+from nstyle.optim.descent import OPTIMIZERS
+from nstyle.settings.config import Config
+from nstyle.settings.options import MXNET, flag, option
+from nstyle.settings.presets import LEARNING_RATES, PRESETS
 
 # The reference's flags and defaults, as far as it has them.
 REFERENCE = {

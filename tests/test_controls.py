@@ -15,15 +15,15 @@ from torch import Tensor
 
 import nstyle
 from nstyle import Config, stylize
-from nstyle.functional import gram_matrix
-from nstyle.images import resize, to_uint8
-from nstyle.model_space import from_model_space, to_model_space
-from nstyle.objective import STYLE_LAYERS
-from nstyle.picture_files import read_picture
-from nstyle.preparation import Prepared, prepare
-from nstyle.recipe import read_recipe
-from nstyle.vgg19 import VGG19
-from nstyle.winograd import convolve
+from nstyle.losses.functional import gram_matrix
+from nstyle.networks.kernels.winograd import convolve
+from nstyle.networks.layers import STYLE_LAYERS
+from nstyle.networks.model_space import from_model_space, to_model_space
+from nstyle.networks.vgg19 import VGG19
+from nstyle.painting.prepare import Prepared, prepare
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import resize, to_uint8
+from nstyle.storage.recipe import read_recipe
 
 SMALL: dict[str, Any] = {
     "max_long_edge": 48,
@@ -308,7 +308,7 @@ def test_what_a_preset_computes_with(
         by_winograd.append(maps.shape)
         return convolve(maps, kernels, bias)
 
-    monkeypatch.setattr("nstyle.vgg19.winograd.convolve", counted)
+    monkeypatch.setattr("nstyle.networks.vgg19.winograd.convolve", counted)
     evaluations = []
     stylize(
         *pair,

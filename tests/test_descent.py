@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstyle.descent import DIVERGED_RMS, LOWEST_LEARNING_RATE, Step, descend, scheduled_learning_rate
 from nstyle.errors import DivergenceError
+from nstyle.optim.descent import DIVERGED_RMS, LOWEST_LEARNING_RATE, Step, descend, scheduled_learning_rate
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from PIL import Image
 
 import nstyle
 from nstyle import Config, ImageError, OptionError, Result, stylize
-from nstyle.coarse_to_fine import coarse_start
-from nstyle.functional import gram_matrix
-from nstyle.images import fit_long_edge, resize
-from nstyle.model_space import to_model_space
-from nstyle.objective import STYLE_LAYERS
-from nstyle.picture_files import read_picture
-from nstyle.preparation import prepare, scale_count
-from nstyle.vgg19 import VGG19
+from nstyle.losses.functional import gram_matrix
+from nstyle.networks.layers import STYLE_LAYERS
+from nstyle.networks.model_space import to_model_space
+from nstyle.networks.vgg19 import VGG19
+from nstyle.painting.prepare import prepare, scale_count
+from nstyle.painting.pyramid import coarse_start
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import fit_long_edge, resize
 
 EPOCHS: dict[str, Any] = {"max_num_epochs": 3, "stop_eps": 0}
 
@@ -127,7 +127,7 @@ def test_a_texture_may_start_from_a_picture(init: str, pair: tuple[Path, Path], 
 def test_a_texture_that_does_not_fit(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.preparation.memory_of", lambda device: 10**6)
+    monkeypatch.setattr("nstyle.painting.prepare.memory_of", lambda device: 10**6)
     with pytest.raises(nstyle.DeviceError, match="--size 40x24 needs"):
         paint((None, pair[1]), tmp_path, content_weight=0, size="40x24")
 

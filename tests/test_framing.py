@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nstyle.framing import Frame, frame_style
-from nstyle.images import Picture, resize
+from nstyle.pictures.picture import Picture, resize
+from nstyle.pictures.style_fit import Frame, frame_style
 
 
 @pytest.mark.parametrize(

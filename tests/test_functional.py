@@ -5,16 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from nstyle.functional import (
-    clip_to_norm,
-    euclidean_norm,
-    gram_matrix,
-    gram_scale,
-    guidance_at,
-    relative_change,
-    sum_of_squares,
-    total_variation_gradient,
-)
+from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at, total_variation_gradient
+from nstyle.numerics import clip_to_norm, euclidean_norm, relative_change, sum_of_squares
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nstyle.descent import Step, descend
-from nstyle.functional import gram_scale
-from nstyle.objective import CONTENT_LAYER, STYLE_LAYERS, Evaluation, Objective
-from nstyle.vgg19 import VGG19
+from nstyle.losses.functional import gram_scale
+from nstyle.losses.objective import Evaluation, Objective
+from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
+from nstyle.networks.vgg19 import VGG19
+from nstyle.optim.descent import Step, descend
 
 EPOCH, CHANGE, NORM, RATE, STYLE, CONTENT = 0, 1, 2, 3, slice(4, 9), 9  # columns of `rec`
 

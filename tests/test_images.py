@@ -14,9 +14,10 @@ from pictures import png
 from PIL import Image
 
 from nstyle.errors import ImageError
-from nstyle.images import Picture, denoise, fit_long_edge, resize, to_uint8
-from nstyle.model_space import MEAN_RGB, from_model_space, to_model_space
-from nstyle.picture_files import read_picture, write_picture
+from nstyle.networks.model_space import MEAN_RGB, from_model_space, to_model_space
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.encode import write_picture
+from nstyle.pictures.picture import Picture, denoise, fit_long_edge, resize, to_uint8
 
 # Four flat quarters, so that turning, mirroring and swapped channels all show; 40x24 pixels.
 QUARTERS = {(0, 0): (220, 30, 40), (0, 1): (40, 200, 60), (1, 0): (30, 60, 210), (1, 1): (240, 220, 50)}

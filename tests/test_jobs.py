@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nstyle.config import Config
+from nstyle.batch.jobs import expand, folder_names, plan
 from nstyle.errors import ImageError, OptionError, OutputError
-from nstyle.jobs import expand, folder_names, plan
+from nstyle.settings.config import Config
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from nstyle.errors import OptionError
-from nstyle.layers import VGG19_LAYERS, check_layers, parse_layers
+from nstyle.networks.layers import VGG19_LAYERS, check_layers, parse_layers
 
 
 def test_names_with_and_without_weights() -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from nstyle.color_transfer import grey
 from nstyle.errors import ImageError
-from nstyle.framing import Frame
-from nstyle.images import Picture, to_uint8
-from nstyle.masks import composite, rounded, to_mask
+from nstyle.pictures.color_transfer import grey
+from nstyle.pictures.masks import composite, rounded, to_mask
+from nstyle.pictures.picture import Picture, to_uint8
+from nstyle.pictures.style_fit import Frame
 
 
 def picture(height: int, width: int, level: float = 1) -> Picture:

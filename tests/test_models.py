@@ -11,13 +11,14 @@ import pytest
 import torch
 
 import nstyle
-from nstyle import Step, registry
+from nstyle import Step
 from nstyle.errors import OptionError
-from nstyle.filter_bank import LAYERS, FilterBank, filter_bank
-from nstyle.layers import VGG19_LAYERS
-from nstyle.models import Model, ModelOptions, load_model
-from nstyle.objective import Evaluation
-from nstyle.vgg19 import VGG19
+from nstyle.losses.objective import Evaluation
+from nstyle.networks import registry
+from nstyle.networks.filter_bank import LAYERS, FilterBank, filter_bank
+from nstyle.networks.layers import VGG19_LAYERS
+from nstyle.networks.model import Model, ModelOptions, load_model
+from nstyle.networks.vgg19 import VGG19
 
 SMALL: dict[str, Any] = {"max_long_edge": 48, "overwrite": True}
 
@@ -186,7 +187,7 @@ def test_memory_is_estimated_of_the_model_chosen(
     model: Model = filter_bank(ModelOptions())
     assert model.bytes_per_pixel is not None
     pixels = 48 * 32
-    monkeypatch.setattr("nstyle.preparation.memory_of", lambda device: pixels * model.bytes_per_pixel)
+    monkeypatch.setattr("nstyle.painting.prepare.memory_of", lambda device: pixels * model.bytes_per_pixel)
     nstyle.stylize(*pair, model="filters", max_num_epochs=1, **SMALL, output_dir=tmp_path)
     with pytest.raises(nstyle.DeviceError, match="--max-long-edge 48 needs"):
         nstyle.stylize(*pair, max_num_epochs=1, **SMALL, output_dir=tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nstyle.errors import WeightsError
-from nstyle.mxnet_params import read_params
+from nstyle.networks.mxnet_params import read_params
 
 VERSIONS = ("legacy_v0", "v1", "v2")
 

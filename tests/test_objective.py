@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nstyle.functional import clip_to_norm, gram_matrix, gram_scale, sum_of_squares, total_variation_gradient
-from nstyle.objective import CONTENT_LAYER, STYLE_LAYERS, Objective, Style
+from nstyle.losses.functional import gram_matrix, gram_scale, total_variation_gradient
+from nstyle.losses.objective import Objective, Style
+from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
+from nstyle.numerics import clip_to_norm, sum_of_squares
 
 
 class SmallNetwork:

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from nstyle import descend
-from nstyle.config import LEARNING_RATES
-from nstyle.descent import DifferentiableObjective
-from nstyle.functional import root_mean_square, total_variation_gradient
-from nstyle.objective import Objective
-from nstyle.optimizers import FIRST_RMS, FLAT_BELOW, HISTORY, LARGEST_RMS, LBFGS, Adam, Spectrum
-from nstyle.vgg19 import VGG19
+from nstyle.losses.functional import total_variation_gradient
+from nstyle.losses.objective import Objective
+from nstyle.networks.vgg19 import VGG19
+from nstyle.numerics import root_mean_square
+from nstyle.optim.descent import DifferentiableObjective
+from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, HISTORY, LARGEST_RMS, LBFGS, Spectrum
+from nstyle.optim.rules import Adam
+from nstyle.settings.presets import LEARNING_RATES
 
 TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
 STIFFNESS = torch.logspace(0, 3, TARGET.numel()).reshape(TARGET.shape)

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from pictures import chunk, painted, png
 from PIL import Image, ImageCms, ImageFilter
 
-from nstyle.colour import SRGB_PROFILE, to_srgb
 from nstyle.errors import ImageError, OutputError
-from nstyle.images import Picture, fill_hidden, resize, resize_picture, to_uint8, to_uint16
-from nstyle.picture_files import MOST_PIXELS, read_picture, read_recipe_text, write_picture
+from nstyle.pictures.decode import MOST_PIXELS, read_picture
+from nstyle.pictures.embedded_text import read_recipe_text
+from nstyle.pictures.encode import write_picture
+from nstyle.pictures.icc import SRGB_PROFILE, to_srgb
+from nstyle.pictures.picture import Picture, fill_hidden, resize, resize_picture, to_uint8, to_uint16
 
 RECIPE = json.dumps({"content_image": "photo.jpg", "settings": ["x" * 60] * 240})
 WRITTEN = [("jpg", 8), ("png", 8), ("png", 16), ("tiff", 8), ("tiff", 16), ("webp", 8)]
@@ -363,7 +365,7 @@ def test_memory_is_bounded_as_promised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if profile is not None:
-        monkeypatch.setattr("nstyle.picture_files.SRGB_PROFILE", profile)
+        monkeypatch.setattr("nstyle.pictures.decode.SRGB_PROFILE", profile)
     small, large = tmp_path / f"small.{form}", tmp_path / f"large.{form}"
     write_picture(small, smooth(alpha), bit_depth=bit_depth)
     rgb = np.zeros((2000, 3000, 3), np.float32)

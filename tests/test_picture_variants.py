@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pictures import chunk, png
 from PIL import Image
 
-from nstyle.picture_files import read_picture
+from nstyle.pictures.decode import read_picture
 
 HEIGHT, WIDTH, RAMP = 32, 48, 24  # the ramp begins at this row
 HALVES = (slice(0, 12), slice(12, 24)), (slice(0, 24), slice(24, 48))

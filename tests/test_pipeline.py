@@ -13,13 +13,14 @@ from PIL import Image
 
 import nstyle
 from nstyle import Config, DivergenceError, NStyleError, Step, stylize
-from nstyle.descent import descend
-from nstyle.images import denoise, resize, resize_picture, to_uint8
-from nstyle.model_space import from_model_space, to_model_space
-from nstyle.objective import STYLE_LAYERS, Evaluation, Objective
-from nstyle.picture_files import read_picture
-from nstyle.vgg19 import VGG19, WEIGHT_SHAPES
-from nstyle.weights import load_vgg19, read_weights
+from nstyle.losses.objective import Evaluation, Objective
+from nstyle.networks.layers import STYLE_LAYERS
+from nstyle.networks.model_space import from_model_space, to_model_space
+from nstyle.networks.vgg19 import VGG19, WEIGHT_SHAPES
+from nstyle.networks.weights import load_vgg19, read_weights
+from nstyle.optim.descent import descend
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import denoise, resize, resize_picture, to_uint8
 
 SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 4, "save_epochs": 2}
 

@@ -14,9 +14,9 @@ from PIL import Image
 from recipes import recipe
 
 from nstyle import Config, RecipeError, stylize
-from nstyle.cli import main
-from nstyle.config import PRESETS
-from nstyle.recipe import SETTINGS, parse_recipe, read_recipe, recorded_settings, settings_to_repeat
+from nstyle.commands.paint import main
+from nstyle.settings.presets import PRESETS
+from nstyle.storage.recipe import SETTINGS, parse_recipe, read_recipe, recorded_settings, settings_to_repeat
 
 SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 4, "save_epochs": 2}
 # One of each kind of value, none of them its default.

@@ -17,10 +17,10 @@ from PIL import Image
 from recipes import recipe
 
 from nstyle import Config, OutputError, RecipeError, stylize
-from nstyle.cli import main
-from nstyle.descent import OPTIMIZERS, DescentState
-from nstyle.run_folder import RunFolder
-from nstyle.saved_state import read_state, write_state
+from nstyle.commands.paint import main
+from nstyle.optim.descent import OPTIMIZERS, DescentState
+from nstyle.storage.checkpoint import read_state, write_state
+from nstyle.storage.run_folder import RunFolder
 
 SMALL: dict[str, Any] = {
     "max_long_edge": 32,
@@ -82,7 +82,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     options = {**SMALL, "optimizer": optimizer}
     whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
     with monkeypatch.context() as patched:
-        patched.setattr("nstyle.pipeline._Run._save", lambda self: None)
+        patched.setattr("nstyle.painting.run._Run._save", lambda self: None)
         with pytest.raises(KilledError):
             stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
     epochs: list[int] = []

@@ -8,14 +8,14 @@ import torch
 from recipes import recipe
 from torch import Tensor
 
-from nstyle.config import Config
-from nstyle.descent import DescentState, Step
 from nstyle.errors import OutputError
-from nstyle.images import Picture, denoise
-from nstyle.model_space import from_model_space
-from nstyle.objective import Evaluation
-from nstyle.run_folder import RunFolder
-from nstyle.sinks import EpochLog, Snapshots
+from nstyle.losses.objective import Evaluation
+from nstyle.networks.model_space import from_model_space
+from nstyle.optim.descent import DescentState, Step
+from nstyle.painting.observers import EpochLog, Snapshots
+from nstyle.pictures.picture import Picture, denoise
+from nstyle.settings.config import Config
+from nstyle.storage.run_folder import RunFolder
 
 
 def step(epoch: int, *, stopped: bool = False) -> Step[Evaluation]:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from nstyle.cli import main
+from nstyle.batch.sweep import plan_sweep
+from nstyle.batch.sweep_sheet import losses
+from nstyle.commands.paint import main
 from nstyle.errors import OptionError
-from nstyle.sweep import plan_sweep
-from nstyle.sweep_sheet import losses
 from nstyle.view import films
 from nstyle.view.runs import read_run
 
@@ -74,7 +74,7 @@ def test_a_sheet_to_choose_from(
         sheets.append((pictures, columns))
         films.write_sheet(path, pictures, columns)
 
-    monkeypatch.setattr("nstyle.sweep_sheet.write_sheet", noting)
+    monkeypatch.setattr("nstyle.batch.sweep_sheet.write_sheet", noting)
     output = tmp_path / "out"
     flags = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--output-dir", str(output)]
     flags += ["--max-long-edge", "24", "--max-num-epochs", "2", "--sweep", "style-weight=0,2", "--sweep"]

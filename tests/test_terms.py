@@ -8,11 +8,14 @@ from test_objective import SmallNetwork, images
 from torch import Tensor
 
 from nstyle.errors import ImageError
-from nstyle.functional import bounded_range_gradient, gram_matrix, total_variation_gradient
-from nstyle.model_space import MEAN_RGB
-from nstyle.objective import CONTENT_LAYER, STYLE_LAYERS, Objective
-from nstyle.patches import nearest_patches, rows_of
-from nstyle.terms import MRF_SCALE, STYLE_TERMS, ContentTerm, GramTerm, MrfTerm, Term
+from nstyle.losses.functional import bounded_range_gradient, gram_matrix, total_variation_gradient
+from nstyle.losses.gram import GramTerm
+from nstyle.losses.mrf import MRF_SCALE, MrfTerm
+from nstyle.losses.objective import Objective
+from nstyle.losses.patches import nearest_patches, rows_of
+from nstyle.losses.terms import STYLE_TERMS, ContentTerm, Term
+from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
+from nstyle.networks.model_space import MEAN_RGB
 
 ALL = (*STYLE_LAYERS, CONTENT_LAYER)
 
@@ -99,7 +102,7 @@ def patches_of(rows: Tensor) -> Tensor:
 @pytest.mark.parametrize("block", [1, 500, 10**6])
 def test_nearest_patches_are_those_of_the_formula(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the blocks are in which they are sought."""
-    monkeypatch.setattr("nstyle.patches.BLOCK", block)
+    monkeypatch.setattr("nstyle.losses.patches.BLOCK", block)
     generator = torch.Generator().manual_seed(1)
     image, style = (
         torch.randn(h, w, 4, generator=generator, dtype=torch.float64).relu() for h, w in ((9, 7), (8, 11))

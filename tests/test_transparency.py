@@ -10,8 +10,8 @@ from pictures import painted
 from PIL import Image
 
 from nstyle import Config, stylize
-from nstyle.preparation import prepare
-from nstyle.terms import GramTerm
+from nstyle.losses.gram import GramTerm
+from nstyle.painting.prepare import prepare
 
 SMALL: dict[str, Any] = {"max_long_edge": 64, "max_num_epochs": 3, "image_format": "png"}
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from nstyle.errors import WeightsError
-from nstyle.vgg19 import CONVOLUTIONS, LAYERS, VGG19, WEIGHT_SHAPES, match_activations, mean_activations
-from nstyle.weights import read_weights
+from nstyle.networks.vgg19 import CONVOLUTIONS, LAYERS, VGG19, WEIGHT_SHAPES, match_activations, mean_activations
+from nstyle.networks.weights import read_weights
 
 
 def images() -> list[Tensor]:

@@ -14,8 +14,8 @@ from PIL import Image
 from test_view_page import Page
 
 from nstyle import __version__
-from nstyle.cli import main as paint
-from nstyle.view.cli import main
+from nstyle.commands.paint import main as paint
+from nstyle.commands.view import main
 
 ROOT = Path(__file__).parent.parent
 COMMAND = "import sys; from nstyle.view.cli import main; sys.exit(main())"

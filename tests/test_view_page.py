@@ -16,8 +16,8 @@ from pictures import painted
 from PIL import Image
 
 from nstyle.errors import OutputError
-from nstyle.images import Picture
-from nstyle.picture_files import read_picture
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import Picture
 from nstyle.view.album import LADDER, Album
 from nstyle.view.publish import Gallery
 

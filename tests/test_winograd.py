@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
-from nstyle import winograd
-from nstyle.vgg19 import LAYERS, VGG19
-from nstyle.winograd import convolve, transform_kernels
+from nstyle.networks.kernels import winograd
+from nstyle.networks.kernels.winograd import convolve, transform_kernels
+from nstyle.networks.vgg19 import LAYERS, VGG19
 
 SIZES = [(1, 1), (1, 9), (4, 4), (5, 6), (16, 12), (31, 18)]
 
@@ -52,7 +52,7 @@ def test_the_network_uses_it_for_many_channels_in_float32_alone(
         sizes.append(maps.shape[1])
         return convolve(maps, kernels, bias)
 
-    monkeypatch.setattr("nstyle.vgg19.winograd.convolve", counted)
+    monkeypatch.setattr("nstyle.networks.vgg19.winograd.convolve", counted)
     image = 50 * torch.randn(1, 3, 40, 36, generator=torch.Generator().manual_seed(0))
     network = VGG19(vgg19.weights(), convolution="winograd")
     direct, other = vgg19(image, LAYERS[:13]), network(image, LAYERS[:13])

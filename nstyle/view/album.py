@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from nstyle.errors import ImageError
-from nstyle.images import on_white, to_uint8
-from nstyle.picture_files import read_picture
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import on_white, to_uint8
 from nstyle.view.runs import evenly
 
 LADDER = ((720, 82), (600, 78), (480, 72), (400, 66), (320, 58), (256, 50), (200, 40), (160, 30), (112, 25))

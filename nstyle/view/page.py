@@ -20,8 +20,9 @@ from typing import Any
 from urllib.parse import quote
 
 import nstyle
-from nstyle.config import Config, flag
 from nstyle.files import sha256
+from nstyle.settings.config import Config
+from nstyle.settings.options import flag
 from nstyle.view.album import Album
 from nstyle.view.films import playing_rate
 from nstyle.view.runs import Input, Run, Snapshot, evenly

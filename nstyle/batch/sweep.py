@@ -1,0 +1,109 @@
+"""Sweeps: a painting with every combination of some settings, small, and a contact sheet to choose from."""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nstyle.batch.jobs import Job, Names, plan, unlike
+from nstyle.errors import OptionError
+from nstyle.settings.config import Config
+from nstyle.settings.options import flag, option
+
+LONG_EDGE = 192
+"""Of the paintings, unless another is asked for."""
+
+FOLDER, SHEET = "sweep", "sweep.png"
+"""Where the paintings go, and the sheet, in the output folder."""
+
+_SWEPT = {
+    field.name: float if field.type is float else int if field.type in (int, int | None) else str
+    for field in dataclasses.fields(Config)
+    if field.type in (int, float, str, int | None, int | str | None, str | None) and option(field).recorded
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The combinations.
+
+    Attributes:
+        jobs: the painting of each, the last setting's values next to each other.
+        labels: of each what was set, a line a setting.
+        columns: how many values the last setting has.
+        sheet: the contact sheet's file.
+
+    """
+
+    jobs: list[Job]
+    labels: list[str]
+    columns: int
+    sheet: Path
+
+
+def plan_sweep(content: Names, style: Names, settings: Mapping[str, Any], sweeps: Sequence[str]) -> Sweep:
+    """Return the paintings of every combination of the values that each of `sweeps` gives a setting.
+
+    Args:
+        content: the picture to paint: only one.
+        style: likewise.
+        settings: all others of `Config`.
+        sweeps: `style-weight=0.5,1,2`, each of another setting.
+
+    Raises:
+        OptionError: one is not to be understood, or a combination makes no sense.
+        ImageError: see `jobs.plan`.
+
+    """
+    values: dict[str, list[Any]] = {}
+    for text in sweeps:
+        name, found = _parse(text)
+        if name in values:
+            raise OptionError(f"--sweep {text}: {name} is swept already; give all its values at once")
+        values[name] = found
+    settings = {"max_long_edge": LONG_EDGE, **settings}
+    jobs, labels = [], []
+    for combination in itertools.product(*values.values()):
+        chosen = dict(zip(values, combination, strict=True))
+        one, *others = plan(content, style, {**settings, **chosen})
+        if others:
+            raise OptionError(f"--sweep is for a single pair of pictures, not {1 + len(others)}; name one of each")
+        jobs.append(one)
+        labels.append("\n".join(f"{flag(name)[2:]} {_word(value)}" for name, value in chosen.items()))
+    output = jobs[0].config.output_dir
+    names = unlike([re.sub(r"[/\\\0]", "-", label.replace(" ", "=").replace("\n", "_")) for label in labels])
+    jobs = [
+        dataclasses.replace(
+            job,
+            config=dataclasses.replace(job.config, output_dir=output / FOLDER / name),
+            title=f"{job.title}, {label.replace(chr(10), ', ')}",
+        )
+        for job, name, label in zip(jobs, names, labels, strict=True)
+    ]
+    return Sweep(jobs, labels, len([*values.values()][-1]), output / SHEET)
+
+
+def _parse(text: str) -> tuple[str, list[Any]]:
+    """Return the setting and its values."""
+    name, equals, listed = text.partition("=")
+    setting = name.strip().removeprefix("--").replace("-", "_")
+    if not equals or not listed:
+        raise OptionError(f"--sweep must be like style-weight=0.5,1,2, not {text!r}")
+    if setting not in _SWEPT:
+        raise OptionError(f"--sweep: {name!r} is no setting that takes a number or a word")
+    values: list[Any] = []
+    for word in listed.split(","):
+        try:
+            value = _SWEPT[setting](word.strip())
+        except ValueError:
+            raise OptionError(f"--sweep {text}: {word!r} is no value for {flag(setting)}") from None
+        if value not in values:
+            values.append(value)
+    return setting, values
+
+
+def _word(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

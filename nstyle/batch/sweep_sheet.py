@@ -1,0 +1,47 @@
+"""The contact sheet of a sweep: each painting with its settings and losses."""
+
+import math
+
+from nstyle.batch.sweep import Sweep
+from nstyle.errors import RecordError
+from nstyle.view.films import write_sheet
+from nstyle.view.runs import Run, read_run
+
+
+def write_sweep_sheet(sweep: Sweep) -> None:
+    """Write the sheet of what has been painted; what could not be is left out.
+
+    Raises:
+        ImageError: nothing has been painted.
+        OutputError: it cannot be written.
+
+    """
+    pictures = []
+    for job, label in zip(sweep.jobs, sweep.labels, strict=True):
+        try:
+            run = read_run(job.config.output_dir)
+        except RecordError:
+            continue
+        if run.snapshots and run.snapshots[-1].is_final:
+            pictures.append((f"{label}\n{losses(run)}", run.snapshots[-1].path))
+    whole = len(pictures) == len(sweep.jobs)
+    write_sheet(sweep.sheet, pictures, columns=sweep.columns if whole else None)
+
+
+def losses(run: Run) -> str:
+    """Return content and style loss of the last epoch, a line each; without their weights, so that they compare."""
+    content = _last(run, ["content_loss"])
+    style = _last(run, [name for name in run.curves if name.startswith("style_loss_")])
+    parts = (("content", content, "content_weight"), ("style", style, "style_weight"))
+    return "\n".join(f"{word} loss {_unweighted(loss, run.settings.get(weight))}" for word, loss, weight in parts)
+
+
+def _last(run: Run, columns: list[str]) -> float:
+    values = [run.curves[name][-1] for name in columns if run.curves.get(name)]
+    return sum(values) if values else math.nan
+
+
+def _unweighted(loss: float, weight: object) -> str:
+    if not isinstance(weight, int | float) or weight == 0 or math.isnan(loss):
+        return "-"
+    return f"{loss / weight:.3g}"

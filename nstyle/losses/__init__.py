@@ -1,0 +1,1 @@
+"""The objective: its terms, and the gradient that a descent follows."""

@@ -1,0 +1,76 @@
+"""Likeness of Gram matrices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at
+from nstyle.numerics import sum_of_squares
+
+
+@dataclass(frozen=True)
+class GramTerm:
+    """weight / (C^2 M) * sum((G - A)^2), A being the style's Gram matrix (Gatys et al., CVPR 2016, eq. 4).
+
+    M counts the positions of the *image's* map. There is no 1/4, and M is not squared: the reference's choice.
+
+    Attributes:
+        layer: whose maps are compared.
+        target: A, C x C.
+        weight: of the term.
+        positions: how many of them A was summed over; where the image has another number M, A is scaled to that.
+            None: as many as the image has.
+        region: 1 x 1 x H x W, 0..1, of the image's size: G is guided by it (`functional.guidance_at`), and the loss
+            is multiplied by its share of the image. So each pixel in it is pulled towards the style, against the
+            content, as strongly as were the region a picture of its own. None: everywhere.
+
+    """
+
+    layer: str
+    target: Tensor
+    weight: float
+    positions: int | None = None
+    region: Tensor | None = None
+
+    @classmethod
+    def towards(
+        cls, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
+    ) -> "GramTerm":
+        """Make the term for a style by its feature map.
+
+        Args:
+            layer: whose map it is.
+            style_map: 1 x C x h' x w'.
+            weight: of the term.
+            mask: 1 x 1 x H' x W', 0..1, of the style picture's size: which part of it counts; None: all.
+            region: see the class.
+
+        """
+        height, width = style_map.shape[-2:]
+        guidance = None
+        if mask is not None:
+            guidance, share = guidance_at(mask, height, width)
+            weight = weight if share > 0 else 0.0  # so small a part that nothing of it is left at this layer
+        return cls(layer, gram_matrix(style_map, guidance), weight, height * width, region)
+
+    @property
+    def bytes_held(self) -> int:
+        """How much memory the target takes."""
+        return self.target.nbytes
+
+    def placed(self, weight: float, region: Tensor | None) -> "GramTerm":
+        """Return the term with its weight multiplied by this, for a region of the image."""
+        return replace(self, weight=self.weight * weight, region=region)
+
+    def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
+        """Return the weighted loss."""
+        feature_map, target, guidance = maps[self.layer], self.target, None
+        height, width = feature_map.shape[-2:]
+        weight: Tensor | float = self.weight / gram_scale(feature_map)
+        if self.positions is not None and self.positions != height * width:
+            target = target * (height * width / self.positions)
+        if self.region is not None:
+            guidance, share = guidance_at(self.region, height, width)
+            weight = weight * share
+        return weight * sum_of_squares(gram_matrix(feature_map, guidance) - target)

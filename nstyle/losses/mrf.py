@@ -1,0 +1,101 @@
+"""Likeness of patches: a Markov random field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nstyle.errors import ImageError
+from nstyle.losses.functional import region_at
+from nstyle.losses.patches import EDGE, nearest_patches, patch_distance, rows_of
+
+MRF_SCALE = 0.5
+"""Chosen by eye: with it, style weight 1 and content weight 10 are in balance, as they are with Gram matrices."""
+
+
+@dataclass(frozen=True)
+class MrfTerm:
+    """weight * MRF_SCALE * sum over 3x3 patches p of ||p - q(p)||^2, q(p) being the style's most like p.
+
+    The Markov random field of Li and Wand (CVPR 2016), eq. 2 and 3. Which patches are alike is found anew for each
+    image, and held while its gradient is taken.
+
+    Attributes:
+        layer: whose feature map it looks at.
+        style: the style's feature map, h' x w' x C, in at least float32.
+        weight: of the term.
+        allowed: (h' - 2) x (w' - 2), which of the style's patches count; None: all.
+        region: 1 x 1 x H x W, 0..1, of the image's size: how much a patch counts is its mean below the middle of
+            the patch. None: all do.
+
+    """
+
+    layer: str
+    style: Tensor
+    weight: float
+    allowed: Tensor | None = None
+    region: Tensor | None = None
+
+    @classmethod
+    def towards(
+        cls, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
+    ) -> "MrfTerm":
+        """Make the term for a style by its feature map.
+
+        Args:
+            layer: whose map it is.
+            style_map: 1 x C x h' x w'.
+            weight: of the term.
+            mask: 1 x 1 x H' x W', 0..1, of the style picture's size: patches count whose middle lies in it, or, where
+                it is too thin for that, those that come nearest to it; None: all.
+            region: see the class.
+
+        Raises:
+            ImageError: the map is smaller than a patch.
+
+        """
+        _check_for_patches(layer, style_map)
+        allowed = None
+        if mask is not None:
+            middles = _at_middles(mask, style_map)
+            allowed = middles >= middles.max().clamp(max=0.5)
+        return cls(layer, rows_of(style_map).contiguous(), weight, allowed, region)
+
+    @property
+    def bytes_held(self) -> int:
+        """How much memory the target takes."""
+        return self.style.nbytes + (0 if self.allowed is None else self.allowed.nbytes)
+
+    def placed(self, weight: float, region: Tensor | None) -> "MrfTerm":
+        """Return the term with its weight multiplied by this, for a region of the image."""
+        return replace(self, weight=self.weight * weight, region=region)
+
+    def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
+        """Return the weighted loss.
+
+        Raises:
+            ImageError: the image's map is smaller than a patch.
+
+        """
+        feature_map = maps[self.layer]
+        _check_for_patches(self.layer, feature_map)
+        with torch.no_grad():
+            nearest = nearest_patches(rows_of(feature_map), self.style, self.allowed)
+            weights = None if self.region is None else _at_middles(self.region, feature_map)
+        return self.weight * MRF_SCALE * patch_distance(feature_map, self.style, nearest, weights)
+
+
+def _at_middles(mask: Tensor, feature_map: Tensor) -> Tensor:
+    """Return what a 1 x 1 x H x W mask of a picture is at the middle of each patch of its map: (h - 2) x (w - 2)."""
+    _, _, height, width = feature_map.shape
+    return region_at(mask, height, width)[0, 0, 1:-1, 1:-1]
+
+
+def _check_for_patches(layer: str, feature_map: Tensor) -> None:
+    _, _, height, width = feature_map.shape
+    if min(height, width) < EDGE:
+        raise ImageError(
+            f"{layer} has {width}x{height} positions for a picture so small, --style-loss mrf needs {EDGE} on each "
+            "edge; raise --max-long-edge or --size, or name lower --style-layers"
+        )

@@ -1,0 +1,1 @@
+"""The networks that look at pictures, their weights and layers."""

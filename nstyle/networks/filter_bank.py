@@ -1,0 +1,89 @@
+"""A second network beside VGG-19: a bank of fixed filters at five scales. No weights, nothing learnt, quick.
+
+It sees colours, edges and lines, each at five sizes, and no objects: enough for palette, grain and strokes. Gram
+matrices of one such layer make textures nearly as those of a trained network do (Ustyuzhaninov, Brendel, Gatys and
+Bethge, "Texture Synthesis Using Shallow Convolutional Networks with Random Filters", 2016); that the filters are
+Gabor's goes back to Heeger and Bergen (SIGGRAPH 1995). It is also the example of how to write a `Model`.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
+
+from nstyle.errors import OptionError
+from nstyle.networks.model import Model, ModelOptions
+from nstyle.networks.vgg19 import POOLING
+
+LAYERS = ("scale1", "scale2", "scale3", "scale4", "scale5")
+"""From the picture's own size to a sixteenth of it."""
+
+ORIENTATIONS = 6
+EDGE = 7  # pixels
+WAVELENGTH = 4.0  # pixels
+GAIN = 3.0  # the style loss grows by its 4th power, the content loss by its 2nd: this fits the default weights
+DEVIATION = 1.5  # pixels: of the Gaussian that bounds each filter
+
+_OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0.0), (1 / 4, 1 / 4, -1 / 2))
+"""Light, red against green, yellow against blue, of red, green, blue."""
+
+_BYTES_PER_PIXEL = {torch.float32: 1500, torch.bfloat16: 900}
+
+
+def _filters() -> Tensor:
+    """Return a Gaussian, and a line and an edge in each orientation, of sum 0: N x 7 x 7, all of one norm."""
+    reach = torch.arange(EDGE, dtype=torch.float64) - EDGE // 2
+    y, x = torch.meshgrid(reach, reach, indexing="ij")
+    window = torch.exp(-(x**2 + y**2) / (2 * DEVIATION**2))
+    kernels = [window]
+    for k in range(ORIENTATIONS):
+        angle = math.pi * k / ORIENTATIONS
+        phase = 2 * math.pi / WAVELENGTH * (x * math.cos(angle) + y * math.sin(angle))
+        line = window * (phase.cos() - (window * phase.cos()).sum() / window.sum())
+        kernels += [line, window * phase.sin()]
+    return torch.stack([kernel / kernel.norm() for kernel in kernels]) * GAIN
+
+
+class FilterBank:
+    """Convolutions of each colour with each filter, halved into what is above and below 0, at each scale."""
+
+    def __init__(self, pooling: str, device: torch.device, precision: torch.dtype) -> None:
+        colours = torch.tensor(_OPPONENT, dtype=torch.float64)
+        kernels = torch.einsum("ci,nyx->cniyx", colours, _filters()).flatten(0, 1)
+        self.kernels = torch.cat([kernels, -kernels]).to(device, precision)
+        self.pooling = pooling
+
+    def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Return the feature maps of the named layers, 1 x 78 x h x w each; the image is 1 x 3 x H x W."""
+        wanted = set(layers)
+        maps: dict[str, Tensor] = {}
+        x = image.to(self.kernels.dtype)
+        for layer in LAYERS:
+            if wanted <= maps.keys():
+                break
+            if layer != LAYERS[0]:
+                x = POOLING[self.pooling](x, 2)
+            if layer in wanted:
+                maps[layer] = F.conv2d(x, self.kernels, padding=EDGE // 2).relu()
+        return maps
+
+
+def filter_bank(options: ModelOptions) -> Model:
+    """Load the filter bank.
+
+    Raises:
+        OptionError: weights are chosen, and it has none.
+
+    """
+    if options.weights != "embedded":
+        raise OptionError(f"--model filters has no weights: leave --weights {options.weights} out")
+    return Model(
+        FilterBank(options.pooling, options.device, options.precision),
+        LAYERS,
+        content_layers=("scale3",),
+        style_layers=LAYERS,
+        mrf_layers=("scale3", "scale4"),
+        bytes_per_pixel=_BYTES_PER_PIXEL[options.precision],
+    )

@@ -1,0 +1,1 @@
+"""Convolutions computed in other ways than PyTorch does."""

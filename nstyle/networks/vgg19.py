@@ -1,0 +1,225 @@
+"""VGG-19 as a feature extractor (Simonyan and Zisserman, 2014), with average pooling by default (Gatys, 2016)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
+
+from nstyle.errors import WeightsError
+from nstyle.networks.kernels import winograd
+from nstyle.networks.layers import VGG19_LAYERS
+
+_CHANNELS = (64, 128, 256, 512, 512)
+
+LAYERS = VGG19_LAYERS
+"""relu1_1 ... relu5_4: the names of the feature maps."""
+
+CONVOLUTIONS = tuple(layer.replace("relu", "conv") for layer in LAYERS)
+"""conv1_1 ... conv5_4, from the image upwards."""
+
+POOLING: dict[str, Callable[[Tensor, int], Tensor]] = {"avg": F.avg_pool2d, "max": F.max_pool2d}
+"""How a network may shrink its maps, by the name of it."""
+
+
+def _layer(convolution: str) -> str:
+    """Return the name of the feature map behind a convolution: relu1_1 for conv1_1."""
+    return convolution.replace("conv", "relu")
+
+
+def _weight_shapes() -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight and bias by its name: conv1_1.weight is 64 x 3 x 3 x 3, and so on."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    channels_in = 3
+    for name in CONVOLUTIONS:
+        channels = _CHANNELS[int(name[4]) - 1]
+        shapes[f"{name}.weight"] = (channels, channels_in, 3, 3)
+        shapes[f"{name}.bias"] = (channels,)
+        channels_in = channels
+    return shapes
+
+
+WEIGHT_SHAPES = _weight_shapes()
+
+LAST_NEEDED = "conv5_1"
+"""Network files may end here: nothing above is used by the method's own layers."""
+
+
+WINOGRAD_KERNELS = 128 * 256
+"""With fewer, a convolution is no faster by Winograd's algorithm."""
+
+
+@dataclass(frozen=True)
+class _Kernels:
+    """A convolution's kernels as an algorithm takes them, and of which weight they were made."""
+
+    weight: Tensor
+    version: int
+    make: Callable[[Tensor], Any]
+    kernels: Any
+
+
+class VGG19(nn.Module):
+    """The frozen network, without its classifier: 3x3 convolutions, ReLU, 2x2 pooling rounded down.
+
+    Args:
+        weights: `conv1_1.weight`, `conv1_1.bias` ... up to `conv5_1.bias` at least, for images in model space.
+        pooling: "avg", as Gatys et al. (2016) and the reference, or "max", as the network was trained.
+        convolution: "direct", or "winograd": in float32 on a CPU the convolutions of many channels are computed by
+            Winograd's algorithm, which is faster and rounds otherwise; elsewhere it is the same as "direct".
+
+    Attributes:
+        layers: the feature maps that the weights reach up to, relu1_1 ... relu5_4.
+
+    Raises:
+        WeightsError: a weight is missing, or has another shape than VGG-19's, or is not finite.
+
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], pooling: str = "avg", convolution: str = "direct") -> None:
+        super().__init__()
+        check_weights(weights)
+        self.pooling = pooling
+        self.convolution = convolution
+        self._kernels: dict[str, _Kernels] = {}
+        self.convolutions = list(
+            takewhile(lambda name: {f"{name}.weight", f"{name}.bias"} <= set(weights), CONVOLUTIONS)
+        )
+        self.layers = tuple(_layer(name) for name in self.convolutions)
+        for name in self.convolutions:
+            weight = weights[f"{name}.weight"].contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"{name}_weight", weight)
+            self.register_buffer(f"{name}_bias", weights[f"{name}.bias"])
+
+    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Return the feature maps of the named layers; nothing above the highest of them is computed.
+
+        Args:
+            image: 1 x 3 x H x W in model space; H and W at least 16 for relu5_1.
+            layers: names such as "relu4_2".
+
+        Returns:
+            {layer: 1 x C x h x w}, in the precision of the weights.
+
+        Raises:
+            ValueError: no such layer, or the weights do not reach up to it.
+
+        """
+        wanted = set(layers)
+        if unknown := wanted.difference(self.layers):
+            raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; there are {', '.join(self.layers)}")
+        maps: dict[str, Tensor] = {}
+        x = image.to(self.get_buffer("conv1_1_weight").dtype).contiguous(memory_format=torch.channels_last)
+        for name in self.convolutions:
+            if wanted <= maps.keys():
+                break
+            if name.endswith("_1") and name != "conv1_1":
+                x = POOLING[self.pooling](x, 2)
+            x = self._next(name, x)
+            layer = _layer(name)
+            if layer in wanted:
+                maps[layer] = x
+        return maps
+
+    def _next(self, name: str, maps: Tensor) -> Tensor:
+        """Return the feature map behind a convolution of those before it."""
+        weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
+        if self._by_winograd(weight, maps):
+            kernels = self._kernels_of(name, weight, winograd.transform_kernels)
+            return F.relu(winograd.convolve(maps, kernels, bias))
+        return F.relu_(F.conv2d(maps, weight, bias, padding=1))
+
+    def _by_winograd(self, weight: Tensor, maps: Tensor) -> bool:
+        """Tell whether a convolution is computed by Winograd's algorithm."""
+        many_channels = weight.shape[:2].numel() >= WINOGRAD_KERNELS
+        in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
+        return self.convolution == "winograd" and many_channels and in_float32
+
+    def _kernels_of(self, name: str, weight: Tensor, make: Callable[[Tensor], Any]) -> Any:
+        """Return a convolution's kernels as one of the algorithms takes them, made when they are first needed."""
+        version = 0 if weight.is_inference() else weight._version
+        kept = self._kernels.get(name)
+        if kept is None or kept.weight is not weight or (kept.version, kept.make) != (version, make):
+            kept = self._kernels[name] = _Kernels(weight, version, make, make(weight))
+        return kept.kernels
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the kernels out of a copy: it makes its own."""
+        return self.__dict__ | {"_kernels": {}}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""
+        return {
+            f"{name}.{kind}": self.get_buffer(f"{name}_{kind}")
+            for name in self.convolutions
+            for kind in ("weight", "bias")
+        }
+
+
+def check_weights(weights: Mapping[str, Tensor]) -> None:
+    """Make sure that `weights` are a VGG-19's.
+
+    Raises:
+        WeightsError: see `VGG19`.
+
+    """
+    needed = CONVOLUTIONS[: CONVOLUTIONS.index(LAST_NEEDED) + 1]
+    for name in (f"{convolution}.{kind}" for convolution in needed for kind in ("weight", "bias")):
+        if name not in weights:
+            raise WeightsError(f"{name} is missing: not a VGG-19; see --weights in the README for what can be read")
+    for name, tensor in weights.items():
+        check_shape(name, tensor)
+        if not torch.isfinite(tensor.sum(dtype=torch.float64)):  # as telling as each number, and much faster
+            raise WeightsError(f"{name} holds NaN or infinity: the file is damaged; fetch it again")
+
+
+def check_shape(name: str, tensor: Tensor) -> None:
+    """Make sure that a tensor has the shape of VGG-19's weight of that name.
+
+    Raises:
+        WeightsError: it has not.
+
+    """
+    if tuple(tensor.shape) != WEIGHT_SHAPES[name]:
+        shapes = f"{tuple(tensor.shape)} where VGG-19 has {WEIGHT_SHAPES[name]}"
+        raise WeightsError(f"{name} has the shape {shapes}: another network; give --weights of a VGG-19")
+
+
+def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, float]:
+    """Return each layer's activation, averaged over channels, positions and images (1 x 3 x H x W each)."""
+    layers = network.layers
+    means = []
+    for image in images:
+        with torch.no_grad():
+            maps = network(image, layers)
+        means.append({layer: float(maps.pop(layer).float().mean()) for layer in layers})
+    return {layer: sum(of_image[layer] for of_image in means) / len(means) for layer in layers}
+
+
+def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]) -> VGG19:
+    """Rescale a network so that each layer's mean activation on `images` is the reference network's.
+
+    A ReLU network is positively homogeneous: to scale a layer's weights and bias, and to undo it in the next layer's
+    weights, changes no computed function but its scale. So the result sees what `network` sees, in the units
+    that the reference's weights, step sizes and clipping are made for.
+
+    Raises:
+        WeightsError: a layer does not respond to the pictures at all.
+
+    """
+    images = list(images)
+    found, wanted = mean_activations(network, images), mean_activations(reference, images)
+    weights: dict[str, Tensor] = {}
+    below = 1.0
+    for name in network.convolutions:
+        layer = _layer(name)
+        if not 0 < found[layer] < float("inf"):
+            raise WeightsError(f"{layer} does not respond to these pictures: give --weights of a trained VGG-19")
+        scale = wanted[layer] / found[layer]
+        weights[f"{name}.weight"] = network.weights()[f"{name}.weight"] * (scale / below)
+        weights[f"{name}.bias"] = network.weights()[f"{name}.bias"] * scale
+        below = scale
+    return VGG19(weights, network.pooling, network.convolution)

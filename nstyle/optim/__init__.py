@@ -1,0 +1,1 @@
+"""Descent along a gradient: update rules, schedule, stopping. Knows nothing of pictures."""

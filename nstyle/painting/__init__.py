@@ -1,0 +1,1 @@
+"""One painting, from settings to a finished picture."""

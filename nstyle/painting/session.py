@@ -1,0 +1,51 @@
+"""What the runs of one process share: the network, and what was made of the style pictures.
+
+Nothing here changes a bit of any picture: a thing is found again only by all that it was made of.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from nstyle.losses.objective import StyleTargets
+from nstyle.lru import Recent
+from nstyle.networks.model import Model, ModelOptions, load_model
+from nstyle.pictures.picture import Picture
+
+MODELS = 2
+"""So many are kept: a batch has one, and may be followed by another in the same process."""
+
+STYLE_BYTES = 64_000_000
+"""Of style pictures in the size that they are looked at; there is one for each style and size of painting."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network, and what it has made of styles; one that is fitted to each pair's pictures makes nothing of them."""
+
+    model: Model
+    targets: StyleTargets
+
+
+class Session:
+    """Hand one to several runs (`pipeline.run`), one after the other: what it keeps is made but once, and bounded."""
+
+    def __init__(self) -> None:
+        self._models: Recent[Loaded] = Recent(MODELS)
+        self._pictures: Recent[Picture] = Recent(STYLE_BYTES, _bytes_of)
+
+    def load(self, name: str, options: ModelOptions) -> Loaded:
+        """Return a network: see `models.load_model`."""
+
+        def make() -> Loaded:
+            model = load_model(name, options)
+            return Loaded(model, StyleTargets(model.features))
+
+        return self._models.get((name, options), make)
+
+    def style_picture(self, key: Hashable, make: Callable[[], Picture]) -> Picture:
+        """Return a style picture in its size; the key tells of the file's content and of the size."""
+        return self._pictures.get(key, make)
+
+
+def _bytes_of(picture: Picture) -> int:
+    return picture.rgb.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)

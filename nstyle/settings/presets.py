@@ -1,0 +1,29 @@
+"""Named sets of values."""
+
+from typing import Any
+
+LEARNING_RATES = {"nag": 0.001, "lbfgs": 1.0, "adam": 10.0}
+"""Of each optimizer, unless the user names another; nag's is MXNet's."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "reference": {
+        "init": "noise",
+        "style_layers": None,
+        "max_num_epochs": 1000,
+        "stop_eps": 0.005,
+        "optimizer": "nag",
+        "precision": "float32",
+        "convolution": "direct",
+    },
+    "fast": {
+        "init": "recolored",
+        "style_layers": "relu1_1,relu2_1,relu3_1,relu4_1",
+        "max_num_epochs": 60,
+        "stop_eps": 0,
+        "optimizer": "lbfgs",
+        "precision": "auto",
+        "convolution": "winograd",
+    },
+}
+"""What each preset sets, unless the user names another value; the reference's values are MXNet's."""

@@ -1,0 +1,1 @@
+"""What stands on disk of a run: names, record, recipe, checkpoint."""

@@ -1,0 +1,98 @@
+"""What is recorded of a run: its recipe, put together of what it runs on; and `run.json`."""
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import nstyle
+from nstyle.devices import describe_device, has_native_bfloat16
+from nstyle.files import replacing
+from nstyle.settings.config import Config
+from nstyle.storage.recipe import Recipe, recorded_settings
+
+_log = logging.getLogger(__name__)
+
+_DISTRIBUTIONS = ("torch", "numpy", "scikit-image", "pillow")
+
+
+def make_recipe(
+    config: Config,
+    inputs: Mapping[str, Mapping[str, str]],
+    weights: Mapping[str, Any],
+    size: tuple[int, int],
+    device: torch.device,
+    precision: torch.dtype,
+) -> Recipe:
+    """Put together the recipe of a run that is about to begin; for the arguments see `Recipe`."""
+    return Recipe(
+        settings=recorded_settings(config),
+        inputs=inputs,
+        weights=weights,
+        size=size,
+        device=str(device),
+        device_name=describe_device(device),
+        precision=str(precision).removeprefix("torch."),
+        versions={
+            "nstyle": nstyle.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _DISTRIBUTIONS},
+        },
+    )
+
+
+def log_run(recipe: Recipe, device: torch.device) -> None:
+    """Tell the user what is about to be done, and with what."""
+    width, height = recipe.size
+    _log.info(
+        "painting %dx%d pixels in %s on %s (%s)", width, height, recipe.precision, recipe.device, recipe.device_name
+    )
+    if recipe.precision == "bfloat16" and not has_native_bfloat16(device):
+        _log.warning("%s has no bfloat16 of its own: --precision float32 would be faster", recipe.device)
+    if not recipe.weights["original"]:
+        _log.info("%s: another VGG-19, its activations rescaled to the original's", recipe.weights["path"])
+
+
+def log_changes(followed: Recipe, recipe: Recipe) -> None:
+    """Warn of what is no longer as a recipe says, so that its picture will be another one."""
+    for name in followed.other_inputs(recipe):
+        _log.warning("%s is not the file that the recipe was made with: the picture will be another one", name)
+    if machine := followed.other_machine(recipe):
+        _log.warning("the recipe has %s: the picture will be alike, not the same to the bit", ", ".join(machine))
+
+
+class RunRecord:
+    """The file `run.json`: the recipe, and how far the run is; written when it starts ("running") and ends."""
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.started = time.monotonic()
+        self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def write(self, stop_reason: str, epochs: int) -> None:
+        """Write the file. Whole or not at all.
+
+        Args:
+            stop_reason: "running", "relative change", "epochs", "interrupted", "diverged" or "failed".
+            epochs: done so far.
+
+        Raises:
+            OutputError: it cannot be written.
+
+        """
+        progress = {
+            "started": self.started_at,
+            "stop_reason": stop_reason,
+            "epochs": epochs,
+            "seconds": round(time.monotonic() - self.started, 3),
+        }
+        with replacing(self.path) as file:
+            file.write((json.dumps(self.recipe.facts() | progress, indent=2) + "\n").encode())
