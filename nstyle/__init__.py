@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from nstyle.networks.vgg19 import VGG19
     from nstyle.networks.weights import load_vgg19
     from nstyle.optim.descent import Step, descend
-    from nstyle.painting.run import Result, run, stylize
+    from nstyle.painting.steps import PaintingStep
+    from nstyle.painting.stylize import Result, run, stylize
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,7 @@ __all__ = [
     "OptionError",
     "Outcome",
     "OutputError",
+    "PaintingStep",
     "RecipeError",
     "Result",
     "Step",
@@ -65,9 +67,10 @@ _LATE = {
     "Evaluation": "losses.objective",
     "Objective": "losses.objective",
     "Style": "losses.objective",
-    "Result": "painting.run",
-    "run": "painting.run",
-    "stylize": "painting.run",
+    "PaintingStep": "painting.steps",
+    "Result": "painting.stylize",
+    "run": "painting.stylize",
+    "stylize": "painting.stylize",
     "VGG19": "networks.vgg19",
     "load_vgg19": "networks.weights",
 }

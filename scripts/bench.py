@@ -191,7 +191,7 @@ def losses(content: Path, style: Path, size: int, images: list[torch.Tensor]) ->
     from nstyle.painting.prepare import prepare
 
     config = Config(content_image=content, style_image=style, max_long_edge=size)
-    objective = prepare(config, torch.device("cpu"), torch.float32).objective
+    objective = prepare(config, torch.device("cpu"), torch.float32).scales[-1].objective()
     return [float(objective.gradient(image.cpu()).loss) for image in images]
 
 

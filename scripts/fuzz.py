@@ -39,7 +39,7 @@ from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
-from nstyle.storage.checkpoint import read_state, write_state
+from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nstyle.storage.recipe import Recipe, parse_recipe, read_recipe, recorded_settings
 
 READERS: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -47,7 +47,7 @@ READERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "read_picture": (read_picture, "picture"),
     "read_recipe_text": (read_recipe_text, "picture"),
     "read_recipe": (read_recipe, "recipe"),
-    "read_state": (lambda path: read_state(path, torch.device("cpu")), "state"),
+    "read_state": (lambda path: read_checkpoint(path, torch.device("cpu")), "state"),
 }
 
 Corpus = dict[str, tuple[str, bytes]]
@@ -156,7 +156,7 @@ def make_corpus(folder: Path) -> Corpus:
         "state of a descent with momentum": DescentState(painting, 7, {"velocity": painting}),
     }
     for title, state in states.items():
-        keep(title, lambda path, s=state: write_state(path, s, recipe), "state")  # type: ignore[misc]
+        keep(title, lambda path, s=state: write_checkpoint(path, Checkpoint(s), recipe), "state")  # type: ignore[misc]
     return corpus
 
 

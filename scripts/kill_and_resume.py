@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nstyle.storage.checkpoint import read_state
+from nstyle.storage.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTENT, STYLE = ROOT / "input" / "chelsea.jpg", ROOT / "input" / "vortices.jpg"
@@ -40,8 +40,9 @@ def contents(folder: Path) -> dict[str, Any]:
             facts = json.loads(path.read_text())
             found[path.name] = [facts["stop_reason"], facts["epochs"], facts["inputs"], facts["weights"]]
         elif path.name == "state.npz":
-            state, _ = read_state(path, torch.device("cpu"))
-            found[path.name] = [state.epoch, state.image.numpy().tobytes()]
+            checkpoint, _ = read_checkpoint(path, torch.device("cpu"))
+            state = checkpoint.descent
+            found[path.name] = [checkpoint.scale, checkpoint.epoch, state.image.numpy().tobytes()]
             found[path.name] += [tensor.numpy().tobytes() for tensor in state.memory.values()]
         elif not path.name.endswith(".tmp"):  # what was being written; the next start removes it
             raise SystemExit(f"unknown file {path}")

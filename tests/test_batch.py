@@ -25,8 +25,8 @@ from nstyle.losses.objective import Objective, Style, StyleTargets
 from nstyle.lru import Recent
 from nstyle.networks.vgg19 import VGG19
 from nstyle.networks.weights import hash_of_weights, read_weights
-from nstyle.painting.run import Result, run
 from nstyle.painting.session import Session
+from nstyle.painting.stylize import Result, run
 
 ROOT = Path(__file__).parent.parent
 SMALL: dict[str, Any] = {"max_long_edge": 24, "max_num_epochs": 3, "save_epochs": 2, "image_format": "png"}

@@ -22,7 +22,7 @@ from PIL import Image
 from nstyle import Config, __version__
 from nstyle.commands.paint import build_parser, main
 from nstyle.networks.weights import read_weights
-from nstyle.painting.run import Result, run
+from nstyle.painting.stylize import Result, run
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture
 
@@ -122,7 +122,7 @@ def test_no_argument_at_all_paints_the_sample_pair(tmp_path: Path, monkeypatch: 
         return run(dataclasses.replace(config, output_dir=tmp_path, max_long_edge=32, max_num_epochs=1), **options)
 
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("nstyle.painting.run.run", painted_small)
+    monkeypatch.setattr("nstyle.painting.stylize.run", painted_small)
     assert main([]) == 0
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["inputs"]["content_image"]["path"] == str(ROOT / "input" / "chelsea.jpg")
@@ -217,7 +217,7 @@ def test_signals_while_the_picture_is_being_saved(
             signal.raise_signal(signals.pop(0))
         write_picture(path, picture, **options)
 
-    monkeypatch.setattr("nstyle.painting.run.write_picture", interrupted)
+    monkeypatch.setattr("nstyle.painting.observers.write_picture", interrupted)
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert main([*flags, "--quiet"]) == 143
     assert not signals

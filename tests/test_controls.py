@@ -20,7 +20,7 @@ from nstyle.networks.kernels.winograd import convolve
 from nstyle.networks.layers import STYLE_LAYERS
 from nstyle.networks.model_space import from_model_space, to_model_space
 from nstyle.networks.vgg19 import VGG19
-from nstyle.painting.prepare import Prepared, prepare
+from nstyle.painting.prepare import Scale, prepare
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import resize, to_uint8
 from nstyle.storage.recipe import read_recipe
@@ -64,9 +64,10 @@ def paint(pair: tuple[Path, Path], output_dir: Path, **options: Any) -> nstyle.R
     return stylize(*pair, output_dir=output_dir, **{**SMALL, **options})
 
 
-def prepared(pair: tuple[Path, Path], **options: Any) -> Prepared:
+def prepared(pair: tuple[Path, Path], **options: Any) -> Scale:
     config = Config(content_image=pair[0], style_image=pair[1], **{"max_long_edge": 48, **options})
-    return prepare(config, torch.device("cpu"), torch.float32)
+    (scale,) = prepare(config, torch.device("cpu"), torch.float32).scales
+    return scale
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:
@@ -132,14 +133,14 @@ def test_blended_styles_share_the_weight(pair: tuple[Path, Path], other: Path) -
     """Each style's term is that of a run of its own, times its share."""
     both = prepared(pair, blend_style=[(other, 3)])
     alone = [prepared((pair[0], style)) for style in (pair[1], other)]
-    losses = [p.objective.gradient(both.start).style_losses for p in (both, *alone)]
+    losses = [p.objective().gradient(both.start).style_losses for p in (both, *alone)]
     for layer in STYLE_LAYERS:
         torch.testing.assert_close(losses[0][layer], 0.25 * losses[1][layer] + 0.75 * losses[2][layer])
 
 
 def test_a_style_blended_with_itself_is_that_style(pair: tuple[Path, Path]) -> None:
     plain, blended = prepared(pair), prepared(pair, blend_style=[(pair[1], 2)])
-    one, other = (p.objective.gradient(plain.start) for p in (plain, blended))
+    one, other = (p.objective().gradient(plain.start) for p in (plain, blended))
     torch.testing.assert_close(one.gradient, other.gradient, rtol=1e-3, atol=1e-3)
 
 
@@ -147,7 +148,7 @@ def test_regions_have_the_weights_as_given(pair: tuple[Path, Path], other: Path,
     everywhere = save_mask("white.png", np.ones((32, 48)))
     placed = prepared(pair, blend_style=[(other, 3)], style_mask=[(everywhere, "all"), (everywhere, "all")])
     alone = [prepared((pair[0], style)) for style in (pair[1], other)]
-    losses = [p.objective.gradient(placed.start).style_losses for p in (placed, *alone)]
+    losses = [p.objective().gradient(placed.start).style_losses for p in (placed, *alone)]
     for layer in STYLE_LAYERS:
         torch.testing.assert_close(losses[0][layer], losses[1][layer] + 3 * losses[2][layer])
 
@@ -155,7 +156,7 @@ def test_regions_have_the_weights_as_given(pair: tuple[Path, Path], other: Path,
 def test_one_style_may_have_several_regions_and_parts(pair: tuple[Path, Path], save_mask: Masks) -> None:
     halves = [save_mask("left.png", left()), save_mask("right.png", 1 - left())]
     part = save_mask("part.png", left(40, 40))
-    objective = prepared(pair, style_mask=[(halves[0], part), (halves[1], "all")]).objective
+    objective = prepared(pair, style_mask=[(halves[0], part), (halves[1], "all")]).objective()
     assert len(objective.style_terms) == 2 * len(STYLE_LAYERS)
     gradient = objective.gradient(torch.zeros(1, 3, 32, 48)).gradient
     assert (gradient[..., :8].abs().max() > 0) & (gradient[..., -8:].abs().max() > 0)
@@ -167,9 +168,9 @@ def test_strokes_are_scaled(pair: tuple[Path, Path]) -> None:
     small = resize(read_picture(pair[1]).rgb, 16, 24)
     Image.fromarray(to_uint8(small)).save(half)
     image = torch.zeros(1, 3, 32, 48)
-    scaled = prepared(pair, style_scale=0.5).objective.gradient(image).loss
-    own = prepared((pair[0], half), style_scale=0.5).objective.gradient(image).loss
-    plain = prepared(pair).objective.gradient(image).loss
+    scaled = prepared(pair, style_scale=0.5).objective().gradient(image).loss
+    own = prepared((pair[0], half), style_scale=0.5).objective().gradient(image).loss
+    plain = prepared(pair).objective().gradient(image).loss
     assert float(scaled) == pytest.approx(float(own), rel=1e-2)
     assert abs(float(plain) / float(scaled) - 1) > 0.03
 
@@ -213,7 +214,7 @@ def test_outside_of_the_mask_the_pixels_are_the_contents(
 def test_start_under_a_mask_is_the_content_elsewhere(pair: tuple[Path, Path], save_mask: Masks) -> None:
     masked = prepared(pair, mask=save_mask("mask.png", left()))
     start, content = masked.start, prepared(pair, init="content").start
-    assert masked.objective.gradient(start).gradient[..., 24:].abs().max() == 0
+    assert masked.objective().gradient(start).gradient[..., 24:].abs().max() == 0
     assert torch.equal(start[..., 24:], content[..., 24:])
     assert start[..., :24].abs().max() <= 0.1
 
@@ -257,7 +258,7 @@ def test_a_parts_style_is_cut_as_its_picture_is(pair: tuple[Path, Path], save_ma
     smaller_part = save_mask("half.png", half)
     image = torch.zeros(1, 3, 32, 48)
     all_, of_part, of_smaller_part = (
-        prepared((pair[0], upright), style_mask=[(white, which)], **options).objective.gradient(image)
+        prepared((pair[0], upright), style_mask=[(white, which)], **options).objective().gradient(image)
         for which in ("all", part, smaller_part)
     )
     torch.testing.assert_close(of_part.gradient, all_.gradient)
@@ -290,7 +291,7 @@ def test_the_written_picture_has_the_contents_mean_and_covariance(
 
 
 def test_another_optimizer_gets_the_gradient_unclipped(pair: tuple[Path, Path]) -> None:
-    objectives = {name: prepared(pair, optimizer=name).objective for name in ("nag", "lbfgs", "adam")}
+    objectives = {name: prepared(pair, optimizer=name).objective() for name in ("nag", "lbfgs", "adam")}
     assert {name: objective.clip for name, objective in objectives.items()} == {
         "nag": True,
         "lbfgs": False,

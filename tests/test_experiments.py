@@ -1,5 +1,6 @@
 """The experiments behind the method, through whole runs: layers, inversion, textures, coarse to fine, patches."""
 
+import csv
 import json
 import logging
 from pathlib import Path
@@ -11,12 +12,16 @@ from PIL import Image
 
 import nstyle
 from nstyle import Config, ImageError, OptionError, Result, stylize
+from nstyle.errors import Kind
 from nstyle.losses.functional import gram_matrix
 from nstyle.networks.layers import STYLE_LAYERS
 from nstyle.networks.model_space import to_model_space
 from nstyle.networks.vgg19 import VGG19
-from nstyle.painting.prepare import prepare, scale_count
-from nstyle.painting.pyramid import coarse_start
+from nstyle.optim.descent import descend
+from nstyle.painting.inputs import inputs_of
+from nstyle.painting.prepare import prepare
+from nstyle.painting.sizes import scale_sizes
+from nstyle.painting.steps import PaintingStep
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import fit_long_edge, resize
 
@@ -127,7 +132,7 @@ def test_a_texture_may_start_from_a_picture(init: str, pair: tuple[Path, Path], 
 def test_a_texture_that_does_not_fit(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.painting.prepare.memory_of", lambda device: 10**6)
+    monkeypatch.setattr("nstyle.painting.memory.memory_of", lambda device: 10**6)
     with pytest.raises(nstyle.DeviceError, match="--size 40x24 needs"):
         paint((None, pair[1]), tmp_path, content_weight=0, size="40x24")
 
@@ -142,19 +147,48 @@ def test_patches_of_the_style(pair: tuple[Path, Path], tmp_path: Path) -> None:
         paint((pair[1], pair[1]), tmp_path / "small", style_loss="mrf", max_long_edge=20)
 
 
-def test_each_scale_begins_with_the_last_one_enlarged(
+def test_each_scale_begins_with_the_last_one_enlarged(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    coarse = paint(pair, tmp_path / "coarse", max_long_edge=24)
+    content, style = pair
+    config = Config(content_image=content, style_image=style, max_long_edge=48, scales=2, **EPOCHS)
+    _, finest = prepare(config, torch.device("cpu"), torch.float32).scales
+    enlarged = torch.nn.functional.interpolate(coarse.image, size=(32, 48), mode="bilinear")
+    for step in descend(finest.objective(), enlarged, **config.descent_settings()):
+        image = step.image
+    whole = paint(pair, tmp_path / "whole", max_long_edge=48, scales=2)
+    assert whole.epochs == 6
+    assert torch.equal(whole.image, image)
+
+
+def test_everything_knows_the_scale(
     pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="nstyle")
-    coarse = paint(pair, tmp_path, max_long_edge=24)
-    content, style = pair
-    config = Config(content_image=content, style_image=style, max_long_edge=48, scales=2, **EPOCHS)
-    finest = prepare(config, torch.device("cpu"), torch.float32)
-    start = coarse_start(config, finest, torch.device("cpu"), torch.float32)
-    assert "scale 1 of 2, 24x16 pixels: 3 epochs" in caplog.messages
-    enlarged = torch.nn.functional.interpolate(coarse.image, size=(32, 48), mode="bilinear")
-    assert torch.equal(start, enlarged)
-    assert paint(pair, tmp_path, max_long_edge=48, scales=2).epochs == 3
+    seen, records = [], []
+
+    def callback(step: PaintingStep) -> None:
+        seen.append((step.epoch, step.scale, step.scales, step.most_epochs, tuple(step.image.shape[2:])))
+        records.append(json.loads((tmp_path / "run.json").read_text()))
+
+    result = paint(pair, tmp_path, max_long_edge=96, scales=3, save_epochs=1, callback=callback, image_format="png")
+    sizes = {1: (16, 24), 2: (32, 48), 3: (64, 96)}
+    scales = [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert seen == [(epoch, scale, 3, 9, sizes[scale]) for epoch, scale in enumerate(scales)]
+    assert [(record["stop_reason"], record["scale"], record["scales"]) for record in records] == [
+        ("running", scale, 3) for scale in scales
+    ]
+    record = json.loads(result.record.read_text())
+    assert (record["scale"], record["scales"], record["epochs"], result.epochs) == (3, 3, 9, 9)
+    with (tmp_path / "epochs.csv").open() as file:
+        assert [(int(row["epoch"]), int(row["scale"])) for row in csv.DictReader(file)] == list(enumerate(scales))
+    for number, scale in enumerate(scales, start=1):
+        with Image.open(tmp_path / f"e_{number}.png") as picture:
+            assert picture.size == sizes[scale][::-1]
+    assert [message for message in caplog.messages if message.startswith("scale ")] == [
+        "scale 1 of 3: 24x16 pixels",
+        "scale 2 of 3: 48x32 pixels",
+        "scale 3 of 3: 96x64 pixels",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -173,13 +207,33 @@ def test_each_scale_begins_with_the_last_one_enlarged(
     ],
 )
 def test_how_many_scales(options: dict[str, Any], size: tuple[int, int], expected: int) -> None:
-    assert scale_count(Config(**options), size) == expected
+    config = Config(max_long_edge=max(size), **options)
+    inputs = inputs_of(config)
+    found = scale_sizes(config, inputs, {source: size[::-1] for source in inputs.sources})
+    assert len(found) == expected
+    assert (found[-1].width, found[-1].height) == size
+
+
+def test_fewer_scales_where_a_style_picture_would_become_too_small() -> None:
+    """A style of 4000x200 that is contained in the painting becomes 512x25 pixels, and 256x12 a scale below."""
+    config = Config(max_long_edge=512, scales="auto", style_fit="contain")
+    inputs = inputs_of(config)
+    content, style = inputs.sources
+    for style_size, expected in (((200, 4000), 1), ((300, 4000), 2)):
+        assert len(scale_sizes(config, inputs, {content: (512, 512), style: style_size})) == expected
+    with pytest.raises(OptionError) as refused:
+        scale_sizes(
+            Config(max_long_edge=512, scales=2, style_fit="contain"),
+            inputs,
+            {content: (512, 512), style: (200, 4000)},
+        )
+    assert (refused.value.flag, refused.value.kind) == ("--scales", Kind.OUT_OF_RANGE)
 
 
 def test_scales_of_a_texture(pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="nstyle")
     result = paint((None, pair[1]), tmp_path, content_weight=0, size="50x40", max_long_edge=40, scales=2)
-    assert "scale 1 of 2, 25x20 pixels: 3 epochs" in caplog.messages
+    assert "scale 1 of 2: 25x20 pixels" in caplog.messages
     assert result.image.shape == (1, 3, 40, 50)
 
 

@@ -187,7 +187,7 @@ def test_memory_is_estimated_of_the_model_chosen(
     model: Model = filter_bank(ModelOptions())
     assert model.bytes_per_pixel is not None
     pixels = 48 * 32
-    monkeypatch.setattr("nstyle.painting.prepare.memory_of", lambda device: pixels * model.bytes_per_pixel)
+    monkeypatch.setattr("nstyle.painting.memory.memory_of", lambda device: pixels * model.bytes_per_pixel)
     nstyle.stylize(*pair, model="filters", max_num_epochs=1, **SMALL, output_dir=tmp_path)
     with pytest.raises(nstyle.DeviceError, match="--max-long-edge 48 needs"):
         nstyle.stylize(*pair, max_num_epochs=1, **SMALL, output_dir=tmp_path)

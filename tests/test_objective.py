@@ -92,7 +92,9 @@ def test_losses_are_weighted_and_named_by_layer() -> None:
     maps, styles = network(image, STYLE_LAYERS), network(style, STYLE_LAYERS)
     for layer in STYLE_LAYERS:
         distance = (gram_matrix(maps[layer]) - gram_matrix(styles[layer])).square().sum()
-        torch.testing.assert_close(evaluation.style_losses[layer], 2 * distance / gram_scale(maps[layer]))
+        torch.testing.assert_close(
+            evaluation.style_losses[layer], 2 * distance / gram_scale(*maps[layer].flatten(2).shape[1:])
+        )
     torch.testing.assert_close(evaluation.loss, evaluation.content_loss + sum(evaluation.style_losses.values()))
     assert not evaluation.loss.requires_grad
     assert not evaluation.gradient.requires_grad
@@ -175,7 +177,9 @@ def test_one_style_everywhere_is_the_classic_formula_to_the_bit(dtype: torch.dty
     ).gradient(image)
     maps, styles = network(image.requires_grad_(), (*STYLE_LAYERS, CONTENT_LAYER)), network(style, STYLE_LAYERS)
     losses = [
-        2.0 / gram_scale(maps[layer]) * sum_of_squares(gram_matrix(maps[layer]) - gram_matrix(styles[layer]))
+        2.0
+        / gram_scale(*maps[layer].flatten(2).shape[1:])
+        * sum_of_squares(gram_matrix(maps[layer]) - gram_matrix(styles[layer]))
         for layer in STYLE_LAYERS
     ]
     losses.append(3 * sum_of_squares(maps[CONTENT_LAYER] - network(content, (CONTENT_LAYER,))[CONTENT_LAYER]))

@@ -12,10 +12,10 @@ from nstyle.losses.functional import total_variation_gradient
 from nstyle.losses.objective import Objective
 from nstyle.networks.vgg19 import VGG19
 from nstyle.numerics import root_mean_square
+from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import DifferentiableObjective
 from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, HISTORY, LARGEST_RMS, LBFGS, Spectrum
 from nstyle.optim.rules import Adam
-from nstyle.settings.presets import LEARNING_RATES
 
 TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
 STIFFNESS = torch.logspace(0, 3, TARGET.numel()).reshape(TARGET.shape)
@@ -43,7 +43,7 @@ class Quadratic:
 def losses(
     optimizer: str, epochs: int, factor: float = 1.0, objective: DifferentiableObjective[Slope] | None = None
 ) -> list[float]:
-    lr = LEARNING_RATES[optimizer]
+    lr = OPTIMIZERS[optimizer].learning_rate
     steps = descend(
         objective or Quadratic(factor),
         torch.zeros_like(TARGET),

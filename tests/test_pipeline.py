@@ -19,6 +19,7 @@ from nstyle.networks.model_space import from_model_space, to_model_space
 from nstyle.networks.vgg19 import VGG19, WEIGHT_SHAPES
 from nstyle.networks.weights import load_vgg19, read_weights
 from nstyle.optim.descent import descend
+from nstyle.painting.steps import PaintingStep
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import denoise, resize, resize_picture, to_uint8
 
@@ -123,7 +124,7 @@ def test_a_line_an_epoch_that_agrees_with_the_steps(pair: tuple[Path, Path], tmp
 def test_callback_sees_each_epoch_and_the_snapshot_just_written(pair: tuple[Path, Path], tmp_path: Path) -> None:
     seen = []
 
-    def callback(step: Step[Evaluation]) -> None:
+    def callback(step: PaintingStep) -> None:
         seen.append((step.epoch, step.snapshot, step.snapshot is not None and step.snapshot.exists()))
 
     paint(pair, tmp_path, callback=callback)

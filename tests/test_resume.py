@@ -18,8 +18,9 @@ from recipes import recipe
 
 from nstyle import Config, OutputError, RecipeError, stylize
 from nstyle.commands.paint import main
-from nstyle.optim.descent import OPTIMIZERS, DescentState
-from nstyle.storage.checkpoint import read_state, write_state
+from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.optim.descent import DescentState
+from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nstyle.storage.run_folder import RunFolder
 
 SMALL: dict[str, Any] = {
@@ -55,9 +56,16 @@ def files(folder: Path) -> dict[str, Any]:
             with path.open(newline="") as file:
                 found[path.name] = [line[:-1] for line in csv.reader(file)]
         elif path.suffix == ".npz":
-            state, _ = read_state(path, torch.device("cpu"))
+            checkpoint, _ = read_checkpoint(path, torch.device("cpu"))
+            state = checkpoint.descent
             tensors = {"image": state.image, **state.memory}
-            found[path.name] = (state.epoch, state.rate_factor, {n: t.numpy().tobytes() for n, t in tensors.items()})
+            found[path.name] = (
+                checkpoint.scale,
+                checkpoint.epoch,
+                state.epoch,
+                state.rate_factor,
+                {n: t.numpy().tobytes() for n, t in tensors.items()},
+            )
         else:
             facts = json.loads(path.read_text())
             found[path.name] = {
@@ -82,7 +90,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     options = {**SMALL, "optimizer": optimizer}
     whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
     with monkeypatch.context() as patched:
-        patched.setattr("nstyle.painting.run._Run._save", lambda self: None)
+        patched.setattr("nstyle.painting.run._Painting._close", lambda self: None)
         with pytest.raises(KilledError):
             stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
     epochs: list[int] = []
@@ -225,8 +233,11 @@ def test_state_and_back(tmp_path: Path) -> None:
     image, velocity = (torch.randn(1, 3, 20, 20, generator=generator) for _ in range(2))
     ours = recipe(Config(seed=4))
     for memory in ({}, {"velocity": velocity}):
-        write_state(tmp_path / "state.npz", DescentState(image, 7, memory, 0.25, 0.1 + 0.2), ours)
-        state, its_recipe = read_state(tmp_path / "state.npz", torch.device("cpu"))
+        written = Checkpoint(DescentState(image, 7, memory, 0.25, 0.1 + 0.2), scale=2, epochs_before=5)
+        write_checkpoint(tmp_path / "state.npz", written, ours)
+        checkpoint, its_recipe = read_checkpoint(tmp_path / "state.npz", torch.device("cpu"))
+        state = checkpoint.descent
+        assert (checkpoint.scale, checkpoint.epochs_before, checkpoint.epoch) == (2, 5, 12)
         assert its_recipe == ours
         assert (state.epoch, state.rate_factor, state.relative_change) == (7, 0.25, 0.1 + 0.2)
         assert torch.equal(state.image, image)
@@ -237,7 +248,7 @@ def test_state_and_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "other size", "compressed", "array", "header"])
 def test_damaged_states(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
-    write_state(path, DescentState(torch.zeros(1, 3, 20, 20), 7), recipe())
+    write_checkpoint(path, Checkpoint(DescentState(torch.zeros(1, 3, 20, 20), 7)), recipe())
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     if damage in ("empty", "cut", "flipped", "text"):
@@ -248,7 +259,7 @@ def test_damaged_states(damage: str, tmp_path: Path) -> None:
     elif damage == "header":  # which numpy's own reader stumbles over, found by scripts/fuzz.py
         path.write_bytes(path.read_bytes().replace(b"20, 20), }", b"20, 20   }"))
     elif damage == "other size":
-        write_state(path, DescentState(torch.zeros(1, 3, 20, 21), 7), recipe())
+        write_checkpoint(path, Checkpoint(DescentState(torch.zeros(1, 3, 20, 21), 7)), recipe())
     elif damage == "array":
         with path.open("wb") as file:
             np.save(file, np.zeros(3))
@@ -256,7 +267,7 @@ def test_damaged_states(damage: str, tmp_path: Path) -> None:
         with np.load(path) as archive:
             np.savez_compressed(path, **dict(archive))
     with pytest.raises(RecipeError, match=r"state\.npz is damaged"):
-        read_state(path, torch.device("cpu"))
+        read_checkpoint(path, torch.device("cpu"))
 
 
 FULL_DISK = """
@@ -299,8 +310,8 @@ def test_a_full_disk_leaves_what_was_there(size: int, pair: tuple[Path, Path], t
             picture.load()
     assert not list(copy.glob(".*"))
     if (copy / "state.npz").exists():
-        state, _ = read_state(copy / "state.npz", torch.device("cpu"))
-        assert state.epoch in (len(snapshots), len(snapshots) - 1)
+        checkpoint, _ = read_checkpoint(copy / "state.npz", torch.device("cpu"))
+        assert checkpoint.epoch in (len(snapshots), len(snapshots) - 1)
     else:
         assert size == 40
 
@@ -321,6 +332,6 @@ def test_kill_9_leaves_whole_files_and_a_run_to_take_up(pair: tuple[Path, Path],
         for path in output.glob("*.png"):
             with Image.open(path) as picture:
                 picture.load()
-        read_state(output / "state.npz", torch.device("cpu"))
+        read_checkpoint(output / "state.npz", torch.device("cpu"))
     assert main(command[3:]) == 0
     assert files(output) == files(tmp_path / "whole")

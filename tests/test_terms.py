@@ -1,6 +1,7 @@
 """Each term of the objective: its gradient is the numerical one of its formula; what it is 0 for; what it weighs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pkgutil import resolve_name
 
 import pytest
 import torch
@@ -8,12 +9,13 @@ from test_objective import SmallNetwork, images
 from torch import Tensor
 
 from nstyle.errors import ImageError
+from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.functional import bounded_range_gradient, gram_matrix, total_variation_gradient
 from nstyle.losses.gram import GramTerm
 from nstyle.losses.mrf import MRF_SCALE, MrfTerm
 from nstyle.losses.objective import Objective
 from nstyle.losses.patches import nearest_patches, rows_of
-from nstyle.losses.terms import STYLE_TERMS, ContentTerm, Term
+from nstyle.losses.terms import ContentTerm, Term
 from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
 from nstyle.networks.model_space import MEAN_RGB
 
@@ -35,9 +37,14 @@ def assert_same_gradient(gradient: Tensor, numerical: Tensor) -> None:
     assert (gradient - numerical).norm() / numerical.norm() < 1e-6
 
 
+def loss_of(term: Term, maps: Mapping[str, Tensor]) -> Tensor:
+    """The loss of a whole picture with these maps, for terms that do not look at its pixels."""
+    return term.loss(term.statistic(torch.zeros(1, 3, 1, 1), maps))
+
+
 def of_network(term: Term) -> Callable[[Tensor], Tensor]:
     network = SmallNetwork()
-    return lambda image: term.loss(network(image, ALL))
+    return lambda image: loss_of(term, network(image, ALL))
 
 
 @pytest.mark.parametrize("larger", [0, 3])
@@ -51,12 +58,12 @@ def test_gradient_is_the_numerical_one(kind: str, larger: int) -> None:
     term = (
         ContentTerm("relu3_1", map_, 0.7)
         if kind == "content"
-        else STYLE_TERMS[kind]("relu3_1", map_, 0.7, None, None)
+        else resolve_name(STYLE_LOSSES[kind].maker)("relu3_1", map_, 0.7)
     )
-    loss = of_network(term)
+    of_image = of_network(term)
     x = image.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(x), x)
-    assert_same_gradient(gradient, numerical_gradient(loss, image, 1e-5))
+    (gradient,) = torch.autograd.grad(of_image(x), x)
+    assert_same_gradient(gradient, numerical_gradient(of_image, image, 1e-5))
 
 
 def test_gradient_of_the_total_variation_is_the_numerical_one() -> None:
@@ -122,7 +129,7 @@ def test_mrf_loss_is_the_formula() -> None:
     map_, style_map = (network(x, ["relu2_1"])["relu2_1"] for x in (image, style))
     p, q = (patches_of(rows_of(x)) for x in (map_, style_map))
     best = (p @ q.T / q.norm(dim=1)).argmax(dim=1)
-    loss = MrfTerm.towards("relu2_1", style_map, 3.0).loss({"relu2_1": map_})
+    loss = loss_of(MrfTerm.towards("relu2_1", style_map, 3.0), {"relu2_1": map_})
     torch.testing.assert_close(loss, 3.0 * MRF_SCALE * (p - q[best]).square().sum())
 
 
@@ -131,8 +138,8 @@ def test_mrf_is_indifferent_to_where_the_styles_patches_are() -> None:
     generator = torch.Generator().manual_seed(2)
     style = torch.randn(1, 4, 9, 9, generator=generator)
     term = MrfTerm.towards("any", style, 1.0)
-    assert term.loss({"any": style[..., 2:7, 1:8]}) == 0
-    assert term.loss({"any": style.flip(-1)}) > 1
+    assert loss_of(term, {"any": style[..., 2:7, 1:8]}) == 0
+    assert loss_of(term, {"any": style.flip(-1)}) > 1
 
 
 def test_mrf_takes_patches_from_a_part_of_the_style_alone() -> None:
@@ -142,9 +149,9 @@ def test_mrf_takes_patches_from_a_part_of_the_style_alone() -> None:
     left = torch.zeros(1, 1, 18, 24)
     left[..., :12] = 1
     part, whole = (MrfTerm.towards("any", style, 1.0, mask) for mask in (left, None))
-    assert part.loss({"any": style[..., :7]}) == 0
-    assert whole.loss({"any": style[..., 7:]}) == 0
-    assert part.loss({"any": style[..., 7:]}) > 1
+    assert loss_of(part, {"any": style[..., :7]}) == 0
+    assert loss_of(whole, {"any": style[..., 7:]}) == 0
+    assert loss_of(part, {"any": style[..., 7:]}) > 1
     thin = torch.zeros(1, 1, 18, 24)
     thin[..., 8, 8] = 1
     (row, column) = divmod(
@@ -163,18 +170,18 @@ def test_mrf_looks_at_a_region_of_the_image_alone() -> None:
         MrfTerm.towards("any", style, 1.0, None, region) for region in (right, torch.ones_like(right))
     )
     x = image.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(half.loss({"any": x}), x)
+    (gradient,) = torch.autograd.grad(loss_of(half, {"any": x}), x)
     assert (gradient[..., :3] == 0).all()  # left of all patches whose middle is in the region
     assert (gradient[..., 5:] != 0).all()
-    assert_same_gradient(gradient, numerical_gradient(lambda y: half.loss({"any": y}), image, 1e-5))
+    assert_same_gradient(gradient, numerical_gradient(lambda y: loss_of(half, {"any": y}), image, 1e-5))
     plain = MrfTerm.towards("any", style, 1.0)
-    torch.testing.assert_close(everything.loss({"any": image}), plain.loss({"any": image}))
+    torch.testing.assert_close(loss_of(everything, {"any": image}), loss_of(plain, {"any": image}))
 
 
 def test_half_precision_is_summed_in_float32() -> None:
     style, image = torch.randn(2, 1, 4, 6, 6, generator=torch.Generator().manual_seed(3)).bfloat16()
     map_ = image.clone().requires_grad_()
-    loss = MrfTerm.towards("any", style, 1.0).loss({"any": map_})
+    loss = loss_of(MrfTerm.towards("any", style, 1.0), {"any": map_})
     (gradient,) = torch.autograd.grad(loss, map_)
     assert loss.dtype == torch.float32
     assert gradient.dtype == torch.bfloat16
@@ -185,17 +192,17 @@ def test_maps_smaller_than_a_patch_are_refused() -> None:
     with pytest.raises(ImageError, match=r"relu4_1 has 5x2 positions.*--max-long-edge"):
         MrfTerm.towards("relu4_1", small, 1.0)
     with pytest.raises(ImageError, match="relu4_1 has 5x2 positions"):
-        MrfTerm.towards("relu4_1", large, 1.0).loss({"relu4_1": small})
+        loss_of(MrfTerm.towards("relu4_1", large, 1.0), {"relu4_1": small})
 
 
 def test_gram_matrices_of_another_size_are_compared_by_position() -> None:
     """A style repeated twice has twice the Gram matrix, and is the same style."""
     _, style, image = images()
     once, twice = style, torch.cat([style, style], dim=3)
-    losses = [GramTerm.towards("any", x, 1.0).loss({"any": image}) for x in (once, twice)]
+    losses = [loss_of(GramTerm.towards("any", x, 1.0), {"any": image}) for x in (once, twice)]
     torch.testing.assert_close(*losses)
     assert losses[0] > 1
-    assert GramTerm.towards("any", twice, 1.0).loss({"any": once}) < 1e-20
+    assert loss_of(GramTerm.towards("any", twice, 1.0), {"any": once}) < 1e-20
 
 
 def classic_gradient(network: SmallNetwork, content: Tensor, style: Tensor, image: Tensor) -> Tensor:
@@ -247,7 +254,7 @@ def test_layers_and_their_weights() -> None:
     evaluation = objective.gradient(image)
     assert list(evaluation.style_losses) == ["relu5_1", "relu1_1"]
     maps, contents, styles = (network(x, ALL) for x in (image, content, style))
-    wanted = {n: GramTerm.towards(n, styles[n], 1.0).loss(maps) for n in ("relu1_1", "relu5_1")}
+    wanted = {n: loss_of(GramTerm.towards(n, styles[n], 1.0), maps) for n in ("relu1_1", "relu5_1")}
     torch.testing.assert_close(evaluation.style_losses["relu1_1"], 2.0 * wanted["relu1_1"])
     torch.testing.assert_close(evaluation.style_losses["relu5_1"], 8.0 * wanted["relu5_1"])
     distance = {n: (maps[n] - contents[n]).square().sum() for n in ("relu2_1", "relu4_1")}
@@ -258,7 +265,7 @@ def test_mrf_as_the_objectives_style_loss() -> None:
     network, (content, style, image) = SmallNetwork(), images()
     evaluation = Objective(network, content, style, style_loss="mrf").gradient(image)
     assert set(evaluation.style_losses) == {"relu3_1", "relu4_1"}
-    loss = MrfTerm.towards("relu3_1", network(style, ALL)["relu3_1"], 1.0).loss(network(image, ALL))
+    loss = loss_of(MrfTerm.towards("relu3_1", network(style, ALL)["relu3_1"], 1.0), network(image, ALL))
     torch.testing.assert_close(evaluation.style_losses["relu3_1"], loss)
 
 

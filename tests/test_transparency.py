@@ -43,14 +43,18 @@ def test_the_seen_half_is_the_style(tmp_path: Path) -> None:
     whole = painted(48, 64, seed=2)
     half = half_seen(tmp_path / "half.png", whole, (255, 0, 0))
     config = Config(tmp_path / "content.png", half, max_long_edge=64)
-    objective = prepare(config, torch.device("cpu"), torch.float32).objective
+    objective = prepare(config, torch.device("cpu"), torch.float32).scales[-1].objective()
     seen = Image.fromarray(np.asarray(whole)[:, :32])
     seen.save(tmp_path / "seen.png")
-    alone = prepare(
-        Config(tmp_path / "content.png", tmp_path / "seen.png", max_long_edge=64, style_fit="contain"),
-        torch.device("cpu"),
-        torch.float32,
-    ).objective
+    alone = (
+        prepare(
+            Config(tmp_path / "content.png", tmp_path / "seen.png", max_long_edge=64, style_fit="contain"),
+            torch.device("cpu"),
+            torch.float32,
+        )
+        .scales[-1]
+        .objective()
+    )
     for term, wanted in zip(objective.style_terms[:3], alone.style_terms[:3], strict=True):
         assert isinstance(term, GramTerm)
         assert isinstance(wanted, GramTerm)
@@ -65,7 +69,7 @@ def test_the_hidden_half_of_the_painting_is_left_to_the_content(tmp_path: Path) 
     painted(64, 64, seed=2).save(tmp_path / "style.png")
     config = Config(content, tmp_path / "style.png", max_long_edge=64, content_weight=0, tv_weight=0)
     prepared = prepare(config, torch.device("cpu"), torch.float32)
-    gradient = prepared.objective.gradient(prepared.start).gradient.abs().sum(dim=1)[0]
+    gradient = prepared.scales[-1].objective().gradient(prepared.scales[-1].start).gradient.abs().sum(dim=1)[0]
     assert gradient[:, -8:].max() < 0.02 * gradient[:, :24].mean()  # seen by the uppermost layers alone
     assert gradient[:, :24].mean() > 0
 
@@ -78,7 +82,9 @@ def test_partly_transparent_counts_in_part(tmp_path: Path) -> None:
     whole.putalpha(128)
     whole.save(tmp_path / "faint.png")
     opaque, faint = (
-        prepare(Config(tmp_path / "content.png", tmp_path / name), torch.device("cpu"), torch.float32).objective
+        prepare(Config(tmp_path / "content.png", tmp_path / name), torch.device("cpu"), torch.float32)
+        .scales[-1]
+        .objective()
         for name in ("whole.png", "faint.png")
     )
     for one, other in zip(opaque.style_terms, faint.style_terms, strict=True):

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 PATIENCE = 30
 """Seconds to wait for an answer of the scheduler."""
 
-_session = Session()
+_session = Session(owns_process=True)
 """What a worker's process keeps from one painting to the next."""
 
 _one_at_a_time = threading.Lock()
@@ -37,7 +37,7 @@ def paint_on_cluster(
     Args:
         jobs: what is to be painted.
         address: the scheduler's: "tcp://host:8786".
-        followed: see `pipeline.run`.
+        followed: see `stylize.run`.
         fail_fast: leave out what has not begun when one cannot be painted.
 
     Raises:

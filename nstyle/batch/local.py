@@ -12,10 +12,11 @@ from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import NStyleError, OutputError, RecipeError
 from nstyle.files import link_or_copy
 from nstyle.networks.weights import hash_of_weights
-from nstyle.painting.observers import PaintingStep
-from nstyle.painting.prepare import hash_inputs, model_options, picture_paths
-from nstyle.painting.run import ProgressMaker, run
+from nstyle.painting.inputs import hash_inputs, inputs_of
+from nstyle.painting.prepare import model_options
 from nstyle.painting.session import Session
+from nstyle.painting.steps import PaintingStep, ProgressMaker
+from nstyle.painting.stylize import run
 from nstyle.storage.recipe import Recipe, read_recipe, settings_to_repeat
 from nstyle.storage.record import make_recipe
 from nstyle.storage.run_folder import RunFolder
@@ -95,21 +96,23 @@ def paint_all(
     progress: Callable[[Job], ProgressMaker] | None = None,
     followed: Recipe | None = None,
     fail_fast: bool = False,
+    session: Session | None = None,
 ) -> Iterator[Outcome]:
     """Paint one after the other, and yield what becomes of each.
 
     Args:
         jobs: what is to be painted.
         callback: called with each step and its job.
-        progress: makes what makes the sink that shows how a run goes, see `pipeline.run`.
-        followed: see `pipeline.run`.
+        progress: makes what makes the sink that shows how a run goes, see `stylize.run`.
+        followed: see `stylize.run`.
         fail_fast: stop after the first that cannot be painted.
+        session: what the paintings share; None: a new one.
 
     Raises:
         KeyboardInterrupt: with a note that says how many are done.
 
     """
-    session, done = Session(), 0
+    session, done = session or Session(), 0
     for number, job in enumerate(jobs, start=1):
         _log.info("%d of %d: %s", number, len(jobs), job.title)
         try:
@@ -166,7 +169,7 @@ def finished_picture(job: Job, session: Session) -> Path | None:
     No picture is decoded for that, and VGG-19 is not loaded.
     """
     config = job.config
-    folder = RunFolder(config.output_dir, config.image_format, list(picture_paths(config).values()))
+    folder = RunFolder(config.output_dir, config.image_format, inputs_of(config).paths)
     finished = folder.finished_run()
     if finished is None:
         return None
@@ -186,7 +189,7 @@ def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:
         weights: Mapping[str, Any] = {"path": "", "sha256": hash_of_weights(config.weights), "original": True}
     else:
         weights = session.load(config.model, model_options(config, device, precision)).model.provenance
-    return make_recipe(config, hash_inputs(config), weights, finished.size, device, precision)
+    return make_recipe(config, hash_inputs(inputs_of(config)), weights, finished.size, device, precision)
 
 
 def _check_copy(job: Job) -> None:
@@ -203,13 +206,13 @@ def _check_copy(job: Job) -> None:
         return  # then the run decides what may become of both
     if copy.is_dir():
         raise OutputError(f"{copy} is a folder, where the picture is to go; choose another --output-dir")
-    if any(copy.resolve() == path.resolve() for path in picture_paths(config).values()):
+    if any(copy.resolve() == path.resolve() for path in inputs_of(config).paths):
         raise OutputError(f"{copy} would be painted over; choose another --output-dir")
     if config.overwrite:
         return
     try:
         painted_from = {one["sha256"] for one in read_recipe(copy).inputs.values()}
-        is_ours = painted_from == {one["sha256"] for one in hash_inputs(config).values()}
+        is_ours = painted_from == {one["sha256"] for one in hash_inputs(inputs_of(config)).values()}
     except RecipeError:
         is_ours = False
     except OSError:  # an input is not there: the run says so

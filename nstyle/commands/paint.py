@@ -22,12 +22,13 @@ from nstyle.commands.terminal import (
     signals_as_interrupts,
 )
 from nstyle.errors import NStyleError, OptionError
-from nstyle.settings.config import OUTPUT, Config
+from nstyle.settings.config import Config
+from nstyle.settings.groups import OUTPUT
 from nstyle.settings.options import flag, is_repeatable, option
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
-    from nstyle.painting.observers import Sink
+    from nstyle.painting.steps import Observer
     from nstyle.storage.recipe import Recipe
 
 _log = logging.getLogger(__name__)
@@ -174,10 +175,11 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
 def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:
     """Paint a single picture."""
     from nstyle.commands.progress import ProgressBar, ProgressLines
-    from nstyle.painting.run import run
+    from nstyle.painting.session import Session
+    from nstyle.painting.stylize import run
 
     progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines
-    result = run(job.config, progress=progress, followed=followed)
+    result = run(job.config, progress=progress, followed=followed, session=Session(owns_process=True))
     _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
     return 0
 
@@ -215,12 +217,17 @@ def _outcomes(jobs: Sequence[Job], followed: "Recipe | None", command: argparse.
         return paint_on_cluster(jobs, command.cluster, followed=followed, fail_fast=command.fail_fast)
     from nstyle.batch.local import paint_all
     from nstyle.commands.progress import ProgressBar, ProgressLines
+    from nstyle.painting.session import Session
 
-    def progress(job: Job) -> Callable[[int, int], "Sink"]:
+    def progress(job: Job) -> Callable[[int, int], "Observer"]:
         return partial(ProgressBar, below=True) if _has_bars(command) else partial(ProgressLines, name=job.name)
 
     return paint_all(
-        jobs, progress=None if command.quiet else progress, followed=followed, fail_fast=command.fail_fast
+        jobs,
+        progress=None if command.quiet else progress,
+        followed=followed,
+        fail_fast=command.fail_fast,
+        session=Session(owns_process=True),
     )
 
 

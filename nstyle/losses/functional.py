@@ -57,10 +57,9 @@ def _positions_by_channels(feature_map: Tensor) -> Tensor:
     return feature_map.permute(0, 2, 3, 1).reshape(-1, feature_map.shape[1])
 
 
-def gram_scale(feature_map: Tensor) -> int:
-    """Return C^2 M of a 1 x C x H x W feature map, M = H W: the reference divides a layer's style loss by it."""
-    _, channels, height, width = feature_map.shape
-    return channels**2 * height * width
+def gram_scale(channels: int, positions: int) -> int:
+    """Return C^2 M: the reference divides a layer's style loss by it. M counts the positions of the layer's map."""
+    return channels**2 * positions
 
 
 def region_at(region: Tensor, height: int, width: int) -> Tensor:
@@ -96,6 +95,17 @@ def guidance_at(region: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
     return region / share.clamp(min=torch.finfo(region.dtype).tiny).sqrt(), share
 
 
+def total_variation(image: Tensor) -> Tensor:
+    """Return the (quadratic) total variation of an image, as a scalar.
+
+    It is 1/16 times the sum of squared differences between neighbours in a row or column, in each channel; outside
+    of the image (1 x C x H x W) all values are 0.
+    """
+    padded = F.pad(image, (1, 1, 1, 1))
+    down, right = padded.diff(dim=2), padded.diff(dim=3)
+    return (sum_of_squares(down) + sum_of_squares(right)) / 16
+
+
 def total_variation_gradient(image: Tensor) -> Tensor:
     """Return the gradient of the (quadratic) total variation of an image.
 
@@ -114,16 +124,26 @@ def total_variation_gradient(image: Tensor) -> Tensor:
     return F.conv2d(image, kernel.expand(channels, 1, 3, 3), padding=1, groups=channels)
 
 
-def bounded_range_gradient(values: Tensor, half_range: float = 127.5, alpha: int = 6) -> Tensor:
-    """Return the gradient of the bounded-range prior of Mahendran and Vedaldi (CVPR 2015): an L-alpha norm of values.
+def bounded_range(values: Tensor, half_range: float = 127.5, alpha: int = 6) -> Tensor:
+    """Return the bounded-range prior of Mahendran and Vedaldi (CVPR 2015).
 
-    The prior is half_range / alpha * sum(|v / half_range|^alpha): its gradient is 1 for a value at the edge of the
-    range, next to nothing in the middle, and grows steeply beyond the edge.
+    It is half_range / alpha * sum(|v / half_range|^alpha).
 
     Args:
         values: of any shape, centred in their range: 0 is mid-grey.
-        half_range: from the centre to the edge.
+        half_range: from the centre to the edge of the range.
         alpha: an even exponent; 6 is the paper's.
 
+    Returns:
+        A scalar.
+
+    """
+    return half_range / alpha * sum_of_squares((values / half_range) ** (alpha // 2))
+
+
+def bounded_range_gradient(values: Tensor, half_range: float = 127.5, alpha: int = 6) -> Tensor:
+    """Return the gradient of `bounded_range`, which takes the same arguments.
+
+    It is 1 for a value at the edge of the range, almost 0 in the middle, and grows steeply beyond the edge.
     """
     return (values / half_range) ** (alpha - 1)

@@ -1,11 +1,12 @@
 """Likeness of Gram matrices."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from torch import Tensor
 
 from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at
+from nstyle.losses.terms import Maps, Statistic
 from nstyle.numerics import sum_of_squares
 
 
@@ -32,6 +33,13 @@ class GramTerm:
     weight: float
     positions: int | None = None
     region: Tensor | None = None
+    is_local: ClassVar[bool] = False
+    is_clipped: ClassVar[bool] = True
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The one layer."""
+        return (self.layer,)
 
     @classmethod
     def towards(
@@ -63,14 +71,21 @@ class GramTerm:
         """Return the term with its weight multiplied by this, for a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
 
-    def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
-        """Return the weighted loss."""
-        feature_map, target, guidance = maps[self.layer], self.target, None
+    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
+        """Return the image's Gram matrix, guided by the region, and the number of positions."""
+        feature_map = maps[self.layer]
         height, width = feature_map.shape[-2:]
-        weight: Tensor | float = self.weight / gram_scale(feature_map)
-        if self.positions is not None and self.positions != height * width:
-            target = target * (height * width / self.positions)
+        guidance, share = None, None
         if self.region is not None:
             guidance, share = guidance_at(self.region, height, width)
-            weight = weight * share
-        return weight * sum_of_squares(gram_matrix(feature_map, guidance) - target)
+        return Statistic(gram_matrix(feature_map, guidance), height * width, share)
+
+    def loss(self, statistic: Statistic) -> Tensor:
+        """Return the weighted loss."""
+        target = self.target
+        weight: Tensor | float = self.weight / gram_scale(len(target), statistic.positions)
+        if self.positions is not None and self.positions != statistic.positions:
+            target = target * (statistic.positions / self.positions)
+        if statistic.share is not None:
+            weight = weight * statistic.share
+        return weight * sum_of_squares(statistic.sums - target)

@@ -1,7 +1,7 @@
 """Likeness of patches: a Markov random field."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from nstyle.errors import ImageError
 from nstyle.losses.functional import region_at
 from nstyle.losses.patches import EDGE, nearest_patches, patch_distance, rows_of
+from nstyle.losses.terms import Maps, Statistic
 
 MRF_SCALE = 0.5
 """Chosen by eye: with it, style weight 1 and content weight 10 are in balance, as they are with Gram matrices."""
@@ -36,6 +37,13 @@ class MrfTerm:
     weight: float
     allowed: Tensor | None = None
     region: Tensor | None = None
+    is_local: ClassVar[bool] = True
+    is_clipped: ClassVar[bool] = True
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The one layer."""
+        return (self.layer,)
 
     @classmethod
     def towards(
@@ -71,8 +79,8 @@ class MrfTerm:
         """Return the term with its weight multiplied by this, for a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
 
-    def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
-        """Return the weighted loss.
+    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
+        """Return the sum of squared distances between the image's patches and the style's.
 
         Raises:
             ImageError: the image's map is smaller than a patch.
@@ -83,7 +91,11 @@ class MrfTerm:
         with torch.no_grad():
             nearest = nearest_patches(rows_of(feature_map), self.style, self.allowed)
             weights = None if self.region is None else _at_middles(self.region, feature_map)
-        return self.weight * MRF_SCALE * patch_distance(feature_map, self.style, nearest, weights)
+        return Statistic(patch_distance(feature_map, self.style, nearest, weights))
+
+    def loss(self, statistic: Statistic) -> Tensor:
+        """Return the weighted loss."""
+        return self.weight * MRF_SCALE * statistic.sums
 
 
 def _at_middles(mask: Tensor, feature_map: Tensor) -> Tensor:

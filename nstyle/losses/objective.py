@@ -1,28 +1,26 @@
 """The objective of Gatys, Ecker and Bethge (CVPR 2016) as the reference computes it: a gradient, not a scalar loss.
 
-The gradient of content + style is clipped *before* the total-variation gradient is added, and so is that of the other
-regulariser, the bounded-range prior. Once clipping is active, no scalar loss has this gradient. An optimiser that
-needs one (L-BFGS, Adam) gets it unclipped: then it is the gradient of content + style, plus tv_weight times the total
-variation and range_weight times the prior that `functional` gives the gradients of.
+The gradient of content + style is clipped *before* the gradients of the regularisers are added (total variation, the
+bounded-range prior). Once clipping is active, no scalar loss has this gradient. An optimizer that needs a scalar loss
+(L-BFGS, Adam) follows the unclipped gradient: that of the sum of all terms.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from pkgutil import resolve_name
 
 import torch
 from torch import Tensor
 
-from nstyle.losses.functional import bounded_range_gradient, total_variation_gradient
-from nstyle.losses.terms import STYLE_TERMS, ContentTerm, StyleTerm, Term
+from nstyle.losses.catalog import STYLE_LOSSES
+from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
+from nstyle.losses.terms import ContentTerm, StyleTerm, StyleTermMaker, Term
 from nstyle.lru import Recent
 from nstyle.networks.features import Features
-from nstyle.networks.layers import CONTENT_LAYER, MRF_LAYERS, STYLE_LAYERS
-from nstyle.networks.model_space import MEAN_RGB
+from nstyle.networks.layers import CONTENT_LAYER
 from nstyle.numerics import at_least_float32, clip_to_norm
-
-MID_GREY = 127.5
 
 TARGET_BYTES = 16_000_000
 """Of the targets that `StyleTargets` keeps; a style's Gram matrices take 2.4 MB, its patches as much as its maps."""
@@ -94,7 +92,8 @@ class StyleTargets:
 
         def look() -> dict[str, StyleTerm]:
             maps = self.features(image, layers) if layers else {}
-            return {layer: STYLE_TERMS[style_loss](layer, maps[layer], 1.0, mask) for layer in layers}
+            maker: StyleTermMaker = resolve_name(STYLE_LOSSES[style_loss].maker)
+            return {layer: maker(layer, maps[layer], 1.0, mask) for layer in layers}
 
         return self._kept.get(key, look)
 
@@ -110,15 +109,16 @@ class Objective:
         content_weight: of sum((F - P)^2) at each content layer; without the paper's 1/2.
         style_weight: of the style loss at each style layer. Of Gram matrices that is sum((G - A)^2) / (C^2 M), M
             being the positions of the *image's* map; without the paper's 1/(4 C^2 M^2).
-        tv_weight: of the total-variation gradient; 0 leaves it out.
-        range_weight: of the gradient of the bounded-range prior, `functional.bounded_range_gradient`: how hard a
-            black or white value is pulled towards mid-grey; 0 leaves it out.
+        tv_weight: of the total variation; 0 leaves it out.
+        range_weight: of the bounded-range prior, which pulls black and white values towards mid-grey; 0 leaves it
+            out.
         content_layers: {layer: weight, a factor on `content_weight`}; None: relu4_2.
         style_layers: {layer: weight, a factor on `style_weight`}; None: the style loss's own on VGG-19, each 1.
-        style_loss: "gram", or "mrf": the patches of Li and Wand, see `terms.MrfTerm`.
+        style_loss: one of `catalog.STYLE_LOSSES`.
         mask: 1 x 1 x H x W, 0..1: what is painted. Styles go nowhere else, and the gradient is multiplied by it;
             it is clipped to the number of values that are painted at all. None: everything.
-        clip: whether the gradient of content + style is clipped, as the reference does.
+        clip: whether the gradient of the terms that the reference clips is clipped.
+        more_terms: terms besides these, such as one that draws a film's frame to the last one.
 
     A term whose weight is 0 is not computed: its layers are missing in `style_losses`, its `content_loss` is 0.
 
@@ -142,71 +142,86 @@ class Objective:
         style_loss: str = "gram",
         mask: Tensor | None = None,
         clip: bool = True,
+        more_terms: Sequence[Term] = (),
     ) -> None:
         if content_weight == 0 and style_weight == 0:
             raise ValueError("content_weight and style_weight are both 0: nothing is left to descend on")
         targets = features if isinstance(features, StyleTargets) else StyleTargets(features)
-        self.features = features = targets.features
+        self.features = targets.features
         self.content_weight = content_weight
         self.style_weight = style_weight
-        self.tv_weight = tv_weight
-        self.range_weight = range_weight
         self.mask = mask
         self.clip = clip
         if content_layers is None:
             content_layers = {CONTENT_LAYER: 1.0}
         if style_layers is None:
-            style_layers = dict.fromkeys(MRF_LAYERS if style_loss == "mrf" else STYLE_LAYERS, 1.0)
+            style_layers = dict.fromkeys(STYLE_LOSSES[style_loss].layers, 1.0)
         styles = style if isinstance(style, Sequence) else [] if style is None else [Style(style)]
         if (content_weight > 0 and content is None) or (style_weight > 0 and not styles):
             raise ValueError("a picture is missing whose weight is not 0")
         with torch.no_grad():
-            self.style_terms: list[Term] = []
-            for one in styles:
-                weights, region = _weights(style_weight * one.weight, style_layers), _product(mask, one.region)
-                terms = targets.of(one, tuple(weights), style_loss)
-                self.style_terms += [terms[layer].placed(weight, region) for layer, weight in weights.items()]
+            self.style_terms = [
+                term.placed(weight, _product(mask, one.region))
+                for one in styles
+                for weight, term in _weighted_terms(targets, one, style_weight, style_layers, style_loss)
+            ]
             weights = _weights(content_weight, content_layers)
-            maps = features(content, weights.keys()) if content is not None and weights else {}
-            self.content_terms: list[Term] = [
+            maps = self.features(content, weights.keys()) if content is not None and weights else {}
+            self.content_terms = [
                 ContentTerm(layer, at_least_float32(maps[layer]), weight) for layer, weight in weights.items()
             ]
+        regularisers = (TotalVariationTerm(tv_weight), BoundedRangeTerm(range_weight))
+        others: list[Term] = [*(term for term in regularisers if term.weight > 0), *more_terms]
+        self.terms: list[Term] = [*self.style_terms, *self.content_terms, *others]
 
     def gradient(self, image: Tensor) -> Evaluation:
         """Evaluate the objective at an image (1 x 3 x H x W, model space, float32)."""
         image = image.detach().requires_grad_()
-        terms = [*self.style_terms, *self.content_terms]
-        maps = self.features(image, {term.layer for term in terms})
-        losses = torch.stack([term.loss(maps) for term in terms])
-        (gradient,) = torch.autograd.grad(losses.sum(), image)
+        maps = self.features(image, {layer for term in self.terms for layer in term.layers})
+        clipped = [term for term in self.terms if term.is_clipped]
+        others = [term for term in self.terms if not term.is_clipped]
+        kept = any(term.layers for term in others)  # the graph of the maps is needed more than once
+        losses = torch.stack([term.loss(term.statistic(image, maps)) for term in clipped])
+        (gradient,) = torch.autograd.grad(losses.sum(), image, retain_graph=kept)
         with torch.no_grad():
-            painted = image.numel()
             gradient = self._where_painted(gradient)
-            if self.mask is not None:
-                painted = image.shape[1] * int((self.mask > 0).sum())
-            clipped, norm = clip_to_norm(gradient, max_norm=painted)
-            gradient = clipped if self.clip else gradient
-            if self.tv_weight > 0:
-                gradient = gradient + self._where_painted(self.tv_weight * total_variation_gradient(image))
-            if self.range_weight > 0:
-                centred = image + (image.new_tensor(MEAN_RGB) - MID_GREY).reshape(1, 3, 1, 1)
-                gradient = gradient + self._where_painted(
-                    self.range_weight * bounded_range_gradient(centred, MID_GREY)
-                )
-        losses = losses.detach()
+            shortened, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
+            gradient = shortened if self.clip else gradient
+        for term in others:
+            (added,) = torch.autograd.grad(term.loss(term.statistic(image, maps)), image, retain_graph=kept)
+            gradient = gradient + self._where_painted(added)
+        return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
+
+    def _evaluation(self, gradient: Tensor, norm: Tensor, losses: Mapping[int, Tensor]) -> Evaluation:
+        """Sum up the losses (by the `id` of their terms): the style's by layer, the content's in one."""
         style_losses: dict[str, Tensor] = {}
-        for term, loss in zip(self.style_terms, losses, strict=False):
+        for term in self.style_terms:
+            loss = losses[id(term)]
             style_losses[term.layer] = style_losses[term.layer] + loss if term.layer in style_losses else loss
+        of_content = [losses[id(term)] for term in self.content_terms]
         return Evaluation(
             gradient=gradient,
             gradient_norm=norm,
-            content_loss=losses[len(self.style_terms) :].sum(),
+            content_loss=torch.stack(of_content).sum() if of_content else norm.new_zeros(()),
             style_losses=style_losses,
         )
 
     def _where_painted(self, gradient: Tensor) -> Tensor:
         """Return a gradient, multiplied by the mask if there is one."""
         return gradient if self.mask is None else gradient * self.mask
+
+    def _values_painted(self, image: Tensor) -> int:
+        """Return the number of values that are painted at all: three for each pixel."""
+        return image.numel() if self.mask is None else image.shape[1] * int((self.mask > 0).sum())
+
+
+def _weighted_terms(
+    targets: StyleTargets, style: Style, style_weight: float, layers: Mapping[str, float], style_loss: str
+) -> list[tuple[float, StyleTerm]]:
+    """Return the weight and the term of one style at each layer."""
+    weights = _weights(style_weight * style.weight, layers)
+    terms = targets.of(style, tuple(weights), style_loss)
+    return [(weight, terms[layer]) for layer, weight in weights.items()]
 
 
 def _product(*masks: Tensor | None) -> Tensor | None:

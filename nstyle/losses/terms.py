@@ -1,45 +1,81 @@
-"""The terms of the objective: each a scalar of an image's feature maps, with the target that it was made for."""
+"""What a term of the objective is: a loss that adds up over the parts of a picture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-from nstyle.losses.gram import GramTerm
-from nstyle.losses.mrf import MrfTerm
 from nstyle.numerics import at_least_float32, sum_of_squares
+
+Maps = Mapping[str, Tensor]
+"""Feature maps by the names of their layers: 1 x C x h x w each, in the network's precision."""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What a term keeps of a picture, or of a part of one. The sum of the parts' statistics is the whole picture's.
+
+    Attributes:
+        sums: summed over the part's positions (of its layer, or pixels); differentiable in the image and its maps.
+        positions: how many positions those are; 0 if the term does not count them.
+        share: the part of the whole picture that the term's region guides, 0..1; None if it has no region. It is a
+            fact about the whole picture, and the same in each part.
+
+    """
+
+    sums: Tensor
+    positions: int = 0
+    share: Tensor | None = None
+
+    def __add__(self, other: "Statistic") -> "Statistic":
+        """Return the statistic of both parts together."""
+        return Statistic(self.sums + other.sums, self.positions + other.positions, self.share)
 
 
 class Term(Protocol):
-    """Something that an image is to come near to, at one layer.
+    """One loss of the objective: a function of a statistic that adds up over the parts of the picture."""
 
-    Attributes:
-        layer: whose feature map it looks at.
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose feature maps it needs; a term that looks at pixels alone needs none."""
 
-    """
+    @property
+    def is_local(self) -> bool:
+        """Whether the loss is linear in the statistic.
+
+        Then the loss and its gradient at a part of the picture come from that part alone. Otherwise the gradient at
+        a part needs the statistic of the whole picture (Gram matrices).
+        """
+
+    @property
+    def is_clipped(self) -> bool:
+        """Whether its gradient is part of what the reference clips. What is not clipped is added afterwards."""
+
+    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
+        """Return the statistic of an image (1 x 3 x H x W, model space), or a part of one, with these maps."""
+
+    def loss(self, statistic: Statistic) -> Tensor:
+        """Return the weighted loss of a picture with this statistic: a scalar in at least float32."""
+
+
+class StyleTerm(Term, Protocol):
+    """A term at one layer whose target comes from a style picture; one target may serve several objectives."""
 
     @property
     def layer(self) -> str:
         """Name the layer."""
 
-    def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
-        """Return the weighted loss, a differentiable scalar in at least float32, for an image with these maps."""
-
-
-class StyleTerm(Term, Protocol):
-    """A term whose target is made of a style picture, and may serve in several objectives."""
-
     @property
     def bytes_held(self) -> int:
         """How much memory the target takes."""
 
-    def placed(self, weight: float, region: Tensor | None) -> Term:
+    def placed(self, weight: float, region: Tensor | None) -> "StyleTerm":
         """Return the term with its weight multiplied by this, for a region (1 x 1 x H x W; None: everywhere)."""
 
 
 class StyleTermMaker(Protocol):
-    """Makes a term for a style by its feature map: see `GramTerm.towards`."""
+    """Makes a term for a style from its feature map: see `gram.GramTerm.towards`."""
 
     def __call__(
         self, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
@@ -54,14 +90,18 @@ class ContentTerm:
     layer: str
     target: Tensor
     weight: float
+    is_local: ClassVar[bool] = True
+    is_clipped: ClassVar[bool] = True
 
-    def loss(self, maps: Mapping[str, Tensor]) -> Tensor:
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The one layer."""
+        return (self.layer,)
+
+    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
+        """Return the sum of squared differences."""
+        return Statistic(sum_of_squares(at_least_float32(maps[self.layer]) - self.target))
+
+    def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""
-        return self.weight * sum_of_squares(at_least_float32(maps[self.layer]) - self.target)
-
-
-STYLE_TERMS: dict[str, StyleTermMaker] = {
-    "gram": GramTerm.towards,
-    "mrf": MrfTerm.towards,
-}
-"""What makes a term of style by the name of the style loss."""
+        return self.weight * statistic.sums

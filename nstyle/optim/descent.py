@@ -1,9 +1,9 @@
 """Descent along a gradient: update rule, learning-rate schedule, stopping. Knows nothing of pictures or networks."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pkgutil import resolve_name
 from typing import Generic, Protocol, TypeVar
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from nstyle.errors import DivergenceError
 from nstyle.numerics import relative_change, root_mean_square
-from nstyle.optim.lbfgs import LBFGS
-from nstyle.optim.rules import Adam, Nesterov, UpdateRule
+from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.optim.rules import UpdateRule
 
 LOWEST_LEARNING_RATE = 1e-8
 """The schedule goes no lower: MXNet's `FactorScheduler(stop_factor_lr=1e-8)`."""
@@ -78,8 +78,7 @@ class Step(Generic[EvaluationT]):
         learning_rate: the one used.
         evaluation: of the objective, *before* the update.
         stopped: whether the change was below `stop_eps`, which makes this the last step.
-        state: what the descent can be taken up from after this step.
-        snapshot: the file that this step's picture was written to, if it was; set by who writes it.
+        state: what the descent can go on from after this step.
 
     """
 
@@ -90,15 +89,13 @@ class Step(Generic[EvaluationT]):
     evaluation: EvaluationT
     stopped: bool
     state: DescentState
-    snapshot: Path | None = None
 
 
-OPTIMIZERS: dict[str, Callable[[float, float], UpdateRule]] = {
-    "nag": Nesterov,
-    "lbfgs": lambda _momentum, _weight_decay: LBFGS(),
-    "adam": lambda _momentum, _weight_decay: Adam(),
-}
-"""Update rules by name; each is made with momentum and weight decay."""
+def make_rule(optimizer: str, **settings: float) -> UpdateRule:
+    """Make the update rule of an optimizer, with those of the settings that it takes."""
+    declared = OPTIMIZERS[optimizer]
+    rule: UpdateRule = resolve_name(declared.rule)(**{name: settings[name] for name in declared.settings})
+    return rule
 
 
 def scheduled_learning_rate(epoch: int, lr: float, delay: int, factor: float) -> float:
@@ -125,12 +122,13 @@ def descend(
     An epoch is one evaluation of the objective.
 
     Args:
-        objective: what is descended; for "lbfgs" and "adam" an `Objective(clip=False)`.
+        objective: what is descended. An optimizer that follows the unclipped gradient needs `Objective(clip=False)`;
+            see `catalog.OPTIMIZERS`.
         start: an image, or an earlier descent's state to go on from: with the same settings as if it had never ended.
-        optimizer: "nag", "lbfgs" or "adam".
-        lr: learning rate; the default is for "nag", 1 does for "lbfgs", 10 for "adam".
-        momentum: of "nag".
-        weight_decay: of "nag".
+        optimizer: one of `catalog.OPTIMIZERS`.
+        lr: learning rate; the default suits "nag", the catalog tells the others'.
+        momentum: of the optimizers that have one.
+        weight_decay: likewise.
         lr_sched_delay: epochs after which the learning rate is lowered.
         lr_sched_factor: by what.
         stop_eps: relative change that ends the descent.
@@ -145,7 +143,7 @@ def descend(
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)
-    update = OPTIMIZERS[optimizer](momentum, weight_decay)
+    update = make_rule(optimizer, momentum=momentum, weight_decay=weight_decay)
     update.remember(state.memory)
     while state.epoch < max_num_epochs and state.relative_change >= stop_eps:
         scheduled = scheduled_learning_rate(state.epoch, lr, lr_sched_delay, lr_sched_factor)

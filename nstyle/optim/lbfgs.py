@@ -1,4 +1,4 @@
-"""The optimisers: each makes a new image of an old one, its gradient and a learning rate, and may remember."""
+"""L-BFGS, with an initial Hessian that is diagonal in spatial frequency and color."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Update rules"""
+"""Update rules: each makes a new image from an image, its gradient and a learning rate, and may remember."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,16 +8,16 @@ from torch import Tensor
 
 
 class UpdateRule(Protocol):
-    """What makes a new image of an old one. It may remember; one rule serves one descent."""
+    """Makes a new image from an old one. A rule may remember earlier steps; it serves one descent."""
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
 
     def memory(self) -> dict[str, Tensor]:
-        """Return what is remembered, each of the image's shape or a scalar; the tensors are not changed later."""
+        """Return what is remembered: tensors of the image's shape, or scalars, that nobody changes later."""
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace what is remembered by what `memory()` gave; by nothing if that is empty."""
+        """Replace what is remembered by an earlier result of `memory()`; an empty mapping forgets everything."""
 
 
 class Nesterov:
@@ -48,26 +48,33 @@ class Nesterov:
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015): `torch.optim.Adam` with its own decay rates, a step at a time."""
+    """Adam (Kingma and Ba, 2015), computed by `torch.optim.Adam` with its default decay rates."""
 
     def __init__(self) -> None:
-        self.state: Mapping[str, Tensor] = {}
+        self._parameter = torch.empty(0)
+        self._adam: torch.optim.Adam | None = None
+        self._remembered: Mapping[str, Tensor] = {}
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
-        parameter = image.clone()
-        parameter.grad = gradient
-        adam = torch.optim.Adam([parameter], lr=learning_rate, foreach=False)
-        if self.state:
-            adam.state[parameter] = {name: tensor.clone() for name, tensor in self.state.items()}
-        adam.step()
-        self.state = dict(adam.state[parameter])
-        return parameter.detach()
+        if self._adam is None:
+            self._parameter = image.clone()
+            self._adam = torch.optim.Adam([self._parameter], foreach=False)
+            if self._remembered:
+                self._adam.state[self._parameter] = {name: t.clone() for name, t in self._remembered.items()}
+        self._parameter.copy_(image)
+        self._parameter.grad = gradient
+        self._adam.param_groups[0]["lr"] = learning_rate
+        self._adam.step()
+        return self._parameter.clone()
 
     def memory(self) -> dict[str, Tensor]:
-        """Return both moments, and the number of steps."""
-        return dict(self.state)
+        """Return both moments and the number of steps."""
+        if self._adam is None:
+            return dict(self._remembered)
+        return {name: tensor.clone() for name, tensor in self._adam.state[self._parameter].items()}
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
         """Replace them."""
-        self.state = dict(memory)
+        self._adam = None
+        self._remembered = dict(memory)

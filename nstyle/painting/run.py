@@ -1,256 +1,159 @@
-"""One run, wired: from two picture files to a painting and its record."""
+"""One painting without files: it descends at one scale after the other, and shows each step to its observers."""
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
-from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
-from nstyle.errors import DeviceError, DivergenceError, RecipeError
+from nstyle.errors import DivergenceError
 from nstyle.optim.descent import DescentState, descend
-from nstyle.painting.observers import BackoffNotice, Callback, CallbackSink, EpochLog, SavedStates, Sink, Snapshots
-from nstyle.painting.prepare import Prepared, picture_paths, prepare
-from nstyle.painting.pyramid import coarse_start
-from nstyle.painting.session import Session
-from nstyle.pictures.encode import write_picture
-from nstyle.pictures.picture import Picture, to_uint8
-from nstyle.settings.config import Config
-from nstyle.storage.checkpoint import read_state, write_state
-from nstyle.storage.recipe import Recipe, read_recipe, settings_to_repeat
-from nstyle.storage.record import RunRecord, log_changes, log_run, make_recipe
-from nstyle.storage.run_folder import FINISHED, RunFolder
-
-_log = logging.getLogger(__name__)
-
-ProgressMaker: TypeAlias = Callable[[int, int], Sink]
+from nstyle.painting.prepare import Prepared, Scale
+from nstyle.painting.steps import Ending, Observer, PaintingStep
+from nstyle.pictures.picture import Picture
+from nstyle.storage.checkpoint import Checkpoint
+from nstyle.storage.layout import StopReason
 
 
 @dataclass(frozen=True)
-class Result:
+class Painted:
     """A finished painting.
 
     Attributes:
-        image: 1 x 3 x H x W, model space, float32, on the CPU.
-        picture: the same for display, as it was written.
-        epochs: how many were done.
-        stop_reason: "relative change" (below `stop_eps`) or "epochs" (`max_num_epochs` were done).
-        path: the final picture's file.
-        record: the run record's file.
+        image: 1 x 3 x H x W, model space, float32, on the device.
+        picture: the same for display.
+        epochs: how many were done, in all scales.
+        stop_reason: why it ended.
 
     """
 
     image: Tensor
     picture: Picture
     epochs: int
-    stop_reason: str
-    path: Path
-    record: Path
-
-    @property
-    def rgb(self) -> NDArray[np.uint8]:
-        """The picture for display: H x W x 3, 0..255, as it stands in the file."""
-        return to_uint8(self.picture.rgb)
+    stop_reason: StopReason
 
 
-def stylize(
-    content_image: str | Path | None = None,
-    style_image: str | Path | None = None,
-    callback: Callback | None = None,
-    *,
-    recipe: str | Path | None = None,
-    **options: Any,
-) -> Result:
-    """Paint one picture in the style of another, as the command does.
+def paint(
+    prepared: Prepared, *, start: Tensor | Checkpoint | None = None, observers: Sequence[Observer] = ()
+) -> Painted:
+    """Paint what has been prepared. No file is written, and no state of the process changes, unless an observer does.
+
+    At each scale the objective is descended with the same settings. The first scale begins with its start, each
+    other one with the result of the scale before, enlarged (Li and Wand, CVPR 2016).
 
     Args:
-        content_image: file of the picture to paint; None: the recipe's, or the sample in input/, if one is needed.
-        style_image: file of the picture to paint it like; None likewise.
-        callback: called with each `Step`, once an epoch; `step.snapshot` is the file just written, or None.
-        recipe: a picture of nstyle's, or a run.json: whatever is not said otherwise is as it was there.
-        options: the command's flags with underscores, `max_long_edge=400, output_dir="output"`; see `Config`.
+        prepared: what is painted; its objectives are made when they are needed.
+        start: an image to begin the first scale with (1 x 3 x H x W, model space, of that scale's size), or a
+            checkpoint to go on from as if the painting had never been interrupted; None: `prepared`'s own start.
+        observers: shown each step, in their order, and closed when the painting is over, however it ends.
 
     Raises:
-        NStyleError: one line that says what to do. Of a picture that diverges, the last good state is written first,
-            unless that is the start and an older picture is there.
-        TypeError: there is no such option.
-        KeyboardInterrupt: passed on, after the picture so far has been written.
+        DivergenceError: the image left the range of pictures. Observers are closed with the last good one.
+        KeyboardInterrupt: passed on, after the observers were closed.
+        ValueError: a checkpoint or an image has not the size of its scale.
 
     """
-    named = {"content_image": content_image, "style_image": style_image}
-    options |= {name: path for name, path in named.items() if path is not None}
-    if recipe is None:
-        return run(Config(**options), callback)
-    followed = read_recipe(Path(recipe))
-    return run(Config(**settings_to_repeat(followed, options)), callback, followed=followed)
+    if not isinstance(start, Checkpoint):
+        start = beginning(prepared) if start is None else Checkpoint(DescentState(start))
+    if not fits(start, prepared):
+        raise ValueError(f"an image of {tuple(start.descent.image.shape)} does not fit scale {start.scale}")
+    return _Painting(prepared, observers, start).paint()
 
 
-def run(
-    config: Config,
-    callback: Callback | None = None,
-    progress: ProgressMaker | None = None,
-    followed: Recipe | None = None,
-    session: Session | None = None,
-) -> Result:
-    """Paint as `config` says. See `stylize`.
-
-    Args:
-        config: the settings.
-        callback: called with each `Step`.
-        progress: makes one more sink, of the largest number of epochs and of those already done.
-        followed: the recipe that the settings are from; what is no longer as it says is warned of.
-        session: what earlier runs have made, and this one may use; None: nothing.
-
-    """
-    session = Session() if session is None else session
-    sources = list(picture_paths(config).values())
-    folder = RunFolder(config.output_dir, config.image_format, sources)
-    folder.open()
-    device = choose_device(config.device, config.gpu)
-    precision = choose_precision(config.precision, device)
-    with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
-        prepared = prepare(config, device, precision, session)
-        recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
-        if followed is not None:
-            log_changes(followed, recipe)
-        start = _taken_up(folder, recipe, device) if config.resume else None
-        if start is None:
-            folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
-            start = DescentState(coarse_start(config, prepared, device, precision, session))
-        log_run(recipe, device)
-        if prepared.has_alpha and config.image_format == "jpg":
-            _log.warning("JPEG has no transparency: the picture is laid on white; --image-format png keeps it")
-        with keeping_freed_memory(device, prepared.memory):
-            return _Run(config, folder, prepared, recipe, start).paint(callback, progress)
+def beginning(prepared: Prepared) -> Checkpoint:
+    """Return where the painting begins: the first scale, with its own start."""
+    return Checkpoint(DescentState(prepared.scales[0].start))
 
 
-def _taken_up(folder: RunFolder, recipe: Recipe, device: torch.device) -> DescentState | None:
-    """Return the state of the earlier run in the folder, or None if there is none.
-
-    Raises:
-        RecipeError: it is of another run than the recipe's, or damaged.
-
-    """
-    if not folder.state.exists():
-        return None
-    state, saved = read_state(folder.state, device)
-    if differences := saved.differences(recipe, end_may_differ=True):
-        raise RecipeError(
-            f"{folder.path} holds the state of a run with other settings: {', '.join(differences[:3])}; "
-            f"--recipe {folder.record} --resume goes on with that one"
-        )
-    if recipe.settings["stop_eps"] > saved.settings["stop_eps"]:
-        raise RecipeError(
-            f"--stop-eps may only be lowered by --resume: {folder.path} was painted with {saved.settings['stop_eps']}"
-        )
-    if recipe.settings["max_num_epochs"] < state.epoch:
-        raise RecipeError(f"{folder.path} has {state.epoch} epochs already; --max-num-epochs must be as many or more")
-    _log.info("going on after epoch %d of %s", state.epoch, folder.path)
-    return state
+def fits(checkpoint: Checkpoint, prepared: Prepared) -> bool:
+    """Tell whether a painting can go on from a checkpoint: it names a scale, and its image has the size of that."""
+    if not 1 <= checkpoint.scale <= len(prepared.scales):
+        return False
+    return checkpoint.descent.image.shape == prepared.scales[checkpoint.scale - 1].start.shape
 
 
-@contextmanager
-def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
-    """Say what to do where PyTorch gets no memory; on the CPU that is a RuntimeError, told by its words."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-            message = f"{device} has too little memory; lower --max-long-edge (now {long_edge})"
-            raise DeviceError(message) from error
-        raise
+class _Painting:
+    """A painting that is under way."""
 
-
-class _Run:
-    """One descent, watched; whatever ends it, what it has made is written."""
-
-    def __init__(
-        self, config: Config, folder: RunFolder, prepared: Prepared, recipe: Recipe, start: DescentState
-    ) -> None:
-        self.config = config
-        self.folder = folder
+    def __init__(self, prepared: Prepared, observers: Sequence[Observer], start: Checkpoint) -> None:
         self.prepared = prepared
-        self.recipe = recipe
-        self.record = RunRecord(folder.record, recipe)
-        self.state = start
-        self.stop_reason = "running"
+        self.observers = observers
+        self.checkpoint = start
+        self.stop_reason = StopReason.FAILED
 
     @property
-    def picture_is_kept(self) -> bool:
-        """Whether the image is worth a file. The start is not worth an older picture."""
-        return self.state.epoch > 0 or (self.stop_reason == "diverged" and not self.folder.final.exists())
+    def scale(self) -> Scale:
+        """The current scale."""
+        return self.prepared.scales[self.checkpoint.scale - 1]
 
-    def paint(self, callback: Callback | None, progress: ProgressMaker | None) -> Result:
-        """Descend, show each step to the sinks, and write the picture."""
-        config = self.config
-        self.record.write(self.stop_reason, self.state.epoch)
-        sinks = self._sinks(callback, progress)
-        self.stop_reason = "failed"
+    def paint(self) -> Painted:
+        """Descend at each scale, and close the observers."""
         try:
-            for step in descend(self.prepared.objective, self.state, **config.descent_settings()):
-                self.state = step.state
-                for sink in sinks:
-                    sink(step)
-            self.stop_reason = "relative change" if self.state.relative_change < config.stop_eps else "epochs"
-        except KeyboardInterrupt as interrupt:
-            self.stop_reason = "interrupted"
-            self._note_picture(interrupt)
+            self._descend()
+            while self.checkpoint.scale < len(self.prepared.scales):
+                self._go_to_next_scale()
+                self._descend()
+            hardly_changed = self.checkpoint.descent.relative_change < self.prepared.descent["stop_eps"]
+            self.stop_reason = StopReason.RELATIVE_CHANGE if hardly_changed else StopReason.EPOCHS
+        except KeyboardInterrupt:
+            self.stop_reason = StopReason.INTERRUPTED
             raise
         except DivergenceError as error:
-            self.stop_reason = "diverged"
-            kept = f"; the last good picture is {self.folder.final}" if self.picture_is_kept else ""
-            raise DivergenceError(f"{error}{kept}") from error
+            self.stop_reason = StopReason.DIVERGED
+            at = f" at scale {self.checkpoint.scale} of {len(self.prepared.scales)}"
+            raise DivergenceError(
+                f"{error}{at if len(self.prepared.scales) > 1 else ''}", flag=error.flag, kind=error.kind
+            ) from error
         finally:
-            for sink in sinks:
-                sink.close()
-            try:
-                self._save()
-            except KeyboardInterrupt as interrupt:  # it came while the picture was being written: that goes first
-                self._save()
-                self._note_picture(interrupt)
-                raise
-        picture = self.prepared.finish(self.state.image, 0)
-        return Result(
-            self.state.image.cpu(), picture, self.state.epoch, self.stop_reason, self.folder.final, self.folder.record
-        )
+            self._close()
+        image = self.checkpoint.descent.image
+        return Painted(image, self.scale.finish(image, 0), self.checkpoint.epoch, self.stop_reason)
 
-    def _sinks(self, callback: Callback | None, progress: ProgressMaker | None) -> list[Sink]:
-        """Make what watches the descent; a state is saved after the picture and the line that it counts as done."""
-        config, folder = self.config, self.folder
-        sinks: list[Sink] = [
-            Snapshots(folder, self.prepared.finish, self.recipe, config),
-            EpochLog(folder.epochs, done=self.state.epoch),
-            SavedStates(folder.state, self.recipe, save_epochs=config.save_epochs),
-            BackoffNotice(self.state.rate_factor),
-        ]
-        if progress is not None:
-            sinks.append(progress(config.max_num_epochs, self.state.epoch))
-        if callback is not None:
-            sinks.append(CallbackSink(callback))
-        return sinks
-
-    def _save(self) -> None:
-        """Write picture, state and record, each whatever becomes of the others; it may be done twice."""
-        with ExitStack() as at_the_end:
-            at_the_end.callback(self.record.write, self.stop_reason, self.state.epoch)
-            if self.state.epoch > 0:
-                at_the_end.callback(write_state, self.folder.state, self.state, self.recipe)
-            if self.picture_is_kept:
-                # A picture that was not finished is made again by as many epochs as it had.
-                cut = {} if self.stop_reason in FINISHED else {"max_num_epochs": self.state.epoch}
-                picture = self.prepared.finish(self.state.image, 0)
-                write_picture(
-                    self.folder.final, picture, bit_depth=self.config.bit_depth, recipe=self.recipe.text(**cut)
-                )
-
-    def _note_picture(self, interrupt: KeyboardInterrupt) -> None:
-        if self.picture_is_kept:
-            interrupt.add_note(
-                f"the picture after {self.state.epoch} epochs is {self.folder.final}; --resume goes on with it"
+    def _descend(self) -> None:
+        """Descend at the current scale, and show each step."""
+        scale, scales = self.checkpoint.scale, len(self.prepared.scales)
+        most = self.checkpoint.epochs_before + (scales - scale + 1) * self.prepared.descent["max_num_epochs"]
+        for step in descend(self.scale.objective(), self.checkpoint.descent, **self.prepared.descent):
+            self.checkpoint = replace(self.checkpoint, descent=step.state)
+            shown = PaintingStep(
+                epoch=self.checkpoint.epoch - 1,
+                image=step.image,
+                relative_change=step.relative_change,
+                learning_rate=step.learning_rate,
+                evaluation=step.evaluation,
+                stopped=step.stopped and scale == scales,
+                state=step.state,
+                scale=scale,
+                scales=scales,
+                most_epochs=most,
+                checkpoint=self.checkpoint,
+                finish=self.scale.finish,
             )
+            for observer in self.observers:
+                observer(shown)
+
+    def _go_to_next_scale(self) -> None:
+        """Begin the next scale with the image of this one, stretched bilinearly."""
+        self.scale.free()
+        following = self.prepared.scales[self.checkpoint.scale]
+        # As a checkpoint holds it: an image that was read from one is contiguous, and sums are rounded by layout.
+        image = self.checkpoint.descent.image.contiguous()
+        enlarged = F.interpolate(image, size=following.start.shape[2:], mode="bilinear", align_corners=False)
+        self.checkpoint = Checkpoint(DescentState(enlarged), self.checkpoint.scale + 1, self.checkpoint.epoch)
+
+    def _close(self) -> None:
+        """Close each observer, whatever becomes of the others."""
+        ending = Ending(self.stop_reason, self.checkpoint, len(self.prepared.scales), self.scale.finish)
+        with ExitStack() as stack:
+            for observer in reversed(self.observers):
+                stack.callback(_close, observer, ending)
+
+
+def _close(observer: Observer, ending: Ending) -> None:
+    """Close an observer. An interrupt that comes meanwhile waits until that is done."""
+    try:
+        observer.close(ending)
+    except KeyboardInterrupt:
+        observer.close(ending)
+        raise

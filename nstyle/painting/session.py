@@ -27,9 +27,15 @@ class Loaded:
 
 
 class Session:
-    """Hand one to several runs (`pipeline.run`), one after the other: what it keeps is made but once, and bounded."""
+    """Hand one to several runs (`stylize.run`), one after the other: what it keeps is made once, and is bounded.
 
-    def __init__(self) -> None:
+    Args:
+        owns_process: whether the process is nstyle's own, so that its memory may be tuned while a run paints.
+
+    """
+
+    def __init__(self, *, owns_process: bool = False) -> None:
+        self.owns_process = owns_process
         self._models: Recent[Loaded] = Recent(MODELS)
         self._pictures: Recent[Picture] = Recent(STYLE_BYTES, _bytes_of)
 

@@ -1,4 +1,4 @@
-"""How a setting is declared and checked."""
+"""How a setting is declared and checked. Knows no setting by name."""
 
 import dataclasses
 import math
@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nstyle.errors import OptionError
+from nstyle.errors import Kind, OptionError
 
-MXNET = "MXNet"
-
-
-OURS = "nstyle"
+MXNET, OURS = "MXNet", "nstyle"
+"""Whose a default is."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ class Option:
     several: bool = False
 
 
-def _option(default: Any, help_: str, origin: str, group: str, **limits: Any) -> Any:
-    """Declare a setting (a dataclass field)."""
+def setting(default: Any, help_: str, origin: str, group: str, **limits: Any) -> Any:
+    """Declare a setting: a dataclass field. A default of None leaves it open: it depends on other settings."""
     return dataclasses.field(
         default=default, metadata={"option": Option(help=help_, origin=origin, group=group, **limits)}
     )
@@ -64,24 +62,56 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+class DefaultInt(int):
+    """A whole number that a setting has by default: see `default_of`."""
+
+
+class DefaultFloat(float):
+    """A number that a setting has by default: see `default_of`."""
+
+
+class DefaultStr(str):
+    """A word that a setting has by default: see `default_of`."""
+
+    __slots__ = ()
+
+
+_MARKED: dict[type, type] = {int: DefaultInt, float: DefaultFloat, str: DefaultStr}
+
+
+def default_of(value: Any) -> Any:
+    """Return a value that a setting has by default with a mark, by which `is_left_open` knows it; it stays equal."""
+    return _MARKED[type(value)](value) if type(value) in _MARKED else value
+
+
+def is_left_open(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    """Tell whether nobody gave this setting a value: it has none, or one with a default's mark."""
+    return isinstance(value, tuple(_MARKED.values())) or (value is None and field.default is None)
+
+
 def is_repeatable(type_: Any) -> bool:
     """Tell whether a setting of this type is a tuple of pairs: a flag with two values that may be repeated."""
     return typing.get_origin(type_) is tuple
 
 
-def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
-    """Return the value in its own type, or say why it cannot be."""
+def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
+    """Return the value in its own type.
+
+    Raises:
+        OptionError: it has another type, or is out of range.
+
+    """
     if value is None and type_ in (int | None, int | str | None, str | None, Path | None):
         return None
     if type_ is bool:
         if not isinstance(value, bool):
-            raise OptionError(f"{flag_} must be True or False, not {value!r}")
+            raise OptionError(f"{flag_} must be True or False, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE)
         return value
     if is_repeatable(type_):
         return _checked_pairs(flag_, type_, value, declared)
     if type_ in (Path, Path | None):
         if not isinstance(value, str | Path) or not str(value):
-            raise OptionError(f"{flag_} must be a path, not {value!r}")
+            raise OptionError(f"{flag_} must be a path, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE)
         return Path(value)
     if type_ == int | str | None:
         if value in declared.choices:
@@ -90,9 +120,11 @@ def _checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
     if type_ in (int, int | None, int | str | None, float):
         return _checked_number(flag_, float if type_ is float else int, value, declared)
     if not isinstance(value, str | Path) or not str(value):
-        raise OptionError(f"{flag_} must be text, not {value!r}")
+        raise OptionError(f"{flag_} must be text, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE)
     if declared.choices and value not in declared.choices:
-        raise OptionError(f"{flag_} must be {' or '.join(declared.choices)}, not {value!r}")
+        raise OptionError(
+            f"{flag_} must be {' or '.join(declared.choices)}, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE
+        )
     return str(value)
 
 
@@ -101,19 +133,23 @@ def _checked_pairs(flag_: str, type_: Any, value: Any, declared: Option) -> tupl
     words = " ".join(declared.metavar or ())
     pair_type, _ = typing.get_args(type_)
     if not isinstance(value, list | tuple):
-        raise OptionError(f"{flag_} must be a list of pairs {words}, not {value!r}")
+        raise OptionError(
+            f"{flag_} must be a list of pairs {words}, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE
+        )
     pairs = []
     for pair in value:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise OptionError(f"{flag_} takes a pair {words}, not {pair!r}")
+            raise OptionError(f"{flag_} takes a pair {words}, not {pair!r}", flag=flag_, kind=Kind.OUT_OF_RANGE)
         first_type, second_type = typing.get_args(pair_type)
         first, second = pair
         if second_type is float and isinstance(second, str):
             try:
                 second = float(second)
             except ValueError:
-                raise OptionError(f"{flag_} takes a pair {words}; {second!r} is no number") from None
-        pairs.append((_checked(flag_, first_type, first, declared), _checked(flag_, second_type, second, declared)))
+                raise OptionError(
+                    f"{flag_} takes a pair {words}; {second!r} is no number", flag=flag_, kind=Kind.OUT_OF_RANGE
+                ) from None
+        pairs.append((checked(flag_, first_type, first, declared), checked(flag_, second_type, second, declared)))
     return tuple(pairs)
 
 
@@ -133,5 +169,5 @@ def _checked_number(flag_: str, type_: type[int] | type[float], value: Any, decl
         or (declared.above is not None and value <= declared.above)
         or (declared.at_most is not None and value > declared.at_most)
     ):
-        raise OptionError(f"{wanted}; not {value!r}")
+        raise OptionError(f"{wanted}; not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE)
     return type_(value)

@@ -1,10 +1,6 @@
-"""Named sets of values."""
+"""Presets: named sets of values for what the user leaves open."""
 
 from typing import Any
-
-LEARNING_RATES = {"nag": 0.001, "lbfgs": 1.0, "adam": 10.0}
-"""Of each optimizer, unless the user names another; nag's is MXNet's."""
-
 
 PRESETS: dict[str, dict[str, Any]] = {
     "reference": {
@@ -26,4 +22,4 @@ PRESETS: dict[str, dict[str, Any]] = {
         "convolution": "winograd",
     },
 }
-"""What each preset sets, unless the user names another value; the reference's values are MXNet's."""
+"""What each preset sets unless the user names another value; the reference's values are MXNet's."""

@@ -1,16 +1,17 @@
-"""The saved state of a descent: `state.npz`, from which a run goes on as if it had never ended."""
+"""The checkpoint of a painting, `state.npz`: what it goes on from as if it had never been interrupted."""
 
 import json
 import tokenize
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from nstyle.errors import RecipeError
+from nstyle.errors import Kind, RecipeError
 from nstyle.files import replacing
 from nstyle.optim.descent import DescentState
 from nstyle.storage.recipe import Recipe, parse_recipe
@@ -34,22 +35,54 @@ _READING_ERRORS = (
 _MEMORY = "memory_"
 
 
-def write_state(path: Path, state: DescentState, recipe: Recipe) -> None:
-    """Save a descent's state, with the recipe of its run. Whole or not at all.
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a painting stands between two epochs.
+
+    Attributes:
+        descent: the state of the descent at the current scale.
+        scale: the current scale; 1 is the coarsest.
+        epochs_before: how many epochs the coarser scales took together.
+
+    """
+
+    descent: DescentState
+    scale: int = 1
+    epochs_before: int = 0
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done, in all scales."""
+        return self.epochs_before + self.descent.epoch
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """Save a checkpoint with the recipe of its run. The file appears whole or not at all.
 
     Raises:
         OutputError: it cannot be written.
 
     """
-    about = {"epoch": state.epoch, "rate_factor": state.rate_factor, "relative_change": state.relative_change}
+    state = checkpoint.descent
+    about = {
+        "scale": checkpoint.scale,
+        "epochs_before": checkpoint.epochs_before,
+        "epoch": state.epoch,
+        "rate_factor": state.rate_factor,
+        "relative_change": state.relative_change,
+        "recipe": recipe.facts(),
+    }
     tensors = {"image": state.image, **{_MEMORY + name: tensor for name, tensor in state.memory.items()}}
     arrays: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
     with replacing(path) as file:
-        np.savez(file, about=json.dumps(about | {"recipe": recipe.facts()}), **arrays)
+        np.savez(file, about=json.dumps(about), **arrays)
 
 
-def read_state(path: Path, device: torch.device) -> tuple[DescentState, Recipe]:
-    """Read what `write_state` wrote: numbers and text only, no code is run. It takes the memory of the file's size.
+def read_checkpoint(path: Path, device: torch.device) -> tuple[Checkpoint, Recipe]:
+    """Read what `write_checkpoint` wrote: numbers and text only, no code is run.
+
+    Reading takes as much memory as the file is large. The image has at most the recipe's size; whether it has the
+    size of its scale is for the caller to check.
 
     Raises:
         RecipeError: it is damaged.
@@ -63,19 +96,39 @@ def read_state(path: Path, device: torch.device) -> tuple[DescentState, Recipe]:
             recipe = parse_recipe(json.dumps(about["recipe"]), path)
             names = [name for name in archive.files if name != "about"]
             tensors = {name: torch.from_numpy(archive[name]).to(device) for name in names}
-        width, height = recipe.size
-        shapes = ((1, 3, height, width), ())  # a scalar tells of the number of steps
-        if tensors["image"].ndim == 0 or any(
-            t.shape not in shapes or t.dtype != torch.float32 for t in tensors.values()
-        ):
-            raise ValueError(f"not {width}x{height} pixels in float32")
-        state = DescentState(
-            tensors.pop("image"),
+        image = tensors.pop("image")
+        _check_shapes(image, tensors, recipe)
+        descent = DescentState(
+            image,
             int(about["epoch"]),
             {name.removeprefix(_MEMORY): tensor for name, tensor in tensors.items()},
             float(about["rate_factor"]),
             float(about["relative_change"]),
         )
+        checkpoint = Checkpoint(descent, int(about.get("scale", 1)), int(about.get("epochs_before", 0)))
     except _READING_ERRORS as error:
-        raise RecipeError(f"{path} is damaged, and cannot be gone on from; start anew with --overwrite") from error
-    return state, recipe
+        raise damaged_checkpoint(path) from error
+    return checkpoint, recipe
+
+
+def damaged_checkpoint(path: Path) -> RecipeError:
+    """Return the error that says that a checkpoint cannot be used."""
+    return RecipeError(
+        f"{path} is damaged, and cannot be gone on from; start anew with --overwrite", path=path, kind=Kind.DAMAGED
+    )
+
+
+def _check_shapes(image: torch.Tensor, memory: dict[str, torch.Tensor], recipe: Recipe) -> None:
+    """Check that the tensors are an image and what an update rule remembers of it.
+
+    Raises:
+        ValueError: they are not.
+
+    """
+    batch, channels, height, width = image.shape
+    most_wide, most_high = recipe.size
+    if (batch, channels) != (1, 3) or height > most_high or width > most_wide:
+        raise ValueError(f"no image of at most {most_wide}x{most_high} pixels")
+    for tensor in (image, *memory.values()):
+        if tensor.shape not in (image.shape, ()) or tensor.dtype != torch.float32:
+            raise ValueError("a tensor of another shape or type")

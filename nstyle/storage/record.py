@@ -1,4 +1,4 @@
-"""What is recorded of a run: its recipe, put together of what it runs on; and `run.json`."""
+"""The record of a run: `run.json`, and the recipe in it, which says what the run was made with."""
 
 import json
 import logging
@@ -16,6 +16,8 @@ import nstyle
 from nstyle.devices import describe_device, has_native_bfloat16
 from nstyle.files import replacing
 from nstyle.settings.config import Config
+from nstyle.storage.checkpoint import Checkpoint
+from nstyle.storage.layout import StopReason
 from nstyle.storage.recipe import Recipe, recorded_settings
 
 _log = logging.getLogger(__name__)
@@ -69,20 +71,24 @@ def log_changes(followed: Recipe, recipe: Recipe) -> None:
 
 
 class RunRecord:
-    """The file `run.json`: the recipe, and how far the run is; written when it starts ("running") and ends."""
+    """The file `run.json`: the recipe, and how far the run is.
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
+    Args:
+        path: the file.
+        recipe: of the run.
+        scales: how many the painting has.
+
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, scales: int = 1) -> None:
         self.path = path
         self.recipe = recipe
+        self.scales = scales
         self.started = time.monotonic()
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
-    def write(self, stop_reason: str, epochs: int) -> None:
-        """Write the file. Whole or not at all.
-
-        Args:
-            stop_reason: "running", "relative change", "epochs", "interrupted", "diverged" or "failed".
-            epochs: done so far.
+    def write(self, stop_reason: StopReason, checkpoint: Checkpoint) -> None:
+        """Write the file. It appears whole or not at all.
 
         Raises:
             OutputError: it cannot be written.
@@ -91,7 +97,9 @@ class RunRecord:
         progress = {
             "started": self.started_at,
             "stop_reason": stop_reason,
-            "epochs": epochs,
+            "scale": checkpoint.scale,
+            "scales": self.scales,
+            "epochs": checkpoint.epoch,
             "seconds": round(time.monotonic() - self.started, 3),
         }
         with replacing(self.path) as file:

@@ -2,25 +2,27 @@
 
 import json
 import os
-import re
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from nstyle.errors import OutputError, RecipeError
+from nstyle.errors import Kind, OutputError, RecipeError
 from nstyle.files import make_folder
+from nstyle.storage.layout import (
+    CHECKPOINT,
+    EPOCHS,
+    FINISHED,
+    RECORD,
+    final_name,
+    parse_picture_name,
+    snapshot_name,
+    writer_of_leftover,
+)
 from nstyle.storage.recipe import Recipe, parse_recipe, read_recipe
-
-_PICTURE = re.compile(r"(?:final|e_[0-9]+)\.(?:jpg|png|tiff|webp)")
-_LEFTOVER = re.compile(rf"\.(?:{_PICTURE.pattern}|run\.json|epochs\.csv|state\.npz)\.([0-9]+)\.tmp")
-
-
-FINISHED = ("relative change", "epochs")
-"""Why a run stops that has come to its end; any other reason leaves something to be done."""
 
 
 class RunFolder:
-    """The files of one run: pictures, record, a line an epoch, saved state.
+    """The files of one run: pictures, record, a line for each epoch, checkpoint.
 
     Args:
         path: the folder.
@@ -33,19 +35,19 @@ class RunFolder:
         self.path = path
         self.image_format = image_format
         self.sources = sources
-        self.final = path / f"final.{image_format}"
-        self.record = path / "run.json"
-        self.epochs = path / "epochs.csv"
-        self.state = path / "state.npz"
+        self.final = path / final_name(image_format)
+        self.record = path / RECORD
+        self.epochs = path / EPOCHS
+        self.checkpoint = path / CHECKPOINT
 
     def snapshot(self, epochs: int) -> Path:
         """Return the file of the picture after so many epochs."""
-        return self.path / f"e_{epochs}.{self.image_format}"
+        return self.path / snapshot_name(epochs, self.image_format)
 
     def pictures(self) -> list[Path]:
         """List the pictures that are there under the names that a run gives, but for the user's own."""
         sources = {source.resolve() for source in self.sources}
-        named = (path for path in self.path.iterdir() if _PICTURE.fullmatch(path.name))
+        named = (path for path in self.path.iterdir() if parse_picture_name(path.name))
         return sorted(path for path in named if path.resolve() not in sources)
 
     def open(self) -> None:
@@ -59,14 +61,24 @@ class RunFolder:
         """
         make_folder(self.path)
         if self.final.is_dir():
-            raise OutputError(f"{self.final} is a folder, where the picture is to go; choose another --output-dir")
+            raise OutputError(
+                f"{self.final} is a folder, where the picture is to go; choose another --output-dir",
+                flag="--output-dir",
+                path=self.final,
+                kind=Kind.IN_THE_WAY,
+            )
         for source in self.sources:
-            written = _PICTURE.fullmatch(source.name) and source.suffix == self.final.suffix
-            if written and source.resolve().parent == self.path.resolve():
-                raise OutputError(f"{source} would be painted over; choose another --output-dir")
+            name = parse_picture_name(source.name)
+            if name and name[1] == self.image_format and source.resolve().parent == self.path.resolve():
+                raise OutputError(
+                    f"{source} would be painted over; choose another --output-dir",
+                    flag="--output-dir",
+                    path=source,
+                    kind=Kind.IN_THE_WAY,
+                )
         for path in self.path.iterdir():
-            leftover = _LEFTOVER.fullmatch(path.name)
-            if leftover and not _is_running(int(leftover[1])):
+            process = writer_of_leftover(path.name)
+            if process is not None and not _is_running(process):
                 with suppress(OSError):
                     path.unlink()
 
@@ -83,7 +95,9 @@ class RunFolder:
             return None
         except OSError as error:
             raise RecipeError(
-                f"{self.record} cannot be read: {error.strerror}; choose another --output-dir"
+                f"{self.record} cannot be read: {error.strerror}; choose another --output-dir",
+                path=self.record,
+                kind=Kind.UNREADABLE,
             ) from error
 
     def finished_run(self) -> Recipe | None:
@@ -123,8 +137,13 @@ class RunFolder:
         if not reason:
             return
         if not overwrite and (pictures or earlier is None):
-            raise OutputError(f"{self.path} holds {reason}; choose another --output-dir, or say --overwrite")
-        for path in (*pictures, self.state, self.epochs, self.record):
+            raise OutputError(
+                f"{self.path} holds {reason}; choose another --output-dir, or say --overwrite",
+                flag="--output-dir",
+                path=self.path,
+                kind=Kind.IN_THE_WAY,
+            )
+        for path in (*pictures, self.checkpoint, self.epochs, self.record):
             path.unlink(missing_ok=True)
 
 

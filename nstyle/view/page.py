@@ -23,6 +23,7 @@ import nstyle
 from nstyle.files import sha256
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
+from nstyle.storage.layout import StopReason
 from nstyle.view.album import Album
 from nstyle.view.films import playing_rate
 from nstyle.view.runs import Input, Run, Snapshot, evenly
@@ -39,12 +40,12 @@ _SHEET_EDGE = 400
 
 _SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}
 
-_ENDINGS = {
-    "relative change": "finished after {epochs}: the picture hardly changed any more",
-    "epochs": "finished: all {epochs} are done",
-    "interrupted": "interrupted after {epochs}",
-    "diverged": "diverged after {epochs}",
-    "failed": "failed after {epochs}",
+_ENDINGS: dict[str, str] = {
+    StopReason.RELATIVE_CHANGE: "finished after {epochs}: the picture hardly changed any more",
+    StopReason.EPOCHS: "finished: all {epochs} are done",
+    StopReason.INTERRUPTED: "interrupted after {epochs}",
+    StopReason.DIVERGED: "diverged after {epochs}",
+    StopReason.FAILED: "failed after {epochs}",
 }
 
 
@@ -139,6 +140,9 @@ def describe_state(run: Run) -> str:
     most = run.settings.get("max_num_epochs")
     if not isinstance(most, int) or not run.epochs:
         return f"painting: {epochs} done"
+    scale, scales = run.scale or (1, 1)
+    if scales > 1:  # the finer a scale, the longer an epoch: what is left cannot be told
+        return f"painting: scale {scale} of {scales}, epoch {run.epochs} of at most {most * scales}"
     seconds = _seconds(run)
     left = f", at most {_duration((most - run.epochs) * seconds / run.epochs)} left" if seconds is not None else ""
     return f"painting: epoch {run.epochs} of at most {most}{left}"
@@ -233,11 +237,12 @@ def _snapshot_facts(snapshot: Snapshot, picture: str, page: Path) -> dict[str, A
 
 
 def _curve_facts(curves: Mapping[str, list[float]]) -> dict[str, list[float | None]]:
-    """Return the curves with few enough points and digits."""
+    """Return the curves with few enough points and digits; of a single scale there is nothing to draw."""
     rows = evenly(range(len(curves.get("epoch", []))), MOST_POINTS)
     return {
         name: [float(f"{column[row]:.5g}") if math.isfinite(column[row]) else None for row in rows]
         for name, column in curves.items()
+        if name != "scale" or len(set(column)) > 1
     }
 
 
@@ -272,6 +277,8 @@ def _run_facts(run: Run) -> dict[str, str]:
     size, seconds = record.get("size"), _seconds(run)
     if isinstance(size, list) and len(size) == 2:
         facts["size"] = f"{size[0]} × {size[1]} pixels"  # noqa: RUF001  (the sign that is meant)
+    if run.scale is not None and run.scale[1] > 1:
+        facts["scales"] = f"{run.scale[1]}, coarse to fine"
     if not run.is_running and seconds is not None and run.epochs:
         facts["time"] = f"{_duration(seconds)}, {_duration(seconds / run.epochs)} an epoch"
     facts["device"] = ", ".join(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from nstyle.errors import ImageError, OutputError, RecordError
 from nstyle.files import make_folder, replacing, unwritable
+from nstyle.storage.layout import RECORD, is_of_a_run
 from nstyle.view import films, page
 from nstyle.view.album import Album
-from nstyle.view.runs import RECORD, Run, is_of_a_run, read_folder
+from nstyle.view.runs import Run, read_folder
 
 PAGE = "index.html"
 
@@ -189,7 +190,7 @@ def _files_of_a_run(folder: Path) -> frozenset[tuple[str, int, int]]:
     found = set()
     try:
         for entry in os.scandir(folder):
-            if is_of_a_run(entry.name):
+            if is_of_a_run(Path(entry.name)):
                 status = entry.stat()
                 found.add((entry.path, status.st_mtime_ns, status.st_size))
     except OSError:  # it has just gone, or is not ours to see

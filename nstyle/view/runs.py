@@ -1,21 +1,17 @@
-"""What a run's folder holds, read back: record, epochs, pictures. Any of it may be missing or half there."""
+"""What a run's folder holds, read back: record, epochs, pictures. Any of it may be missing or damaged."""
 
 import csv
 import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nstyle.errors import RecordError
+from nstyle.storage.layout import EPOCHS, RECORD, StopReason, parse_picture_name
 
 T = TypeVar("T")
-
-RECORD, EPOCHS = "run.json", "epochs.csv"
-
-_PICTURE = re.compile(r"(?:e_(?P<epoch>[0-9]{1,9})|final)\.(?P<format>[a-z]+)")
 
 
 @dataclass(frozen=True)
@@ -73,12 +69,18 @@ class Run:
     @property
     def is_running(self) -> bool:
         """Whether the run has not ended yet, as far as its record knows."""
-        return self.record.get("stop_reason") == "running"
+        return self.record.get("stop_reason") == StopReason.RUNNING
 
     @property
     def epochs(self) -> int:
         """How many epochs have been done."""
         return _epochs_done(self.record, self.curves)
+
+    @property
+    def scale(self) -> tuple[int, int] | None:
+        """The current scale (1 is the coarsest) and how many there are; None where the record does not tell."""
+        scale, scales = self.record.get("scale"), self.record.get("scales")
+        return (scale, scales) if isinstance(scale, int) and isinstance(scales, int) else None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -91,11 +93,6 @@ class Run:
                     words = label.removesuffix("_image").replace("_", " ")
                     found.append(Input(words, Path(path), str(_mapping(one).get("sha256"))))
         return tuple(found)
-
-
-def is_of_a_run(name: str) -> bool:
-    """Whether a file of this name may be one of those that are read here."""
-    return name in (RECORD, EPOCHS) or _PICTURE.fullmatch(name) is not None
 
 
 def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
@@ -173,16 +170,15 @@ def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Sn
     image_format, every = settings.get("image_format"), settings.get("save_epochs")
     snapshots, finals = [], []
     for path in folder.iterdir():
-        match = _PICTURE.fullmatch(path.name)
-        if not match or image_format not in (match["format"], None):
+        name = parse_picture_name(path.name)
+        if name is None or image_format not in (name[1], None):
             continue
-        if match["epoch"] is None:
+        epoch = name[0]
+        if epoch is None:
             finals.append(Snapshot(path, done, is_final=True))
-            continue
-        epoch = int(match["epoch"])
-        if 0 < epoch <= done and (not isinstance(every, int) or every < 1 or epoch % every == 0):
+        elif 0 < epoch <= done and (not isinstance(every, int) or every < 1 or epoch % every == 0):
             snapshots.append(Snapshot(path, epoch))
-    has_ended = record.get("stop_reason") != "running" and done > 0
+    has_ended = record.get("stop_reason") != StopReason.RUNNING and done > 0
     return (*sorted(snapshots, key=lambda snapshot: snapshot.epoch), *(finals[:1] if has_ended else ()))
 
 

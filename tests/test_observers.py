@@ -3,35 +3,47 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from recipes import recipe
-from torch import Tensor
 
 from nstyle.errors import OutputError
 from nstyle.losses.objective import Evaluation
-from nstyle.networks.model_space import from_model_space
-from nstyle.optim.descent import DescentState, Step
-from nstyle.painting.observers import EpochLog, Snapshots
-from nstyle.pictures.picture import Picture, denoise
+from nstyle.optim.descent import DescentState
+from nstyle.painting.finish import Finish
+from nstyle.painting.observers import BackoffNotice, EpochLog, Snapshots
+from nstyle.painting.steps import Ending, PaintingStep
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
+from nstyle.storage.checkpoint import Checkpoint
+from nstyle.storage.layout import StopReason
 from nstyle.storage.run_folder import RunFolder
 
 
-def step(epoch: int, *, stopped: bool = False) -> Step[Evaluation]:
+class NoPicture(Finish):
+    """Makes pictures of images that belong to no content."""
+
+    def __init__(self) -> None:
+        super().__init__(Picture(np.zeros((20, 20, 3), dtype=np.float32)), "none", None)
+
+
+def step(epoch: int, *, stopped: bool = False, scale: int = 1, rate_factor: float = 1.0) -> PaintingStep:
     one = torch.ones(())
     evaluation = Evaluation(torch.zeros(1, 3, 20, 20), one, one, {"relu1_1": one, "relu2_1": 2 * one})
     image = torch.zeros(1, 3, 20, 20)
-    return Step(epoch, image, 0.5, 0.001, evaluation, stopped, DescentState(image, epoch + 1))
+    state = DescentState(image, epoch + 1, rate_factor=rate_factor)
+    return PaintingStep(
+        epoch, image, 0.5, 0.001, evaluation, stopped, state, scale, 3, 30, Checkpoint(state, scale), NoPicture()
+    )
 
 
-def finish(image: Tensor, remove_noise: float) -> Picture:
-    return Picture(denoise(from_model_space(image), remove_noise))
+ENDING = Ending(StopReason.EPOCHS, Checkpoint(DescentState(torch.zeros(1, 3, 20, 20), 9)), 1, NoPicture())
 
 
 def snapshots(folder: Path, save_epochs: int) -> Snapshots:
     config = Config(save_epochs=save_epochs, remove_noise=0, image_format="png")
-    return Snapshots(RunFolder(folder, "png", []), finish, recipe(config), config)
+    return Snapshots(RunFolder(folder, "png", []), recipe(config), config)
 
 
 def test_snapshots_count_from_1_and_are_noted_in_the_step(tmp_path: Path) -> None:
@@ -40,7 +52,7 @@ def test_snapshots_count_from_1_and_are_noted_in_the_step(tmp_path: Path) -> Non
         seen = step(epoch)
         sink(seen)
         assert seen.snapshot == (tmp_path / expected if expected else None)
-    sink.close()
+    sink.close(ENDING)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e_3.png", "e_6.png"]
 
 
@@ -58,12 +70,12 @@ def test_epoch_log_can_be_read_while_it_grows(tmp_path: Path) -> None:
         log(step(epoch))
         header, *lines = path.read_text().splitlines()
         assert header == (
-            "epoch,relative_change,learning_rate,gradient_norm,loss,content_loss,"
+            "epoch,scale,relative_change,learning_rate,gradient_norm,loss,content_loss,"
             "style_loss_relu1_1,style_loss_relu2_1,seconds"
         )
         assert len(lines) == epoch + 1
-        assert lines[-1].startswith(f"{epoch},0.5,0.001,1.0,4.0,1.0,1.0,2.0,")
-    log.close()
+        assert lines[-1].startswith(f"{epoch},1,0.5,0.001,1.0,4.0,1.0,1.0,2.0,")
+    log.close(ENDING)
 
 
 def test_epoch_log_in_the_place_of_a_folder(tmp_path: Path) -> None:
@@ -77,4 +89,12 @@ def test_epoch_log_on_a_full_disk() -> None:
     log = EpochLog(Path("/dev/full"))
     with pytest.raises(OutputError, match="No space left on device"):
         log(step(0))
-    log.close()
+    log.close(ENDING)
+
+
+def test_only_a_lowered_rate_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Each scale begins with the whole rate again, which is no news."""
+    notice = BackoffNotice()
+    for seen in (step(0), step(1, rate_factor=0.5), step(2, rate_factor=0.5), step(3, scale=2)):
+        notice(seen)
+    assert [message.split(":")[0] for message in caplog.messages] == ["epoch 2 diverged"]

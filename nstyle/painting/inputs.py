@@ -1,0 +1,115 @@
+"""Which pictures a painting is made from, what each is for, and what they were when they were read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nstyle.files import sha256
+from nstyle.settings.config import Config
+from nstyle.settings.groups import STARTS, WHOLE_STYLE
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture file, and the name of the setting that it comes from, as the record has it."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class StyleSource:
+    """A style picture, and its weight beside the others."""
+
+    picture: Source
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a style goes, and which part of its picture counts.
+
+    Attributes:
+        style: the style.
+        region: a mask of the content; None: the style goes everywhere.
+        part: a mask of the style picture; None: all of it counts.
+
+    """
+
+    style: StyleSource
+    region: Source | None = None
+    part: Source | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pictures of a painting.
+
+    Attributes:
+        content: what is painted; None for a texture.
+        styles: what it is painted like, the style image first.
+        placements: where the styles go; without regions, one for each style.
+        start: what the painting starts from, if that is a picture of its own.
+        mask: what is painted of the content; None: everything.
+
+    """
+
+    content: Source | None
+    styles: tuple[StyleSource, ...]
+    placements: tuple[Placement, ...]
+    start: Source | None = None
+    mask: Source | None = None
+
+    @property
+    def sources(self) -> list[Source]:
+        """All of them, in the order in which they are read and recorded."""
+        masks = [mask for placement in self.placements for mask in (placement.region, placement.part)]
+        found = (self.content, *(style.picture for style in self.styles), self.start, self.mask, *masks)
+        return [source for source in found if source is not None]
+
+    @property
+    def paths(self) -> list[Path]:
+        """Their files."""
+        return [source.path for source in self.sources]
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether styles go to regions of their own."""
+        return any(placement.region is not None for placement in self.placements)
+
+
+def inputs_of(config: Config) -> Inputs:
+    """Return the pictures that the settings name."""
+    styles = (
+        StyleSource(Source("style_image", config.style_image)),
+        *(StyleSource(Source(f"blend_style[{i}]", path), w) for i, (path, w) in enumerate(config.blend_style)),
+    )
+    placements = [Placement(style) for style in styles]
+    if config.style_mask:
+        placements = []
+        for i, (region, part) in enumerate(config.style_mask):
+            placements.append(
+                Placement(
+                    styles[i] if config.blend_style else styles[0],  # with one style, all masks are for it
+                    Source(f"style_mask[{i}][0]", region),
+                    None if part == WHOLE_STYLE else Source(f"style_mask[{i}][1]", Path(part)),
+                )
+            )
+    return Inputs(
+        None if config.size is not None else Source("content_image", config.content_image),
+        styles,
+        tuple(placements),
+        None if config.init in STARTS else Source("init", Path(config.init)),
+        None if config.mask is None else Source("mask", config.mask),
+    )
+
+
+def hash_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
+    """Return the absolute path and the SHA-256 of each picture, by the name of its setting, for the record.
+
+    Raises:
+        OSError: one does not exist.
+
+    """
+    return {
+        source.name: {"path": str(source.path.absolute()), "sha256": sha256(source.path)} for source in inputs.sources
+    }
