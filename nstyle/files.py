@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from nstyle.errors import OutputError
+from nstyle.errors import Kind, OutputError
 
 
 @contextmanager
@@ -58,8 +58,13 @@ def link_or_copy(source: Path, path: Path) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:
-    """Word the refusal of the system to write `path`."""
-    return OutputError(f"cannot write {path}: {error.strerror or error}; make room or choose another --output-dir")
+    """Return the error that says why the system refused to write `path`."""
+    return OutputError(
+        f"cannot write {path}: {error.strerror or error}; make room or choose another --output-dir",
+        flag="--output-dir",
+        path=path,
+        kind=Kind.UNWRITABLE,
+    )
 
 
 def make_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from nstyle.errors import DivergenceError
+from nstyle.errors import DivergenceError, Kind
 from nstyle.numerics import relative_change, root_mean_square
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.rules import UpdateRule
@@ -159,7 +159,9 @@ def descend(
                 rate_factor, furthest = rate_factor / 2, RECOVERY_RMS
                 if on_divergence == "stop" or rate_factor < SMALLEST_RATE_FACTOR:
                     raise DivergenceError(
-                        f"the picture diverged in epoch {state.epoch}: lower --lr (now {lr:g}) or the weights"
+                        f"the picture diverged in epoch {state.epoch}: lower --lr (now {lr:g}) or the weights",
+                        flag="--lr",
+                        kind=Kind.OUT_OF_RANGE,
                     )
             change = float(relative_change(state.image, new))
         epoch, learning_rate = state.epoch, scheduled * rate_factor
