@@ -22,6 +22,7 @@ from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import DescentState
+from nstyle.painting.observers import EpochLog
 from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nstyle.storage.run_folder import RunFolder
 
@@ -46,6 +47,13 @@ def killed_after(epochs: int) -> Any:
             raise KilledError
 
     return callback
+
+
+def close_files(painting: Any) -> None:
+    """All that the system does for a killed process: what was not written is lost, and its files are closed."""
+    for observer in painting.observers:
+        if isinstance(observer, EpochLog):
+            observer.file.close()
 
 
 def files(folder: Path) -> dict[str, Any]:
@@ -92,7 +100,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     options = {**SMALL, "optimizer": optimizer}
     whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
     with monkeypatch.context() as patched:
-        patched.setattr("nstyle.painting.run._Painting._close", lambda self: None)
+        patched.setattr("nstyle.painting.run._Painting._close", close_files)
         with pytest.raises(KilledError):
             stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
     epochs: list[int] = []
