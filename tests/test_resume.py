@@ -286,6 +286,18 @@ def test_damaged_states(damage: str, tmp_path: Path) -> None:
         read_checkpoint(path, torch.device("cpu"))
 
 
+@pytest.mark.parametrize(("scale", "height", "width"), [(1, 20, 32), (2, 21, 32), (0, 21, 32)])
+def test_a_state_of_no_scale_of_the_painting(
+    scale: int, height: int, width: int, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    stylize(*pair, output_dir=tmp_path, **SMALL)
+    path = tmp_path / "state.npz"
+    _, its_recipe = read_checkpoint(path, torch.device("cpu"))
+    write_checkpoint(path, Checkpoint(DescentState(torch.zeros(1, 3, height, width), 7), scale), its_recipe)
+    with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
+        stylize(*pair, output_dir=tmp_path, resume=True, **SMALL)
+
+
 FULL_DISK = """
 set -eu
 mount -t tmpfs -o size={size}k tmpfs "$1"

@@ -118,11 +118,13 @@ def test_what_cannot_be_painted_is_not_on_the_sheet(
     assert not (tmp_path / "none" / "sweep.png").exists()
 
 
-def test_a_recipe_is_swept_small(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_recipe_is_swept_small(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nstyle.commands.paint.LONG_EDGE", 25)
     folder = tmp_path / "one"
     options = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--max-num-epochs", "1"]
     assert main([*options, "--max-long-edge", "24", "--output-dir", str(folder)]) == 0
     swept = ["--recipe", str(folder / "final.jpg"), "--sweep", "seed=1", "--output-dir", str(tmp_path / "two")]
-    assert main([*swept, "--max-long-edge", "27"]) == 0
-    with Image.open(tmp_path / "two" / "sweep" / "seed=1" / "final.jpg") as picture:
-        assert max(picture.size) == 27
+    for size, flags in ((25, []), (27, ["--max-long-edge", "27", "--overwrite"])):
+        assert main([*swept, *flags]) == 0
+        with Image.open(tmp_path / "two" / "sweep" / "seed=1" / "final.jpg") as picture:
+            assert max(picture.size) == size
