@@ -22,17 +22,17 @@ _session = Session(owns_process=True)
 """What a worker's process keeps from one painting to the next."""
 
 _one_at_a_time = threading.Lock()
-"""A worker with several threads paints no faster for that, and takes the memory several times."""
+"""Several threads in one worker paint no faster, and each takes its own memory."""
 
 
 def paint_on_cluster(
     jobs: Sequence[Job], address: str, *, followed: Recipe | None = None, fail_fast: bool = False
 ) -> Iterator[Outcome]:
-    """Have a scheduler's workers paint, and yield what becomes of each job, in the order in which they are done.
+    """Have a scheduler's workers paint, and yield the outcome of each job as soon as it is done.
 
-    The workers see the same files under the same names, and have the same nstyle. A worker that is lost loses no
-    picture: another one paints it again. Only a picture with which so many are lost as Dask allows for
-    (`distributed.scheduler.allowed-failures`) cannot be painted.
+    The workers must see the same files under the same names, and have the same version of nstyle. If a worker dies,
+    another one paints its picture again. A picture fails if more workers die with it than Dask allows
+    (`distributed.scheduler.allowed-failures`).
 
     Args:
         jobs: what is to be painted.
@@ -97,7 +97,7 @@ def paint_on_cluster(
 
 
 def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:
-    """Paint a job, in a worker, as it were painted in this working folder."""
+    """Paint a job in a worker, from the same working folder as the command."""
     with _one_at_a_time:
         before = Path.cwd()
         try:

@@ -131,12 +131,12 @@ def expand(setting: str, names: Names) -> list[Path]:
     given = [names] if isinstance(names, str | Path) or not isinstance(names, Iterable) else list(names)
     if not given:
         raise OptionError(
-            f"{flag(setting)} must be one path or several, not none", flag=flag(setting), kind=Kind.OUT_OF_RANGE
+            f"{flag(setting)} must be one path or several, not none", flag=flag(setting), kind=Kind.MISSING
         )
     for name in given:
         if not isinstance(name, str | Path) or not str(name):
             raise OptionError(
-                f"{flag(setting)} must be a path, not {name!r}", flag=flag(setting), kind=Kind.OUT_OF_RANGE
+                f"{flag(setting)} must be a path, not {name!r}", flag=flag(setting), kind=Kind.UNSUPPORTED
             )
     return [path for name in given for path in _expanded(Path(name))]
 

@@ -54,7 +54,7 @@ def plan_sweep(content: Names, style: Names, settings: Mapping[str, Any], sweeps
         sweeps: `style-weight=0.5,1,2`, each of another setting.
 
     Raises:
-        OptionError: one is not to be understood, or a combination makes no sense.
+        OptionError: a sweep cannot be parsed, or a combination of settings is impossible.
         ImageError: see `jobs.plan`.
 
     """

@@ -130,7 +130,7 @@ def run(
             log_changes(followed, recipe)
         resumed = _resumed(folder, recipe, prepared, device) if config.resume else None
         checkpoint = resumed or beginning(prepared)
-        prepared.scales[checkpoint.scale - 1].objective()  # what is wrong with it, is said before a file goes
+        prepared.scales[checkpoint.scale - 1].objective()  # an error in it comes before any file is removed
         if resumed is None:
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
         log_run(recipe, device)
@@ -226,7 +226,7 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
 
 @contextmanager
 def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
-    """Say what to do where PyTorch gets no memory; on the CPU that is a RuntimeError, told by its words."""
+    """Say what to do if PyTorch gets no memory; on the CPU that is a RuntimeError, known only by its message."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -14,7 +14,7 @@ from nstyle.settings.options import flag, option
 from nstyle.settings.presets import PRESETS
 
 MOST_BYTES = 1_000_000
-"""Of a recipe file; they have some three thousand."""
+"""Bytes that are read of a recipe file; one has about three thousand."""
 
 SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(field).recorded)
 """The settings that a recipe holds: all but those that say what to do with an earlier run's files."""

@@ -25,7 +25,7 @@ _MOST_TILES = 400
 
 
 def playing_rate(frames: int) -> float:
-    """Return how many snapshots a second are played: few of them slowly, many of them within some 20 seconds."""
+    """Return how many snapshots a second are played: few of them slowly, many of them within about 20 seconds."""
     return min(max(frames / 15, 3), 12)
 
 
@@ -65,7 +65,7 @@ def find_ffmpeg() -> str:
 
 
 def write_mp4(path: Path, run: Run) -> None:
-    """Write the run's snapshots as H.264, in their own size, made even.
+    """Write the run's snapshots as H.264, in their own size; an odd edge loses one pixel.
 
     Raises:
         ImageError: there is no picture yet.
@@ -117,7 +117,7 @@ def write_mp4(path: Path, run: Run) -> None:
 
 
 def _even(picture: Image.Image) -> Image.Image:
-    """Return the picture with even edges, as H.264 wants them: a row and a column less, where needed."""
+    """Return the picture with even edges, as H.264 wants them: an odd edge loses one pixel."""
     return picture.crop((0, 0, picture.width - picture.width % 2, picture.height - picture.height % 2))
 
 

@@ -97,7 +97,7 @@ class Gallery:
         is_live: bool,
         up: Path | None = None,
     ) -> None:
-        """Write one page, whole or not at all, but over none that somebody else has put there."""
+        """Write one page, whole or not at all. A page that nstyle-view did not make is never overwritten."""
         content = page.render(
             path,
             run,
@@ -134,7 +134,7 @@ class Gallery:
         on_first: Callable[[Shown], object],
         sleep: Callable[[float], object] = time.sleep,
     ) -> Shown:
-        """Publish whenever the folder has news, until its run has ended; wait for one where there is none yet.
+        """Publish whenever the folder has news, until its run has ended; if there is no run yet, wait for one.
 
         A batch has ended when all of its runs have, and nothing has changed for a minute.
 
