@@ -46,6 +46,12 @@ def killed_after(epochs: int) -> Any:
     return callback
 
 
+def save_nothing_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a run end as if its process had been killed."""
+    for observer in ("FinalPicture", "Checkpoints", "Record"):
+        monkeypatch.setattr(f"nstyle.painting.observers.{observer}.close", lambda self, ending: None)
+
+
 def files(folder: Path) -> dict[str, Any]:
     """What a run wrote, comparable to the bit; but for times."""
     found: dict[str, Any] = {}
@@ -90,7 +96,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     options = {**SMALL, "optimizer": optimizer}
     whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
     with monkeypatch.context() as patched:
-        patched.setattr("nstyle.painting.run._Painting._close", lambda self: None)
+        save_nothing_at_the_end(patched)
         with pytest.raises(KilledError):
             stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
     epochs: list[int] = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_resume import KilledError, counting, files, killed_after
+from test_resume import KilledError, counting, files, killed_after, save_nothing_at_the_end
 
 from nstyle import DivergenceError, PaintingStep, RecipeError, stylize
 from nstyle.commands.paint import main
@@ -64,7 +64,7 @@ def test_killed_in_any_scale(
     options = {**SCALES, "optimizer": optimizer}
     whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
     with monkeypatch.context() as patched:
-        patched.setattr("nstyle.painting.run._Painting._close", lambda self: None)
+        save_nothing_at_the_end(patched)
         with pytest.raises(KilledError):
             stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
     epochs: list[int] = []
@@ -107,7 +107,8 @@ def test_a_checkpoint_whose_image_is_not_of_its_scale(pair: tuple[Path, Path], t
     with pytest.raises(KeyboardInterrupt):
         stylize(*pair, interrupted_after(5), output_dir=tmp_path, **SCALES)
     path = tmp_path / "state.npz"
-    path.write_bytes(path.read_bytes().replace(b'"scale": 2', b'"scale": 3').replace(b'2\0\0\0"', b'2\0\0\0"'))
+    checkpoint, its_recipe = read_checkpoint(path, torch.device("cpu"))
+    write_checkpoint(path, dataclasses.replace(checkpoint, scale=3), its_recipe)
     with pytest.raises(RecipeError) as refused:
         stylize(*pair, output_dir=tmp_path, resume=True, **SCALES)
     assert (refused.value.path, refused.value.kind) == (path, Kind.DAMAGED)
