@@ -22,8 +22,9 @@ from nstyle.painting.finish import Finish
 from nstyle.painting.session import Session
 from nstyle.pictures.color_transfer import grey, luminance, recolor_style, recolored
 from nstyle.pictures.decode import read_picture
+from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.masks import Mask, rounded, to_mask
-from nstyle.pictures.picture import SMALLEST_EDGE, Alpha, Picture, Rgb, fit_long_edge, resize, resize_picture
+from nstyle.pictures.picture import Alpha, Picture, Rgb, fit_long_edge, resize, resize_picture
 from nstyle.pictures.style_fit import Frame, frame_style
 from nstyle.settings.config import Config, parse_size
 from nstyle.settings.options import flag
@@ -185,10 +186,10 @@ def _frame_styles(config: Config, pictures: Mapping[str, Picture], size: tuple[i
     for name in ("style_image", *(_blend_name(i) for i in range(len(config.blend_style)))):
         frame = frame_style(pictures[name].size, box, fit, config.style_scale)
         height, width = frame.window
-        if min(height, width) < SMALLEST_EDGE:
+        if min(height, width) < SHORTEST_EDGE:
             raise ImageError(
                 f"{paths[name]} becomes {width}x{height} pixels with --style-fit {config.style_fit} at --style-scale "
-                f"{config.style_scale:g}; raise that, or --max-long-edge: each edge needs {SMALLEST_EDGE}"
+                f"{config.style_scale:g}; raise that, or --max-long-edge: each edge needs {SHORTEST_EDGE}"
             )
         frames[name] = frame
     return frames
@@ -318,10 +319,10 @@ def _working_size(config: Config, pictures: Mapping[str, Picture]) -> tuple[int,
         width, height = parse_size(config.size)
         return height, width
     height, width = fit_long_edge(*pictures["content_image"].size, config.max_long_edge)
-    if min(height, width) < SMALLEST_EDGE:
+    if min(height, width) < SHORTEST_EDGE:
         raise ImageError(
             f"{config.content_image} becomes {width}x{height} pixels at --max-long-edge {config.max_long_edge}; "
-            f"raise that, or crop the picture: each edge needs {SMALLEST_EDGE}"
+            f"raise that, or crop the picture: each edge needs {SHORTEST_EDGE}"
         )
     return height, width
 
@@ -335,12 +336,12 @@ def scale_count(config: Config, size: tuple[int, int]) -> int:
     """
     shorter = min(size)
     if config.scales == "auto":
-        most = min(max(size) // PREVIEW_EDGE, shorter // SMALLEST_EDGE)
+        most = min(max(size) // PREVIEW_EDGE, shorter // SHORTEST_EDGE)
         return max(1, most.bit_length())
     if not isinstance(config.scales, int):
         most = MRF_SCALES if config.style_loss == "mrf" else 1
         return max(n for n in range(1, most + 1) if n == 1 or shorter >> (n - 1) >= COARSEST_EDGE)
-    if shorter >> (config.scales - 1) < SMALLEST_EDGE:
+    if shorter >> (config.scales - 1) < SHORTEST_EDGE:
         raise OptionError(
             f"--scales {config.scales} leaves too little of {size[0]}x{size[1]} pixels, each halves them; lower it"
         )

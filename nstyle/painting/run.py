@@ -20,6 +20,7 @@ from nstyle.painting.prepare import Prepared, picture_paths, prepare
 from nstyle.painting.pyramid import coarse_start
 from nstyle.painting.session import Session
 from nstyle.pictures.encode import write_picture
+from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import read_state, write_state
@@ -124,8 +125,10 @@ def run(
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
             start = DescentState(coarse_start(config, prepared, device, precision, session))
         log_run(recipe, device)
-        if prepared.has_alpha and config.image_format == "jpg":
-            _log.warning("JPEG has no transparency: the picture is laid on white; --image-format png keeps it")
+        if prepared.has_alpha and not (form := WRITTEN[config.image_format]).has_alpha:
+            _log.warning(
+                "%s has no transparency: the picture is laid on white; --image-format png keeps it", form.title
+            )
         with keeping_freed_memory(device, prepared.memory):
             return _Run(config, folder, prepared, recipe, start).paint(callback, progress)
 

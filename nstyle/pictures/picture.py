@@ -14,9 +14,6 @@ Rgb = NDArray[np.float32]
 Alpha = NDArray[np.float32]
 """H x W, from 0 (transparent) to 1 (opaque)."""
 
-SMALLEST_EDGE = 16
-"""Pixels: VGG-19 halves a picture four times before relu5_1, so that 16 are the fewest that leave one position."""
-
 FAINTEST = 1 / 510
 """Alpha below which a resized pixel's own colour is rounding noise: half a level of 8 bits."""
 

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nstyle.errors import OptionError
+from nstyle.errors import Kind, OptionError
 from nstyle.networks.layers import VGG19_LAYERS, check_layers, parse_layers
 from nstyle.networks.registry import where
+from nstyle.pictures.formats import WRITTEN, able_to_hold
+from nstyle.pictures.limits import LONGEST_EDGE, SHORTEST_EDGE
 from nstyle.settings.options import MXNET, OURS, _checked, _option, flag, option
 from nstyle.settings.presets import LEARNING_RATES, PRESETS
-
-SHORTEST_EDGE, LONGEST_EDGE = 16, 65500
-"""Pixels: the fewest that leave VGG-19 one position at relu5_1, and the most that an edge of a JPEG can have."""
-
 
 PRESET, PICTURES, CONTROLS, PAINTING = "preset", "pictures", "controls", "painting"
 TERMS, DESCENT, MACHINE, OUTPUT = "terms of the objective", "descent", "machine", "output"
@@ -305,12 +303,10 @@ class Config:
         OUTPUT,
         recorded=False,
     )
-    image_format: str = _option(
-        "jpg", "of the pictures written", MXNET, OUTPUT, choices=("jpg", "png", "tiff", "webp")
-    )
+    image_format: str = _option("jpg", "of the pictures written", MXNET, OUTPUT, choices=tuple(WRITTEN))
     bit_depth: int = _option(
         8,
-        "bits a channel of the pictures written: 8, or 16 in png and tiff",
+        "bits a channel of the pictures written: 8, or 16 in " + " and ".join(able_to_hold(bit_depth=16)),
         OURS,
         OUTPUT,
         at_least=8,
@@ -338,13 +334,30 @@ class Config:
             raise OptionError(f"--device must be cpu, cuda, cuda:N or mps, not {self.device!r}")
         if self.gpu is not None and self.device is not None:
             raise OptionError("--gpu and --device both name a device: leave one of them out")
-        if self.bit_depth not in ((8, 16) if self.image_format in ("png", "tiff") else (8,)):
-            raise OptionError(
-                f"--bit-depth {self.bit_depth} is not to be had in {self.image_format}; 16 is, "
-                "with --image-format png or tiff"
-            )
+        self._check_format()
         if self.overwrite and self.resume:
             raise OptionError("--overwrite and --resume contradict each other: leave one of them out")
+
+    def _check_format(self) -> None:
+        """Check that the format of the pictures written can hold them."""
+        form = WRITTEN[self.image_format]
+        if self.bit_depth not in form.bit_depths:
+            raise OptionError(
+                f"--bit-depth {self.bit_depth} is not to be had in {form.name}; 16 is, "
+                f"with --image-format {' or '.join(able_to_hold(bit_depth=16))}",
+                flag="--bit-depth",
+                kind=Kind.UNSUPPORTED,
+            )
+        name, edge = "--max-long-edge", self.max_long_edge
+        if self.size is not None:
+            name, edge = "--size", max(parse_size(self.size))
+        if not form.can_hold(edge, self.bit_depth):
+            raise OptionError(
+                f"{name} makes a picture with an edge of {edge} pixels, {form.name} has at most {form.longest_edge}; "
+                f"lower it, or choose --image-format {' or '.join(able_to_hold(edge, self.bit_depth))}",
+                flag=name,
+                kind=Kind.OUT_OF_RANGE,
+            )
 
     def descent_settings(self) -> dict[str, Any]:
         """Return those settings that `descend` takes, by its names for them."""

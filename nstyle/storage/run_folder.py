@@ -9,9 +9,10 @@ from pathlib import Path
 
 from nstyle.errors import OutputError, RecipeError
 from nstyle.files import make_folder
+from nstyle.pictures.formats import WRITTEN
 from nstyle.storage.recipe import Recipe, parse_recipe, read_recipe
 
-_PICTURE = re.compile(r"(?:final|e_[0-9]+)\.(?:jpg|png|tiff|webp)")
+_PICTURE = re.compile(rf"(?:final|e_[0-9]+)\.(?:{'|'.join(WRITTEN)})")
 _LEFTOVER = re.compile(rf"\.(?:{_PICTURE.pattern}|run\.json|epochs\.csv|state\.npz)\.([0-9]+)\.tmp")
 
 

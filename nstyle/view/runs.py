@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nstyle.errors import RecordError
+from nstyle.pictures.formats import WRITTEN
 
 T = TypeVar("T")
 
 RECORD, EPOCHS = "run.json", "epochs.csv"
 
-_PICTURE = re.compile(r"(?:e_(?P<epoch>[0-9]{1,9})|final)\.(?P<format>[a-z]+)")
+_PICTURE = re.compile(rf"(?:e_(?P<epoch>[0-9]{{1,9}})|final)\.(?P<format>{'|'.join(WRITTEN)})")
 
 
 @dataclass(frozen=True)

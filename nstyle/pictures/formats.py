@@ -1,0 +1,83 @@
+"""The table of picture formats: what is read, what is written, and what each format can hold.
+
+A new written format needs a row here, with its bit depths, and an encoder in `nstyle.pictures.encode`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """A picture format.
+
+    Attributes:
+        name: the word for it in `image_format`, and the ending of files that are written.
+        title: the word for it in messages.
+        endings: of file names, in lower case and without the dot.
+        pillow: Pillow's names of the plugins that read it; none if another library reads it.
+        bit_depths: bits per channel in which it is written; none if it is only read.
+        longest_edge: pixels of the longest edge that can be written; None: the format sets no limit.
+        has_alpha: whether it stores transparency.
+        shown_by_browsers: whether web browsers display it.
+
+    """
+
+    name: str
+    title: str
+    endings: tuple[str, ...]
+    pillow: tuple[str, ...] = ()
+    bit_depths: tuple[int, ...] = ()
+    longest_edge: int | None = None
+    has_alpha: bool = False
+    shown_by_browsers: bool = False
+
+    def can_hold(self, edge: int, bit_depth: int = 8) -> bool:
+        """Tell whether a picture whose longer edge has so many pixels can be written, with so many bits a channel."""
+        return bit_depth in self.bit_depths and (self.longest_edge is None or edge <= self.longest_edge)
+
+
+# Pillow knows more formats, and runs other programs for some of them (Ghostscript for EPS): it is allowed only these.
+# It tries them in this order, which matters: the files of some formats, such as TGA, have no mark to be known by.
+FORMATS = (
+    Format(
+        "jpg",
+        "JPEG",
+        ("jpg", "jpeg", "jpe", "jfif", "mpo"),
+        ("JPEG", "MPO"),
+        bit_depths=(8,),
+        longest_edge=65500,  # libjpeg's limit
+        shown_by_browsers=True,
+    ),
+    Format("png", "PNG", ("png",), ("PNG",), bit_depths=(8, 16), has_alpha=True, shown_by_browsers=True),
+    Format("tiff", "TIFF", ("tif", "tiff"), ("TIFF",), bit_depths=(8, 16), has_alpha=True),
+    Format(
+        "webp",
+        "WebP",
+        ("webp",),
+        ("WEBP",),
+        bit_depths=(8,),
+        longest_edge=16383,  # 14 bits in its header
+        has_alpha=True,
+        shown_by_browsers=True,
+    ),
+    Format("gif", "GIF", ("gif",), ("GIF",), has_alpha=True, shown_by_browsers=True),
+    Format("bmp", "BMP", ("bmp",), ("BMP",), shown_by_browsers=True),
+    Format("avif", "AVIF", ("avif",), ("AVIF",), has_alpha=True, shown_by_browsers=True),
+    Format("jp2", "JPEG 2000", ("jp2", "j2k", "jpx"), ("JPEG2000",), has_alpha=True),
+    Format("ppm", "PPM", ("ppm", "pgm", "pbm", "pnm"), ("PPM",)),
+    Format("tga", "TGA", ("tga",), ("TGA",), has_alpha=True),
+    Format("ico", "ICO", ("ico",), ("ICO",), has_alpha=True, shown_by_browsers=True),
+    Format("pcx", "PCX", ("pcx",), ("PCX",)),
+    Format("dib", "DIB", ("dib",), ("DIB",)),
+    Format("qoi", "QOI", ("qoi",), ("QOI",), has_alpha=True),
+    Format("sgi", "SGI", ("sgi",), ("SGI",), has_alpha=True),
+    Format("heic", "HEIC", ("heic", "heif", "hif"), has_alpha=True),
+)
+
+WRITTEN = {form.name: form for form in FORMATS if form.bit_depths}
+"""The formats that are written, by name; a file in one of them ends in a dot and the name."""
+
+
+def able_to_hold(edge: int = 1, bit_depth: int = 8) -> list[str]:
+    """Return the names of the written formats that can hold such a picture; see `Format.can_hold`."""
+    return [name for name, form in WRITTEN.items() if form.can_hold(edge, bit_depth)]
