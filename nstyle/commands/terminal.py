@@ -9,7 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TextIO
 
@@ -58,8 +58,9 @@ def discard_output() -> None:
 def quiet_libraries() -> Iterator[None]:
     """Keep other packages off standard error while a command runs; what is wrong, nstyle says in one line.
 
-    Their warnings are ignored, and so are the log records that nobody has asked for. C libraries such as libtiff write
-    to file descriptor 2 itself: it leads nowhere meanwhile, and Python's standard error gets a descriptor of its own.
+    Their warnings are ignored, and so are log records for which nobody has set up a handler. C libraries such as
+    libtiff write to file descriptor 2 itself: it leads nowhere meanwhile, and `sys.stderr` gets a descriptor of its
+    own, so that nstyle's errors and the tracebacks of its bugs are seen.
     """
     unheard = logging.NullHandler()  # without a handler, Python prints warnings and errors of any logger
     logging.getLogger().addHandler(unheard)
@@ -79,11 +80,12 @@ def _only_python_on_standard_error() -> Iterator[None]:
     except OSError:  # the shell has closed it
         yield
         return
-    before = sys.stderr
+    before, own = sys.stderr, None
     if _descriptor(before) == 2:
         before.flush()
         # It stays open at the end: a logger that was set up meanwhile may keep it.
-        sys.stderr = open(shown, "w", 1, before.encoding, before.errors, closefd=False)  # noqa: SIM115
+        own = open(shown, "w", 1, before.encoding, before.errors, closefd=False)  # noqa: SIM115
+        sys.stderr = own
         if faulthandler.is_enabled():
             faulthandler.enable(sys.stderr)
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -93,13 +95,14 @@ def _only_python_on_standard_error() -> Iterator[None]:
         yield
     finally:
         os.dup2(shown, 2)
-        if sys.stderr is before:
+        if own is None:
             os.close(shown)
         else:
-            sys.stderr.flush()
             sys.stderr = before
             if faulthandler.is_enabled():
-                faulthandler.enable(sys.stderr)
+                faulthandler.enable(before)
+            with suppress(OSError):  # the disk that it goes to is full
+                own.flush()
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
