@@ -160,8 +160,8 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
                 kind=Kind.UNSUPPORTED,
             )
         planes, depth, _, _, samples = page.shaped
-        if planes > len(page.dataoffsets):
-            raise ValueError("planes are missing")  # which tifffile would leave as the memory was
+        if planes > len(page.dataoffsets) and not page.is_contiguous:
+            raise ValueError("planes are missing")  # tifffile would leave theirs as the memory was
         if depth != 1 or planes * samples != page.samplesperpixel or page.samplesperpixel < channels:
             raise ValueError("not a flat picture")
         decoded = page.asarray(squeeze=False, maxworkers=1)
