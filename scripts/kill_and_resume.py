@@ -38,7 +38,13 @@ def contents(folder: Path) -> dict[str, Any]:
                 found[path.name] = [line[:-1] for line in csv.reader(file)]
         elif path.name == "run.json":
             facts = json.loads(path.read_text())
-            found[path.name] = [facts["stop_reason"], facts["scale"], facts["epochs"], facts["inputs"], facts["weights"]]
+            found[path.name] = [
+                facts["stop_reason"],
+                facts["scale"],
+                facts["epochs"],
+                facts["inputs"],
+                facts["weights"],
+            ]
         elif path.name == "state.npz":
             checkpoint, _ = read_checkpoint(path, torch.device("cpu"))
             state = checkpoint.descent

@@ -5,11 +5,15 @@ orientation, colour profile, and alpha. The scene is the same in all: four flat 
 turning, mirroring and swapped channels show, and below them a ramp of grey so fine that 8 bits cannot hold its steps.
 """
 
+import logging
+import os
+import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pillow_heif
@@ -20,7 +24,9 @@ from numpy.typing import NDArray
 from pictures import chunk, png
 from PIL import Image
 
+from nstyle.errors import ImageError
 from nstyle.pictures.decode import read_picture
+from nstyle.pictures.embedded_text import read_recipe_text
 
 HEIGHT, WIDTH, RAMP = 32, 48, 24  # the ramp begins at this row
 HALVES = (slice(0, 12), slice(12, 24)), (slice(0, 24), slice(24, 48))
@@ -327,6 +333,65 @@ def settled(quantity: NDArray[Any], lossy: bool) -> NDArray[Any]:
     rows, columns = np.r_[3:9, 15:21], np.r_[6:18, 30:42]
     middle: NDArray[Any] = quantity[np.ix_(rows, columns)]
     return middle
+
+
+def state_of_the_process() -> tuple[object, ...]:
+    """What a library must leave alone, since other threads share it: standard error, warnings, loggers."""
+    loggers = [logging.getLogger(name) for name in ("", "PIL", "tifffile", "imagecodecs", "pillow_heif")]
+    return (
+        (os.fstat(2).st_dev, os.fstat(2).st_ino),
+        tuple(warnings.filters),
+        warnings.showwarning,
+        [(log.disabled, log.level, log.propagate, tuple(log.handlers), tuple(log.filters)) for log in loggers],
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What comes of reading a file, so that it can be compared, and the state of the process at that moment."""
+
+    picture: bytes | None
+    refused: str | None
+    text: str
+    state: tuple[object, ...]
+
+
+def outcome_of(path: Path) -> Outcome:
+    pixels, refused = None, None
+    try:
+        picture = read_picture(path)
+        pixels = b"".join(array.tobytes() for array in (picture.rgb, picture.alpha) if array is not None)
+        text = str(read_recipe_text(path))
+    except ImageError as error:
+        refused = text = f"{error.kind}, {error.path}: {error}"
+    return Outcome(pixels, refused, text, state_of_the_process())
+
+
+@pytest.mark.parametrize("action", ["error", "ignore"])
+def test_files_are_read_in_threads_as_one_after_the_other(action: Literal["error", "ignore"], tmp_path: Path) -> None:
+    """Good ones and damaged ones, whatever becomes of warnings; no thread feels anything of what another reads."""
+    warnings.simplefilter(action)
+    paths = []
+    for number, variant in enumerate(VARIANTS):
+        path = tmp_path / f"{number}.{variant.form}"
+        MAKERS.get(variant.form, make_by_pillow)(variant, path)
+        whole = path.read_bytes()
+        damaged, cut = (tmp_path / f"{number}_{word}.{variant.form}" for word in ("damaged", "cut"))
+        middle = len(whole) // 2
+        damaged.write_bytes(whole[:middle] + bytes([255]) * 30 + whole[middle + 30 :])
+        cut.write_bytes(whole[: len(whole) * 2 // 3])
+        paths += [path, damaged, cut]
+    before = state_of_the_process()
+    expected = [outcome_of(path) for path in paths]
+    assert all(outcome.state == before for outcome in expected)
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(3):
+            assert list(threads.map(outcome_of, paths)) == expected
+    assert state_of_the_process() == before
+    refused = [outcome.refused is not None for outcome in expected]
+    assert not any(refused[::3])
+    assert sum(refused[1::3]) > 20
+    assert sum(refused[2::3]) > 50
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

@@ -9,20 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nstyle.errors import ImageError, OptionError, OutputError
+from nstyle.errors import ImageError, Kind, OptionError, OutputError
+from nstyle.pictures.formats import FORMATS
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
 
 Names: TypeAlias = str | Path | Sequence[str | Path]
 
-ENDINGS = frozenset(
-    "." + ending
-    for ending in (
-        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "tif", "tiff", "webp", "heic", "heif", "hif", "avif", "gif"),
-        *("bmp", "dib", "jp2", "j2k", "jpx", "ppm", "pgm", "pbm", "pnm", "tga", "ico", "pcx", "qoi", "sgi"),
-    )
-)
-"""Of the files that are taken for pictures in a folder, in whatever case."""
+ENDINGS = frozenset(f".{ending}" for form in FORMATS for ending in form.endings)
+"""Files in a folder that end so, in upper or lower case, count as pictures."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,9 @@ def plan(content: Names, style: Names, settings: Mapping[str, Any], *, pair: boo
     if pair and len(contents) != len(styles):
         raise OptionError(
             f"--pair needs as many contents as styles, not {len(contents)} and {len(styles)}; "
-            "leave it out to paint every content in every style"
+            "leave it out to paint every content in every style",
+            flag="--pair",
+            kind=Kind.CONFLICT,
         )
     if settings.get("size") is not None:  # a texture, painted of the style alone
         contents, pair = contents[:1], False
@@ -85,7 +82,12 @@ def plan(content: Names, style: Names, settings: Mapping[str, Any], *, pair: boo
     sources = {os.path.abspath(path) for paths in named for path in paths}
     for job in jobs:
         if job.copy is not None and os.path.abspath(job.copy) in sources:
-            raise OutputError(f"{job.copy} would be painted over; choose another --output-dir")
+            raise OutputError(
+                f"{job.copy} would be painted over; choose another --output-dir",
+                flag="--output-dir",
+                path=job.copy,
+                kind=Kind.IN_THE_WAY,
+            )
     return jobs
 
 
@@ -123,10 +125,14 @@ def expand(setting: str, names: Names) -> list[Path]:
     """
     given = [names] if isinstance(names, str | Path) or not isinstance(names, Iterable) else list(names)
     if not given:
-        raise OptionError(f"{flag(setting)} must be one path or several, not none")
+        raise OptionError(
+            f"{flag(setting)} must be one path or several, not none", flag=flag(setting), kind=Kind.MISSING
+        )
     for name in given:
         if not isinstance(name, str | Path) or not str(name):
-            raise OptionError(f"{flag(setting)} must be a path, not {name!r}")
+            raise OptionError(
+                f"{flag(setting)} must be a path, not {name!r}", flag=flag(setting), kind=Kind.UNSUPPORTED
+            )
     return [path for name in given for path in _expanded(Path(name))]
 
 
@@ -137,7 +143,9 @@ def _expanded(path: Path) -> list[Path]:
         return [path]
     found = [Path(match) for match in sorted(glob.glob(str(path), recursive=True)) if not os.path.isdir(match)]
     if not found:
-        raise ImageError(f"no file is called {path}, and none matches it; name pictures")
+        raise ImageError(
+            f"no file is called {path}, and none matches it; name pictures", path=path, kind=Kind.MISSING
+        )
     return found
 
 
@@ -145,14 +153,20 @@ def _pictures_in(folder: Path) -> list[Path]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise ImageError(f"{folder} may not be read: {error.strerror}; check the folder") from error
+        raise ImageError(
+            f"{folder} may not be read: {error.strerror}; check the folder", path=folder, kind=Kind.UNREADABLE
+        ) from error
     found = [
         folder / name
         for name in names
         if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS and not (folder / name).is_dir()
     ]
     if not found:
-        raise ImageError(f"{folder} is a folder without a picture in it; name pictures, or a folder of them")
+        raise ImageError(
+            f"{folder} is a folder without a picture in it; name pictures, or a folder of them",
+            path=folder,
+            kind=Kind.MISSING,
+        )
     return found
 
 

@@ -19,6 +19,7 @@ from nstyle.commands.terminal import (
     complain,
     complain_of_interrupt,
     discard_output,
+    quiet_libraries,
     signals_as_interrupts,
 )
 from nstyle.errors import NStyleError, OptionError
@@ -141,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
     command = argparse.Namespace(**{name: arguments.pop(name) for name in _OF_THE_COMMAND})
-    with _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
+    with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
             followed = None
             if command.recipe is not None:
@@ -279,8 +280,7 @@ class _Lines(logging.Formatter):
 
 @contextmanager
 def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
-    """Show nstyle's log on standard output for as long as the command runs; Pillow's errors are in ours already."""
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    """Show nstyle's log on standard output for as long as the command runs."""
     accept_any_name()
     logger = logging.getLogger("nstyle")
     handler = _LineHandler()
