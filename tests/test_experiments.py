@@ -209,7 +209,7 @@ def test_everything_knows_the_scale(
 def test_how_many_scales(options: dict[str, Any], size: tuple[int, int], expected: int) -> None:
     config = Config(max_long_edge=max(size), **options)
     inputs = inputs_of(config)
-    found = scale_sizes(config, inputs, {source: size[::-1] for source in inputs.sources})
+    found = scale_sizes(config, inputs, dict.fromkeys(inputs.sources, size[::-1]))
     assert len(found) == expected
     assert (found[-1].width, found[-1].height) == size
 
