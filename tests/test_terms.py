@@ -292,10 +292,8 @@ def test_style_terms_add_up_over_regions(kind: str) -> None:
     term: StyleTerm = resolve_name(STYLE_LOSSES[kind].maker)("any", style, 0.7)
     image = torch.zeros(1, 3, 6, 12)
     whole = term.statistic(image, {"any": map_})
-    if kind == "mrf":  # patches that lie across the cut belong to one of the parts
-        parts = [map_[..., :8], map_[..., 6:]]
-    else:
-        parts = list(halves(map_))
+    # Patches that lie across the cut belong to one of the parts.
+    parts = (map_[..., :8], map_[..., 6:]) if kind == "mrf" else halves(map_)
     one, other = (term.statistic(image, {"any": part}) for part in parts)
     torch.testing.assert_close((one + other).sums, whole.sums)
     assert (one + other).positions == whole.positions
