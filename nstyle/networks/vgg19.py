@@ -1,9 +1,8 @@
 """VGG-19 as a feature extractor (Simonyan and Zisserman, 2014), with average pooling by default (Gatys, 2016)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -52,16 +51,6 @@ WINOGRAD_KERNELS = 128 * 256
 """With fewer, a convolution is no faster by Winograd's algorithm."""
 
 
-@dataclass(frozen=True)
-class _Kernels:
-    """A convolution's kernels as an algorithm takes them, and of which weight they were made."""
-
-    weight: Tensor
-    version: int
-    make: Callable[[Tensor], Any]
-    kernels: Any
-
-
 class VGG19(nn.Module):
     """The frozen network, without its classifier: 3x3 convolutions, ReLU, 2x2 pooling rounded down.
 
@@ -84,7 +73,8 @@ class VGG19(nn.Module):
         check_weights(weights)
         self.pooling = pooling
         self.convolution = convolution
-        self._kernels: dict[str, _Kernels] = {}
+        self._winograd_kernels: dict[str, Tensor] = {}
+        self.register_load_state_dict_post_hook(_forget_kernels)  # type: ignore[no-untyped-call]  # PyTorch's own
         self.convolutions = list(
             takewhile(lambda name: {f"{name}.weight", f"{name}.bias"} <= set(weights), CONVOLUTIONS)
         )
@@ -128,8 +118,7 @@ class VGG19(nn.Module):
         """Return the feature map behind a convolution of those before it."""
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
         if self._by_winograd(weight, maps):
-            kernels = self._kernels_of(name, weight, winograd.transform_kernels)
-            return F.relu(winograd.convolve(maps, kernels, bias))
+            return F.relu(winograd.convolve(maps, self._kernels_of(name), bias))
         return F.relu_(F.conv2d(maps, weight, bias, padding=1))
 
     def _by_winograd(self, weight: Tensor, maps: Tensor) -> bool:
@@ -138,17 +127,17 @@ class VGG19(nn.Module):
         in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
         return self.convolution == "winograd" and many_channels and in_float32
 
-    def _kernels_of(self, name: str, weight: Tensor, make: Callable[[Tensor], Any]) -> Any:
-        """Return a convolution's kernels as one of the algorithms takes them, made when they are first needed."""
-        version = 0 if weight.is_inference() else weight._version
-        kept = self._kernels.get(name)
-        if kept is None or kept.weight is not weight or (kept.version, kept.make) != (version, make):
-            kept = self._kernels[name] = _Kernels(weight, version, make, make(weight))
-        return kept.kernels
+    def _kernels_of(self, name: str) -> Tensor:
+        """Return a convolution's kernels for Winograd's algorithm; they are computed on first use."""
+        if name not in self._winograd_kernels:
+            self._winograd_kernels[name] = winograd.transform_kernels(self.get_buffer(f"{name}_weight"))
+        return self._winograd_kernels[name]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the kernels out of a copy: it makes its own."""
-        return self.__dict__ | {"_kernels": {}}
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Convert the weights: `.to()` and its like call this."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # PyTorch's own
+        _forget_kernels(self)
+        return self
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""
@@ -157,6 +146,11 @@ class VGG19(nn.Module):
             for name in self.convolutions
             for kind in ("weight", "bias")
         }
+
+
+def _forget_kernels(network: VGG19, *_: object) -> None:
+    """Drop the Winograd kernels, because the weights that they were computed from change."""
+    network._winograd_kernels.clear()
 
 
 def check_weights(weights: Mapping[str, Tensor]) -> None:

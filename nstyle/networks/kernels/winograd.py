@@ -5,8 +5,6 @@ kernel g give a 4x4 tile of the output, A' ((G g G') * (B' d B)) A, where * is b
 of all tiles and channels a convolution is 36 matrix products. They are rounded otherwise than direct convolutions.
 """
 
-import math
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,10 +81,10 @@ class _Convolution(torch.autograd.Function):
         result = maps.new_empty(4 * rows, 4 * columns, kernels.shape[2])
         of_input, of_output = _OF_INPUT.to(maps), _OF_OUTPUT.to(maps)
         for some in _some_rows(rows, columns, kernels):
-            tiles = _copied(_tiles(padded, some, columns, 0, 0, 6, 6)).reshape(36, -1)
-            transformed = _product(1, of_input, tiles).reshape(36, -1, channels)
-            products = _product(0, transformed, kernels).reshape(36, -1)
-            whole = _product(1, of_output, products)
+            tiles = _tiles(padded, some, columns, 0, 0, 6, 6).reshape(36, -1)
+            transformed = (of_input @ tiles).reshape(36, -1, channels)
+            products = (transformed @ kernels).reshape(36, -1)
+            whole = of_output @ products
             target = _tiles(result, some, columns, 0, 0, 4, 4)
             target.copy_(whole.reshape(target.shape))
         result += bias
@@ -103,10 +101,10 @@ class _Convolution(torch.autograd.Function):
         result = gradient.new_zeros(4 * rows + 2, 4 * columns + 2, kernels.shape[1])
         of_input, of_output = _OF_INPUT.to(gradient).T, _OF_OUTPUT.to(gradient).T
         for some in _some_rows(rows, columns, kernels):
-            tiles = _copied(_tiles(padded, some, columns, 0, 0, 4, 4)).reshape(16, -1)
-            transformed = _product(1, of_output, tiles).reshape(36, -1, channels)
-            products = _product(0, transformed, kernels.transpose(1, 2)).reshape(36, -1)
-            whole = _product(1, of_input, products).reshape(6, 6, len(some), columns, -1)
+            tiles = _tiles(padded, some, columns, 0, 0, 4, 4).reshape(16, -1)
+            transformed = (of_output @ tiles).reshape(36, -1, channels)
+            products = (transformed @ kernels.transpose(1, 2)).reshape(36, -1)
+            whole = (of_input @ products).reshape(6, 6, len(some), columns, -1)
             for top, tall in ((0, 4), (4, 2)):  # the tiles overlap by two
                 for left, wide in ((0, 4), (4, 2)):
                     part = whole[top : top + tall, left : left + wide]
@@ -132,26 +130,3 @@ def _tiles(maps: Tensor, rows: range, columns: int, top: int, left: int, tall: i
         (down, right, 4 * down, 4 * right, 1),
         (4 * rows.start + top) * down + left * right,
     )
-
-
-_buffers = threading.local()
-"""The memory that intermediates take, which is not given back: to get it anew takes 1 to 10% of an epoch."""
-
-
-def _buffer(number: int, like: Tensor, *shape: int) -> Tensor:
-    """Return the buffer 0 or 1 in a shape, with what it had before."""
-    flat: Tensor | None = getattr(_buffers, f"of_{number}", None)
-    if flat is None or flat.numel() < math.prod(shape) or flat.dtype != like.dtype:
-        flat = like.new_empty(math.prod(shape))
-        setattr(_buffers, f"of_{number}", flat)
-    return flat[: math.prod(shape)].view(shape)
-
-
-def _copied(tiles: Tensor) -> Tensor:
-    """Return tiles in buffer 0."""
-    return _buffer(0, tiles, *tiles.shape).copy_(tiles)
-
-
-def _product(number: int, first: Tensor, second: Tensor) -> Tensor:
-    """Return the matrix product in a buffer; the second matrix must not be there."""
-    return torch.matmul(first, second, out=_buffer(number, first, *first.shape[:-1], second.shape[-1]))
