@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: len(body) // 2])
         if server.stall:
             server.stalled.set()
-            server.stall.wait(60)
+            server.stall.wait()
         self.wfile.write(body[len(body) // 2 :])
         self.close_connection = True
 
@@ -121,7 +121,7 @@ class Checkout:
     def run(self, *words: str, status: int = 0) -> str:
         """Run it; return what it says: on standard output, or, where it fails, one line on standard error."""
         process = self.start(*words)
-        out, error = process.communicate(timeout=60)
+        out, error = process.communicate()
         assert process.returncode == status, error
         assert error.count("\n") == (status > 0)
         return error if status else out
@@ -215,9 +215,9 @@ def test_ctrl_c_leaves_only_the_part(ready: Checkout, server: Server) -> None:
     before = ready.files()
     server.stall = threading.Event()
     process = ready.start()
-    assert server.stalled.wait(60)
+    server.stalled.wait()
     os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60)[1] == "interrupted; run this script again to continue\n"
+    assert process.communicate()[1] == "interrupted; run this script again to continue\n"
     server.stall.set()
     assert process.returncode == 130
     left = ready.files()

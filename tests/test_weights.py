@@ -1,6 +1,8 @@
 """Weights in each format: the same network comes out, whatever it was stored as; what is no network is refused."""
 
 import hashlib
+import json
+import os
 import pickle
 import struct
 import sys
@@ -14,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import nstyle
 from nstyle.errors import WeightsError
 from nstyle.networks import weights as weights_module
 from nstyle.networks.model_space import MEAN_RGB
@@ -203,6 +206,27 @@ def test_names_are_looked_for_in_models(tmp_path: Path, monkeypatch: pytest.Monk
         find_weights(tmp_path)
 
 
+def test_a_file_that_has_changed_is_read_anew(
+    original: Mapping[str, Tensor], pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path, losses = tmp_path / "mine.pth", []
+    for factor in (1.0, 1.01):
+        torch.save({**original, "conv2_1.weight": original["conv2_1.weight"] * factor}, path)
+        os.utime(path, (0, 0))  # its name, size and time are the same
+        result = nstyle.stylize(
+            *pair,
+            lambda step: losses.append(float(step.evaluation.loss)),
+            weights=str(path),
+            max_long_edge=24,
+            max_num_epochs=1,
+            overwrite=True,
+            output_dir=tmp_path / "output",
+        )
+        recorded = json.loads(result.record.read_text())["weights"]["sha256"]
+        assert recorded == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert losses[0] != losses[1]
+
+
 class Malice:
     """Unpickled, it would create a file."""
 
@@ -323,6 +347,6 @@ def test_torchvision_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_torchvision_that_does_not_match_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
     with pytest.raises(WeightsError, match="torchvision does not import beside torch"):
         read_weights("torchvision")

@@ -171,9 +171,7 @@ def find_weights(name: str | Path) -> Path:
 
 
 def _read_embedded() -> Weights:
-    """Decode the embedded weights: each is an 8-bit index into its layer's table of 256 float32.
-
-    The package that carries them is found without being imported.
+    """Read the embedded weights. The package that carries them is found without being imported.
 
     Raises:
         WeightsError: the package is missing, or its file is not the one that we know.
@@ -183,6 +181,11 @@ def _read_embedded() -> Weights:
     path = Path(package.origin if package and package.origin else _CARRIER).with_name(_CARRIER_FILE)
     if not path.is_file() or sha256(path) != _CARRIER_SHA256:
         raise WeightsError(f"the embedded weights are missing or damaged; pip install --force-reinstall {_CARRIER}")
+    return Weights(_for_model_space(_decode_embedded(path), "bgr"), path, _CARRIER_SHA256, original=True)
+
+
+def _decode_embedded(path: Path) -> dict[str, Tensor]:
+    """Decode the embedded file: each weight is an 8-bit index into its layer's table of 256 float32; BGR order."""
     archive = torch.load(path, map_location="cpu", weights_only=True)
     tensors: dict[str, Tensor] = {}
     for name in CONVOLUTIONS:
@@ -190,7 +193,7 @@ def _read_embedded() -> Weights:
         table, indices = archive[f"{layer}_W_table"].numpy(), archive[f"{layer}_W_q"].numpy()
         tensors[f"{name}.weight"] = torch.from_numpy(table[indices])
         tensors[f"{name}.bias"] = archive[f"{layer}_b"]
-    return Weights(_for_model_space(tensors, "bgr"), path, _CARRIER_SHA256, original=True)
+    return tensors
 
 
 def _fetch_torchvision() -> Path:
