@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
-from nstyle.errors import WeightsError
+from nstyle.errors import Kind, WeightsError
 from nstyle.networks.kernels import winograd
 from nstyle.networks.layers import VGG19_LAYERS
 
@@ -163,11 +163,16 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
     needed = CONVOLUTIONS[: CONVOLUTIONS.index(LAST_NEEDED) + 1]
     for name in (f"{convolution}.{kind}" for convolution in needed for kind in ("weight", "bias")):
         if name not in weights:
-            raise WeightsError(f"{name} is missing: not a VGG-19; see --weights in the README for what can be read")
+            raise WeightsError(
+                f"{name} is missing: not a VGG-19; see --weights in the README for what can be read",
+                kind=Kind.MISSING,
+            )
     for name, tensor in weights.items():
         check_shape(name, tensor)
         if not torch.isfinite(tensor.sum(dtype=torch.float64)):  # as telling as each number, and much faster
-            raise WeightsError(f"{name} holds NaN or infinity: the file is damaged; fetch it again")
+            raise WeightsError(
+                f"{name} holds NaN or infinity: the file is damaged; fetch it again", kind=Kind.DAMAGED
+            )
 
 
 def check_shape(name: str, tensor: Tensor) -> None:
@@ -179,7 +184,9 @@ def check_shape(name: str, tensor: Tensor) -> None:
     """
     if tuple(tensor.shape) != WEIGHT_SHAPES[name]:
         shapes = f"{tuple(tensor.shape)} where VGG-19 has {WEIGHT_SHAPES[name]}"
-        raise WeightsError(f"{name} has the shape {shapes}: another network; give --weights of a VGG-19")
+        raise WeightsError(
+            f"{name} has the shape {shapes}: another network; give --weights of a VGG-19", kind=Kind.UNSUPPORTED
+        )
 
 
 def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, float]:
@@ -211,7 +218,11 @@ def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]
     for name in network.convolutions:
         layer = _layer(name)
         if not 0 < found[layer] < float("inf"):
-            raise WeightsError(f"{layer} does not respond to these pictures: give --weights of a trained VGG-19")
+            raise WeightsError(
+                f"{layer} does not respond to these pictures: give --weights of a trained VGG-19",
+                flag="--weights",
+                kind=Kind.UNSUPPORTED,
+            )
         scale = wanted[layer] / found[layer]
         weights[f"{name}.weight"] = network.weights()[f"{name}.weight"] * (scale / below)
         weights[f"{name}.bias"] = network.weights()[f"{name}.bias"] * scale
