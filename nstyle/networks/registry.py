@@ -19,7 +19,7 @@ OWN = {"vgg19": "nstyle.networks.model:vgg19", "filters": "nstyle.networks.filte
 
 
 def _registered() -> dict[str, str]:
-    """Return the "module:function" of every network by its name; a name of nstyle's own is never another's."""
+    """Return {name: "module:function"} of every network. No package can replace a network of nstyle's own."""
     return {point.name: point.value for point in entry_points(group=GROUP)} | OWN
 
 
@@ -49,7 +49,7 @@ def where(name: str) -> str:
 
 
 def find(name: str) -> Any:
-    """Import and return what a name of a network means. Errors inside of a module are its author's, and pass.
+    """Import and return what a name of a network means. Errors that its module raises are not caught.
 
     Raises:
         OptionError: there is no such name, module or function.

@@ -21,11 +21,11 @@ CONVOLUTIONS = tuple(layer.replace("relu", "conv") for layer in LAYERS)
 """conv1_1 ... conv5_4, from the image upwards."""
 
 POOLING: dict[str, Callable[[Tensor, int], Tensor]] = {"avg": F.avg_pool2d, "max": F.max_pool2d}
-"""How a network may shrink its maps, by the name of it."""
+"""The pooling functions, by name."""
 
 
 def _layer(convolution: str) -> str:
-    """Return the name of the feature map behind a convolution: relu1_1 for conv1_1."""
+    """Return the name of the feature map that a convolution ends in: relu1_1 for conv1_1."""
     return convolution.replace("conv", "relu")
 
 
@@ -44,11 +44,11 @@ def _weight_shapes() -> dict[str, tuple[int, ...]]:
 WEIGHT_SHAPES = _weight_shapes()
 
 LAST_NEEDED = "conv5_1"
-"""Network files may end here: nothing above is used by the method's own layers."""
+"""Weights must reach up to this convolution; the default layers use nothing above it."""
 
 
 WINOGRAD_KERNELS = 128 * 256
-"""With fewer, a convolution is no faster by Winograd's algorithm."""
+"""Input times output channels from which on Winograd's algorithm is faster."""
 
 
 class VGG19(nn.Module):
@@ -57,11 +57,11 @@ class VGG19(nn.Module):
     Args:
         weights: `conv1_1.weight`, `conv1_1.bias` ... up to `conv5_1.bias` at least, for images in model space.
         pooling: "avg", as Gatys et al. (2016) and the reference, or "max", as the network was trained.
-        convolution: "direct", or "winograd": in float32 on a CPU the convolutions of many channels are computed by
-            Winograd's algorithm, which is faster and rounds otherwise; elsewhere it is the same as "direct".
+        convolution: "direct", or "winograd": in float32 on a CPU, convolutions of many channels use Winograd's
+            algorithm, which is faster and rounds differently. Otherwise both are the same.
 
     Attributes:
-        layers: the feature maps that the weights reach up to, relu1_1 ... relu5_4.
+        layers: the feature maps that these weights suffice for, relu1_1 ... relu5_4.
 
     Raises:
         WeightsError: a weight is missing, or has another shape than VGG-19's, or is not finite.
@@ -115,7 +115,7 @@ class VGG19(nn.Module):
         return maps
 
     def _next(self, name: str, maps: Tensor) -> Tensor:
-        """Return the feature map behind a convolution of those before it."""
+        """Apply a convolution and its ReLU to the feature map below."""
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
         if self._by_winograd(weight, maps):
             return F.relu(winograd.convolve(maps, self._kernels_of(name), bias))
@@ -169,7 +169,9 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
             )
     for name, tensor in weights.items():
         check_shape(name, tensor)
-        if not torch.isfinite(tensor.sum(dtype=torch.float64)):  # as telling as each number, and much faster
+        if not torch.isfinite(
+            tensor.sum(dtype=torch.float64)
+        ):  # finds the same as testing each number, and is much faster
             raise WeightsError(
                 f"{name} holds NaN or infinity: the file is damaged; fetch it again", kind=Kind.DAMAGED
             )
@@ -201,11 +203,11 @@ def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, floa
 
 
 def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]) -> VGG19:
-    """Rescale a network so that each layer's mean activation on `images` is the reference network's.
+    """Rescale a network so that each layer's mean activation on `images` equals the reference network's.
 
-    A ReLU network is positively homogeneous: to scale a layer's weights and bias, and to undo it in the next layer's
-    weights, changes no computed function but its scale. So the result sees what `network` sees, in the units
-    that the reference's weights, step sizes and clipping are made for.
+    A ReLU network is positively homogeneous: if a layer's weights and bias are multiplied by a factor, and the next
+    layer's weights are divided by it, only the scale of that one feature map changes. So the result computes what
+    `network` computes, in the units that the default weights of the losses, step sizes and clipping are made for.
 
     Raises:
         WeightsError: a layer does not respond to the pictures at all.

@@ -1,7 +1,7 @@
-"""Reading VGG-19 weights in each format they are found in, as weights for images in model space.
+"""Reads VGG-19 weights in every format that they come in, and converts them for images in model space.
 
-A file differs from another in its container (MXNet, PyTorch, the embedded file's table form), its names, the input it
-was trained for, and the scale of its activations. Each step below removes one of these differences.
+Files differ in their container (MXNet, PyTorch, the tables of the embedded file), in the names of the weights, in the
+input that the network was trained for, and in the scale of its activations. Each step removes one difference.
 """
 
 import importlib.util
@@ -31,7 +31,7 @@ EMBEDDED = "embedded"
 TORCHVISION = "torchvision"
 
 MODELS = Path("models")
-"""Where a name given for weights is looked for if it is not a path."""
+"""The folder in which a name given to --weights is looked up if there is no such path."""
 
 INPUTS = ("auto", "rgb", "bgr", "torchvision")
 """What images a network was trained for: 0..255 minus the mean, in RGB or BGR order, or torchvision's RGB in 0..1,
@@ -97,8 +97,8 @@ def load_vgg19(
 ) -> VGG19:
     """Load VGG-19 for images in model space, in float32 and channels_last. See `read_weights` and `VGG19`.
 
-    Weights of another scale are left in it, as there are no pictures here to measure it on: `stylize` brings them to
-    the original's, by `vgg19.match_activations`.
+    Weights whose activations have another scale keep it, because it can only be measured on pictures: `stylize`
+    rescales them with `vgg19.match_activations`.
     """
     return VGG19(read_weights(weights, weights_input).tensors, pooling).to(device)
 
@@ -352,7 +352,7 @@ def _for_model_space(tensors: Mapping[str, Tensor], weights_input: str) -> dict[
     """Rewrite the first layer for images in model space.
 
     BGR: reverse its input channels. torchvision's normalisation ((x + mean) / 255 - m) / s is folded into weights
-    and bias; exact but at the picture's border, where the padding then stands for our mean instead of torchvision's
+    and bias. That is exact except at the picture's border: there the padding means our mean colour, not torchvision's
     (they differ by less than half a grey level).
 
     Args:
@@ -381,7 +381,7 @@ def _is_same_network(tensors: Mapping[str, Tensor], original: Mapping[str, Tenso
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before what is found wrong with its weights."""
+    """Add the file to errors about the weights in it."""
     try:
         yield
     except WeightsError as error:

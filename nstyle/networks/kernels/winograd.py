@@ -1,8 +1,8 @@
 """Winograd's minimal filtering F(4x4, 3x3): 3x3 convolutions of stride 1 with a quarter of the multiplications.
 
 From Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016): a 6x6 tile d of the input and a
-kernel g give a 4x4 tile of the output, A' ((G g G') * (B' d B)) A, where * is by element, and A' is A transposed. So
-of all tiles and channels a convolution is 36 matrix products. They are rounded otherwise than direct convolutions.
+kernel g give a 4x4 tile of the output, A' ((G g G') * (B' d B)) A, where * is by element, and A' is A transposed.
+Over all tiles and channels, a convolution becomes 36 matrix products. It rounds differently from direct convolution.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MOST_VALUES = 3_000_000
-"""Of an intermediate: as many rows of tiles are transformed at a time."""
+"""Values that an intermediate may hold: rows of tiles are transformed in groups of at most this size."""
 
 
 def _both_ways(rows: tuple[tuple[float, ...], ...]) -> Tensor:
-    """Return the matrix that transforms tiles in both directions, for tiles that are flattened."""
+    """Return the matrix that transforms flattened tiles along both axes."""
     matrix = torch.tensor(rows, dtype=torch.float64)
     return torch.kron(matrix, matrix)
 
@@ -53,7 +53,7 @@ def transform_kernels(weight: Tensor) -> Tensor:
 
 
 def convolve(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
-    """Return what `conv2d` of the maps with padding 1 is; differentiable by the maps.
+    """Compute `conv2d` with padding 1; differentiable with respect to the maps.
 
     Args:
         maps: 1 x C_in x H x W, float32.
@@ -69,7 +69,7 @@ def convolve(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
 
 
 class _Convolution(torch.autograd.Function):
-    """The convolution and its adjoint, which takes the same steps transposed and in the opposite order."""
+    """The convolution, and its adjoint: the transposes of the same steps in reverse order."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
@@ -113,16 +113,16 @@ class _Convolution(torch.autograd.Function):
 
 
 def _some_rows(rows: int, columns: int, kernels: Tensor) -> Iterator[range]:
-    """Split the rows of tiles, so that no intermediate is larger than `MOST_VALUES`, unless a single row is."""
+    """Split the rows of tiles into groups with intermediates of at most `MOST_VALUES`, or into single rows."""
     at_a_time = max(1, MOST_VALUES // (36 * columns * max(kernels.shape[1:])))
     for first in range(0, rows, at_a_time):
         yield range(first, min(first + at_a_time, rows))
 
 
 def _tiles(maps: Tensor, rows: range, columns: int, top: int, left: int, tall: int, wide: int) -> Tensor:
-    """Return a view of some rows of the tiles in maps (H x W x C), four apart: tall x wide x rows x columns x C.
+    """Return a view of part of each tile in these rows of tiles: tall x wide x rows x columns x C.
 
-    Of each tile it is the part that begins at `top` and `left`.
+    Tiles begin every four values of the maps (H x W x C); the part of a tile begins at its `top` and `left`.
     """
     down, right, _ = maps.stride()
     return maps.as_strided(
