@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
-from nstyle.errors import OptionError
+from nstyle.errors import Kind, OptionError
 from nstyle.networks.model import Model, ModelOptions
 from nstyle.networks.vgg19 import POOLING
 
@@ -78,7 +78,11 @@ def filter_bank(options: ModelOptions) -> Model:
 
     """
     if options.weights != "embedded":
-        raise OptionError(f"--model filters has no weights: leave --weights {options.weights} out")
+        raise OptionError(
+            f"--model filters has no weights: leave --weights {options.weights} out",
+            flag="--weights",
+            kind=Kind.CONFLICT,
+        )
     return Model(
         FilterBank(options.pooling, options.device, options.precision),
         LAYERS,
