@@ -1,54 +1,128 @@
-"""Folders as runs leave them, made without painting anything."""
+"""Folders as runs leave them, made without painting: the program's own writers write what a painting would."""
 
-import dataclasses
 import json
 import math
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
+import torch
 from pictures import painted
+from recipes import recipe
+from torch import Tensor
 
-from nstyle.files import sha256
+from nstyle.files import link_or_copy, sha256
+from nstyle.losses.objective import Evaluation
+from nstyle.networks.model_space import to_model_space
+from nstyle.optim.descent import DescentState
+from nstyle.painting.finish import Finish
+from nstyle.painting.observers import EpochLog, FinalPicture, Record, Snapshots
+from nstyle.painting.steps import Ending, PaintingStep
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
+from nstyle.storage.checkpoint import Checkpoint
+from nstyle.storage.layout import RECORD, StopReason, final_name
+from nstyle.storage.recipe import Recipe, read_recipe
+from nstyle.storage.record import RunRecord
+from nstyle.storage.run_folder import RunFolder
 
-COLUMNS = (
-    *("epoch", "relative_change", "learning_rate", "gradient_norm", "loss", "content_loss"),
-    *("style_loss_relu1_1", "style_loss_relu5_1", "seconds"),
-)
+SECONDS_PER_EPOCH = 0.5
 
-
-def csv_line(epoch: int) -> str:
-    """The line of an epoch, counted from 0."""
-    fading = math.exp(-epoch / 20)
-    numbers = [
-        epoch,
-        fading,
-        0.001,
-        6e8 * fading,
-        5e13 * fading,
-        4e11,
-        5e13 * fading,
-        2e8 * fading,
-        0.5 * (epoch + 1),
-    ]
-    return ",".join(map(str, numbers)) + "\n"
+_FINAL_SEED = 9
 
 
-def write_record(folder: Path, **changes: Any) -> None:
-    """Write `run.json`, or change some of what it says."""
-    path = folder / "run.json"
-    record = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(record | changes, default=str))
+class FakePainting:
+    """Tells the observers of a run what they would see of a painting.
+
+    Args:
+        folder: of the run.
+        run_recipe: of the run. Its settings say how many scales and epochs there are, and when a snapshot is due.
+
+    """
+
+    def __init__(self, folder: Path, run_recipe: Recipe) -> None:
+        self.config = Config(**run_recipe.settings)
+        self.size = run_recipe.size
+        self.scales = int(self.config.scales or 1)
+        files = RunFolder(folder, self.config.image_format, [])
+        record = RunRecord(files.record, run_recipe, self.scales)
+        record.started_at = "2026-01-02T03:04:05+00:00"
+        self.epochs_file = files.epochs
+        self.record = Record(record)
+        self.final = FinalPicture(files, run_recipe, self.config)
+        self.snapshots = Snapshots(files, run_recipe, self.config)
+
+    def paint(self, done: int, to: int) -> None:
+        """Do more epochs: a line for each, and the snapshots that are due."""
+        self.record.scale = self.checkpoint(done).scale
+        with _at(done):
+            log = EpochLog(self.epochs_file, done=done)
+        for epoch in range(done, to):
+            step = self.step(epoch)
+            with _at(epoch + 1):
+                for observer in (self.snapshots, log, self.record):
+                    observer(step)
+        log.file.close()
+
+    def end(self, epochs: int, stop_reason: StopReason) -> None:
+        """Write the finished picture, or the last good one, and how the run ended."""
+        checkpoint = self.checkpoint(epochs, _FINAL_SEED)
+        ending = Ending(stop_reason, checkpoint, self.scales, _finish(checkpoint.descent.image))
+        self.final.close(ending)
+        self.record.close(ending)
+
+    def checkpoint(self, epochs: int, seed: int | None = None) -> Checkpoint:
+        """Make what a painting goes on from after so many epochs; without a seed the image is grey."""
+        most = self.config.max_num_epochs
+        scale = min(max(epochs - 1, 0) // most + 1, self.scales)
+        before = (scale - 1) * most
+        return Checkpoint(DescentState(self._image(scale, seed), epochs - before), scale, before)
+
+    def _image(self, scale: int, seed: int | None) -> Tensor:
+        width, height = (edge >> (self.scales - scale) for edge in self.size)
+        if seed is None:
+            return torch.zeros(1, 3, height, width)
+        return to_model_space(np.asarray(painted(height, width, seed)) / np.float32(255))
+
+    def step(self, epoch: int) -> PaintingStep:
+        """Make what observers see of an epoch, counted from 0. Its numbers fade."""
+        fading = math.exp(-epoch / 20)
+        norm, content, low, high = map(torch.tensor, (6e8 * fading, 4e11, 5e13 * fading, 2e8 * fading))
+        is_due = (epoch + 1) % self.config.save_epochs == 0
+        checkpoint = self.checkpoint(epoch + 1, 11 + epoch if is_due else None)
+        return PaintingStep(
+            epoch=epoch,
+            image=checkpoint.descent.image,
+            relative_change=fading,
+            learning_rate=0.001,
+            evaluation=Evaluation(torch.empty(0), norm, content, {"relu1_1": low, "relu5_1": high}),
+            stopped=False,
+            state=checkpoint.descent,
+            scale=checkpoint.scale,
+            scales=self.scales,
+            most_epochs=self.scales * self.config.max_num_epochs,
+            checkpoint=checkpoint,
+            finish=_finish(checkpoint.descent.image),
+        )
+
+
+def _finish(image: Tensor) -> Finish:
+    """Make pictures of images that belong to no content."""
+    return Finish(Picture(np.zeros((*image.shape[2:], 3), dtype=np.float32)))
+
+
+def _at(epochs: int) -> Any:
+    """Have the clock stand where it would after so many epochs."""
+    return patch("time.monotonic", return_value=epochs * SECONDS_PER_EPOCH)
 
 
 def fake_run(
     folder: Path,
     *,
     epochs: int = 12,
-    save_epochs: int = 3,
     stop_reason: str = "epochs",
     size: tuple[int, int] = (48, 32),
-    image_format: str = "jpg",
     content: Path | None = None,
     **settings: Any,
 ) -> Path:
@@ -59,31 +133,21 @@ def fake_run(
     style = folder.parent / "waves.png"
     painted(height, width, seed=1).save(content)
     painted(40, 40, seed=2).save(style)
-    told = {"content_image": content, "style_image": style, "output_dir": folder, "image_format": image_format}
-    told |= {"save_epochs": save_epochs, "max_num_epochs": 20}
-    write_record(
-        folder,
-        settings=dataclasses.asdict(Config()) | told | settings,
-        inputs={
-            name: {"path": str(path.resolve()), "sha256": sha256(path)}
-            for name, path in (("content_image", content), ("style_image", style))
-        },
-        weights={"path": "/somewhere/vgg19.bin", "sha256": "0", "original": True},
-        size=list(size),
-        device="cpu",
-        device_name="a processor",
-        precision="float32",
-        versions={"nstyle": "0.1.0"},
-        started="2026-01-02T03:04:05+00:00",
-        stop_reason=stop_reason,
-        epochs=0 if stop_reason == "running" else epochs,
-        seconds=0.25,  # since it was resumed
+    config = Config(
+        content_image=content,
+        style_image=style,
+        output_dir=folder,
+        **{"save_epochs": 3, "max_num_epochs": 20, **settings},
     )
-    (folder / "epochs.csv").write_text(",".join(COLUMNS) + "\n" + "".join(map(csv_line, range(epochs))))
-    for epoch in range(save_epochs, epochs + 1, save_epochs):
-        painted(height, width, seed=10 + epoch).save(folder / f"e_{epoch}.{image_format}")
-    if stop_reason != "running":
-        painted(height, width, seed=9).save(folder / f"final.{image_format}")
+    inputs = {
+        name: {"path": str(path.resolve()), "sha256": sha256(path)}
+        for name, path in (("content_image", content), ("style_image", style))
+    }
+    painting = FakePainting(folder, recipe(config, inputs=inputs, size=size))
+    painting.record.begin(painting.checkpoint(0))
+    painting.paint(0, epochs)
+    if stop_reason != StopReason.RUNNING:
+        painting.end(epochs, StopReason(stop_reason))
     return folder
 
 
@@ -91,20 +155,26 @@ def fake_batch(folder: Path, **settings: Any) -> Path:
     """Make the folder of a batch of two pairs, each with a run's folder and its finished picture."""
     for name in ("cat_waves", "dog_waves"):
         fake_run(folder / name, content=folder.parent / f"{name}.png", **settings)
-        (folder / f"{name}.jpg").write_bytes((folder / name / "final.jpg").read_bytes())
+        link_or_copy(folder / name / final_name("jpg"), folder / f"{name}.jpg")
     return folder
 
 
 def finish_run(folder: Path, epochs: int) -> None:
     """Have a run end that was running."""
-    painted(32, 48, seed=9).save(folder / "final.jpg")
-    write_record(folder, stop_reason="epochs", epochs=epochs)
+    FakePainting(folder, read_recipe(folder / RECORD)).end(epochs, StopReason.EPOCHS)
 
 
-def advance_run(folder: Path, epochs: int, to: int, save_epochs: int = 3) -> None:
+def advance_run(folder: Path, done: int, to: int) -> None:
     """Have a run that has done so many epochs do more."""
-    with (folder / "epochs.csv").open("a") as file:
-        file.writelines(map(csv_line, range(epochs, to)))
-    for epoch in range(epochs + 1, to + 1):
-        if epoch % save_epochs == 0:
-            painted(32, 48, seed=10 + epoch).save(folder / f"e_{epoch}.jpg")
+    FakePainting(folder, read_recipe(folder / RECORD)).paint(done, to)
+
+
+def change_record(folder: Path, **changes: Any) -> None:
+    """Change some of what `run.json` says, to what no run writes there."""
+    path = folder / RECORD
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def header(folder: Path) -> list[str]:
+    """The names of the columns of `epochs.csv`."""
+    return (folder / "epochs.csv").read_text().splitlines()[0].split(",")

@@ -77,43 +77,41 @@ def listen(path: Path) -> None:
         server.bind(path.name)
 
 
-PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (lambda path: None, "does not exist"),
-    "empty": (lambda path: path.touch(), "is empty"),
-    "a folder": (lambda path: path.mkdir(), "is a folder"),
-    "a socket": (listen, "is not a file"),
-    "text": (lambda path: path.write_text("Dear diary, today I saw a picture."), "not a picture"),
-    "html": (lambda path: path.write_text("<html><h1>404 Not Found</h1></html>"), "not a picture"),
-    "zeros": (lambda path: path.write_bytes(bytes(5000)), "not a picture"),
-    "truncated jpeg": (lambda path: cut(path, "JPEG", 0.5), "damaged"),
-    "truncated png": (lambda path: cut(path, "PNG", 0.5), "damaged"),
-    "truncated gif": (lambda path: cut(path, "GIF", 0.02), "damaged"),
-    "truncated webp": (lambda path: cut(path, "WEBP", 0.5), "damaged"),
-    "damaged compression": (spoil_tiff, "damaged"),
-    "truncated tiff": (lambda path: cut(path, "TIFF", 0.5), "damaged"),
-    "corrupt png": (lambda path: path.write_bytes(promise(100, 100)), "damaged"),
-    "1x1 pixels": (lambda path: painted(1, 1).save(path, "PNG"), "1x1 pixels"),
-    "15x15 pixels": (lambda path: painted(15, 15).save(path, "PNG"), "15x15 pixels"),
-    "1x4000 pixels": (lambda path: painted(4000, 1).save(path, "PNG"), "1x4000 pixels"),
-    "4000x1 pixels": (lambda path: painted(1, 4000).save(path, "PNG"), "4000x1 pixels"),
-    "far too long": (lambda path: path.write_bytes(promise(3407896, 20)), "edge of far too many pixels"),
-    "decompression bomb": (lambda path: path.write_bytes(promise(50000, 50000)), "far too many pixels"),
-    "a NaN": (lambda path: Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(path, "TIFF"), "picture"),
+PICTURES: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: None,
+    "empty": lambda path: path.touch(),
+    "a folder": lambda path: path.mkdir(),
+    "a socket": listen,
+    "text": lambda path: path.write_text("Dear diary, today I saw a picture."),
+    "html": lambda path: path.write_text("<html><h1>404 Not Found</h1></html>"),
+    "zeros": lambda path: path.write_bytes(bytes(5000)),
+    "truncated jpeg": lambda path: cut(path, "JPEG", 0.5),
+    "truncated png": lambda path: cut(path, "PNG", 0.5),
+    "truncated gif": lambda path: cut(path, "GIF", 0.02),
+    "truncated webp": lambda path: cut(path, "WEBP", 0.5),
+    "damaged compression": spoil_tiff,
+    "truncated tiff": lambda path: cut(path, "TIFF", 0.5),
+    "corrupt png": lambda path: path.write_bytes(promise(100, 100)),
+    "1x1 pixels": lambda path: painted(1, 1).save(path, "PNG"),
+    "15x15 pixels": lambda path: painted(15, 15).save(path, "PNG"),
+    "1x4000 pixels": lambda path: painted(4000, 1).save(path, "PNG"),
+    "4000x1 pixels": lambda path: painted(1, 4000).save(path, "PNG"),
+    "far too long": lambda path: path.write_bytes(promise(3407896, 20)),
+    "decompression bomb": lambda path: path.write_bytes(promise(50000, 50000)),
+    "a NaN": lambda path: Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(path, "TIFF"),
 }
 
 
 @pytest.mark.parametrize("which", ["content", "style"])
 @pytest.mark.parametrize("case", PICTURES)
 def test_pictures(case: str, which: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spoil, words = PICTURES[case]
-    path = here / "spoilt.jpg"
-    spoil(path)
-    assert_refused(command(f"--{which}-image", "spoilt.jpg"), here, capsys, 1, "spoilt.jpg", words)
+    PICTURES[case](here / "spoilt.jpg")
+    assert_refused(command(f"--{which}-image", "spoilt.jpg"), here, capsys, 1, "spoilt.jpg")
 
 
 @pytest.mark.parametrize("flag", ["--content-image", "--style-image", "--init", "--weights"])
 def test_a_name_that_is_too_long(flag: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command(flag, 300 * "x"), here, capsys, 1, 300 * "x", "File name too long")
+    assert_refused(command(flag, 300 * "x"), here, capsys, 1, 300 * "x")
 
 
 def test_decoders_do_not_speak_for_themselves(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -148,12 +146,12 @@ def test_no_picture_runs_a_program(
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
     header = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\n%%EOF\n"
     (here / "spoilt.jpg").write_text(header)
-    assert_refused(command("--style-image", "spoilt.jpg"), here, capsys, 1, "spoilt.jpg", "not a picture")
+    assert_refused(command("--style-image", "spoilt.jpg"), here, capsys, 1, "spoilt.jpg")
     ghostscript.assert_not_called()
 
 
 def test_init_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command("--init", "nosuch.png"), here, capsys, 1, "nosuch.png", "does not exist")
+    assert_refused(command("--init", "nosuch.png"), here, capsys, 1, "nosuch.png")
 
 
 def test_a_picture_too_narrow_at_the_working_size(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +199,7 @@ def test_numbers(flag: str, value: str, here: Path, capsys: pytest.CaptureFixtur
         (["--device", "cuda:999999"], "cuda:999999"),
         (["one\ntwo"], "one two"),
         (["--device", "cpu", "--gpu", "0"], "--gpu and --device"),
-        (["--content-weight", "0", "--style-weight", "0"], "both 0"),
+        (["--content-weight", "0", "--style-weight", "0"], "--content-weight"),
         (["--content-image", ""], "--content-image"),
         (["--output-dir", ""], "--output-dir"),
         (["--weights", ""], "--weights"),
@@ -218,14 +216,14 @@ def test_a_device_that_is_not_there(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert_refused(command(*flags), here, capsys, 1, "there is no", "--device cpu")
+    assert_refused(command(*flags), here, capsys, 1, "--device cpu")
 
 
 def test_more_pixels_than_memory(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nstyle.painting.memory.memory_of", lambda device: 10**6)
-    assert_refused(command("--max-long-edge", "100"), here, capsys, 1, "--max-long-edge", "GB")
+    assert_refused(command("--max-long-edge", "100"), here, capsys, 1, "--max-long-edge 100")
 
 
 def test_a_style_of_more_pixels_than_memory(
@@ -234,30 +232,27 @@ def test_a_style_of_more_pixels_than_memory(
     monkeypatch.setattr("nstyle.painting.memory.memory_of", lambda device: 32 * 21 * 2500)
     assert command("--quiet", "--style-scale", "1") == 0
     shutil.rmtree("output")
-    assert_refused(command("--style-scale", "4"), here, capsys, 1, "--style-scale 4 needs", "lower it to 2.0")
+    assert_refused(command("--style-scale", "4"), here, capsys, 1, "--style-scale 4", "2.0")
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--style-scale", "0.5"], ["style.png becomes 16x10 pixels", "--style-scale 0.5", "--max-long-edge"]),
-        (["--style-image", "wide.png", "--style-fit", "contain"], ["wide.png becomes 32x8 pixels", "contain"]),
+        (["--style-scale", "0.5"], ["style.png", "16x10", "--style-scale 0.5", "--max-long-edge"]),
+        (["--style-image", "wide.png", "--style-fit", "contain"], ["wide.png", "32x8", "--style-fit contain"]),
         (["--blend-style", "style.png", "1", "--blend-style", "wide.png", "1", "--style-fit", "contain"], ["32x8"]),
-        (["--blend-style", "none.png", "1"], ["none.png does not exist"]),
-        (["--mask", "none.png"], ["none.png does not exist"]),
-        (["--mask", "black.png"], ["black.png is black all over"]),
-        (["--mask", "square.png"], ["square.png has 40x40 pixels, content.png 48x32", "shape"]),
-        (["--style-mask", "square.png", "all"], ["square.png has 40x40 pixels, content.png 48x32"]),
-        (["--style-mask", "white.png", "white.png"], ["white.png has 48x32 pixels, style.png 40x40"]),
-        (["--style-mask", "black.png", "all"], ["black.png is black all over"]),
-        (["--style-mask", "white.png", "none.png"], ["none.png does not exist"]),
-        (
-            ["--mask", "left.png", "--style-mask", "right.png", "all"],
-            ["right.png and left.png have nothing"],
-        ),
+        (["--blend-style", "none.png", "1"], ["none.png"]),
+        (["--mask", "none.png"], ["none.png"]),
+        (["--mask", "black.png"], ["black.png"]),
+        (["--mask", "square.png"], ["square.png", "40x40", "content.png", "48x32"]),
+        (["--style-mask", "square.png", "all"], ["square.png", "40x40", "content.png", "48x32"]),
+        (["--style-mask", "white.png", "white.png"], ["white.png", "48x32", "style.png", "40x40"]),
+        (["--style-mask", "black.png", "all"], ["black.png"]),
+        (["--style-mask", "white.png", "none.png"], ["none.png"]),
+        (["--mask", "left.png", "--style-mask", "right.png", "all"], ["right.png", "left.png"]),
         (
             ["--style-image", "upright.png", "--style-fit", "cover", "--style-mask", "white.png", "top.png"],
-            ["top.png is black wherever upright.png is seen"],
+            ["top.png", "upright.png"],
         ),
     ],
 )
@@ -278,13 +273,13 @@ def test_controls(flags: list[str], words: list[str], here: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--blend-style", "a.png"], ["--blend-style", "2 arguments"]),
-        (["--blend-style", "a.png", "much"], ["--blend-style", "'much' is no number"]),
-        (["--blend-style", "a.png", "0"], ["--blend-style", "above 0"]),
-        (["--style-scale", "0"], ["--style-scale", "above 0"]),
+        (["--blend-style", "a.png"], ["--blend-style"]),
+        (["--blend-style", "a.png", "much"], ["--blend-style", "much"]),
+        (["--blend-style", "a.png", "0"], ["--blend-style"]),
+        (["--style-scale", "0"], ["--style-scale"]),
         (["--style-fit", "crop"], ["--style-fit", "cover"]),
         (["--preserve-colors", "hue"], ["--preserve-colors", "luma"]),
-        (["--blend-style", "a.png", "1", "--style-mask", "r.png", "all"], ["--style-mask is given 1 times for 2"]),
+        (["--blend-style", "a.png", "1", "--style-mask", "r.png", "all"], ["--style-mask"]),
     ],
 )
 def test_controls_of_wrong_usage(
@@ -296,11 +291,11 @@ def test_controls_of_wrong_usage(
 def test_a_mask_that_would_be_painted_over(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("L", (48, 32), 255).save("final.jpg")
     code = command("--mask", "final.jpg", "--output-dir", ".")
-    assert_refused(code, here, capsys, 1, "final.jpg would be painted over")
+    assert_refused(code, here, capsys, 1, "final.jpg", "--output-dir")
 
 
 def test_an_absurd_size(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(command("--max-long-edge", "65500"), here, capsys, 1, "--max-long-edge", "GB")
+    assert_refused(command("--max-long-edge", "65500"), here, capsys, 1, "--max-long-edge 65500")
 
 
 def test_memory_that_runs_out_all_the_same(
@@ -316,7 +311,7 @@ def test_memory_that_runs_out_all_the_same(
             raise error
 
         monkeypatch.setattr("nstyle.painting.prepare.Objective", run_out)
-        assert_refused(command(), here, capsys, 1, "too little memory", "--max-long-edge")
+        assert_refused(command(), here, capsys, 1, "--max-long-edge")
 
 
 def test_our_own_bugs_show_their_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +353,7 @@ def test_a_picture_without_permission(open_folder: Path, capsys: pytest.CaptureF
     Path("style.png").chmod(0)
     with nobody():
         code = command()
-    assert_refused(code, open_folder, capsys, 1, "style.png", "may not be read", "chmod")
+    assert_refused(code, open_folder, capsys, 1, "style.png", "chmod")
 
 
 @pytest.mark.parametrize("flag", ["--style-image", "--weights"])
@@ -370,7 +365,7 @@ def test_a_file_in_a_folder_without_permission(
     Path("private").mkdir(mode=0)
     with nobody():
         code = command(flag, "private/file")
-    assert_refused(code, open_folder, capsys, 1, "private/file", "Permission denied")
+    assert_refused(code, open_folder, capsys, 1, "private/file")
 
 
 def test_an_output_folder_without_permission(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -387,7 +382,7 @@ def test_weights_without_permission(open_folder: Path, capsys: pytest.CaptureFix
     shutil.rmtree("output")
     with nobody():
         code = command("--weights", "weights.pth")
-    assert_refused(code, open_folder, capsys, 1, "weights.pth", "Permission denied")
+    assert_refused(code, open_folder, capsys, 1, "weights.pth")
 
 
 def test_an_output_folder_that_is_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -401,10 +396,16 @@ def test_an_output_folder_below_a_file(here: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_picture_that_cannot_be_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder stands where the snapshot is to go."""
-    (here / "elsewhere" / "e_1.jpg").mkdir(parents=True)
-    code = command("--output-dir", "elsewhere", "--save-epochs", "1", "--quiet")
-    assert_refused(code, here, capsys, 1, "e_1.jpg", "--output-dir")
+    """A folder stands where the same run, started once more, writes its snapshot."""
+    flags = ["--output-dir", "elsewhere", "--save-epochs", "1", "--quiet"]
+    assert command(*flags) == 0
+    snapshot = here / "elsewhere" / "e_1.jpg"
+    snapshot.unlink()
+    snapshot.mkdir()
+    assert_refused(command(*flags), here, capsys, 1, "e_1.jpg", "--output-dir")
+    record = json.loads((here / "elsewhere" / "run.json").read_text())
+    assert (record["stop_reason"], record["epochs"]) == ("failed", 1)  # it was painted, and could not be written
+    assert snapshot.is_dir()
     assert not list((here / "elsewhere").glob(".*.tmp"))
 
 
@@ -424,29 +425,26 @@ def save_dead(path: Path) -> None:
     torch.save({name: -tensor.abs() if "bias" in name else tensor * 0 for name, tensor in tensors.items()}, path)
 
 
-WEIGHTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (lambda path: None, "no weights"),
-    "empty": (lambda path: path.touch(), "damaged"),
-    "a folder": (lambda path: path.mkdir(), "is a folder"),
-    "a picture": (lambda path: painted(20, 20).save(path, "PNG"), "damaged"),
-    "truncated": (save_short, "conv4_1.weight is missing"),
-    "NaN": (save_nan, "NaN"),
-    "dead": (save_dead, "--weights"),
-    "another network": (lambda path: torch.save({"conv1_1.weight": torch.zeros(8, 3, 7, 7)}, path), "has the shape"),
-    "not a state dict": (lambda path: torch.save(torch.zeros(3), path), "not a state dict"),
-    "code": (lambda path: torch.save({"conv1_1.weight": os.system}, path), "tensors alone"),
-    "cut off parameters": (lambda path: path.write_bytes(struct.pack("<QQQ", 0x112, 0, 26)), "cut off"),
+WEIGHTS: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: None,
+    "empty": lambda path: path.touch(),
+    "a folder": lambda path: path.mkdir(),
+    "a picture": lambda path: painted(20, 20).save(path, "PNG"),
+    "truncated": save_short,
+    "NaN": save_nan,
+    "dead": save_dead,
+    "another network": lambda path: torch.save({"conv1_1.weight": torch.zeros(8, 3, 7, 7)}, path),
+    "not a state dict": lambda path: torch.save(torch.zeros(3), path),
+    "code": lambda path: torch.save({"conv1_1.weight": os.system}, path),
+    "cut off parameters": lambda path: path.write_bytes(struct.pack("<QQQ", 0x112, 0, 26)),
 }
 
 
 @pytest.mark.parametrize("case", WEIGHTS)
 def test_weights(case: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spoil, words = WEIGHTS[case]
-    spoil(here / "spoilt.pth")
-    flags = ["--weights", "spoilt.pth", "--weights-input", "rgb"]
-    code = command(*flags)
-    names = [] if case == "dead" else ["spoilt.pth"]
-    assert_refused(code, here, capsys, 1, words, *names)
+    WEIGHTS[case](here / "spoilt.pth")
+    code = command("--weights", "spoilt.pth", "--weights-input", "rgb")
+    assert_refused(code, here, capsys, 1, "--weights" if case == "dead" else "spoilt.pth")
 
 
 @pytest.mark.parametrize("weight", ["1e15", "1e20", "1e30", "1e300"])
@@ -460,11 +458,15 @@ def test_weights_beyond_the_range_of_the_numbers_diverge(
     assert "diverged in epoch 0" in error
 
 
-def test_the_start_is_not_worth_an_older_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_start_is_not_worth_an_older_picture(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert command("--quiet") == 0
     before = (here / "output" / "final.jpg").read_bytes()
-    assert command("--lr", "1e30", "--quiet") == 1
+    monkeypatch.setattr("nstyle.optim.descent.DIVERGED_RMS", 0)  # the same run now diverges in its first epoch
+    assert command("--quiet") == 1
     assert "final.jpg" not in capsys.readouterr().err
+    assert json.loads((here / "output" / "run.json").read_text())["stop_reason"] == "diverged"
     assert (here / "output" / "final.jpg").read_bytes() == before
 
 

@@ -129,7 +129,7 @@ def test_with_the_command_itself(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "not a picture" in done.stderr
+    assert "bad.jpg" in done.stderr
     assert done.stderr.endswith("batch.sh: 1 painted, 1 not:\n  bad.jpg\n")
     with Image.open(tmp_path / "out" / "-a b.png" / "final.jpg") as picture:
         assert picture.size == (24, 20)

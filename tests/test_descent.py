@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from refusals import refuses
 from torch import Tensor
 
-from nstyle.errors import DivergenceError
+from nstyle.errors import DivergenceError, Kind
 from nstyle.optim.descent import DIVERGED_RMS, LOWEST_LEARNING_RATE, Step, descend, scheduled_learning_rate
 
 
@@ -86,10 +87,9 @@ def test_schedule_has_a_floor() -> None:
 def test_divergence_is_found_at_once_and_the_last_step_is_sound() -> None:
     objective, start = quadratic()
     steps: list[Step[Evaluation]] = []
-    with pytest.raises(DivergenceError, match="lower --lr") as caught:
+    with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, flag="--lr"):
         steps.extend(descend(objective, start, lr=50.0, max_num_epochs=1000))
     assert 0 < len(steps) < 20
-    assert f"epoch {len(steps)}:" in str(caught.value)
     assert steps[-1].image.square().mean().sqrt() < DIVERGED_RMS
 
 
@@ -97,7 +97,7 @@ def test_divergence_is_found_at_once_and_the_last_step_is_sound() -> None:
 def test_a_gradient_that_is_not_finite_diverges(poison: float) -> None:
     objective, start = quadratic()
     objective.linear[3] = poison
-    with pytest.raises(DivergenceError, match="epoch 0"):
+    with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, flag="--lr"):
         next(descend(objective, start))
 
 
@@ -141,5 +141,5 @@ def test_backoff_takes_the_epoch_back_and_halves_the_rate() -> None:
 def test_backoff_ends_where_the_rate_is_not_the_reason() -> None:
     objective, start = quadratic()
     objective.linear[3] = float("nan")
-    with pytest.raises(DivergenceError, match="epoch 0"):
+    with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, flag="--lr"):
         next(descend(objective, start, on_divergence="backoff"))

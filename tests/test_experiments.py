@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from refusals import refuses
 
 import nstyle
 from nstyle import Config, ImageError, OptionError, Result, stylize
@@ -54,8 +55,11 @@ def test_maximum_pooling_paints_something_else(pair: tuple[Path, Path], tmp_path
 def test_layers_that_the_weights_do_not_reach(pair: tuple[Path, Path], tmp_path: Path, vgg19: VGG19) -> None:
     short = {name: w for name, w in vgg19.weights().items() if name < "conv5_2" or name > "conv5_3"}
     torch.save(short, tmp_path / "short.pth")
-    with pytest.raises(OptionError, match=r"--content-layers: no layer 'relu5_4'; there are relu1_1, .*, relu5_1$"):
+    with pytest.raises(OptionError) as refused:
         paint(pair, tmp_path / "output", weights=tmp_path / "short.pth", content_layers="relu5_4")
+    assert "--content-layers" in str(refused.value)
+    assert "relu5_4" in str(refused.value)
+    assert str(refused.value).endswith(", relu5_1")  # the last layer that there is
 
 
 def test_inversion_rebuilds_the_content(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -133,7 +137,7 @@ def test_a_texture_that_does_not_fit(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nstyle.painting.memory.memory_of", lambda device: 10**6)
-    with pytest.raises(nstyle.DeviceError, match="--size 40x24 needs"):
+    with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--size"):
         paint((None, pair[1]), tmp_path, content_weight=0, size="40x24")
 
 
@@ -143,7 +147,7 @@ def test_patches_of_the_style(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert json.loads(result.record.read_text())["settings"]["style_loss"] == "mrf"
     paint(pair, tmp_path / "own", style_loss="mrf", style_layers="relu2_1", max_long_edge=48)
     assert columns(tmp_path / "own") == ["relu2_1"]
-    with pytest.raises(ImageError, match=r"relu4_1 has 2x2 positions.*--max-long-edge"):
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge"):
         paint((pair[1], pair[1]), tmp_path / "small", style_loss="mrf", max_long_edge=20)
 
 
@@ -221,13 +225,12 @@ def test_fewer_scales_where_a_style_picture_would_become_too_small() -> None:
     content, style = inputs.sources
     for style_size, expected in (((200, 4000), 1), ((300, 4000), 2)):
         assert len(scale_sizes(config, inputs, {content: (512, 512), style: style_size})) == expected
-    with pytest.raises(OptionError) as refused:
+    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--scales"):
         scale_sizes(
             Config(max_long_edge=512, scales=2, style_fit="contain"),
             inputs,
             {content: (512, 512), style: (200, 4000)},
         )
-    assert (refused.value.flag, refused.value.kind) == ("--scales", Kind.OUT_OF_RANGE)
 
 
 def test_scales_of_a_texture(pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -238,5 +241,5 @@ def test_scales_of_a_texture(pair: tuple[Path, Path], tmp_path: Path, caplog: py
 
 
 def test_more_scales_than_there_are_pixels(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"--scales 3 leaves too little of 48x32 pixels"):
+    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--scales"):
         paint(pair, tmp_path, max_long_edge=48, scales=3)

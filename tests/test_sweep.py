@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from refusals import refuses
 
 from nstyle.batch.sweep import plan_sweep
 from nstyle.batch.sweep_sheet import losses
 from nstyle.commands.paint import main
-from nstyle.errors import OptionError
+from nstyle.errors import Kind, OptionError
 from nstyle.view import films
 from nstyle.view.runs import read_run
 
@@ -57,12 +58,14 @@ def test_what_cannot_be_swept(sweep: str, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_one_pair_and_each_setting_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(OptionError, match="swept already"):
+    with refuses(OptionError, kind=Kind.CONFLICT, flag="--sweep"):
         plan_sweep("c.jpg", "s.jpg", {}, ["lr=1", "lr=2"])
-    with pytest.raises(OptionError, match="a single pair of pictures, not 2"):
+    with refuses(OptionError, kind=Kind.CONFLICT, flag="--sweep"):
         plan_sweep(["c.jpg", "d.jpg"], "s.jpg", {}, ["lr=1"])
     assert main(["--sweep", "lr=1", "--pair"]) == 2
-    assert "--pair and --sweep" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--pair" in said
+    assert "--sweep" in said
 
 
 def test_a_sheet_to_choose_from(
@@ -109,7 +112,7 @@ def test_what_cannot_be_painted_is_not_on_the_sheet(
     flags += ["--max-long-edge", "24", "--max-num-epochs", "1", "--sweep"]
     assert main([*flags, f"init=content,{tmp_path / 'gone.png'}"]) == 1
     said = capsys.readouterr()
-    assert "gone.png does not exist" in said.err
+    assert "gone.png" in said.err
     assert (tmp_path / "out" / "sweep.png").exists()
     assert main([*flags, f"init={tmp_path / 'gone.png'}", "--output-dir", str(tmp_path / "none")]) == 1
     assert not (tmp_path / "none" / "sweep.png").exists()

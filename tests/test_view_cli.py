@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from fake_runs import fake_batch, fake_run, finish_run, write_record
+from fake_runs import change_record, fake_batch, fake_run, finish_run
 from PIL import Image
 from test_view_page import Page
 
@@ -18,7 +18,7 @@ from nstyle.commands.paint import main as paint
 from nstyle.commands.view import main
 
 ROOT = Path(__file__).parent.parent
-COMMAND = "import sys; from nstyle.view.cli import main; sys.exit(main())"
+COMMAND = "import sys; from nstyle.commands.view import main; sys.exit(main())"
 
 
 def test_what_nstyle_has_painted(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,31 +108,31 @@ def test_another_process_sees_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "complaint"),
+    ("flags", "code", "named"),
     [
-        (["nowhere"], 1, "nowhere holds no run (no run.json); name a folder that nstyle has painted into"),
-        (["run", "--output-dir", "file"], 1, "cannot write file"),
-        (["started", "--gif"], 1, "wait for the first snapshot"),
-        (["started", "--sheet"], 1, "wait for the first snapshot"),
-        (["empty batch", "--gif"], 1, "wait for the first snapshot"),
-        (["run", "--every", "0"], 2, "--every: must be at least 0.1, not 0 (nstyle-view --help lists the flags)"),
-        (["run", "--every", "nan"], 2, "must be at least 0.1"),
-        (["run", "--every", "x"], 2, "(nstyle-view --help lists the flags)"),
-        (["run", "--gi"], 2, "unrecognized arguments: --gi"),
-        (["run", "another\nrun"], 2, "unrecognized arguments: another run"),
+        (["nowhere"], 1, "nowhere"),
+        (["run", "--output-dir", "file"], 1, "file"),
+        (["started", "--gif"], 1, "started"),
+        (["started", "--sheet"], 1, "started/sheet.png"),
+        (["empty batch", "--gif"], 1, "empty batch"),
+        (["run", "--every", "0"], 2, "--every"),
+        (["run", "--every", "nan"], 2, "--every"),
+        (["run", "--every", "x"], 2, "--every"),
+        (["run", "--gi"], 2, "--gi"),
+        (["run", "another\nrun"], 2, "another run"),
     ],
 )
 def test_complaints_are_one_line(
     flags: list[str],
     code: int,
-    complaint: str,
+    named: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fake_run(tmp_path / "run")
-    write_record(fake_run(tmp_path / "started", epochs=0, stop_reason="running"), inputs={})
+    change_record(fake_run(tmp_path / "started", epochs=0, stop_reason="running"), inputs={})
     fake_run(tmp_path / "empty batch" / "a", epochs=0, stop_reason="running")
     (tmp_path / "file").touch()
     ended: object
@@ -143,8 +143,9 @@ def test_complaints_are_one_line(
     error = capsys.readouterr().err
     assert ended == code
     assert error.startswith("nstyle-view: error: ")
-    assert complaint in error
+    assert named in error
     assert error.count("\n") == 1
+    assert error.endswith("(nstyle-view --help lists the flags)\n") == (code == 2)
 
 
 def test_mp4_without_ffmpeg(
@@ -154,7 +155,9 @@ def test_mp4_without_ffmpeg(
     folder = fake_run(tmp_path / "run")
     assert main([str(folder), "--mp4"]) == 1
     error = capsys.readouterr().err
-    assert error == "nstyle-view: error: an MP4 needs imageio-ffmpeg; pip install 'nstyle[video]', or take --gif\n"
+    assert error.startswith("nstyle-view: error: ")
+    assert "pip install 'nstyle[video]'" in error
+    assert error.count("\n") == 1
     assert not (folder / "index.html").exists()
 
 
@@ -162,7 +165,7 @@ def test_mp4_without_ffmpeg(
 def test_help_version_and_bad_flags_answer_at_once(flags: Sequence[str]) -> None:
     done = run_python(f"""
         import sys
-        from nstyle.view.cli import main
+        from nstyle.commands.view import main
         try:
             code = main({flags!r})
         except SystemExit as stop:
@@ -177,7 +180,7 @@ def test_torch_is_not_needed(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run")
     done = run_python(f"""
         import sys
-        from nstyle.view.cli import main
+        from nstyle.commands.view import main
         print(main([{str(folder)!r}, "--gif", "--sheet", "--quiet"]), "torch" in sys.modules)
     """)
     assert done.stdout == "0 False\n", done

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_runs import advance_run, fake_batch, fake_run, write_record
+from fake_runs import advance_run, change_record, fake_batch, fake_run
 from pictures import painted
 from PIL import Image
+from refusals import refuses
 
-from nstyle.errors import ImageError, OutputError
+from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.view.films import find_ffmpeg, playing_rate, write_gif, write_mp4, write_sheet
 from nstyle.view.publish import Gallery, Shown
 from nstyle.view.publish import write_sheet as write_sheet_of
@@ -73,8 +74,9 @@ def test_mp4_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     program.chmod(0o755)
     monkeypatch.setattr("nstyle.view.films.find_ffmpeg", lambda: str(program))
     (tmp_path / "film.mp4").write_bytes(b"older")
-    with pytest.raises(OutputError, match=r"film\.mp4 cannot be encoded: No space left on device; make room"):
+    with refuses(OutputError, kind=Kind.UNWRITABLE, path=tmp_path / "film.mp4", flag="--mp4") as refused:
         write_mp4(tmp_path / "film.mp4", run)
+    assert "No space left on device" in str(refused.value)  # what the encoder said last
     assert (tmp_path / "film.mp4").read_bytes() == b"older"
 
 
@@ -82,7 +84,7 @@ def test_mp4_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_no_picture_yet(write: object, tmp_path: Path) -> None:
     run = read_run(fake_run(tmp_path / "run", epochs=1, stop_reason="running"))
     assert callable(write)
-    with pytest.raises(ImageError, match="wait for the first snapshot"):
+    with refuses(ImageError, kind=Kind.MISSING, path=run.folder):
         write(tmp_path / "film", run)
     assert not (tmp_path / "film").exists()
 
@@ -121,8 +123,8 @@ def test_labels_that_are_too_long_or_odd(tmp_path: Path) -> None:
 
 def test_sheet_of_nothing(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", epochs=1, stop_reason="running")
-    write_record(folder, inputs={})
-    with pytest.raises(ImageError, match="wait for the first snapshot"):
+    change_record(folder, inputs={})
+    with refuses(ImageError, kind=Kind.MISSING, path=folder / "sheet.png"):
         write_sheet_of(Shown(folder / "index.html", read_run(folder), ()))
 
 
@@ -138,5 +140,5 @@ def test_the_page_names_films_of_its_run_only(tmp_path: Path) -> None:
     write_gif(folder / "film.gif", read_run(folder))
     assert 'href="film.gif"' in gallery.publish().page.read_text()
     advance_run(folder, 6, 12)
-    write_record(folder, stop_reason="epochs")
+    change_record(folder, stop_reason="epochs")
     assert 'href="film.gif"' not in gallery.publish().page.read_text()

@@ -11,15 +11,18 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from fake_runs import COLUMNS, advance_run, fake_batch, fake_run, write_record
+from fake_runs import advance_run, change_record, fake_batch, fake_run, header
 from pictures import painted
 from PIL import Image
+from refusals import refuses
 
-from nstyle.errors import OutputError
+from nstyle.errors import Kind, OutputError
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import Picture
 from nstyle.view.album import LADDER, Album
+from nstyle.view.page import describe_state
 from nstyle.view.publish import Gallery
+from nstyle.view.runs import read_run
 
 
 class Page(HTMLParser):
@@ -68,7 +71,8 @@ def page_of(folder: Path, every: float | None = None) -> Page:
 
 
 def test_a_finished_run(tmp_path: Path) -> None:
-    page = page_of(fake_run(tmp_path / "run", lr=0.01))
+    folder = fake_run(tmp_path / "run", lr=0.01)
+    page = page_of(folder)
     assert [(each["epoch"], each["name"], each["href"]) for each in page.facts["snapshots"]] == [
         (3, "e_3.jpg", "e_3.jpg"),
         (6, "e_6.jpg", "e_6.jpg"),
@@ -77,8 +81,8 @@ def test_a_finished_run(tmp_path: Path) -> None:
         (12, "final.jpg", "final.jpg"),
     ]
     assert picture(page.facts["snapshots"][0]["picture"]).size == (48, 32)
-    assert list(page.facts["curves"]) == list(COLUMNS)
-    assert page.facts["curves"]["loss"][0] == 5e13
+    assert list(page.facts["curves"]) == [name for name in header(folder) if name != "scale"]
+    assert page.facts["curves"]["loss"][0] == 5.04e13
     assert page.facts["stop_eps"] == 0.005
     assert page.facts["refresh"] is None
     for said in ("run content in the style of waves", "finished: all 12 epochs are done.", "6.0 s, 0.5 s an epoch"):
@@ -106,11 +110,32 @@ def test_settings_that_are_not_the_default_stand_out(tmp_path: Path) -> None:
         ("interrupted", "interrupted after 12 epochs."),
         ("diverged", "diverged after 12 epochs."),
         ("failed", "failed after 12 epochs."),
-        ("{out of paint}", "ended after 12 epochs: {out of paint}."),
+        ("epochs", "finished: all 12 epochs are done."),
     ],
 )
 def test_how_it_ended(reason: str, words: str, tmp_path: Path) -> None:
     assert words in page_of(fake_run(tmp_path / "run", stop_reason=reason)).text
+
+
+def test_an_end_that_this_version_does_not_know(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run")
+    change_record(folder, stop_reason="{out of paint}")
+    assert "ended after 12 epochs: {out of paint}." in page_of(folder).text
+
+
+def test_a_run_in_several_scales(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", epochs=6, scales=3, max_num_epochs=4, size=(96, 64), stop_reason="running")
+    run = read_run(folder)
+    assert (run.scale, run.epochs) == ((2, 3), 6)
+    assert describe_state(run) == "painting: scale 2 of 3, epoch 6 of at most 12"
+    page = page_of(folder)
+    assert list(page.facts["curves"]) == header(folder)
+    assert page.facts["curves"]["scale"] == [1, 1, 1, 1, 2, 2]
+    assert [picture(each["picture"]).size for each in page.facts["snapshots"]] == [(24, 16), (48, 32)]
+    assert "3, coarse to fine" in page.text
+    advance_run(folder, 6, 12)
+    assert describe_state(read_run(folder)) == "painting: scale 3 of 3, epoch 12 of at most 12"
+    assert page_of(folder).facts["curves"]["scale"] == [1] * 4 + [2] * 4 + [3] * 4
 
 
 def test_a_running_run(tmp_path: Path) -> None:
@@ -181,14 +206,12 @@ HOSTILE = """'"><img src=x onerror=alert(1)><!--<script>&amp;"""
 
 def test_no_text_is_taken_for_html(tmp_path: Path) -> None:
     name = HOSTILE.replace("/", "")
-    folder = fake_run(tmp_path / name, content=tmp_path / f"{name}.png", model="</td>", init=HOSTILE + "</script>")
+    folder = fake_run(tmp_path / name, content=tmp_path / f"{name}.png", init=HOSTILE + "</script>")
     record = json.loads((folder / "run.json").read_text())
-    record["inputs"][HOSTILE] = record["inputs"]["style_image"]
-    record["settings"][HOSTILE] = 1
-    write_record(
+    change_record(
         folder,
-        settings=record["settings"],
-        inputs=record["inputs"],
+        settings=record["settings"] | {"model": "</td>", HOSTILE: 1},
+        inputs=record["inputs"] | {HOSTILE: record["inputs"]["style_image"]},
         stop_reason=HOSTILE,
         device=HOSTILE,
         started=HOSTILE,
@@ -236,7 +259,7 @@ def test_a_page_elsewhere(tmp_path: Path) -> None:
 def test_nobody_elses_page_is_written_over(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run")
     (folder / "index.html").write_text("<h1>my own</h1>")
-    with pytest.raises(OutputError, match="no page of nstyle-view's"):
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=folder / "index.html", flag="--output-dir"):
         page_of(folder)
     assert (folder / "index.html").read_text() == "<h1>my own</h1>"
     (folder / "index.html").unlink()
@@ -244,7 +267,7 @@ def test_nobody_elses_page_is_written_over(tmp_path: Path) -> None:
     page_of(folder)
     (folder / "index.html").unlink()
     (folder / "index.html").mkdir()
-    with pytest.raises(OutputError, match=r"cannot write .*index\.html"):
+    with refuses(OutputError, kind=Kind.UNWRITABLE, path=folder / "index.html", flag="--output-dir"):
         page_of(folder)
 
 
@@ -268,7 +291,7 @@ def test_a_run_and_a_batch_in_one_folder(tmp_path: Path) -> None:
 def test_more_snapshots_and_epochs_than_anybody_looks_at(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", epochs=1500, save_epochs=1500)
     small = (folder / "e_1500.jpg").read_bytes()
-    write_record(folder, settings={"save_epochs": 1, "image_format": "jpg"})
+    change_record(folder, settings={"save_epochs": 1, "image_format": "jpg"})
     for epoch in range(1, 1000):
         (folder / f"e_{epoch}.jpg").write_bytes(small)
     page = page_of(folder)
@@ -282,7 +305,7 @@ def test_more_snapshots_and_epochs_than_anybody_looks_at(tmp_path: Path) -> None
 def test_200_detailed_snapshots_make_less_than_5_megabytes(tmp_path: Path) -> None:
     """Noise is what compresses worst: a painting needs less."""
     folder = fake_run(tmp_path / "run", epochs=600, save_epochs=600, size=(600, 400))
-    write_record(folder, settings={"save_epochs": 3, "image_format": "jpg"})
+    change_record(folder, settings={"save_epochs": 3, "image_format": "jpg"})
     generator = np.random.default_rng(0)
     ground = np.asarray(painted(400, 600), dtype=np.int16)
     for epoch in range(3, 600, 3):

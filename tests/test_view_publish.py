@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from fake_runs import advance_run, fake_run, finish_run, write_record
+from fake_runs import advance_run, change_record, fake_run, finish_run
+from refusals import refuses
 from test_view_page import Page
 
-from nstyle.errors import RecordError
+from nstyle.errors import Kind, RecordError
 from nstyle.view.publish import QUIET, Gallery, Shown, fingerprint
 
 
@@ -83,7 +83,7 @@ def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(RecordError, match="not a folder"):
+    with refuses(RecordError, kind=Kind.UNREADABLE, path=tmp_path / "run"):
         watch(tmp_path / "run", Clock(tmp_path / "none"))
 
 
@@ -128,7 +128,7 @@ def test_what_counts_as_news(tmp_path: Path) -> None:
     (folder / ".e_3.jpg.17.tmp").write_bytes(b"half")
     (folder / "notes.txt").touch()
     assert fingerprint(folder) == before
-    write_record(folder, seconds=3.25)
+    change_record(folder, seconds=3.25)
     changed = fingerprint(folder)
     assert changed != before
     fake_run(folder / "other")

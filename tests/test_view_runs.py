@@ -5,9 +5,10 @@ import math
 from pathlib import Path
 
 import pytest
-from fake_runs import COLUMNS, csv_line, fake_batch, fake_run, write_record
+from fake_runs import change_record, fake_batch, fake_run, header
+from refusals import refuses
 
-from nstyle.errors import RecordError
+from nstyle.errors import Kind, RecordError
 from nstyle.view.runs import evenly, read_epochs, read_folder, read_run
 
 
@@ -16,7 +17,8 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_finished_run(tmp_path: Path) -> None:
-    run = read_run(fake_run(tmp_path / "run", epochs=13))
+    folder = fake_run(tmp_path / "run", epochs=13)
+    run = read_run(folder)
     assert [snapshot.path.name for snapshot in run.snapshots] == [
         "e_3.jpg",
         "e_6.jpg",
@@ -31,7 +33,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
         ("style", "waves.png"),
     ]
     assert run.curves["epoch"] == list(range(1, 14))
-    assert list(run.curves) == list(COLUMNS)
+    assert list(run.curves) == header(folder)
 
 
 def test_pictures_of_an_earlier_run_in_the_same_folder_are_left_out(tmp_path: Path) -> None:
@@ -40,9 +42,9 @@ def test_pictures_of_an_earlier_run_in_the_same_folder_are_left_out(tmp_path: Pa
     for name in ("e_9.jpg", "e_5.jpg", "e_0.jpg", "e_3.png", "e_3.jpg.tmp", "final.jpg", "xe_3.jpg", "index.html"):
         (folder / name).write_bytes(b"")
     assert names(folder) == ["e_3.jpg", "e_6.jpg"]
-    write_record(folder, stop_reason="interrupted", epochs=7)
+    change_record(folder, stop_reason="interrupted", epochs=7)
     assert names(folder) == ["e_3.jpg", "e_6.jpg", "final.jpg"]
-    write_record(folder, settings={})
+    change_record(folder, settings={})
     assert names(folder)[:2] == ["e_3.jpg", "e_3.png"]
 
 
@@ -65,17 +67,18 @@ def test_a_run_that_has_just_started(tmp_path: Path) -> None:
     [
         "3,0.5",
         "3",
-        "3,0.5,1,1,1,1,1,1",
-        "3,0.5,1,1,1,1,1,1,1,1,1\n",
+        "3,1,0.5,1,1,1,1,1,1",
+        "3,1,0.5,1,1,1,1,1,1,1,1,1\n",
         "\n",
         "\0\0\0\0",
         "\udcff".encode("utf-8", "surrogateescape").decode("latin-1"),
     ],
 )
 def test_a_line_that_is_half_written_is_left_out(tail: str, tmp_path: Path) -> None:
-    whole = ",".join(COLUMNS) + "\n" + "".join(map(csv_line, range(3)))
-    (tmp_path / "epochs.csv").write_text(whole + tail)
-    curves = read_epochs(tmp_path / "epochs.csv")
+    path = fake_run(tmp_path / "run", epochs=3) / "epochs.csv"
+    with path.open("a") as file:
+        file.write(tail)
+    curves = read_epochs(path)
     assert curves["epoch"] == [1, 2, 3]
     assert {len(column) for column in curves.values()} == {3}
 
@@ -109,7 +112,9 @@ def test_a_record_of_which_little_is_known(tmp_path: Path) -> None:
 
 def test_several_inputs_of_a_kind(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run")
-    write_record(folder, inputs={"mask": None, "blend_styles": [{"path": "a.png", "sha256": "1"}, {"path": "b.png"}]})
+    change_record(
+        folder, inputs={"mask": None, "blend_styles": [{"path": "a.png", "sha256": "1"}, {"path": "b.png"}]}
+    )
     assert [(source.label, source.path.name) for source in read_run(folder).inputs] == [
         ("blend styles", "a.png"),
         ("blend styles", "b.png"),
@@ -117,21 +122,30 @@ def test_several_inputs_of_a_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
-    [(b"{", "is damaged"), (b"\xff", "is damaged"), (b"[]", "no run's record"), (None, "holds no run")],
+    "content", [b"{", b"\xff", b"[]", b"[" * 100_000], ids=["cut", "no text", "no mapping", "far too deep"]
 )
-def test_no_record(content: bytes | None, complaint: str, tmp_path: Path) -> None:
-    if content is not None:
-        (tmp_path / "run.json").write_bytes(content)
-    with pytest.raises(RecordError, match=complaint):
+def test_a_damaged_record(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with refuses(RecordError, kind=Kind.DAMAGED, path=tmp_path / "run.json"):
+        read_folder(tmp_path)
+
+
+def test_a_record_that_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with refuses(RecordError, kind=Kind.UNREADABLE, path=tmp_path / "run.json"):
+        read_folder(tmp_path)
+
+
+def test_no_record(tmp_path: Path) -> None:
+    with refuses(RecordError, kind=Kind.MISSING, path=tmp_path):
         read_folder(tmp_path)
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="holds no run"):
+    with refuses(RecordError, kind=Kind.MISSING, path=tmp_path / "nowhere"):
         read_folder(tmp_path / "nowhere")
     (tmp_path / "file").touch()
-    with pytest.raises(RecordError, match="not a folder"):
+    with refuses(RecordError, kind=Kind.UNREADABLE, path=tmp_path / "file"):
         read_folder(tmp_path / "file")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nstyle.batch.jobs import Job
 from nstyle.batch.local import Outcome, finished_picture, paint
-from nstyle.errors import ClusterError
+from nstyle.errors import ClusterError, Kind
 from nstyle.painting.session import Session
 from nstyle.storage.recipe import Recipe
 
@@ -48,7 +48,9 @@ def paint_on_cluster(
     try:
         from distributed import CancelledError, Client, KilledWorker, as_completed
     except ImportError as error:
-        raise ClusterError("--cluster needs Dask: pip install 'nstyle[cluster]'") from error
+        raise ClusterError(
+            "--cluster needs Dask: pip install 'nstyle[cluster]'", flag="--cluster", kind=Kind.MISSING
+        ) from error
     done, left = 0, []
     for job in jobs:
         picture = finished_picture(job, _session)
@@ -62,7 +64,9 @@ def paint_on_cluster(
     try:
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
-        raise ClusterError(f"no Dask scheduler answers at {address}; start one: dask scheduler") from error
+        raise ClusterError(
+            f"no Dask scheduler answers at {address}; start one: dask scheduler", flag="--cluster", kind=Kind.MISSING
+        ) from error
     with client:
         _log.info("%d pictures for the %d workers of %s", len(left), len(client.nthreads()), address)
         folder = str(Path.cwd())
@@ -74,7 +78,11 @@ def paint_on_cluster(
                 except KilledWorker as error:
                     outcome = Outcome(futures[future], reason=f"it has cost {error.allowed_failures + 1} workers")
                 except CancelledError as error:
-                    raise ClusterError(f"{address} has gone; the same command again paints what is left") from error
+                    raise ClusterError(
+                        f"{address} has gone; the same command again paints what is left",
+                        flag="--cluster",
+                        kind=Kind.MISSING,
+                    ) from error
                 done += outcome.path is not None
                 _log.info("%s: %s", outcome.job.title, outcome.reason or f"done: {outcome.path}")
                 yield outcome

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from nstyle.batch.jobs import Job, Names, plan
 from nstyle.devices import choose_device, choose_precision
-from nstyle.errors import NStyleError, OutputError, RecipeError
+from nstyle.errors import Kind, NStyleError, OutputError, RecipeError
 from nstyle.files import link_or_copy
 from nstyle.networks.weights import hash_of_weights
 from nstyle.painting.inputs import hash_inputs, inputs_of
@@ -205,9 +205,9 @@ def _check_copy(job: Job) -> None:
     if _is_file(copy, config.output_dir / f"final.{config.image_format}"):
         return  # then the run decides what may become of both
     if copy.is_dir():
-        raise OutputError(f"{copy} is a folder, where the picture is to go; choose another --output-dir")
+        raise _in_the_way(copy, "is a folder, where the picture is to go; choose another --output-dir")
     if any(copy.resolve() == path.resolve() for path in inputs_of(config).paths):
-        raise OutputError(f"{copy} would be painted over; choose another --output-dir")
+        raise _in_the_way(copy, "would be painted over; choose another --output-dir")
     if config.overwrite:
         return
     try:
@@ -218,4 +218,9 @@ def _check_copy(job: Job) -> None:
     except OSError:  # an input is not there: the run says so
         return
     if not is_ours:
-        raise OutputError(f"{copy} is not a picture of this pair; choose another --output-dir, or say --overwrite")
+        raise _in_the_way(copy, "is not a picture of this pair; choose another --output-dir, or say --overwrite")
+
+
+def _in_the_way(copy: Path, what: str) -> OutputError:
+    """Return the error that says why a copy may not be written there."""
+    return OutputError(f"{copy} {what}", flag="--output-dir", path=copy, kind=Kind.IN_THE_WAY)

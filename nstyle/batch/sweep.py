@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.batch.jobs import Job, Names, plan, unlike
-from nstyle.errors import OptionError
+from nstyle.errors import Kind, OptionError
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag, option
 
@@ -62,7 +62,7 @@ def plan_sweep(content: Names, style: Names, settings: Mapping[str, Any], sweeps
     for text in sweeps:
         name, found = _parse(text)
         if name in values:
-            raise OptionError(f"--sweep {text}: {name} is swept already; give all its values at once")
+            raise _refusal(f"--sweep {text}: {name} is swept already; give all its values at once", Kind.CONFLICT)
         values[name] = found
     settings = {"max_long_edge": LONG_EDGE, **settings}
     jobs, labels = [], []
@@ -70,7 +70,9 @@ def plan_sweep(content: Names, style: Names, settings: Mapping[str, Any], sweeps
         chosen = dict(zip(values, combination, strict=True))
         one, *others = plan(content, style, {**settings, **chosen})
         if others:
-            raise OptionError(f"--sweep is for a single pair of pictures, not {1 + len(others)}; name one of each")
+            raise _refusal(
+                f"--sweep is for a single pair of pictures, not {1 + len(others)}; name one of each", Kind.CONFLICT
+            )
         jobs.append(one)
         labels.append("\n".join(f"{flag(name)[2:]} {_word(value)}" for name, value in chosen.items()))
     output = jobs[0].config.output_dir
@@ -91,18 +93,23 @@ def _parse(text: str) -> tuple[str, list[Any]]:
     name, equals, listed = text.partition("=")
     setting = name.strip().removeprefix("--").replace("-", "_")
     if not equals or not listed:
-        raise OptionError(f"--sweep must be like style-weight=0.5,1,2, not {text!r}")
+        raise _refusal(f"--sweep must be like style-weight=0.5,1,2, not {text!r}", Kind.OUT_OF_RANGE)
     if setting not in _SWEPT:
-        raise OptionError(f"--sweep: {name!r} is no setting that takes a number or a word")
+        raise _refusal(f"--sweep: {name!r} is no setting that takes a number or a word", Kind.UNKNOWN)
     values: list[Any] = []
     for word in listed.split(","):
         try:
             value = _SWEPT[setting](word.strip())
         except ValueError:
-            raise OptionError(f"--sweep {text}: {word!r} is no value for {flag(setting)}") from None
+            raise _refusal(f"--sweep {text}: {word!r} is no value for {flag(setting)}", Kind.OUT_OF_RANGE) from None
         if value not in values:
             values.append(value)
     return setting, values
+
+
+def _refusal(message: str, kind: Kind) -> OptionError:
+    """Return the error that says that `--sweep` cannot be followed."""
+    return OptionError(message, flag="--sweep", kind=kind)
 
 
 def _word(value: Any) -> str:

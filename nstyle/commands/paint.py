@@ -22,7 +22,7 @@ from nstyle.commands.terminal import (
     quiet_libraries,
     signals_as_interrupts,
 )
-from nstyle.errors import NStyleError, OptionError
+from nstyle.errors import Kind, NStyleError, OptionError
 from nstyle.settings.config import Config
 from nstyle.settings.groups import OUTPUT
 from nstyle.settings.options import flag, is_repeatable, option
@@ -168,7 +168,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any]) -> Sweep:
     """Return the combinations that are to be painted."""
     if command.pair:
-        raise OptionError("--pair and --sweep contradict each other: a sweep is for a single pair")
+        raise OptionError(
+            "--pair and --sweep contradict each other: a sweep is for a single pair",
+            flag="--pair",
+            kind=Kind.CONFLICT,
+        )
     return plan_sweep(*_pictures(arguments), arguments, command.sweep)
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from nstyle.errors import ImageError
+from nstyle.errors import ImageError, Kind
 from nstyle.losses.functional import region_at
 from nstyle.losses.patches import EDGE, nearest_patches, patch_distance, rows_of
 from nstyle.losses.terms import Maps, Statistic
@@ -109,5 +109,7 @@ def _check_for_patches(layer: str, feature_map: Tensor) -> None:
     if min(height, width) < EDGE:
         raise ImageError(
             f"{layer} has {width}x{height} positions for a picture so small, --style-loss mrf needs {EDGE} on each "
-            "edge; raise --max-long-edge or --size, or name lower --style-layers"
+            "edge; raise --max-long-edge or --size, or name lower --style-layers",
+            flag="--max-long-edge",
+            kind=Kind.OUT_OF_RANGE,
         )

@@ -181,8 +181,11 @@ def _paint(
             interrupt.add_note(f"the picture after {final.epochs} epochs is {folder.final}; --resume goes on with it")
         raise
     except DivergenceError as error:
-        kept = f"; the last good picture is {folder.final}" if final.epochs is not None else ""
-        raise DivergenceError(f"{error}{kept}", flag=error.flag, path=folder.final, kind=error.kind) from error
+        if final.epochs is None:
+            raise
+        raise DivergenceError(
+            f"{error}; the last good picture is {folder.final}", flag=error.flag, path=folder.final, kind=error.kind
+        ) from error
 
 
 def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torch.device) -> Checkpoint | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nstyle.errors import ImageError, NStyleError, RecipeError
+from nstyle.errors import ImageError, Kind, NStyleError, RecipeError
 from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag, option
@@ -114,19 +114,34 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         if path.exists() and not path.is_file():
-            raise RecipeError(f"--recipe {path} is not a file; name a picture of nstyle's, or a run.json")
+            raise RecipeError(
+                f"--recipe {path} is not a file; name a picture of nstyle's, or a run.json",
+                flag="--recipe",
+                path=path,
+                kind=Kind.UNREADABLE,
+            )
         with path.open("rb") as file:
             start = file.read(MOST_BYTES)
     except OSError as error:
-        raise RecipeError(f"--recipe {path} cannot be read: {error.strerror}; name a picture of nstyle's") from error
+        raise RecipeError(
+            f"--recipe {path} cannot be read: {error.strerror}; name a picture of nstyle's",
+            flag="--recipe",
+            path=path,
+            kind=Kind.MISSING if isinstance(error, FileNotFoundError) else Kind.UNREADABLE,
+        ) from error
     if start.lstrip()[:1] == b"{":
         return parse_recipe(start, path)
     try:
         text = read_recipe_text(path)
     except ImageError as error:
-        raise RecipeError(f"--recipe {error}") from error
+        raise RecipeError(f"--recipe {error}", flag="--recipe", path=path, kind=error.kind) from error
     if text is None:
-        raise RecipeError(f"{path} carries no recipe: nstyle did not write it, or another program has saved it since")
+        raise RecipeError(
+            f"{path} carries no recipe: nstyle did not write it, or another program has saved it since",
+            flag="--recipe",
+            path=path,
+            kind=Kind.MISSING,
+        )
     return parse_recipe(text, path)
 
 
@@ -156,9 +171,11 @@ def parse_recipe(text: str | bytes, path: Path) -> Recipe:
             versions={str(name): str(facts["versions"][name]) for name in facts["versions"]},
         )
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise RecipeError(f"{path}: {error}", flag=error.flag, path=path, kind=error.kind) from error
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-        raise RecipeError(f"{path} holds no recipe of nstyle's, or a damaged one; name a whole one") from error
+        raise RecipeError(
+            f"{path} holds no recipe of nstyle's, or a damaged one; name a whole one", path=path, kind=Kind.DAMAGED
+        ) from error
     return recipe
 
 
@@ -170,11 +187,14 @@ def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
 
     """
     if unknown := sorted(set(found) - set(SETTINGS)):
-        raise RecipeError(f"the recipe has the setting {unknown[0]!r}, which this nstyle does not know; take a newer")
+        raise RecipeError(
+            f"the recipe has the setting {unknown[0]!r}, which this nstyle does not know; take a newer",
+            kind=Kind.UNKNOWN,
+        )
     try:
         return recorded_settings(Config(**found))
     except NStyleError as error:
-        raise RecipeError(f"the recipe's {error}") from error
+        raise RecipeError(f"the recipe's {error}", flag=error.flag, kind=error.kind) from error
 
 
 def _texts(found: Mapping[str, Any], *names: str) -> dict[str, str]:

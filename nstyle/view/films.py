@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nstyle.errors import ImageError, OutputError
+from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.files import replacing
 from nstyle.view.album import open_picture, shrink
 from nstyle.view.runs import Run, evenly
@@ -58,7 +58,9 @@ def find_ffmpeg() -> str:
 
         program: str = get_ffmpeg_exe()
     except (ImportError, RuntimeError) as error:
-        raise OutputError("an MP4 needs imageio-ffmpeg; pip install 'nstyle[video]', or take --gif") from error
+        raise OutputError(
+            "an MP4 needs imageio-ffmpeg; pip install 'nstyle[video]', or take --gif", flag="--mp4", kind=Kind.MISSING
+        ) from error
     return program
 
 
@@ -106,7 +108,12 @@ def write_mp4(path: Path, run: Run) -> None:
         if encoder.returncode != 0:
             said.seek(0)
             reason = said.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
-            raise OutputError(f"{path} cannot be encoded: {reason[-1]}; make room, or take --gif")
+            raise OutputError(
+                f"{path} cannot be encoded: {reason[-1]}; make room, or take --gif",
+                flag="--mp4",
+                path=path,
+                kind=Kind.UNWRITABLE,
+            )
 
 
 def _even(picture: Image.Image) -> Image.Image:
@@ -124,7 +131,11 @@ def _frames(run: Run, prepare: Callable[[Image.Image], Image.Image]) -> Iterator
     pictures = _readable(snapshot.path for snapshot in reversed(run.snapshots))
     last = next(pictures, None)
     if last is None:
-        raise ImageError(f"{run.folder} holds no picture of its run; wait for the first snapshot")
+        raise ImageError(
+            f"{run.folder} holds no picture of its run; wait for the first snapshot",
+            path=run.folder,
+            kind=Kind.MISSING,
+        )
     size = last.size
     for picture in _readable(snapshot.path for snapshot in run.snapshots):
         yield prepare(picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS))
@@ -159,7 +170,7 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
         for picture in _readable(iter([source])):
             tiles.append((label, shrink(picture, _TILE)))
     if not tiles:
-        raise ImageError(f"there is no picture for {path}; wait for the first snapshot")
+        raise ImageError(f"there is no picture for {path}; wait for the first snapshot", path=path, kind=Kind.MISSING)
     wide, high = (max(picture.size[axis] for _, picture in tiles) for axis in (0, 1))
     font = ImageFont.load_default(13)
     lines = [words for label, _ in tiles if len(label.splitlines()) > 1 for words in label.splitlines()]

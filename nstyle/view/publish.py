@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstyle.errors import ImageError, OutputError, RecordError
+from nstyle.errors import ImageError, Kind, OutputError, RecordError
 from nstyle.files import make_folder, replacing, unwritable
 from nstyle.storage.layout import RECORD, is_of_a_run
 from nstyle.view import films, page
@@ -118,7 +118,12 @@ class Gallery:
         except OSError as error:
             raise unwritable(path, error) from error
         if not is_ours:
-            raise OutputError(f"{path} is no page of nstyle-view's; choose another --output-dir")
+            raise OutputError(
+                f"{path} is no page of nstyle-view's; choose another --output-dir",
+                flag="--output-dir",
+                path=path,
+                kind=Kind.IN_THE_WAY,
+            )
         with replacing(path) as file:
             file.write(content)
 
@@ -211,7 +216,11 @@ def write_films(shown: Shown, *, gif: bool, mp4: bool) -> list[Path]:
     if shown.run is not None:
         pages.insert(0, (shown.run, shown.page.parent))
     if not pages:
-        raise ImageError(f"{shown.page.parent} has no picture to make a film of; wait for the first snapshot")
+        raise ImageError(
+            f"{shown.page.parent} has no picture to make a film of; wait for the first snapshot",
+            path=shown.page.parent,
+            kind=Kind.MISSING,
+        )
     for run, beside in pages:
         for wanted, name, write in ((gif, films.GIF, films.write_gif), (mp4, films.MP4, films.write_mp4)):
             if wanted:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nstyle.errors import RecordError
+from nstyle.errors import Kind, RecordError
 from nstyle.storage.layout import EPOCHS, RECORD, StopReason, parse_picture_name
 
 T = TypeVar("T")
@@ -103,7 +103,9 @@ def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
 
     """
     if folder.exists() and not folder.is_dir():
-        raise RecordError(f"{folder} is not a folder; name one that nstyle has painted into")
+        raise RecordError(
+            f"{folder} is not a folder; name one that nstyle has painted into", path=folder, kind=Kind.UNREADABLE
+        )
     others = []
     for record in sorted(folder.glob(f"*/{RECORD}")):
         try:
@@ -134,14 +136,24 @@ def _read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RecordError(
-            f"{path.parent} holds no run (no {RECORD}); name a folder that nstyle has painted into"
+            f"{path.parent} holds no run (no {RECORD}); name a folder that nstyle has painted into",
+            path=path.parent,
+            kind=Kind.MISSING,
         ) from error
     except OSError as error:
-        raise RecordError(f"{path} may not be read: {error.strerror}; check the name and its folder") from error
+        raise RecordError(
+            f"{path} may not be read: {error.strerror}; check the name and its folder",
+            path=path,
+            kind=Kind.UNREADABLE,
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"{path} is damaged ({error}); paint anew, or name another folder") from error
+        raise RecordError(
+            f"{path} is damaged ({error}); paint anew, or name another folder", path=path, kind=Kind.DAMAGED
+        ) from error
     if not isinstance(record, dict):
-        raise RecordError(f"{path} is no run's record; name a folder that nstyle has painted into")
+        raise RecordError(
+            f"{path} is no run's record; name a folder that nstyle has painted into", path=path, kind=Kind.DAMAGED
+        )
     return record
 
 
