@@ -58,7 +58,7 @@ def test_nothing_of_what_is_transparent_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(40, 40), (27, 33), (160, 160), (200, 90)])
-def test_resizing_mixes_no_transparent_colour_into_visible_ones(size: tuple[int, int]) -> None:
+def test_resizing_mixes_no_transparent_color_into_visible_ones(size: tuple[int, int]) -> None:
     resized = resize_picture(disc(), *size)
     assert resized.rgb.shape == (*size, 3)
     assert resized.alpha is not None
@@ -68,13 +68,13 @@ def test_resizing_mixes_no_transparent_colour_into_visible_ones(size: tuple[int,
     np.testing.assert_allclose(resized.rgb, np.broadcast_to([0.9, 0.1, 0.1], resized.rgb.shape), atol=1e-3)
 
 
-def test_resizing_an_opaque_picture_is_resizing_its_colours() -> None:
+def test_resizing_an_opaque_picture_is_resizing_its_colors() -> None:
     resized = resize_picture(smooth(), 20, 30)
     assert resized.alpha is None
     np.testing.assert_array_equal(resized.rgb, resize(smooth().rgb, 20, 30))
 
 
-def test_what_is_hidden_gets_the_nearest_colour() -> None:
+def test_what_is_hidden_gets_the_nearest_color() -> None:
     rgb = np.zeros((16, 20, 3), np.float32)
     rgb[2, 3], rgb[12, 18] = (1, 0.5, 0), (0, 0.5, 1)
     visible = rgb.max(axis=-1) > 0
@@ -103,7 +103,7 @@ def test_8_bits_in_srgb_are_read_bit_for_bit(form: str, profile: bytes | None, t
     )
 
 
-def test_colours_outside_of_srgb_are_clipped() -> None:
+def test_colors_outside_of_srgb_are_clipped() -> None:
     green = to_srgb(np.array([[[0, 255, 0]]], np.uint8), profiles.DISPLAY_P3.profile())
     np.testing.assert_allclose(green[0, 0], (0, 1, 0), atol=1e-6)
 
@@ -293,7 +293,7 @@ def test_a_picture_of_a_hundred_megapixels_is_nothing_to_warn_of(tmp_path: Path)
     assert read_recipe_text(path) == "{}"
 
 
-def test_webp_keeps_the_colours_of_what_is_transparent(tmp_path: Path) -> None:
+def test_webp_keeps_the_colors_of_what_is_transparent(tmp_path: Path) -> None:
     path = tmp_path / "picture.webp"
     picture = smooth(alpha=True)
     write_picture(path, picture)

@@ -30,7 +30,7 @@ from nstyle.pictures.embedded_text import read_recipe_text
 
 HEIGHT, WIDTH, RAMP = 32, 48, 24  # the ramp begins at this row
 HALVES = (slice(0, 12), slice(12, 24)), (slice(0, 24), slice(24, 48))
-COLOURS = {(0, 0): (220, 60, 70), (0, 1): (60, 200, 80), (1, 0): (50, 80, 210), (1, 1): (240, 220, 90)}
+COLORS = {(0, 0): (220, 60, 70), (0, 1): (60, 200, 80), (1, 0): (50, 80, 210), (1, 1): (240, 220, 90)}
 STEPS = WIDTH  # of the ramp, each an eighth of a level of 8 bits
 GARBAGE = (1.0, 0.0, 1.0)  # the colour that hides where the file is transparent
 HIDDEN, FAINT = (0, 1), (1, 0)  # the quarters that are transparent, and half so, where there is alpha
@@ -40,8 +40,8 @@ FAINT_ALPHA = 102 / 255
 def scene() -> profiles.Floats:
     """H x W x 3, levels of sRGB in 0..1."""
     levels = np.empty((HEIGHT, WIDTH, 3))
-    for (row, column), colour in COLOURS.items():
-        levels[HALVES[0][row], HALVES[1][column]] = np.array(colour) / 255
+    for (row, column), color in COLORS.items():
+        levels[HALVES[0][row], HALVES[1][column]] = np.array(color) / 255
     levels[RAMP:] = (120 / 255 + np.arange(STEPS) / 255 / 8)[None, :, None]
     return levels
 
@@ -235,7 +235,7 @@ def make_png(variant: Variant, path: Path) -> None:
         make_by_pillow(variant, path)
         return
     levels = levels_of(variant)
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[levels.shape[2]]
+    color_type = {1: 0, 2: 4, 3: 2, 4: 6}[levels.shape[2]]
     lines = b"".join(b"\0" + line.astype(f">u{variant.depth // 8}").tobytes() for line in levels)
     chunks = b""
     if variant.profile:
@@ -244,7 +244,7 @@ def make_png(variant: Variant, path: Path) -> None:
         chunks += chunk(b"eXIf", exif_of(variant).removeprefix(b"Exif\0\0"))
     if variant.alpha == "key":
         chunks += chunk(b"tRNS", (np.array(GARBAGE) * (2**variant.depth - 1)).astype(">u2").tobytes())
-    path.write_bytes(png(levels.shape[1], levels.shape[0], variant.depth, colour_type, lines, chunks))
+    path.write_bytes(png(levels.shape[1], levels.shape[0], variant.depth, color_type, lines, chunks))
 
 
 def make_tiff(variant: Variant, path: Path) -> None:

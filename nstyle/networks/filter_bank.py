@@ -50,8 +50,8 @@ class FilterBank:
     """Convolutions of each colour with each filter, halved into what is above and below 0, at each scale."""
 
     def __init__(self, pooling: str, device: torch.device, precision: torch.dtype) -> None:
-        colours = torch.tensor(_OPPONENT, dtype=torch.float64)
-        kernels = torch.einsum("ci,nyx->cniyx", colours, _filters()).flatten(0, 1)
+        colors = torch.tensor(_OPPONENT, dtype=torch.float64)
+        kernels = torch.einsum("ci,nyx->cniyx", colors, _filters()).flatten(0, 1)
         self.kernels = torch.cat([kernels, -kernels]).to(device, precision)
         self.pooling = pooling
 
