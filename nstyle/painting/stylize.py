@@ -198,7 +198,8 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
     if not folder.checkpoint.exists():
         return None
     checkpoint, saved = read_checkpoint(folder.checkpoint, device)
-    if differences := saved.differences(recipe, end_may_differ=True):
+    # With several scales, when each one ends is part of the picture: no recipe would tell of a later change.
+    if differences := saved.differences(recipe, end_may_differ=len(prepared.scales) == 1):
         raise RecipeError(
             f"{folder.path} holds the state of a run with other settings: {', '.join(differences[:3])}; "
             f"--recipe {folder.record} --resume goes on with that one",
