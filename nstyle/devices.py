@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from nstyle.errors import DeviceError
+from nstyle.errors import DeviceError, Kind
 
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -33,6 +33,7 @@ def choose_device(name: str | None, gpu: int | None) -> torch.device:
         DeviceError: there is no such device.
 
     """
+    flag = "--gpu" if name is None else "--device"
     if name is None:
         gpu = gpu if gpu is not None else 0 if torch.cuda.is_available() else -1
         name = "cpu" if gpu == -1 else f"cuda:{gpu}"
@@ -40,10 +41,14 @@ def choose_device(name: str | None, gpu: int | None) -> torch.device:
     index = int(number or 0)
     if kind == "cuda" and index >= torch.cuda.device_count():
         found = f"PyTorch finds {torch.cuda.device_count()} CUDA device(s)"
-        raise DeviceError(f"there is no cuda:{index} ({found}); choose --gpu -1 or --device cpu for the CPU")
+        raise DeviceError(
+            f"there is no cuda:{index} ({found}); choose --gpu -1 or --device cpu for the CPU",
+            flag=flag,
+            kind=Kind.MISSING,
+        )
     device = torch.device(kind, index) if kind == "cuda" else torch.device(kind)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("there is no mps device; choose --device cpu")
+        raise DeviceError("there is no mps device; choose --device cpu", flag=flag, kind=Kind.MISSING)
     return device
 
 

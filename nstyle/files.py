@@ -13,9 +13,9 @@ from nstyle.errors import Kind, OutputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` for writing; move it to `path` once the block has ended well.
+    """Open a temporary file beside `path` for writing, and move it to `path` when the block ends without an error.
 
-    A block that raises, or a process that is killed, leaves whatever stood at `path` before.
+    If the block raises, or the process is killed, whatever stood at `path` before stays.
 
     Raises:
         OutputError: the file cannot be written (no permission, a full disk, a folder of that name).
@@ -36,12 +36,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def link_or_copy(source: Path, path: Path) -> None:
-    """Have `path` be the file `source`, too: a hard link where the file system has them, else a copy.
+    """Make `path` a hard link to `source`, or a copy if the file system has no hard links.
 
-    Whole or not at all, over whatever stands there.
+    It replaces whatever stands at `path`, whole or not at all.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: `path` cannot be written.
 
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -68,10 +68,10 @@ def unwritable(path: Path, error: OSError) -> OutputError:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder `path` with its parents, where needed, and make sure that files can be written into it.
+    """Make the folder `path` and its parents if they are missing, and make sure that files can be written into it.
 
     Raises:
-        OutputError: it is a file, or may not be written to.
+        OutputError: `path` is a file, or may not be written to.
 
     """
     try:

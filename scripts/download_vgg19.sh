@@ -2,13 +2,8 @@
 # Fetches the full-precision VGG-19 weights and the two sample pictures of the MXNet
 # neural-style example. Run it with --help for the details.
 set -eu
-
 me=${0##*/}
 base=${NSTYLE_DOWNLOAD_URL:-https://github.com/dmlc/web-data/raw/master}
-base=${base%/}
-host=${base#*://}
-host=${host%%/*}
-host=${host##*@} # without a user name and password
 
 usage() {
     cat <<END
@@ -32,107 +27,68 @@ fail() {
     exit "${2:-1}"
 }
 
-has() {
-    command -v "$1" >/dev/null 2>&1
-}
-
-# Is FILE ($1) there, with the git blob id ID ($2)? The id is the SHA-1 of the bytes
-# "blob SIZE\0" and the content.
+# Is FILE ($1) there, with the git blob id ID ($2): the SHA-1 of "blob SIZE\0" and the content?
 verified() {
     [ -f "$1" ] || return 1
     size=$(($(wc -c <"$1"))) # the arithmetic drops the blanks that some wc's write
-    found=$({ printf 'blob %d\0' "$size" && cat "$1"; } | $sha1 | sed 's/.*= *//; s/ .*//')
-    [ "$found" = "$2" ]
+    found=$({ printf 'blob %d\0' "$size" && cat "$1"; } | $sha1)
+    [ "${found%% *}" = "$2" ]
 }
 
-# One attempt to bring URL ($1) into FILE ($2), going on from what FILE holds already.
-# Sets $http to the server's last answer (000 or empty: none) and $status to the tool's
-# exit status, which it returns: 0 if the file is whole.
+# Makes one attempt to bring URL ($1) into FILE ($2), going on from what FILE holds already.
+# Sets $got to the tool's exit status, $http to the server's last answer (000 or empty: none).
 fetch() {
-    status=0
-    if [ "$tool" = curl ]; then
-        progress=-s
-        [ ! -t 2 ] || progress=--progress-bar
+    got=0
+    if [ "${tool##*/}" = curl ]; then
+        [ -t 2 ] && progress=--progress-bar || progress=-s
         http=$(curl -f -L "$progress" -C - --connect-timeout 20 --speed-time 60 --speed-limit 1 \
-            -w '%{http_code}' -o "$2" "$1") || status=$?
+            -w '%{http_code}' -o "$2" "$1") || got=$?
     else
-        # -S shows the headers of each answer; only the last status is kept.
-        http=$(wget -S -c -t 1 -T 20 -O "$2" "$1" 2>&1) || status=$?
+        http=$(wget -S -c -t 1 -T 20 -O "$2" "$1" 2>&1) || got=$?
         http=$(printf '%s\n' "$http" | sed -n 's|^ *HTTP/[0-9.]* \([0-9][0-9]*\).*|\1|p' | tail -n 1)
     fi
     [ -s "$2" ] || rm -f "$2" # wget makes its file even if there is nothing to put in it
-    if [ "$http" = 416 ]; then # nothing follows: what is there is a whole file, right or wrong
-        status=0
-        [ -s "$2" ] || status=22
-    fi
-    return "$status"
 }
 
-# get PATH FILE ID: makes FILE the blob ID, or ends the script. FILE is only ever replaced
-# by a whole and verified file.
+# get PATH FILE ID: makes FILE the blob ID, or ends the script. Only a verified file replaces FILE.
 get() {
-    url=$base/$1
-    part=$2.part
-    way_out="nstyle works without this file (embedded weights, any pictures); to get it, download"
-    way_out="$way_out $url by hand to $2 on another machine and run this script again to verify it"
-
+    url=${base%/}/$1 part=$2.part wrong=no
+    way_out="nstyle works without it; or download $url by hand to $2 and run this script again to verify it"
+    verified "$2" "$3" && echo "$2: already here, verified" && return
     [ ! -d "$2" ] || fail "$2 is a folder, where the file is to go; move it away"
-    if verified "$2" "$3"; then
-        echo "$2: already here, verified"
-        return
-    fi
-    [ ! -e "$2" ] || echo "$2: not the expected file, to be replaced"
-    has "$tool" || fail "needs curl or wget; $way_out"
+    [ "$tool" ] || fail "needs curl or wget; $way_out"
     mkdir -p "${2%/*}"
-
-    wrong=0  # whole files that did not verify
-    failed=0 # attempts that brought no whole file
-    while ! verified "$part" "$3"; do
-        if [ -s "$part" ]; then
-            echo "$2: continuing the download from $host"
-        else
-            echo "$2: downloading from $host"
+    for attempt in 1 2 3 4; do
+        echo "$2: downloading, attempt $attempt"
+        fetch "$url" "$part"
+        if verified "$part" "$3"; then
+            mv -f "$part" "$2"
+            echo "$2: done, verified"
+            return
         fi
-        if fetch "$url" "$part"; then
-            ! verified "$part" "$3" || break
+        why="no whole file came (HTTP status ${http:-000}, $tool's exit status $got)"
+        case $http/$got in
+        */0 | 416/*) # nothing follows: it is a whole file, but a wrong one
             rm -f "$part"
-            wrong=$((wrong + 1))
-            [ "$wrong" -lt 2 ] || fail "what $host sends as $url is not the expected file; $way_out"
-            echo "$2: wrong content, starting again"
-            continue
-        fi
-        failed=$((failed + 1))
-        again=no
-        case $http/$status in
-        2??/33) again=yes && rm -f "$part" ;; # curl finds that the server knows no ranges
+            why="what comes is not the expected file"
+            [ "$wrong" = no ] && wrong=yes || break ;;
+        2??/33) rm -f "$part" ;; # curl finds that the server knows no ranges
         2??/23 | 2??/3) fail "cannot write $part" ;; # curl's and wget's statuses for that
-        [23]??/* | 408/* | 429/* | 5??/*) again=yes && sleep 1 ;; # broken off, or it may pass
-        esac
-        [ "$again" = no ] || [ "$failed" -gt 3 ] || continue
-        case $http in
-        '' | 000) fail "cannot reach $host ($tool exit status $status); $way_out" ;;
-        2??) fail "the connection to $host broke off, run this script again to continue; $way_out" ;;
-        *) fail "$host answers with HTTP status $http; $way_out" ;;
+        [23]??/* | 408/* | 429/* | 5??/*) sleep 1 ;; # broken off, or it may pass
+        /* | 000/*) why="no server answers ($tool's exit status $got)" && break ;;
+        *) break ;;
         esac
     done
-    mv -f "$part" "$2"
-    echo "$2: done, verified"
+    fail "$why; $way_out"
 }
 
-for arg; do
-    case $arg in
-    -h | --help) usage && exit ;;
-    *) fail "unknown argument '$arg' (try --help)" 2 ;;
-    esac
-done
-
-if has sha1sum; then sha1=sha1sum
-elif has shasum; then sha1='shasum -a 1'
-elif has openssl; then sha1='openssl dgst -sha1'
-else fail 'needs sha1sum, shasum or openssl to verify the files'
-fi
-tool=curl
-has curl || tool=wget
+case $#/${1-} in
+0/) ;;
+1/-h | 1/--help) usage && exit ;;
+*) fail "unknown argument '${1-}' (try --help)" 2 ;;
+esac
+sha1=$(command -v sha1sum || command -v shasum) || fail 'needs sha1sum or shasum to verify the files'
+tool=$(command -v curl || command -v wget) || tool=
 
 trap 'echo "interrupted; run this script again to continue" >&2; exit 130' INT
 CDPATH='' cd -- "$(dirname -- "$0")/.."

@@ -32,6 +32,7 @@ import tifffile
 import torch
 from PIL import Image, ImageCms
 
+from nstyle.commands.terminal import quiet_libraries
 from nstyle.errors import NStyleError
 from nstyle.optim.descent import DescentState
 from nstyle.pictures.decode import read_picture
@@ -221,6 +222,11 @@ def _alarm(*_: object) -> None:
 
 def work(pipe: Connection, seconds: int, memory: float) -> None:
     """Read the files that come through the pipe, and answer with what came of each; the process may die of it."""
+    with quiet_libraries():
+        _answer(pipe, seconds, memory)
+
+
+def _answer(pipe: Connection, seconds: int, memory: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _alarm)
     address_space = resource.getrlimit(resource.RLIMIT_AS)[1]

@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nstyle.images import resize, to_uint8
-from nstyle.picture_files import read_picture
+from nstyle.pictures.picture import resize, to_uint8
+from nstyle.pictures.decode import read_picture
 from scripts.sheet import write_sheet
 
 work, gallery = Path(sys.argv[1]), Path("docs/gallery")

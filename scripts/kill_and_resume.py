@@ -38,7 +38,13 @@ def contents(folder: Path) -> dict[str, Any]:
                 found[path.name] = [line[:-1] for line in csv.reader(file)]
         elif path.name == "run.json":
             facts = json.loads(path.read_text())
-            found[path.name] = [facts["stop_reason"], facts["epochs"], facts["inputs"], facts["weights"]]
+            found[path.name] = [
+                facts["stop_reason"],
+                facts["scale"],
+                facts["epochs"],
+                facts["inputs"],
+                facts["weights"],
+            ]
         elif path.name == "state.npz":
             checkpoint, _ = read_checkpoint(path, torch.device("cpu"))
             state = checkpoint.descent
@@ -53,10 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the trial and print a line for each kill."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=40, help="how many (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=40, help="of the run (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=40, help="of the run at each scale (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="longer edge in pixels (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
     parser.add_argument("--optimizer", default="nag", help="of the run (default: %(default)s)")
+    parser.add_argument("--scales", default="1", help="of the run (default: %(default)s)")
     options = parser.parse_args(argv)
     moments = random.Random(options.seed)  # noqa: S311  (no secret)
     with tempfile.TemporaryDirectory() as name:
@@ -64,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             *(sys.executable, "-m", "nstyle", "--content-image", str(CONTENT), "--style-image", str(STYLE)),
             *("--max-long-edge", str(options.size), "--max-num-epochs", str(options.epochs), "--stop-eps", "0"),
             *("--save-epochs", "1", "--image-format", "png", "--device", "cpu", "--quiet", "--resume"),
-            *("--optimizer", options.optimizer, "--output-dir"),
+            *("--optimizer", options.optimizer, "--scales", options.scales, "--output-dir"),
         ]
         whole = Path(name) / "whole"
         started = time.monotonic()

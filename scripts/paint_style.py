@@ -230,11 +230,11 @@ def lay_stroke(
     outline = np.minimum(1, 3.5 * np.sqrt(spent)) * np.minimum(1, 1.4 * np.sqrt(1.15 - spent))
     cover = 0.96 * np.clip((outline - np.abs(across)) * half, 0, 1) * np.clip(6 * (1 - tail - along), 0, 1)
     side = np.clip(0.5 + 0.5 * across + 0.15 * ridge, 0, 1)[..., None]
-    colour = (1 - side) * paint[0] + side * paint[1] + 0.022 * ridge[..., None]
+    color = (1 - side) * paint[0] + side * paint[1] + 0.022 * ridge[..., None]
     body = 0.6 * ridge + 0.25 * half * (1 + 0.8 * across**4) * (1.1 - 0.5 * spent)
 
     box = slice(y0, y1), slice(x0, x1)
-    canvas[box] += cover[..., None] * (colour - canvas[box])
+    canvas[box] += cover[..., None] * (color - canvas[box])
     relief[box] += cover * (body - 0.65 * relief[box])
 
 

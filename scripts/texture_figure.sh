@@ -44,11 +44,11 @@ import torch
 from PIL import Image
 
 from nstyle import load_vgg19
-from nstyle.functional import gram_matrix
-from nstyle.images import resize, to_uint8
-from nstyle.model_space import to_model_space
-from nstyle.objective import STYLE_LAYERS
-from nstyle.picture_files import read_picture
+from nstyle.losses.functional import gram_matrix
+from nstyle.pictures.picture import resize, to_uint8
+from nstyle.networks.model_space import to_model_space
+from nstyle.networks.layers import STYLE_LAYERS
+from nstyle.pictures.decode import read_picture
 from scripts.sheet import write_sheet
 
 work, gallery = Path(sys.argv[1]), Path("docs/gallery")

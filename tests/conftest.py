@@ -1,36 +1,34 @@
 """What several test files share: the embedded network, the golden data, a pair of pictures."""
 
+import signal
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from pictures import painted
 
+from nstyle.networks import weights
 from nstyle.networks.vgg19 import VGG19
-from nstyle.networks.weights import EMBEDDED, Weights, load_vgg19, read_weights
 
 GOLDEN = Path(__file__).parent / "golden"
+
+# A shell that starts the tests in its background has them ignore Ctrl-C, and what they start would do so, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def vgg19() -> VGG19:
     """The embedded network."""
-    return load_vgg19()
+    return weights.load_vgg19()
 
 
-@pytest.fixture(autouse=True)
-def _weights_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs in the tests' own process share the embedded weights, whose reading takes longer than a small picture."""
-    monkeypatch.setattr("nstyle.networks.model.read_weights", _read_once)
-
-
-def _read_once(name: str, weights_input: str) -> Weights:
-    return _embedded() if name == EMBEDDED else read_weights(name, weights_input)
-
-
-@lru_cache
-def _embedded() -> Weights:
-    return read_weights()
+@pytest.fixture(autouse=True, scope="session")
+def _the_embedded_weights_are_decoded_once() -> Iterator[None]:
+    """Decoding takes longer than a small picture. The file itself is looked for and hashed anew each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "_decode_embedded", lru_cache(weights._decode_embedded))
+        yield
 
 
 @pytest.fixture(scope="session")

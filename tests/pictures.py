@@ -21,8 +21,8 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(width: int, height: int, depth: int, colour_type: int, lines: bytes, chunks: bytes = b"") -> bytes:
+def png(width: int, height: int, depth: int, color_type: int, lines: bytes, chunks: bytes = b"") -> bytes:
     """A PNG file made by hand, for what Pillow does not write; colour type 0 is grey, 2 RGB, 4 LA, 6 RGBA."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
     pixels = chunk(b"IDAT", zlib.compress(lines))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunks + pixels + chunk(b"IEND", b"")

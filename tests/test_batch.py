@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from nstyle.batch.jobs import Job
 from nstyle.batch.local import Outcome, paint
 from nstyle.commands.paint import main
 from nstyle.losses.objective import Objective, Style, StyleTargets
-from nstyle.lru import Recent
 from nstyle.networks.vgg19 import VGG19
 from nstyle.networks.weights import hash_of_weights, read_weights
 from nstyle.painting.session import Session
 from nstyle.painting.stylize import Result, run
+from nstyle.pictures.picture import Picture
 
 ROOT = Path(__file__).parent.parent
 SMALL: dict[str, Any] = {"max_long_edge": 24, "max_num_epochs": 3, "save_epochs": 2, "image_format": "png"}
@@ -159,20 +160,33 @@ def test_targets_are_known_by_all_that_they_are_made_of(vgg19: VGG19) -> None:
                 assert ours.style_losses == alone.style_losses
 
 
-def test_what_is_kept_is_bounded() -> None:
+def test_a_session_keeps_style_pictures_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nstyle.painting.session.STYLE_BYTES", 10)
     made: list[int] = []
 
-    def make(number: int) -> int:
-        made.append(number)
-        return number
+    def make(size: int) -> Picture:
+        made.append(size)
+        return Picture(np.zeros((1, 1, size), np.uint8))
 
-    def get(number: int) -> int:
-        return recent.get(number, lambda: make(number))
+    session = Session()
+    for size in (3, 4, 3, 5, 3, 4, 11, 3):
+        assert session.style_picture(f"of {size}", partial(make, size)).rgb.nbytes == size
+    assert made == [3, 4, 5, 4, 11]  # 5 displaces 4, 4 displaces 5; 11 never fits
 
-    recent: Recent[int] = Recent(room=10, size_of=lambda number: number)
-    assert [get(number) for number in (3, 4, 3, 5, 3, 4, 11, 3)] == [3, 4, 3, 5, 3, 4, 11, 3]
-    assert made == [3, 4, 5, 4, 11]  # 4 had to go for 5, 5 for 4; 11 never fits
-    assert len(recent) == 2
+
+def test_targets_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def features(image: torch.Tensor, layers: Any) -> dict[str, torch.Tensor]:
+        looks.append(float(image[0, 0, 0, 0]))
+        return {layer: image.expand(1, 64, 4, 4) for layer in layers}
+
+    monkeypatch.setattr("nstyle.losses.objective.TARGET_BYTES", 2 * 64 * 64 * 4)  # two Gram matrices
+    targets = StyleTargets(features)
+    for value in (1.0, 2.0, 1.0, 3.0, 1.0, 2.0):
+        targets.of(Style(torch.full((1, 1, 4, 4), value)), ["relu1_1"], "gram")
+    targets.of(Style(torch.full((1, 1, 4, 4), 2.0)), ["relu1_1", "relu1_2"], "gram")
+    assert looks == [1, 2, 3, 2, 2]
 
 
 def test_bad_pictures_stop_nothing_and_nothing_is_painted_twice(

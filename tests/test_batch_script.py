@@ -67,7 +67,7 @@ def start(shell: list[str], here: Path, *words: str, **environment: str) -> "sub
 
 def test_odd_names(shell: list[str], here: Path) -> None:
     process = start(shell, here, "the photos", "-my style.jpg", "out put", "--lr", "0.5  x")
-    assert (process.communicate(timeout=30), process.returncode) == (("", ""), 0)
+    assert (process.communicate(), process.returncode) == (("", ""), 0)
     given = (here / "given").read_text().split("\0")[:-1]
     runs = [given[i : i + 5] for i in range(0, len(given), 5)]
     fixed = ["--style-image=-my style.jpg", "--lr", "0.5  x"]
@@ -81,7 +81,7 @@ def test_a_failing_picture_stops_nothing(shell: list[str], here: Path) -> None:
     (here / "the photos" / "a bad one.jpg").touch()
     (here / "the photos" / "bad\n2.jpg").touch()
     process = start(shell, here, "the photos", "s.jpg", "out")
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate()
     assert process.returncode == 1
     assert error == f"batch.sh: {len(ODD)} painted, 2 not:\n  a bad one.jpg\n  bad\n2.jpg\n"
 
@@ -89,14 +89,14 @@ def test_a_failing_picture_stops_nothing(shell: list[str], here: Path) -> None:
 @pytest.mark.parametrize("words", [[], ["the photos", "s.jpg"], ["nowhere", "s.jpg", "out"]])
 def test_wrong_usage(words: list[str], shell: list[str], here: Path) -> None:
     process = start(shell, here, *words)
-    assert process.communicate(timeout=30)[1].startswith("usage: ")
+    assert process.communicate()[1].startswith("usage: ")
     assert process.returncode == 2
 
 
 def test_no_pictures(shell: list[str], here: Path) -> None:
     (here / "empty").mkdir()
     process = start(shell, here, "empty", "s.jpg", "out")
-    assert process.communicate(timeout=30)[1] == "batch.sh: no pictures in empty\n"
+    assert process.communicate()[1] == "batch.sh: no pictures in empty\n"
     assert process.returncode == 1
 
 
@@ -106,7 +106,7 @@ def test_ctrl_c_ends_it_once_the_picture_is_saved(shell: list[str], here: Path) 
         time.sleep(0.01)
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate()
     assert process.returncode == 130
     assert "batch.sh: interrupted at" in error
     assert (here / "log").read_text() == "saved\n"  # the first alone: the others were not begun

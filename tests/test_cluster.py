@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -28,6 +29,8 @@ pytestmark = pytest.mark.filterwarnings("default")  # Dask's and tornado's own
 ROOT = Path(__file__).parent.parent
 FLAGS = ["--max-long-edge", "24", "--max-num-epochs", "6", "--save-epochs", "2", "--image-format", "png"]
 
+T = TypeVar("T")
+
 
 class Cluster:
     """A scheduler and its workers, each a process; they run elsewhere, and are told where the pictures are."""
@@ -36,7 +39,7 @@ class Cluster:
         self.file = folder / "scheduler.json"
         self.folder = folder
         self.closing = closing
-        self.start("scheduler", "--port", "0", "--no-dashboard")
+        self.scheduler = self.start("scheduler", "--port", "0", "--no-dashboard")
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         log = self.closing.enter_context((self.folder / f"{words[0]}.log").open("ab"))
@@ -57,10 +60,19 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        while not self.file.exists():
-            time.sleep(0.05)
+        wait_for(self.file.exists, self.scheduler)
         address: str = json.loads(self.file.read_text())["address"]
         return address
+
+
+def wait_for(condition: Callable[[], T | None], *alive: "subprocess.Popen[Any]") -> T:
+    """Return what the condition returns once that is true, unless a process ends before or it takes minutes."""
+    for _ in range(100_000):
+        if found := condition():
+            return found
+        assert all(process.poll() is None for process in alive)
+        time.sleep(0.001)
+    pytest.fail("this never happened")
 
 
 @pytest.fixture
@@ -100,24 +112,25 @@ def test_a_killed_workers_pictures_are_painted_again(
         stderr=subprocess.PIPE,
         text=True,
     )
-    victim = None
-    while victim is None:  # whoever is found in the midst of a picture
-        assert command.poll() is None, command.communicate()
-        for worker in workers:
-            if is_painting(worker.pid):
-                worker.send_signal(signal.SIGSTOP)
-                if is_painting(worker.pid):
-                    victim = worker
-                    break
-                worker.send_signal(signal.SIGCONT)
-        time.sleep(0.001)
+    victim = wait_for(lambda: stopped_amidst_a_picture(workers), command)
     victim.send_signal(signal.SIGKILL)
-    said, error = command.communicate(timeout=120)
+    said, error = command.communicate()
     assert command.returncode == 0, error
     assert "6 of 6 pictures are done, 0 of them before" in said
     assert victim.wait() == -signal.SIGKILL
     assert len(pixels(Path("alone"))) == 6 * (3 + 2)  # snapshots; the picture and its copy
     assert pixels(Path("output")) == pixels(Path("alone"))
+
+
+def stopped_amidst_a_picture(workers: "list[subprocess.Popen[bytes]]") -> "subprocess.Popen[bytes] | None":
+    """Return a worker that is painting, and stop it there."""
+    for worker in workers:
+        if is_painting(worker.pid):
+            worker.send_signal(signal.SIGSTOP)
+            if is_painting(worker.pid):
+                return worker
+            worker.send_signal(signal.SIGCONT)
+    return None
 
 
 def is_painting(process: int) -> bool:

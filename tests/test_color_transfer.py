@@ -80,7 +80,7 @@ def test_luma_paints_with_the_styles_luminance_at_the_contents_level_and_contras
 
 @pytest.mark.parametrize("how", sorted(MATCHES))
 @pytest.mark.parametrize("seeds", [(1, 2), (3, 4), (5, 6), (6, 1)])
-def test_colours_as_written_have_the_contents_mean_and_covariance(how: str, seeds: tuple[int, int]) -> None:
+def test_colors_as_written_have_the_contents_mean_and_covariance(how: str, seeds: tuple[int, int]) -> None:
     content, painting = (rgb(seed, contrast=0.3) for seed in seeds)
     assert off(painting, content) > 0.05
     assert off(to_uint8(recolor_painting(how, painting, content, everywhere(content))) / 255, content) < 0.01
@@ -116,7 +116,7 @@ def test_histogram_follows_what_mean_and_covariance_do_not_tell() -> None:
     assert between(match_histogram(own, wanted)) < 0.1
 
 
-def test_a_grey_picture_gets_no_colour_out_of_its_noise() -> None:
+def test_a_grey_picture_gets_no_color_out_of_its_noise() -> None:
     generator = np.random.default_rng(0)
     levels = generator.uniform(0.4, 0.6, size=(500, 1)) + generator.normal(scale=5e-4, size=(500, 3))
     matched = match_covariance(levels, 0.5 + generator.normal(scale=0.05, size=(500, 3)))
@@ -125,13 +125,13 @@ def test_a_grey_picture_gets_no_colour_out_of_its_noise() -> None:
     assert spread[1] < 0.02
 
 
-def test_a_content_of_one_colour_makes_all_of_it() -> None:
+def test_a_content_of_one_color_makes_all_of_it() -> None:
     flat = np.full((24, 30, 3), [0.2, 0.5, 0.7], dtype=np.float32)
     for how in MATCHES:
         np.testing.assert_allclose(recolor_painting(how, rgb(1), flat, everywhere(flat)), flat, atol=1e-3)
 
 
-def test_colours_are_matched_where_the_painting_is_and_left_alone_elsewhere() -> None:
+def test_colors_are_matched_where_the_painting_is_and_left_alone_elsewhere() -> None:
     content, painting = rgb(1), rgb(2)
     content[:, 15:] = 1 - content[:, 15:]
     where = everywhere(content)
@@ -141,7 +141,7 @@ def test_colours_are_matched_where_the_painting_is_and_left_alone_elsewhere() ->
     np.testing.assert_array_equal(result[~where], painting[~where])
 
 
-def test_recolored_a_picture_has_the_others_colours_and_its_own_places() -> None:
+def test_recolored_a_picture_has_the_others_colors_and_its_own_places() -> None:
     picture, like = rgb(1), rgb(2)[:10]
     result = recolored(picture, like)
     assert off(result, like) < 0.01

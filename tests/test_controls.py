@@ -180,7 +180,7 @@ def test_start_from_a_style_of_another_size_is_stretched(pair: tuple[Path, Path]
     assert torch.equal(prepared(pair, init="style").start, prepared(pair, init=str(pair[1])).start)
 
 
-def test_start_from_the_content_in_the_styles_colours(pair: tuple[Path, Path]) -> None:
+def test_start_from_the_content_in_the_styles_colors(pair: tuple[Path, Path]) -> None:
     start, content, style = (prepared(pair, init=init).start for init in ("recolored", "content", "style"))
     assert start.shape == content.shape
     torch.testing.assert_close(start.mean(dim=(2, 3)), style.mean(dim=(2, 3)), rtol=0, atol=0.5)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from refusals import refuses
 
 from nstyle.devices import (
     choose_device,
@@ -16,7 +17,7 @@ from nstyle.devices import (
     memory_of,
     reproducible,
 )
-from nstyle.errors import DeviceError
+from nstyle.errors import DeviceError, Kind
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 
@@ -48,7 +49,7 @@ def test_choice_with_gpus(name: str | None, gpu: int | None, expected: str) -> N
 @pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize(("name", "gpu"), [(None, 2), ("cuda:2", None)])
 def test_a_gpu_too_many(name: str | None, gpu: int | None) -> None:
-    with pytest.raises(DeviceError, match=r"there is no cuda:2 \(PyTorch finds 2 CUDA"):
+    with refuses(DeviceError, kind=Kind.MISSING, flag="--device" if name else "--gpu"):
         choose_device(name, gpu)
 
 
@@ -56,11 +57,14 @@ def test_choice_without_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert choose_device(None, None) == CPU
-    with pytest.raises(DeviceError, match="finds 0 CUDA"):
+    with refuses(DeviceError, kind=Kind.MISSING, flag="--gpu"):
         choose_device(None, 0)
 
 
 def test_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with refuses(DeviceError, kind=Kind.MISSING, flag="--device"):
+        choose_device("mps", None)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert choose_device("mps", None).type == "mps"
     assert not has_native_bfloat16(torch.device("mps"))

@@ -4,8 +4,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from refusals import refuses
 
-from nstyle.errors import OutputError
+from nstyle.errors import Kind, OutputError
 from nstyle.files import make_folder, replacing, sha256
 
 
@@ -35,12 +36,15 @@ def test_what_was_there_stays_if_the_block_fails(error: type[BaseException], tmp
 
 
 def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
     def fill() -> None:
-        with replacing(tmp_path / "file"):
+        with replacing(path):
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OutputError, match="No space left on device; make room"):
+    with refuses(OutputError, kind=Kind.UNWRITABLE, path=path, flag="--output-dir") as refused:
         fill()
+    assert "No space left on device" in str(refused.value)
     assert not list(tmp_path.iterdir())
 
 
@@ -49,7 +53,7 @@ def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     assert not list((tmp_path / "a" / "b").iterdir())
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="file"):
+    with refuses(OutputError, kind=Kind.UNWRITABLE, path=tmp_path / "file", flag="--output-dir"):
         make_folder(tmp_path / "file")
 
 

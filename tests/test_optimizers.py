@@ -74,7 +74,7 @@ class Waves:
 
 
 @pytest.mark.parametrize("power", [1.5, -1.5])
-def test_lbfgs_learns_how_stiff_waves_and_colours_are(power: float) -> None:
+def test_lbfgs_learns_how_stiff_waves_and_colors_are(power: float) -> None:
     image = torch.zeros_like(TARGET).requires_grad_()
     plain = torch.optim.LBFGS([image], max_iter=1, history_size=HISTORY)
     waves, theirs = Waves(power), []

@@ -62,7 +62,7 @@ def test_flow_is_a_field_of_unit_vectors(script: ModuleType) -> None:
     np.testing.assert_allclose(np.hypot(flow[..., 0], flow[..., 1]), 1, atol=1e-6)
 
 
-def test_stroke_colours_its_course_and_nothing_far_from_it(script: ModuleType) -> None:
+def test_stroke_colors_its_course_and_nothing_far_from_it(script: ModuleType) -> None:
     canvas, relief = np.zeros((20, 40, 3)), np.zeros((20, 40))
     line = np.stack([np.linspace(5, 34, 30), np.full(30, 10.0)], axis=-1)
     script.lay_stroke(canvas, relief, line, 3.0, np.full((2, 3), 0.5), np.random.default_rng(0))

@@ -5,11 +5,15 @@ orientation, colour profile, and alpha. The scene is the same in all: four flat 
 turning, mirroring and swapped channels show, and below them a ramp of grey so fine that 8 bits cannot hold its steps.
 """
 
+import logging
+import os
+import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pillow_heif
@@ -20,11 +24,13 @@ from numpy.typing import NDArray
 from pictures import chunk, png
 from PIL import Image
 
+from nstyle.errors import ImageError
 from nstyle.pictures.decode import read_picture
+from nstyle.pictures.embedded_text import read_recipe_text
 
 HEIGHT, WIDTH, RAMP = 32, 48, 24  # the ramp begins at this row
 HALVES = (slice(0, 12), slice(12, 24)), (slice(0, 24), slice(24, 48))
-COLOURS = {(0, 0): (220, 60, 70), (0, 1): (60, 200, 80), (1, 0): (50, 80, 210), (1, 1): (240, 220, 90)}
+COLORS = {(0, 0): (220, 60, 70), (0, 1): (60, 200, 80), (1, 0): (50, 80, 210), (1, 1): (240, 220, 90)}
 STEPS = WIDTH  # of the ramp, each an eighth of a level of 8 bits
 GARBAGE = (1.0, 0.0, 1.0)  # the colour that hides where the file is transparent
 HIDDEN, FAINT = (0, 1), (1, 0)  # the quarters that are transparent, and half so, where there is alpha
@@ -34,8 +40,8 @@ FAINT_ALPHA = 102 / 255
 def scene() -> profiles.Floats:
     """H x W x 3, levels of sRGB in 0..1."""
     levels = np.empty((HEIGHT, WIDTH, 3))
-    for (row, column), colour in COLOURS.items():
-        levels[HALVES[0][row], HALVES[1][column]] = np.array(colour) / 255
+    for (row, column), color in COLORS.items():
+        levels[HALVES[0][row], HALVES[1][column]] = np.array(color) / 255
     levels[RAMP:] = (120 / 255 + np.arange(STEPS) / 255 / 8)[None, :, None]
     return levels
 
@@ -229,7 +235,7 @@ def make_png(variant: Variant, path: Path) -> None:
         make_by_pillow(variant, path)
         return
     levels = levels_of(variant)
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[levels.shape[2]]
+    color_type = {1: 0, 2: 4, 3: 2, 4: 6}[levels.shape[2]]
     lines = b"".join(b"\0" + line.astype(f">u{variant.depth // 8}").tobytes() for line in levels)
     chunks = b""
     if variant.profile:
@@ -238,7 +244,7 @@ def make_png(variant: Variant, path: Path) -> None:
         chunks += chunk(b"eXIf", exif_of(variant).removeprefix(b"Exif\0\0"))
     if variant.alpha == "key":
         chunks += chunk(b"tRNS", (np.array(GARBAGE) * (2**variant.depth - 1)).astype(">u2").tobytes())
-    path.write_bytes(png(levels.shape[1], levels.shape[0], variant.depth, colour_type, lines, chunks))
+    path.write_bytes(png(levels.shape[1], levels.shape[0], variant.depth, color_type, lines, chunks))
 
 
 def make_tiff(variant: Variant, path: Path) -> None:
@@ -327,6 +333,65 @@ def settled(quantity: NDArray[Any], lossy: bool) -> NDArray[Any]:
     rows, columns = np.r_[3:9, 15:21], np.r_[6:18, 30:42]
     middle: NDArray[Any] = quantity[np.ix_(rows, columns)]
     return middle
+
+
+def state_of_the_process() -> tuple[object, ...]:
+    """What a library must leave alone, since other threads share it: standard error, warnings, loggers."""
+    loggers = [logging.getLogger(name) for name in ("", "PIL", "tifffile", "imagecodecs", "pillow_heif")]
+    return (
+        (os.fstat(2).st_dev, os.fstat(2).st_ino),
+        tuple(warnings.filters),
+        warnings.showwarning,
+        [(log.disabled, log.level, log.propagate, tuple(log.handlers), tuple(log.filters)) for log in loggers],
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What comes of reading a file, so that it can be compared, and the state of the process at that moment."""
+
+    picture: bytes | None
+    refused: str | None
+    text: str
+    state: tuple[object, ...]
+
+
+def outcome_of(path: Path) -> Outcome:
+    pixels, refused = None, None
+    try:
+        picture = read_picture(path)
+        pixels = b"".join(array.tobytes() for array in (picture.rgb, picture.alpha) if array is not None)
+        text = str(read_recipe_text(path))
+    except ImageError as error:
+        refused = text = f"{error.kind}, {error.path}: {error}"
+    return Outcome(pixels, refused, text, state_of_the_process())
+
+
+@pytest.mark.parametrize("action", ["error", "ignore"])
+def test_files_are_read_in_threads_as_one_after_the_other(action: Literal["error", "ignore"], tmp_path: Path) -> None:
+    """Good ones and damaged ones, whatever becomes of warnings; no thread feels anything of what another reads."""
+    warnings.simplefilter(action)
+    paths = []
+    for number, variant in enumerate(VARIANTS):
+        path = tmp_path / f"{number}.{variant.form}"
+        MAKERS.get(variant.form, make_by_pillow)(variant, path)
+        whole = path.read_bytes()
+        damaged, cut = (tmp_path / f"{number}_{word}.{variant.form}" for word in ("damaged", "cut"))
+        middle = len(whole) // 2
+        damaged.write_bytes(whole[:middle] + bytes([255]) * 30 + whole[middle + 30 :])
+        cut.write_bytes(whole[: len(whole) * 2 // 3])
+        paths += [path, damaged, cut]
+    before = state_of_the_process()
+    expected = [outcome_of(path) for path in paths]
+    assert all(outcome.state == before for outcome in expected)
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(3):
+            assert list(threads.map(outcome_of, paths)) == expected
+    assert state_of_the_process() == before
+    refused = [outcome.refused is not None for outcome in expected]
+    assert not any(refused[::3])
+    assert sum(refused[1::3]) > 20
+    assert sum(refused[2::3]) > 50
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

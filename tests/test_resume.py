@@ -22,7 +22,6 @@ from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import DescentState
-from nstyle.painting.observers import EpochLog
 from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nstyle.storage.run_folder import RunFolder
 
@@ -49,11 +48,10 @@ def killed_after(epochs: int) -> Any:
     return callback
 
 
-def close_files(painting: Any) -> None:
-    """All that the system does for a killed process: what was not written is lost, and its files are closed."""
-    for observer in painting.observers:
-        if isinstance(observer, EpochLog):
-            observer.file.close()
+def save_nothing_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a run end as if its process had been killed."""
+    for observer in ("FinalPicture", "Checkpoints", "Record"):
+        monkeypatch.setattr(f"nstyle.painting.observers.{observer}.close", lambda self, ending: None)
 
 
 def files(folder: Path) -> dict[str, Any]:
@@ -100,7 +98,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     options = {**SMALL, "optimizer": optimizer}
     whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
     with monkeypatch.context() as patched:
-        patched.setattr("nstyle.painting.run._Painting._close", close_files)
+        save_nothing_at_the_end(patched)
         with pytest.raises(KilledError):
             stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
     epochs: list[int] = []

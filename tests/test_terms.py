@@ -16,7 +16,8 @@ from nstyle.losses.gram import GramTerm
 from nstyle.losses.mrf import MRF_SCALE, MrfTerm
 from nstyle.losses.objective import Objective
 from nstyle.losses.patches import nearest_patches, rows_of
-from nstyle.losses.terms import ContentTerm, Term
+from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
+from nstyle.losses.terms import ContentTerm, Statistic, StyleTerm, Term
 from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
 from nstyle.networks.model_space import MEAN_RGB
 
@@ -276,3 +277,71 @@ def test_a_picture_may_be_missing_whose_weight_is_0() -> None:
     assert Objective(network, content, None, style_weight=0).gradient(image).style_losses == {}
     with pytest.raises(ValueError, match="missing"):
         Objective(network, None, style)
+
+
+def halves(image: Tensor) -> tuple[Tensor, Tensor]:
+    """An image's left and right half."""
+    left, right = image.chunk(2, dim=-1)
+    return left, right
+
+
+@pytest.mark.parametrize("kind", STYLE_LOSSES)
+def test_style_terms_add_up_over_regions(kind: str) -> None:
+    """What tiles rely on: the statistics of two parts of a map, each looked at by itself, add up to the whole's."""
+    generator = torch.Generator().manual_seed(2)
+    style, map_ = (torch.randn(1, 4, 6, 12, generator=generator, dtype=torch.float64) for _ in range(2))
+    term: StyleTerm = resolve_name(STYLE_LOSSES[kind].maker)("any", style, 0.7)
+    image = torch.zeros(1, 3, 6, 12)
+    whole = term.statistic(image, {"any": map_})
+    # Patches that lie across the cut belong to one of the parts.
+    parts = (map_[..., :8], map_[..., 6:]) if kind == "mrf" else halves(map_)
+    one, other = (term.statistic(image, {"any": part}) for part in parts)
+    torch.testing.assert_close((one + other).sums, whole.sums)
+    assert (one + other).positions == whole.positions
+    torch.testing.assert_close(term.loss(one + other), term.loss(whole))
+    if term.is_local:
+        torch.testing.assert_close(term.loss(one) + term.loss(other), term.loss(whole))
+    else:
+        assert not torch.allclose(term.loss(one) + term.loss(other), term.loss(whole))
+
+
+def test_content_adds_up_over_parts() -> None:
+    generator = torch.Generator().manual_seed(2)
+    target, map_ = (torch.randn(1, 4, 6, 12, generator=generator, dtype=torch.float64) for _ in range(2))
+    whole = ContentTerm("any", target, 0.5)
+    parts = [ContentTerm("any", part, 0.5) for part in halves(target)]
+    image = torch.zeros(1, 3, 6, 12)
+    one, other = (part.statistic(image, {"any": half}) for part, half in zip(parts, halves(map_), strict=True))
+    torch.testing.assert_close(whole.loss(one + other), loss_of(whole, {"any": map_}))
+
+
+@pytest.mark.parametrize("term", [TotalVariationTerm(0.3), BoundedRangeTerm(0.3)])
+def test_gradient_of_a_regulariser_is_the_numerical_one(term: Term) -> None:
+    image = 100 * torch.randn(1, 3, 5, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x = image.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(term.loss(term.statistic(x, {})), x)
+    assert_same_gradient(gradient, numerical_gradient(lambda y: term.loss(term.statistic(y, {})), image, 1e-3))
+    assert (term.layers, term.is_local, term.is_clipped) == ((), True, False)
+
+
+class Drawn:
+    """A term as a film's would be: it draws the image to another one; its gradient is not clipped."""
+
+    layers = ("relu1_1",)
+    is_local = True
+    is_clipped = False
+
+    def statistic(self, image: Tensor, maps: Mapping[str, Tensor]) -> Statistic:
+        return Statistic((image - 1).square().sum() + 0 * maps["relu1_1"].sum())
+
+    def loss(self, statistic: Statistic) -> Tensor:
+        return 3 * statistic.sums
+
+
+def test_a_term_of_ones_own_is_added_after_the_clipping() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    plain = Objective(network, content, style).gradient(image)
+    more = Objective(network, content, style, more_terms=[Drawn()]).gradient(image)
+    torch.testing.assert_close(more.gradient - plain.gradient, 6 * (image - 1))
+    assert more.gradient_norm == plain.gradient_norm
+    assert more.style_losses == plain.style_losses

@@ -1,5 +1,7 @@
 """Winograd's algorithm computes what PyTorch's convolutions do, and so does its gradient."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -64,3 +66,25 @@ def test_the_network_uses_it_for_many_channels_in_float32_alone(
     network.to(torch.bfloat16)(image, LAYERS)
     vgg19(image, LAYERS)
     assert not sizes
+
+
+def test_the_kernels_are_those_of_the_weights_as_they_are_now(vgg19: VGG19) -> None:
+    weights = {name: weight.clone() for name, weight in vgg19.weights().items()}
+    halved = {name: weight / 2 for name, weight in weights.items()}
+    rounded = {name: weight.bfloat16().float() for name, weight in weights.items()}
+    image = 50 * torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+    def of(network: VGG19) -> Tensor:
+        maps: Tensor = network(image, ["relu3_2"])["relu3_2"]
+        return maps
+
+    def fresh(weights: dict[str, Tensor]) -> Tensor:
+        return of(VGG19(weights, convolution="winograd"))
+
+    network = VGG19(weights, convolution="winograd")
+    before = of(network)
+    twin = copy.deepcopy(network)
+    twin.load_state_dict(VGG19(halved).state_dict())
+    assert torch.equal(of(twin), fresh(halved))
+    assert torch.equal(of(network), before)
+    assert torch.equal(of(network.to(torch.bfloat16).float()), fresh(rounded))

@@ -6,12 +6,16 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nstyle.batch.jobs import Job
 from nstyle.batch.local import Outcome, finished_picture, paint
 from nstyle.errors import ClusterError, Kind
 from nstyle.painting.session import Session
 from nstyle.storage.recipe import Recipe
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +50,7 @@ def paint_on_cluster(
 
     """
     try:
-        from distributed import CancelledError, Client, KilledWorker, as_completed
+        from distributed import Client
     except ImportError as error:
         raise ClusterError(
             "--cluster needs Dask: pip install 'nstyle[cluster]'", flag="--cluster", kind=Kind.MISSING
@@ -69,31 +73,44 @@ def paint_on_cluster(
         ) from error
     with client:
         _log.info("%d pictures for the %d workers of %s", len(left), len(client.nthreads()), address)
-        folder = str(Path.cwd())
-        futures = {client.submit(_paint_there, job, folder, followed, pure=False): job for job in left}
         try:
-            for future in as_completed(futures):
-                try:
-                    outcome: Outcome = future.result()
-                except KilledWorker as error:
-                    outcome = Outcome(futures[future], reason=f"it has cost {error.allowed_failures + 1} workers")
-                except CancelledError as error:
-                    raise ClusterError(
-                        f"{address} has gone; the same command again paints what is left",
-                        flag="--cluster",
-                        kind=Kind.MISSING,
-                    ) from error
+            for outcome in _outcomes(client, address, left, followed, fail_fast=fail_fast):
                 done += outcome.path is not None
-                _log.info("%s: %s", outcome.job.title, outcome.reason or f"done: {outcome.path}")
                 yield outcome
-                if outcome.reason is not None and fail_fast:
-                    client.cancel(list(futures))
-                    return
         except KeyboardInterrupt as interrupt:
-            with contextlib.suppress(OSError, TimeoutError):
-                client.cancel(list(futures))
             interrupt.add_note(f"{done} of {len(jobs)} pictures are done; workers finish those that they have begun")
             raise
+
+
+def _outcomes(
+    client: "Client", address: str, jobs: Sequence[Job], followed: Recipe | None, *, fail_fast: bool
+) -> Iterator[Outcome]:
+    """Hand the jobs to the scheduler, and yield what becomes of each."""
+    from distributed import CancelledError, KilledWorker, as_completed
+
+    folder = str(Path.cwd())
+    futures = {client.submit(_paint_there, job, folder, followed, pure=False): job for job in jobs}
+    try:
+        for future in as_completed(futures):
+            try:
+                outcome: Outcome = future.result()
+            except KilledWorker as error:
+                outcome = Outcome(futures[future], reason=f"it has cost {error.allowed_failures + 1} workers")
+            except CancelledError as error:
+                raise ClusterError(
+                    f"{address} has gone; the same command again paints what is left",
+                    flag="--cluster",
+                    kind=Kind.MISSING,
+                ) from error
+            _log.info("%s: %s", outcome.job.title, outcome.reason or f"done: {outcome.path}")
+            yield outcome
+            if outcome.reason is not None and fail_fast:
+                client.cancel(list(futures))
+                return
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError, TimeoutError):
+            client.cancel(list(futures))
+        raise
 
 
 def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:

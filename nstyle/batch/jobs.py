@@ -10,19 +10,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nstyle.errors import ImageError, Kind, OptionError, OutputError
+from nstyle.pictures.formats import FORMATS
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
 
 Names: TypeAlias = str | Path | Sequence[str | Path]
 
-ENDINGS = frozenset(
-    "." + ending
-    for ending in (
-        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "tif", "tiff", "webp", "heic", "heif", "hif", "avif", "gif"),
-        *("bmp", "dib", "jp2", "j2k", "jpx", "ppm", "pgm", "pbm", "pnm", "tga", "ico", "pcx", "qoi", "sgi"),
-    )
-)
-"""Of the files that are taken for pictures in a folder, in whatever case."""
+ENDINGS = frozenset(f".{ending}" for form in FORMATS for ending in form.endings)
+"""Files in a folder that end so, in upper or lower case, count as pictures."""
 
 
 @dataclass(frozen=True)

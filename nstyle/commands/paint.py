@@ -19,6 +19,7 @@ from nstyle.commands.terminal import (
     complain,
     complain_of_interrupt,
     discard_output,
+    quiet_libraries,
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError
@@ -60,38 +61,51 @@ def build_parser() -> argparse.ArgumentParser:
     )
     groups: dict[str, Any] = {}
     for field in dataclasses.fields(Config):
-        declared = option(field)
-        if declared.group not in groups:
-            groups[declared.group] = parser.add_argument_group(declared.group)
-        names = [flag(field.name)]
-        if field.name == "output_dir":
-            names.append("--output_dir")  # the reference's only flag with an underscore
-        if field.type is bool:
-            groups[declared.group].add_argument(
-                *names, dest=field.name, default=argparse.SUPPRESS, action="store_true", help=declared.help
-            )
-            continue
-        kind = int if field.type in (int, int | None) else float if field.type is float else str
-        default = "" if (value := getattr(_DEFAULTS, field.name)) in (None, ()) else f" (default: {value})"
-        repeatable: dict[str, Any] = {"action": "append", "nargs": 2} if is_repeatable(field.type) else {}
-        if declared.several:
-            repeatable = {"nargs": "+"}
-        groups[declared.group].add_argument(
-            *names,
-            dest=field.name,
-            default=argparse.SUPPRESS,
-            type=kind,
-            choices=declared.choices or None if field.type is str else None,
-            metavar=declared.metavar,
-            help=(declared.help + default).replace("%", "%%"),
-            **repeatable,
-        )
+        group = option(field).group
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        _add_setting(groups[group], field)
     groups[OUTPUT].add_argument(
         "--recipe",
         metavar="PATH",
         help="a picture that nstyle wrote, or a run.json: every setting is as it was there, but for the flags given",
     )
-    many = parser.add_argument_group("several pictures")
+    _add_flags_for_many(parser.add_argument_group("several pictures"))
+    talk = parser.add_argument_group("talk")
+    loudness = talk.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    loudness.add_argument("--verbose", action="store_true", help="log every epoch and every file written")
+    talk.add_argument("--version", action="version", version=f"nstyle {nstyle.__version__}")
+    return parser
+
+
+def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
+    """Add the flag of a setting; only flags that are given appear in the result."""
+    declared = option(field)
+    names = [flag(field.name)]
+    if field.name == "output_dir":
+        names.append("--output_dir")  # the reference's only flag with an underscore
+    common: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}
+    if field.type is bool:
+        group.add_argument(*names, action="store_true", help=declared.help, **common)
+        return
+    default = "" if (value := getattr(_DEFAULTS, field.name)) in (None, ()) else f" (default: {value})"
+    if is_repeatable(field.type):
+        common |= {"action": "append", "nargs": 2}
+    if declared.several:
+        common |= {"nargs": "+"}
+    group.add_argument(
+        *names,
+        type=int if field.type in (int, int | None) else float if field.type is float else str,
+        choices=declared.choices or None if field.type is str else None,
+        metavar=declared.metavar,
+        help=(declared.help + default).replace("%", "%%"),
+        **common,
+    )
+
+
+def _add_flags_for_many(many: Any) -> None:
+    """Add the flags of the command that are about several pictures."""
     many.add_argument(
         "--pair", action="store_true", help="paint the first content in the first style, the second in the second ..."
     )
@@ -118,12 +132,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="have the workers of the Dask scheduler at this address paint; they see the same files as this machine",
     )
-    talk = parser.add_argument_group("talk")
-    loudness = talk.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    loudness.add_argument("--verbose", action="store_true", help="log every epoch and every file written")
-    talk.add_argument("--version", action="version", version=f"nstyle {nstyle.__version__}")
-    return parser
 
 
 _OF_THE_COMMAND = ("quiet", "verbose", "recipe", "pair", "fail_fast", "sweep", "cluster")
@@ -134,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
     command = argparse.Namespace(**{name: arguments.pop(name) for name in _OF_THE_COMMAND})
-    with _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
+    with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
             followed = None
             if command.recipe is not None:
@@ -276,8 +284,7 @@ class _Lines(logging.Formatter):
 
 @contextmanager
 def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
-    """Show nstyle's log on standard output for as long as the command runs; Pillow's errors are in ours already."""
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    """Show nstyle's log on standard output for as long as the command runs."""
     accept_any_name()
     logger = logging.getLogger("nstyle")
     handler = _LineHandler()

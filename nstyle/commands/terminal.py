@@ -1,14 +1,17 @@
 """What nstyle's commands have in common: complaints of one line, output that may go away, signals."""
 
 import argparse
+import faulthandler
 import io
+import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 
 class Terminated(KeyboardInterrupt):
@@ -49,6 +52,65 @@ def accept_any_name() -> None:
 def discard_output() -> None:
     """Have standard output go nowhere: its reader has gone, or the disk is full; the work goes on."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep other packages off standard error while a command runs; what is wrong, nstyle says in one line.
+
+    Their warnings are ignored, and so are log records for which nobody has set up a handler. C libraries such as
+    libtiff write to file descriptor 2 itself: it leads nowhere meanwhile, and `sys.stderr` gets a descriptor of its
+    own, so that nstyle's errors and the tracebacks of its bugs are seen.
+    """
+    unheard = logging.NullHandler()  # without a handler, Python prints warnings and errors of any logger
+    logging.getLogger().addHandler(unheard)
+    try:
+        with warnings.catch_warnings(), _only_python_on_standard_error():
+            warnings.filterwarnings("ignore", module=r"(?!nstyle\b)")
+            yield
+    finally:
+        logging.getLogger().removeHandler(unheard)
+
+
+@contextmanager
+def _only_python_on_standard_error() -> Iterator[None]:
+    """Point file descriptor 2 at nothing, and `sys.stderr`, if it writes there, at a copy of what it was."""
+    try:
+        shown = os.dup(2)
+    except OSError:  # the shell has closed it
+        yield
+        return
+    before, own = sys.stderr, None
+    if _descriptor(before) == 2:
+        before.flush()
+        # It stays open at the end: a logger that was set up meanwhile may keep it.
+        own = open(shown, "w", 1, before.encoding, before.errors, closefd=False)  # noqa: SIM115
+        sys.stderr = own
+        if faulthandler.is_enabled():
+            faulthandler.enable(sys.stderr)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    try:
+        yield
+    finally:
+        os.dup2(shown, 2)
+        if own is None:
+            os.close(shown)
+        else:
+            sys.stderr = before
+            if faulthandler.is_enabled():
+                faulthandler.enable(before)
+            with suppress(OSError):  # the disk that it goes to is full
+                own.flush()
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    """Return the file descriptor that a stream writes to, or None if it has none."""
+    try:
+        return None if stream is None else stream.fileno()
+    except OSError:  # as of a stream in memory
+        return None
 
 
 @contextmanager

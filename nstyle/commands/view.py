@@ -12,6 +12,7 @@ from nstyle.commands.terminal import (
     complain,
     complain_of_interrupt,
     discard_output,
+    quiet_libraries,
     signals_as_interrupts,
 )
 from nstyle.errors import NStyleError
@@ -76,7 +77,7 @@ def _seconds(text: str) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
     arguments = build_parser().parse_args(argv)
-    with signals_as_interrupts():
+    with quiet_libraries(), signals_as_interrupts():
         try:
             _view(arguments)
         except NStyleError as error:

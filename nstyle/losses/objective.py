@@ -6,18 +6,18 @@ bounded-range prior). Once clipping is active, no scalar loss has this gradient.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pkgutil import resolve_name
 
 import torch
+from cachetools import LRUCache, cachedmethod
 from torch import Tensor
 
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
 from nstyle.losses.terms import ContentTerm, StyleTerm, StyleTermMaker, Term
-from nstyle.lru import Recent
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER
 from nstyle.numerics import at_least_float32, clip_to_norm
@@ -81,21 +81,16 @@ class StyleTargets:
 
     def __init__(self, features: Features) -> None:
         self.features = features
-        self._kept: Recent[Mapping[str, StyleTerm]] = Recent(
+        self._kept: LRUCache[Hashable, Mapping[str, StyleTerm]] = LRUCache(
             TARGET_BYTES, lambda terms: sum(term.bytes_held for term in terms.values())
         )
 
+    @cachedmethod(lambda self: self._kept, key=lambda self, *chosen: _key(*chosen))
     def of(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
         """Return the style's term at each of the layers, of weight 1 and for everywhere."""
-        image, mask = style.image, style.mask
-        key = (style_loss, *layers, image.shape, _digest(image), None if mask is None else _digest(mask))
-
-        def look() -> dict[str, StyleTerm]:
-            maps = self.features(image, layers) if layers else {}
-            maker: StyleTermMaker = resolve_name(STYLE_LOSSES[style_loss].maker)
-            return {layer: maker(layer, maps[layer], 1.0, mask) for layer in layers}
-
-        return self._kept.get(key, look)
+        maps = self.features(style.image, layers) if layers else {}
+        maker: StyleTermMaker = resolve_name(STYLE_LOSSES[style_loss].maker)
+        return {layer: maker(layer, maps[layer], 1.0, style.mask) for layer in layers}
 
 
 class Objective:
@@ -233,6 +228,12 @@ def _product(*masks: Tensor | None) -> Tensor | None:
 def _weights(weight: float, layers: Mapping[str, float]) -> dict[str, float]:
     """Return the weight of the term at each layer: the product, where it is not 0."""
     return {layer: weight * factor for layer, factor in layers.items() if weight * factor > 0}
+
+
+def _key(style: Style, layers: Sequence[str], style_loss: str) -> Hashable:
+    """Return what the terms of a style depend on."""
+    image, mask = style.image, style.mask
+    return style_loss, *layers, image.shape, _digest(image), None if mask is None else _digest(mask)
 
 
 def _digest(tensor: Tensor) -> bytes:

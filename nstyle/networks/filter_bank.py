@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
-from nstyle.errors import OptionError
+from nstyle.errors import Kind, OptionError
 from nstyle.networks.model import Model, ModelOptions
 from nstyle.networks.vgg19 import POOLING
 
@@ -50,8 +50,8 @@ class FilterBank:
     """Convolutions of each colour with each filter, halved into what is above and below 0, at each scale."""
 
     def __init__(self, pooling: str, device: torch.device, precision: torch.dtype) -> None:
-        colours = torch.tensor(_OPPONENT, dtype=torch.float64)
-        kernels = torch.einsum("ci,nyx->cniyx", colours, _filters()).flatten(0, 1)
+        colors = torch.tensor(_OPPONENT, dtype=torch.float64)
+        kernels = torch.einsum("ci,nyx->cniyx", colors, _filters()).flatten(0, 1)
         self.kernels = torch.cat([kernels, -kernels]).to(device, precision)
         self.pooling = pooling
 
@@ -78,7 +78,11 @@ def filter_bank(options: ModelOptions) -> Model:
 
     """
     if options.weights != "embedded":
-        raise OptionError(f"--model filters has no weights: leave --weights {options.weights} out")
+        raise OptionError(
+            f"--model filters has no weights: leave --weights {options.weights} out",
+            flag="--weights",
+            kind=Kind.CONFLICT,
+        )
     return Model(
         FilterBank(options.pooling, options.device, options.precision),
         LAYERS,

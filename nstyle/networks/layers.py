@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from nstyle.errors import OptionError
+from nstyle.errors import Kind, OptionError
 
 BLOCKS = (2, 2, 4, 4, 4)
 """Convolutions in each block of VGG-19."""
@@ -27,17 +27,25 @@ def parse_layers(flag: str, text: str) -> dict[str, float]:
     for part in text.split(","):
         name, colon, number = (piece.strip() for piece in part.partition(":"))
         if not name:
-            raise OptionError(f"{flag} must be layers with optional weights, relu1_1,relu2_1:0.5; not {text!r}")
+            raise OptionError(
+                f"{flag} must be layers with optional weights, relu1_1,relu2_1:0.5; not {text!r}",
+                flag=flag,
+                kind=Kind.MISSING,
+            )
         if name in weights:
-            raise OptionError(f"{flag} names {name} twice: leave one of them out")
+            raise OptionError(f"{flag} names {name} twice: leave one of them out", flag=flag, kind=Kind.CONFLICT)
         try:
             weights[name] = float(number) if colon else 1.0
         except ValueError:
             weights[name] = math.nan
         if not 0 <= weights[name] < math.inf:
-            raise OptionError(f"{flag}: the weight of {name} must be a finite number, at least 0; not {number!r}")
+            raise OptionError(
+                f"{flag}: the weight of {name} must be a finite number, at least 0; not {number!r}",
+                flag=flag,
+                kind=Kind.OUT_OF_RANGE,
+            )
     if not any(weights.values()):
-        raise OptionError(f"{flag} weighs every layer 0: raise one of them")
+        raise OptionError(f"{flag} weighs every layer 0: raise one of them", flag=flag, kind=Kind.OUT_OF_RANGE)
     return weights
 
 
@@ -51,7 +59,9 @@ def check_layers(flag: str, layers: Mapping[str, float], known: Iterable[str]) -
     known = tuple(known)
     for name in layers:
         if name not in known:
-            raise OptionError(f"{flag}: no layer {name!r}; there are {', '.join(known)}")
+            raise OptionError(
+                f"{flag}: no layer {name!r}; there are {', '.join(known)}", flag=flag, kind=Kind.UNKNOWN
+            )
 
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -1,4 +1,4 @@
-"""Models: the networks that look at the pictures, each with the layers that it names itself.
+"""Models: feature extractors, each with the names of its layers and with defaults for the losses.
 
 The reference loads `model_<name>`, a file that names its style and content layers; here such a file is a function
 from `ModelOptions` to `Model`, found by `registry`.
@@ -53,8 +53,8 @@ class Model:
         mrf_layers: at which to be like the style's patches, likewise; empty: `style_layers`.
         provenance: for the run record: "path" and "sha256" of its weights ("": none), whether "original".
         bytes_per_pixel: memory that a descent takes for each pixel of the painting; None: as VGG-19.
-        adapt: makes of content and style (1 x 3 x H x W each, model space) a network that fits them better; None: the
-            network fits any.
+        adapt: returns a network that suits content and style (1 x 3 x H x W each, model space) better; None: this one
+            suits all pictures.
 
     """
 

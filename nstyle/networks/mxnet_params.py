@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nstyle.errors import WeightsError
+from nstyle.errors import Kind, WeightsError
 
 MAGIC = struct.pack("<Q", 0x112)
 """The first eight bytes of every such file."""
@@ -71,7 +71,7 @@ class _Reader:
         (first,) = self.numbers("<I")
         if first in (_V1, _V2):
             if first == _V2 and self.numbers("<i") != (_DENSE,):
-                raise self.error("holds sparse arrays, which no VGG-19 does")
+                raise self.error("holds sparse arrays, which no VGG-19 does", Kind.UNSUPPORTED)
             (dimensions,) = self.numbers("<I")
             dimension = "q"
         else:
@@ -85,5 +85,10 @@ class _Reader:
         dtype = np.dtype(_NUMBER_TYPES[number_type])
         return np.frombuffer(self.take(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
 
-    def error(self, what: str) -> WeightsError:
-        return WeightsError(f"{self.path} {what}; fetch it again (sh scripts/download_vgg19.sh)")
+    def error(self, what: str, kind: Kind = Kind.DAMAGED) -> WeightsError:
+        return WeightsError(
+            f"{self.path} {what}; fetch it again (sh scripts/download_vgg19.sh)",
+            flag="--weights",
+            path=self.path,
+            kind=kind,
+        )

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from nstyle.errors import OptionError
+from nstyle.errors import Kind, OptionError
 
 GROUP = "nstyle.models"
 """The group of entry points that other packages register their networks in."""
@@ -19,7 +19,7 @@ OWN = {"vgg19": "nstyle.networks.model:vgg19", "filters": "nstyle.networks.filte
 
 
 def _registered() -> dict[str, str]:
-    """Return the "module:function" of every network by its name; a name of nstyle's own is never another's."""
+    """Return {name: "module:function"} of every network. No package can replace a network of nstyle's own."""
     return {point.name: point.value for point in entry_points(group=GROUP)} | OWN
 
 
@@ -32,18 +32,24 @@ def where(name: str) -> str:
     """
     if ":" in name:
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", name):
-            raise OptionError(f"--model must be a name or module:function, not {name!r}")
+            raise OptionError(
+                f"--model must be a name or module:function, not {name!r}", flag="--model", kind=Kind.UNSUPPORTED
+            )
         return name
     if name in OWN:
         return OWN[name]
     registered = _registered()
     if name not in registered:
-        raise OptionError(f"--model: no network {name!r}; there are {', '.join(registered)}, or module:function")
+        raise OptionError(
+            f"--model: no network {name!r}; there are {', '.join(registered)}, or module:function",
+            flag="--model",
+            kind=Kind.UNKNOWN,
+        )
     return registered[name]
 
 
 def find(name: str) -> Any:
-    """Import and return what a name of a network means. Errors inside of a module are its author's, and pass.
+    """Import and return what a name of a network means. Errors that its module raises are not caught.
 
     Raises:
         OptionError: there is no such name, module or function.
@@ -55,13 +61,23 @@ def find(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module is there, and wants another that is not
-        raise OptionError(f"--model {name}: no module {error.name!r}; is it installed, or on PYTHONPATH?") from error
+        raise OptionError(
+            f"--model {name}: no module {error.name!r}; is it installed, or on PYTHONPATH?",
+            flag="--model",
+            kind=Kind.MISSING,
+        ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise OptionError(f"--model {name}: {module_name} has no {attribute!r}; check the function's name")
+            raise OptionError(
+                f"--model {name}: {module_name} has no {attribute!r}; check the function's name",
+                flag="--model",
+                kind=Kind.UNKNOWN,
+            )
         found = getattr(found, part)
     if not callable(found):
         raise OptionError(
-            f"--model {name}: {attribute} in {module_name} is no function; name one that loads a network"
+            f"--model {name}: {attribute} in {module_name} is no function; name one that loads a network",
+            flag="--model",
+            kind=Kind.UNSUPPORTED,
         )
     return found

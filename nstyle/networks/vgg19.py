@@ -1,15 +1,14 @@
 """VGG-19 as a feature extractor (Simonyan and Zisserman, 2014), with average pooling by default (Gatys, 2016)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
-from nstyle.errors import WeightsError
+from nstyle.errors import Kind, WeightsError
 from nstyle.networks.kernels import winograd
 from nstyle.networks.layers import VGG19_LAYERS
 
@@ -22,11 +21,11 @@ CONVOLUTIONS = tuple(layer.replace("relu", "conv") for layer in LAYERS)
 """conv1_1 ... conv5_4, from the image upwards."""
 
 POOLING: dict[str, Callable[[Tensor, int], Tensor]] = {"avg": F.avg_pool2d, "max": F.max_pool2d}
-"""How a network may shrink its maps, by the name of it."""
+"""The pooling functions, by name."""
 
 
 def _layer(convolution: str) -> str:
-    """Return the name of the feature map behind a convolution: relu1_1 for conv1_1."""
+    """Return the name of the feature map that a convolution ends in: relu1_1 for conv1_1."""
     return convolution.replace("conv", "relu")
 
 
@@ -45,21 +44,11 @@ def _weight_shapes() -> dict[str, tuple[int, ...]]:
 WEIGHT_SHAPES = _weight_shapes()
 
 LAST_NEEDED = "conv5_1"
-"""Network files may end here: nothing above is used by the method's own layers."""
+"""Weights must reach up to this convolution; the default layers use nothing above it."""
 
 
 WINOGRAD_KERNELS = 128 * 256
-"""With fewer, a convolution is no faster by Winograd's algorithm."""
-
-
-@dataclass(frozen=True)
-class _Kernels:
-    """A convolution's kernels as an algorithm takes them, and of which weight they were made."""
-
-    weight: Tensor
-    version: int
-    make: Callable[[Tensor], Any]
-    kernels: Any
+"""Input times output channels from which on Winograd's algorithm is faster."""
 
 
 class VGG19(nn.Module):
@@ -68,11 +57,11 @@ class VGG19(nn.Module):
     Args:
         weights: `conv1_1.weight`, `conv1_1.bias` ... up to `conv5_1.bias` at least, for images in model space.
         pooling: "avg", as Gatys et al. (2016) and the reference, or "max", as the network was trained.
-        convolution: "direct", or "winograd": in float32 on a CPU the convolutions of many channels are computed by
-            Winograd's algorithm, which is faster and rounds otherwise; elsewhere it is the same as "direct".
+        convolution: "direct", or "winograd": in float32 on a CPU, convolutions of many channels use Winograd's
+            algorithm, which is faster and rounds differently. Otherwise both are the same.
 
     Attributes:
-        layers: the feature maps that the weights reach up to, relu1_1 ... relu5_4.
+        layers: the feature maps that these weights suffice for, relu1_1 ... relu5_4.
 
     Raises:
         WeightsError: a weight is missing, or has another shape than VGG-19's, or is not finite.
@@ -84,7 +73,8 @@ class VGG19(nn.Module):
         check_weights(weights)
         self.pooling = pooling
         self.convolution = convolution
-        self._kernels: dict[str, _Kernels] = {}
+        self._winograd_kernels: dict[str, Tensor] = {}
+        self.register_load_state_dict_post_hook(_forget_kernels)  # type: ignore[no-untyped-call]  # PyTorch's own
         self.convolutions = list(
             takewhile(lambda name: {f"{name}.weight", f"{name}.bias"} <= set(weights), CONVOLUTIONS)
         )
@@ -125,11 +115,10 @@ class VGG19(nn.Module):
         return maps
 
     def _next(self, name: str, maps: Tensor) -> Tensor:
-        """Return the feature map behind a convolution of those before it."""
+        """Apply a convolution and its ReLU to the feature map below."""
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
         if self._by_winograd(weight, maps):
-            kernels = self._kernels_of(name, weight, winograd.transform_kernels)
-            return F.relu(winograd.convolve(maps, kernels, bias))
+            return F.relu(winograd.convolve(maps, self._kernels_of(name), bias))
         return F.relu_(F.conv2d(maps, weight, bias, padding=1))
 
     def _by_winograd(self, weight: Tensor, maps: Tensor) -> bool:
@@ -138,17 +127,17 @@ class VGG19(nn.Module):
         in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
         return self.convolution == "winograd" and many_channels and in_float32
 
-    def _kernels_of(self, name: str, weight: Tensor, make: Callable[[Tensor], Any]) -> Any:
-        """Return a convolution's kernels as one of the algorithms takes them, made when they are first needed."""
-        version = 0 if weight.is_inference() else weight._version
-        kept = self._kernels.get(name)
-        if kept is None or kept.weight is not weight or (kept.version, kept.make) != (version, make):
-            kept = self._kernels[name] = _Kernels(weight, version, make, make(weight))
-        return kept.kernels
+    def _kernels_of(self, name: str) -> Tensor:
+        """Return a convolution's kernels for Winograd's algorithm; they are computed on first use."""
+        if name not in self._winograd_kernels:
+            self._winograd_kernels[name] = winograd.transform_kernels(self.get_buffer(f"{name}_weight"))
+        return self._winograd_kernels[name]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the kernels out of a copy: it makes its own."""
-        return self.__dict__ | {"_kernels": {}}
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Convert the weights: `.to()` and its like call this."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # PyTorch's own
+        _forget_kernels(self)
+        return self
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""
@@ -157,6 +146,11 @@ class VGG19(nn.Module):
             for name in self.convolutions
             for kind in ("weight", "bias")
         }
+
+
+def _forget_kernels(network: VGG19, *_: object) -> None:
+    """Drop the Winograd kernels, because the weights that they were computed from change."""
+    network._winograd_kernels.clear()
 
 
 def check_weights(weights: Mapping[str, Tensor]) -> None:
@@ -169,11 +163,18 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
     needed = CONVOLUTIONS[: CONVOLUTIONS.index(LAST_NEEDED) + 1]
     for name in (f"{convolution}.{kind}" for convolution in needed for kind in ("weight", "bias")):
         if name not in weights:
-            raise WeightsError(f"{name} is missing: not a VGG-19; see --weights in the README for what can be read")
+            raise WeightsError(
+                f"{name} is missing: not a VGG-19; see --weights in the README for what can be read",
+                kind=Kind.MISSING,
+            )
     for name, tensor in weights.items():
         check_shape(name, tensor)
-        if not torch.isfinite(tensor.sum(dtype=torch.float64)):  # as telling as each number, and much faster
-            raise WeightsError(f"{name} holds NaN or infinity: the file is damaged; fetch it again")
+        if not torch.isfinite(
+            tensor.sum(dtype=torch.float64)
+        ):  # finds the same as testing each number, and is much faster
+            raise WeightsError(
+                f"{name} holds NaN or infinity: the file is damaged; fetch it again", kind=Kind.DAMAGED
+            )
 
 
 def check_shape(name: str, tensor: Tensor) -> None:
@@ -185,7 +186,9 @@ def check_shape(name: str, tensor: Tensor) -> None:
     """
     if tuple(tensor.shape) != WEIGHT_SHAPES[name]:
         shapes = f"{tuple(tensor.shape)} where VGG-19 has {WEIGHT_SHAPES[name]}"
-        raise WeightsError(f"{name} has the shape {shapes}: another network; give --weights of a VGG-19")
+        raise WeightsError(
+            f"{name} has the shape {shapes}: another network; give --weights of a VGG-19", kind=Kind.UNSUPPORTED
+        )
 
 
 def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, float]:
@@ -200,11 +203,11 @@ def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, floa
 
 
 def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]) -> VGG19:
-    """Rescale a network so that each layer's mean activation on `images` is the reference network's.
+    """Rescale a network so that each layer's mean activation on `images` equals the reference network's.
 
-    A ReLU network is positively homogeneous: to scale a layer's weights and bias, and to undo it in the next layer's
-    weights, changes no computed function but its scale. So the result sees what `network` sees, in the units
-    that the reference's weights, step sizes and clipping are made for.
+    A ReLU network is positively homogeneous: if a layer's weights and bias are multiplied by a factor, and the next
+    layer's weights are divided by it, only the scale of that one feature map changes. So the result computes what
+    `network` computes, in the units that the default weights of the losses, step sizes and clipping are made for.
 
     Raises:
         WeightsError: a layer does not respond to the pictures at all.
@@ -217,7 +220,11 @@ def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]
     for name in network.convolutions:
         layer = _layer(name)
         if not 0 < found[layer] < float("inf"):
-            raise WeightsError(f"{layer} does not respond to these pictures: give --weights of a trained VGG-19")
+            raise WeightsError(
+                f"{layer} does not respond to these pictures: give --weights of a trained VGG-19",
+                flag="--weights",
+                kind=Kind.UNSUPPORTED,
+            )
         scale = wanted[layer] / found[layer]
         weights[f"{name}.weight"] = network.weights()[f"{name}.weight"] * (scale / below)
         weights[f"{name}.bias"] = network.weights()[f"{name}.bias"] * scale

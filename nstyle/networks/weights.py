@@ -1,7 +1,7 @@
-"""Reading VGG-19 weights in each format they are found in, as weights for images in model space.
+"""Reads VGG-19 weights in every format that they come in, and converts them for images in model space.
 
-A file differs from another in its container (MXNet, PyTorch, the embedded file's table form), its names, the input it
-was trained for, and the scale of its activations. Each step below removes one of these differences.
+Files differ in their container (MXNet, PyTorch, the tables of the embedded file), in the names of the weights, in the
+input that the network was trained for, and in the scale of its activations. Each step removes one difference.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from nstyle.errors import OptionError, WeightsError
+from nstyle.errors import Kind, OptionError, WeightsError
 from nstyle.files import sha256
 from nstyle.networks.model_space import MEAN_RGB
 from nstyle.networks.mxnet_params import MAGIC, read_params
@@ -31,7 +31,7 @@ EMBEDDED = "embedded"
 TORCHVISION = "torchvision"
 
 MODELS = Path("models")
-"""Where a name given for weights is looked for if it is not a path."""
+"""The folder in which a name given to --weights is looked up if there is no such path."""
 
 INPUTS = ("auto", "rgb", "bgr", "torchvision")
 """What images a network was trained for: 0..255 minus the mean, in RGB or BGR order, or torchvision's RGB in 0..1,
@@ -97,8 +97,8 @@ def load_vgg19(
 ) -> VGG19:
     """Load VGG-19 for images in model space, in float32 and channels_last. See `read_weights` and `VGG19`.
 
-    Weights of another scale are left in it, as there are no pictures here to measure it on: `stylize` brings them to
-    the original's, by `vgg19.match_activations`.
+    Weights whose activations have another scale keep it, because it can only be measured on pictures: `stylize`
+    rescales them with `vgg19.match_activations`.
     """
     return VGG19(read_weights(weights, weights_input).tensors, pooling).to(device)
 
@@ -120,7 +120,11 @@ def read_weights(name: str | Path | None = None, weights_input: str = "auto") ->
 
     """
     if weights_input not in INPUTS:
-        raise OptionError(f"--weights-input must be {' or '.join(INPUTS)}, not {weights_input!r}")
+        raise OptionError(
+            f"--weights-input must be {' or '.join(INPUTS)}, not {weights_input!r}",
+            flag="--weights-input",
+            kind=Kind.UNKNOWN,
+        )
     if name is None or str(name) == EMBEDDED:
         return _read_embedded()
     path = _fetch_torchvision() if str(name) == TORCHVISION else find_weights(name)
@@ -162,18 +166,26 @@ def find_weights(name: str | Path) -> Path:
             if path.is_file():
                 return path
         if Path(name).is_dir():
-            raise WeightsError(f"{name} is a folder; give --weights a file")
+            raise WeightsError(
+                f"{name} is a folder; give --weights a file", flag="--weights", path=Path(name), kind=Kind.UNREADABLE
+            )
     except OSError as error:
-        raise WeightsError(f"{name} may not be read: {error.strerror}; check --weights and its folder") from error
+        raise WeightsError(
+            f"{name} may not be read: {error.strerror}; check --weights and its folder",
+            flag="--weights",
+            path=Path(name),
+            kind=Kind.UNREADABLE,
+        ) from error
     raise WeightsError(
-        f"no weights {name}, nor {MODELS / name}; give --weights a file, 'torchvision', or leave it out"
+        f"no weights {name}, nor {MODELS / name}; give --weights a file, 'torchvision', or leave it out",
+        flag="--weights",
+        path=Path(name),
+        kind=Kind.MISSING,
     )
 
 
 def _read_embedded() -> Weights:
-    """Decode the embedded weights: each is an 8-bit index into its layer's table of 256 float32.
-
-    The package that carries them is found without being imported.
+    """Read the embedded weights. The package that carries them is found without being imported.
 
     Raises:
         WeightsError: the package is missing, or its file is not the one that we know.
@@ -182,7 +194,16 @@ def _read_embedded() -> Weights:
     package = importlib.util.find_spec(_CARRIER)
     path = Path(package.origin if package and package.origin else _CARRIER).with_name(_CARRIER_FILE)
     if not path.is_file() or sha256(path) != _CARRIER_SHA256:
-        raise WeightsError(f"the embedded weights are missing or damaged; pip install --force-reinstall {_CARRIER}")
+        raise WeightsError(
+            f"the embedded weights are missing or damaged; pip install --force-reinstall {_CARRIER}",
+            path=path,
+            kind=Kind.DAMAGED if path.is_file() else Kind.MISSING,
+        )
+    return Weights(_for_model_space(_decode_embedded(path), "bgr"), path, _CARRIER_SHA256, original=True)
+
+
+def _decode_embedded(path: Path) -> dict[str, Tensor]:
+    """Decode the embedded file: each weight is an 8-bit index into its layer's table of 256 float32; BGR order."""
     archive = torch.load(path, map_location="cpu", weights_only=True)
     tensors: dict[str, Tensor] = {}
     for name in CONVOLUTIONS:
@@ -190,7 +211,7 @@ def _read_embedded() -> Weights:
         table, indices = archive[f"{layer}_W_table"].numpy(), archive[f"{layer}_W_q"].numpy()
         tensors[f"{name}.weight"] = torch.from_numpy(table[indices])
         tensors[f"{name}.bias"] = archive[f"{layer}_b"]
-    return Weights(_for_model_space(tensors, "bgr"), path, _CARRIER_SHA256, original=True)
+    return tensors
 
 
 def _fetch_torchvision() -> Path:
@@ -205,7 +226,9 @@ def _fetch_torchvision() -> Path:
     except (ImportError, RuntimeError) as error:
         raise WeightsError(
             f"torchvision does not import beside torch {torch.__version__} ({_first_line(error)}); "
-            "install the torchvision that matches it, or leave --weights out"
+            "install the torchvision that matches it, or leave --weights out",
+            flag="--weights",
+            kind=Kind.MISSING,
         ) from error
     chosen = VGG19_Weights.IMAGENET1K_V1
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(chosen.url).name
@@ -214,7 +237,10 @@ def _fetch_torchvision() -> Path:
     except _TORCH_LOAD_ERRORS as error:
         raise WeightsError(
             f"torchvision could not fetch {chosen.url} ({_first_line(error)}), or {path} is damaged: "
-            "delete that, or fetch it by hand and name the file, or leave --weights out"
+            "delete that, or fetch it by hand and name the file, or leave --weights out",
+            flag="--weights",
+            path=path,
+            kind=Kind.MISSING,
         ) from error
     return path
 
@@ -227,7 +253,12 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         arrays: Mapping[Any, Any]
         arrays = read_params(path) if start == MAGIC else _read_torch(path)
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}; check --weights") from error
+        raise WeightsError(
+            f"{path} cannot be read: {error.strerror}; check --weights",
+            flag="--weights",
+            path=path,
+            kind=Kind.UNREADABLE,
+        ) from error
     tensors: dict[str, Tensor] = {}
     for key, value in arrays.items():
         name = _plain_name(str(key))
@@ -235,12 +266,22 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             continue
         tensor = torch.tensor(value) if isinstance(value, np.ndarray) else value
         if not _is_plain(tensor):
-            raise WeightsError(f"{path}: {key} is no plain tensor of floating-point numbers; save it as one")
+            raise WeightsError(
+                f"{path}: {key} is no plain tensor of floating-point numbers; save it as one",
+                flag="--weights",
+                path=path,
+                kind=Kind.UNSUPPORTED,
+            )
         with _naming(path):
             check_shape(name, tensor)  # before a copy is made of what may only claim to be so large
         tensors[name] = tensor.detach().float()
     if not tensors:
-        raise WeightsError(f"{path} names no layer of a VGG-19; see --weights in the README for what can be read")
+        raise WeightsError(
+            f"{path} names no layer of a VGG-19; see --weights in the README for what can be read",
+            flag="--weights",
+            path=path,
+            kind=Kind.MISSING,
+        )
     return tensors
 
 
@@ -253,10 +294,18 @@ def _read_torch(path: Path) -> Mapping[Any, Any]:
     except _TORCH_LOAD_ERRORS as error:
         raise WeightsError(
             f"{path} is neither MXNet parameters nor a PyTorch state dict of tensors alone, or is damaged; "
-            "fetch it again or save it anew with torch.save(model.state_dict(), ...)"
+            "fetch it again or save it anew with torch.save(model.state_dict(), ...)",
+            flag="--weights",
+            path=path,
+            kind=Kind.DAMAGED,
         ) from error
     if not isinstance(loaded, Mapping):
-        raise WeightsError(f"{path} holds a {type(loaded).__name__}, not a state dict; save model.state_dict()")
+        raise WeightsError(
+            f"{path} holds a {type(loaded).__name__}, not a state dict; save model.state_dict()",
+            flag="--weights",
+            path=path,
+            kind=Kind.UNSUPPORTED,
+        )
     return loaded
 
 
@@ -293,7 +342,9 @@ def _recognise_input(digest: str, tensors: Mapping[str, Tensor], original: Mappi
             return order
     raise WeightsError(
         "cannot tell what images these weights were trained for; "
-        "say --weights-input rgb, bgr (both 0..255 minus the mean) or torchvision"
+        "say --weights-input rgb, bgr (both 0..255 minus the mean) or torchvision",
+        flag="--weights-input",
+        kind=Kind.UNKNOWN,
     )
 
 
@@ -301,7 +352,7 @@ def _for_model_space(tensors: Mapping[str, Tensor], weights_input: str) -> dict[
     """Rewrite the first layer for images in model space.
 
     BGR: reverse its input channels. torchvision's normalisation ((x + mean) / 255 - m) / s is folded into weights
-    and bias; exact but at the picture's border, where the padding then stands for our mean instead of torchvision's
+    and bias. That is exact except at the picture's border: there the padding means our mean colour, not torchvision's
     (they differ by less than half a grey level).
 
     Args:
@@ -330,11 +381,11 @@ def _is_same_network(tensors: Mapping[str, Tensor], original: Mapping[str, Tenso
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before what is found wrong with its weights."""
+    """Add the file to errors about the weights in it."""
     try:
         yield
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
+        raise WeightsError(f"{path}: {error}", flag=error.flag or "--weights", path=path, kind=error.kind) from error
 
 
 def _first_line(error: BaseException) -> str:

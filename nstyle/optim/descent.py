@@ -143,27 +143,39 @@ def descend(
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)
-    update = make_rule(optimizer, momentum=momentum, weight_decay=weight_decay)
-    update.remember(state.memory)
+    rule = make_rule(optimizer, momentum=momentum, weight_decay=weight_decay)
+    rule.remember(state.memory)
     while state.epoch < max_num_epochs and state.relative_change >= stop_eps:
         scheduled = scheduled_learning_rate(state.epoch, lr, lr_sched_delay, lr_sched_factor)
         evaluation = objective.gradient(state.image)
-        rate_factor, furthest = state.rate_factor, math.inf
         with torch.no_grad():
-            while True:
-                new = update(state.image, evaluation.gradient, scheduled * rate_factor)
-                moved = root_mean_square(new - state.image)
-                if root_mean_square(new) < DIVERGED_RMS and moved <= furthest:
-                    break
-                update.remember({})
-                rate_factor, furthest = rate_factor / 2, RECOVERY_RMS
-                if on_divergence == "stop" or rate_factor < SMALLEST_RATE_FACTOR:
-                    raise DivergenceError(
-                        f"the picture diverged in epoch {state.epoch}: lower --lr (now {lr:g}) or the weights",
-                        flag="--lr",
-                        kind=Kind.OUT_OF_RANGE,
-                    )
+            new, rate_factor = _update(
+                rule, state, evaluation.gradient, scheduled, may_back_off=on_divergence != "stop"
+            )
+            if new is None:
+                raise DivergenceError(
+                    f"the picture diverged in epoch {state.epoch}: lower --lr (now {lr:g}) or the weights",
+                    flag="--lr",
+                    kind=Kind.OUT_OF_RANGE,
+                )
             change = float(relative_change(state.image, new))
         epoch, learning_rate = state.epoch, scheduled * rate_factor
-        state = DescentState(new, epoch + 1, update.memory(), rate_factor, change)
+        state = DescentState(new, epoch + 1, rule.memory(), rate_factor, change)
         yield Step(epoch, new, change, learning_rate, evaluation, change < stop_eps, state)
+
+
+def _update(
+    rule: UpdateRule, state: DescentState, gradient: Tensor, learning_rate: float, *, may_back_off: bool
+) -> tuple[Tensor | None, float]:
+    """Return the new image and the factor on the learning rate that led to it; None if each one is out of range."""
+    rate_factor, furthest = state.rate_factor, math.inf
+    while rate_factor >= SMALLEST_RATE_FACTOR:
+        new = rule(state.image, gradient, learning_rate * rate_factor)
+        moved = root_mean_square(new - state.image)
+        if root_mean_square(new) < DIVERGED_RMS and moved <= furthest:
+            return new, rate_factor
+        if not may_back_off:
+            break
+        rule.remember({})
+        rate_factor, furthest = rate_factor / 2, RECOVERY_RMS
+    return None, rate_factor

@@ -6,8 +6,9 @@ Nothing here changes a bit of any picture: a thing is found again only by all th
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from cachetools import LRUCache, cachedmethod
+
 from nstyle.losses.objective import StyleTargets
-from nstyle.lru import Recent
 from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.pictures.picture import Picture
 
@@ -36,21 +37,19 @@ class Session:
 
     def __init__(self, *, owns_process: bool = False) -> None:
         self.owns_process = owns_process
-        self._models: Recent[Loaded] = Recent(MODELS)
-        self._pictures: Recent[Picture] = Recent(STYLE_BYTES, _bytes_of)
+        self._models: LRUCache[Hashable, Loaded] = LRUCache(MODELS)
+        self._pictures: LRUCache[Hashable, Picture] = LRUCache(STYLE_BYTES, _bytes_of)
 
+    @cachedmethod(lambda self: self._models)
     def load(self, name: str, options: ModelOptions) -> Loaded:
         """Return a network: see `models.load_model`."""
+        model = load_model(name, options)
+        return Loaded(model, StyleTargets(model.features))
 
-        def make() -> Loaded:
-            model = load_model(name, options)
-            return Loaded(model, StyleTargets(model.features))
-
-        return self._models.get((name, options), make)
-
+    @cachedmethod(lambda self: self._pictures, key=lambda self, key, make: key)
     def style_picture(self, key: Hashable, make: Callable[[], Picture]) -> Picture:
         """Return a style picture in its size; the key tells of the file's content and of the size."""
-        return self._pictures.get(key, make)
+        return make()
 
 
 def _bytes_of(picture: Picture) -> int:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from nstyle.errors import ImageError, Kind, OptionError
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.painting.inputs import Inputs, Source
-from nstyle.pictures.picture import SMALLEST_EDGE, fit_long_edge
+from nstyle.pictures.limits import SHORTEST_EDGE
+from nstyle.pictures.picture import fit_long_edge
 from nstyle.pictures.style_fit import Frame, frame_style
 from nstyle.settings.config import Config, parse_size
 
@@ -53,7 +54,7 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
     """
     scales = [_size_at(config, inputs, sizes, halvings=0)]
     height, width = scales[0].height, scales[0].width
-    most, shortest, longest = 12, SMALLEST_EDGE, 0
+    most, shortest, longest = 12, SHORTEST_EDGE, 0
     if isinstance(config.scales, int):
         most = config.scales
     elif config.scales == "auto":
@@ -95,11 +96,11 @@ def _size_at(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, i
         source = style.picture
         frame = frame_style(sizes[source], box, fit, config.style_scale)
         frame_height, frame_width = frame.window
-        if min(frame.window) < SMALLEST_EDGE:
+        if min(frame.window) < SHORTEST_EDGE:
             raise ImageError(
                 f"{source.path} becomes {frame_width}x{frame_height} pixels with --style-fit {config.style_fit} at "
                 f"--style-scale {config.style_scale:g}; raise that, or --max-long-edge: each edge needs "
-                f"{SMALLEST_EDGE}",
+                f"{SHORTEST_EDGE}",
                 flag="--style-scale",
                 path=source.path,
                 kind=Kind.OUT_OF_RANGE,
@@ -125,10 +126,10 @@ def _painting_size(
     else:
         height, width = fit_long_edge(*sizes[inputs.content], edge)
         what, flag, path = str(inputs.content.path), "--max-long-edge", inputs.content.path
-    if min(height, width) < SMALLEST_EDGE:
+    if min(height, width) < SHORTEST_EDGE:
         raise ImageError(
             f"{what} becomes {width}x{height} pixels at --max-long-edge {edge}; "
-            f"raise that, or crop the picture: each edge needs {SMALLEST_EDGE}",
+            f"raise that, or crop the picture: each edge needs {SHORTEST_EDGE}",
             flag=flag,
             path=path,
             kind=Kind.OUT_OF_RANGE,

@@ -29,6 +29,7 @@ from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import Painted, beginning, fits, paint
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
+from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
@@ -134,8 +135,10 @@ def run(
         if resumed is None:
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
         log_run(recipe, device)
-        if prepared.has_alpha and config.image_format == "jpg":
-            _log.warning("JPEG has no transparency: the picture is laid on white; --image-format png keeps it")
+        if prepared.has_alpha and not (form := WRITTEN[config.image_format]).has_alpha:
+            _log.warning(
+                "%s has no transparency: the picture is laid on white; --image-format png keeps it", form.title
+            )
         tuned = keeping_freed_memory(device, prepared.memory) if session.owns_process else nullcontext()
         with tuned:
             painted = _paint(config, folder, prepared, recipe, checkpoint, callback, progress)
@@ -195,7 +198,8 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
     if not folder.checkpoint.exists():
         return None
     checkpoint, saved = read_checkpoint(folder.checkpoint, device)
-    if differences := saved.differences(recipe, end_may_differ=True):
+    # With several scales, when each one ends is part of the picture: no recipe would tell of a later change.
+    if differences := saved.differences(recipe, end_may_differ=len(prepared.scales) == 1):
         raise RecipeError(
             f"{folder.path} holds the state of a run with other settings: {', '.join(differences[:3])}; "
             f"--recipe {folder.record} --resume goes on with that one",

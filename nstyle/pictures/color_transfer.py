@@ -1,8 +1,8 @@
-"""A picture in the colours of another; above all, to keep the content's.
+"""Color transfer: give a picture the colours of another, chiefly to preserve the content's colours in a painting.
 
-As Gatys et al., "Preserving Color in Neural Artistic Style Transfer" (2016).
+After Gatys et al., "Preserving Color in Neural Artistic Style Transfer" (2016).
 
-`rgb` is a picture for display (H x W x 3, float32, range 0..1); `colors` are colours without places (N x 3).
+`rgb` is a picture for display (H x W x 3, float32, range 0..1); `colors` is a list of colours (N x 3, float64).
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ Rgb = NDArray[np.float32]
 Colors = NDArray[np.float64]
 
 LUMA = (0.299, 0.587, 0.114)
-"""Of R, G and B in the luminance Y of YIQ (ITU-R BT.601), which the paper's luminance-only transfer uses."""
+"""Weights of R, G and B in the luminance Y of YIQ (ITU-R BT.601), which the paper's luminance-only transfer uses."""
 
 _NOISE = 0.003
-"""Standard deviation, below a grey level: in directions in which colours vary by less, they are noise or rounding."""
+"""Standard deviation, less than a grey level: variation below it is noise or rounding."""
 
 _CORRECTIONS = 50
 _CLOSE = 1e-3
@@ -26,21 +26,21 @@ _QUANTILES = np.linspace(0, 1, 513)
 
 
 def luminance(rgb: Rgb) -> Rgb:
-    """Return the luminance Y, H x W, range 0..1. Of a grey it is that grey, to the bit."""
+    """Return the luminance Y, H x W, range 0..1. The luminance of a grey pixel is exactly its level."""
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     y: Rgb = green + np.float32(LUMA[0]) * (red - green) + np.float32(LUMA[2]) * (blue - green)
     return y
 
 
 def grey(levels: Rgb) -> Rgb:
-    """Return H x W levels as a grey picture, clipped to 0..1."""
+    """Return a grey picture of H x W levels, clipped to 0..1."""
     return np.repeat(np.clip(levels, 0, 1)[..., None], 3, axis=-1).astype(np.float32, copy=False)
 
 
 def match_luminance(style: Rgb, content: Rgb) -> Rgb:
-    """Return the style in grey, its luminance brought to the content's mean and standard deviation.
+    """Return the style in grey, with the mean and standard deviation of the content's luminance.
 
-    L' = sd_C / sd_S (L - mean_S) + mean_C: the linear match that the paper takes before luminance-only transfer.
+    L' = sd_C / sd_S (L - mean_S) + mean_C, the linear match that the paper does before luminance-only transfer.
     """
     own, wanted = (luminance(rgb).astype(np.float64) for rgb in (style, content))
     matched = wanted.std() / max(own.std(), _NOISE) * (own - own.mean()) + wanted.mean()
@@ -50,9 +50,9 @@ def match_luminance(style: Rgb, content: Rgb) -> Rgb:
 def with_luminance_of(content: Rgb, painting: Rgb) -> Rgb:
     """Return the content's colours with the painting's luminance.
 
-    The same number is added to R, G and B, which changes Y by that and leaves I and Q. It is limited for each pixel
-    to what keeps all three in 0..1: so the chroma is the content's everywhere, and where a colour cannot become as
-    light or dark as the painting, it becomes so as far as it can.
+    The same number is added to R, G and B of a pixel, which changes Y by that number and leaves I and Q alone. It is
+    limited so that all three stay in 0..1. So the chroma is always the content's, and a colour that cannot become as
+    light or dark as the painting comes as close as it can.
     """
     change = luminance(painting) - luminance(content)
     change = np.clip(change, -content.min(axis=-1), 1 - content.max(axis=-1))
@@ -61,14 +61,14 @@ def with_luminance_of(content: Rgb, painting: Rgb) -> Rgb:
 
 
 def match_covariance(colors: Colors, wanted: Colors) -> Colors:
-    """Move colours linearly so that their mean and covariance are those of the wanted ones.
+    """Move colours linearly so that they have the mean and covariance of the wanted ones.
 
     c' = A (c - mean) + wanted mean, A = S_wanted^(1/2) S^(-1/2) with symmetric square roots: the paper's "image
     analogies" variant, which it found better than Cholesky factors; unlike those it favours no channel.
 
-    What leaves 0..1 is clipped, which changes mean and covariance: so it is done again until both are within 0.1%,
-    at most 50 times. What that leaves: where colours hardly vary in a direction, as a grey picture's do in hue,
-    what variation there is counts as noise, and is not blown up to the wanted one.
+    Clipping to 0..1 changes mean and covariance again, so the step is repeated until both are within 0.1%, at most
+    50 times. A direction in which the colours hardly vary, such as the hue of a grey picture, holds only noise, which
+    is not amplified to the wanted variance.
     """
     mean, covariance = _moments(wanted)
     root = _root(covariance)
@@ -89,9 +89,9 @@ def match_covariance(colors: Colors, wanted: Colors) -> Colors:
 def match_histogram(colors: Colors, wanted: Colors) -> Colors:
     """Move colours so that they are distributed like the wanted ones, all three channels together.
 
-    Iterative distribution transfer (Pitie, Kokaram, Dahyot, ICCV 2005): along three axes at right angles, each
-    coordinate is mapped monotonically to the wanted distribution; then the axes are turned; twenty times, always by
-    the same rotations. What is then left of a difference in mean and covariance is corrected linearly.
+    Iterative distribution transfer (Pitie, Kokaram, Dahyot, ICCV 2005): along each of three orthogonal axes, the
+    coordinates are mapped monotonically to the wanted distribution; then the axes are rotated. This is done twenty
+    times, always with the same rotations. A last linear step corrects mean and covariance.
     """
     generator = np.random.default_rng(0)
     for turn in range(_ROTATIONS):
@@ -122,17 +122,17 @@ MATCHES: dict[str, Callable[[Colors, Colors], Colors]] = {
     "histogram": match_histogram,
     "covariance": match_covariance,
 }
-"""Ways to give colours the distribution of others, by name."""
+"""Ways to give colours the distribution of other colours, by name."""
 
 
 def recolor_style(how: str, style: Rgb, content: Rgb, where: NDArray[np.bool_]) -> Rgb:
-    """Return a style picture as it is painted with, to preserve the content's colours.
+    """Return a style picture recoloured for painting, so that the content's colours are preserved.
 
     Args:
         how: "none", "luma", "histogram" or "covariance".
         style: of any size.
-        content: whose colours are wanted.
-        where: H x W, which of its pixels.
+        content: the picture whose colours are wanted.
+        where: H x W, which pixels of the content count.
 
     """
     if how == "luma":
@@ -143,7 +143,10 @@ def recolor_style(how: str, style: Rgb, content: Rgb, where: NDArray[np.bool_]) 
 
 
 def recolor_painting(how: str, painting: Rgb, content: Rgb, where: NDArray[np.bool_]) -> Rgb:
-    """Return a painting with the content's colours, as far as it is painted; see `recolor_style`."""
+    """Return a painting with the content's colours; see `recolor_style`.
+
+    "histogram" and "covariance" change only the pixels `where`, and "none" nothing.
+    """
     if how == "luma":
         return with_luminance_of(content, painting)
     if how in MATCHES:
@@ -153,7 +156,7 @@ def recolor_painting(how: str, painting: Rgb, content: Rgb, where: NDArray[np.bo
 
 
 def recolored(rgb: Rgb, like: Rgb) -> Rgb:
-    """Return a picture with the mean and covariance of another's colours; of any sizes."""
+    """Return a picture with the mean and covariance of the colours of another one; both may have any size."""
     return _matched("covariance", rgb, _colors(like))
 
 

@@ -1,18 +1,9 @@
-"""Pictures as files: decode, encode, and the recipe that a written picture carries with it.
+"""Decoding picture files.
 
-Pillow decodes whatever has 8 bits a channel, imagecodecs (libpng) and tifffile what has more, pillow-heif HEIC. All
-are given files that strangers made, so that headers are judged before pixels are decoded.
+Pillow decodes whatever has 8 bits a channel, imagecodecs (libpng) and tifffile what has more, pillow-heif HEIC.
 """
 
-import logging
 import math
-import os
-import stat
-import struct
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,39 +14,11 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from nstyle.errors import ImageError
+from nstyle.errors import ImageError, Kind
 from nstyle.pictures.icc import Levels, to_srgb
-from nstyle.pictures.picture import SMALLEST_EDGE, Alpha, Picture, fill_hidden
-
-MOST_PIXELS = 2 * 2**30 // 12
-"""Pixels of the largest picture that is read: 179 million, whose colours alone fill 2 GiB."""
-
-LONGEST_EDGE = 2**16 - 1
-"""Pixels of the longest edge that is read: what the JPEG format has room for. Fewer are painted and written."""
-
-MOST_BYTES = 2 * 2**30
-"""Bytes of the largest file that is read: 16-bit RGBA of `MOST_PIXELS`, not compressed at all, has fewer."""
-
-# What the decoders are known to raise on files that are cut off, corrupted or hostile.
-_DECODING_ERRORS = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
-
-# What Pillow reads: formats of pictures. It has more, of which some run other programs (Ghostscript for EPS).
-_FORMATS = (
-    *("JPEG", "MPO", "PNG", "TIFF", "WEBP", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PCX"),
-    *("DIB", "QOI", "SGI"),
-)
+from nstyle.pictures.limits import SHORTEST_EDGE
+from nstyle.pictures.opening import check_size, head_of, is_heif, is_tiff, open_by_pillow, reading
+from nstyle.pictures.picture import Alpha, Picture, fill_hidden
 
 _ORIENTATION = 0x0112  # EXIF: how to turn the pixels to see them upright
 
@@ -66,9 +29,9 @@ class _Raster:
 
     Attributes:
         levels: H x W x C, grey, RGB or CMYK (as ink); 0..255 in uint8, or 0..1 in float32; not multiplied by alpha.
-        alpha: H x W, if the file has any.
-        profile: ICC, if the file has any.
-        orientation: EXIF's, 1 to 8, if it is yet to be applied.
+        alpha: H x W, range 0..1; None if the file has none.
+        profile: the file's ICC profile; None if it has none.
+        orientation: EXIF's, 1 to 8, which is yet to be applied.
 
     """
 
@@ -79,20 +42,21 @@ class _Raster:
 
 
 def read_picture(path: Path) -> Picture:
-    """Decode a picture file: JPEG, PNG, TIFF, WebP, HEIC, AVIF, GIF, BMP, JPEG 2000 and others that Pillow reads.
+    """Decode a picture file in any of the formats in `nstyle.pictures.formats`. Safe in several threads at once.
 
     PNG and TIFF of more than 8 bits a channel (TIFF in floating point, too, 0..1) and HEIC of 10 and 12 are read in
     full, other formats in 8 bits. The orientation that the camera noted is applied. Colours are converted to sRGB by
-    the file's ICC profile; without one they are taken for sRGB. Of an animation the first frame counts. Pixels that
+    the file's ICC profile; without one they are taken for sRGB. Of an animation, the first frame is read. Pixels that
     are wholly transparent get the colours of the nearest ones that are not: what a file hides there means nothing.
 
-    Memory: files of up to `MOST_BYTES`, `MOST_PIXELS` and `LONGEST_EDGE` are read (fewer pixels of a TIFF where one
-    has more than 64 bits), which the header tells before anything is decoded. Decoding takes up to 48 bytes a pixel
-    beside the file itself, 24 where 8-bit RGB in sRGB is read.
+    Memory: the header tells how large a picture is, and one above the limits in `nstyle.pictures.limits` is refused
+    before anything is decoded (a TIFF of more than 64 bits a pixel may have fewer pixels). Decoding takes up to 48
+    bytes a pixel besides the file itself, and 24 for 8-bit RGB in sRGB.
 
     Raises:
-        ImageError: no such file, not a picture, cut off, wholly transparent, levels of unknown scale, smaller than 16
-            pixels on an edge, or far too large.
+        ImageError: the file does not exist, is no picture or is cut off, or the picture is wholly transparent, has
+            levels of unknown scale, has less than 16 pixels on an edge, or is far too large. If the program makes
+            warnings errors, a file of which a decoder would only warn is refused as damaged, too.
 
     """
     with reading(path):
@@ -104,102 +68,22 @@ def read_picture(path: Path) -> Picture:
         del raster  # its levels need memory that is wanted now
         if alpha is not None:
             if not alpha.any():
-                raise ImageError(f"{path} is wholly transparent; take a picture that shows something")
+                raise ImageError(
+                    f"{path} is wholly transparent; take a picture that shows something", path=path, kind=Kind.MISSING
+                )
             rgb = fill_hidden(rgb, alpha > 0)
     height, width, _ = rgb.shape
-    if min(height, width) < SMALLEST_EDGE:
-        raise ImageError(f"{path} has {width}x{height} pixels; take one with at least {SMALLEST_EDGE} on each edge")
+    if min(height, width) < SHORTEST_EDGE:
+        raise ImageError(
+            f"{path} has {width}x{height} pixels; take one with at least {SHORTEST_EDGE} on each edge",
+            path=path,
+            kind=Kind.OUT_OF_RANGE,
+        )
     return Picture(rgb, alpha)
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Word whatever goes wrong with a picture file while it is read, and keep decoders quiet.
-
-    Raises:
-        ImageError: always with the name, the cause and the way out.
-
-    """
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError(f"{path} does not exist; name a picture file") from error
-    except OSError as error:
-        raise ImageError(f"{path} may not be read: {error.strerror}; check the name and its folder") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError(
-            f"{path} is {'a folder' if stat.S_ISDIR(status.st_mode) else 'not a file'}; name a picture file"
-        )
-    if status.st_size > MOST_BYTES:
-        raise ImageError(f"{path} is larger than {MOST_BYTES / 1e9:.1f} GB; scale the picture down first")
-    try:
-        with warnings.catch_warnings(), _silenced_decoders():
-            warnings.simplefilter("ignore")  # Pillow's advice to programmers; what it cannot read, it raises
-            yield
-    except PermissionError as error:
-        raise ImageError(f"{path} may not be read; give yourself permission (chmod u+r)") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{path} has far too many pixels ({error}); scale it down first") from error
-    except MemoryError as error:
-        raise ImageError(f"{path} needs more memory than there is to be read; scale it down first") from error
-    except _DECODING_ERRORS as error:
-        reason = "is empty" if status.st_size == 0 else "is not a picture that can be read, or is damaged"
-        raise ImageError(f"{path} {reason}; name a whole JPEG, PNG, TIFF, WebP, ... file") from error
-
-
-@contextmanager
-def _silenced_decoders() -> Iterator[None]:
-    """Keep libtiff, which knows nothing of Python, and tifffile from writing to standard error; errors are raised."""
-    log = logging.getLogger("tifffile")
-    was_disabled, log.disabled = log.disabled, True
-    try:
-        stderr = os.dup(2)
-    except OSError:  # there is no standard error
-        stderr = None
-    else:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
-    try:
-        yield
-    finally:
-        log.disabled = was_disabled
-        if stderr is not None:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-def _check_size(path: Path, width: int, height: int, bits: int = 64) -> None:
-    """Refuse what would fill the memory, before it does; of pixels with more than 64 bits, fewer are allowed."""
-    if max(width, height) > LONGEST_EDGE:
-        raise ImageError(
-            f"{path} has an edge of far too many pixels ({width}x{height}, at most {LONGEST_EDGE} are read); "
-            "crop it first"
-        )
-    most = MOST_PIXELS * 64 // max(64, bits)
-    if width * height > most:
-        raise ImageError(
-            f"{path} has far too many pixels ({width}x{height}, at most {most / 1e6:.0f} million are read); "
-            "scale it down first"
-        )
-
-
-def head_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(64)
-
-
-def is_tiff(head: bytes) -> bool:
-    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-def is_heif(head: bytes) -> bool:
-    """Tell HEIC and its like from everything else, AVIF among it, which has the same container."""
-    return head[4:8] == b"ftyp" and head[8:10] in (b"he", b"mi", b"ms") and b"avi" not in head
-
-
 def _decode(path: Path) -> _Raster:
-    """Decode a file by whatever library keeps the most of it."""
+    """Decode a file by the library that keeps the most of its precision."""
     head = head_of(path)
     if is_heif(head):
         return _decode_heif(path)
@@ -213,21 +97,8 @@ def _decode(path: Path) -> _Raster:
         return _decode_by_pillow(path, picture)
 
 
-@contextmanager
-def open_by_pillow(path: Path) -> Iterator[Image.Image]:
-    """Read a header by Pillow, in one of our formats; it may have many pixels, not too many.
-
-    Pillow is not told the name: it would map the file to memory, and mix up the rows of a TIFF that lies on its side.
-    """
-    Image.init()
-    formats = [name for name in _FORMATS if name in Image.OPEN]
-    with path.open("rb") as file, Image.open(file, formats=formats) as picture:
-        _check_size(path, *picture.size)
-        yield picture
-
-
 def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
-    """Decode 8 bits a channel, and 16 of the grey formats that Pillow alone reads."""
+    """Decode 8 bits a channel, or 16 in the grey formats that Pillow alone reads."""
     ImageOps.exif_transpose(picture, in_place=True)
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I"):  # 16 bits, held in 16 or 32
@@ -247,7 +118,7 @@ def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
 
 
 def _decode_deep_png(path: Path, header: Image.Image) -> _Raster:
-    """Decode a PNG of 16 bits a channel, of which Pillow would keep 8."""
+    """Decode a PNG of 16 bits a channel; Pillow would keep 8 of them."""
     orientation = header.getexif().get(_ORIENTATION, 1)
     levels = imagecodecs.png_decode(path.read_bytes())
     if levels.dtype != np.uint16 or levels.shape[:2] != header.size[::-1]:
@@ -272,19 +143,25 @@ _TIFF_CHANNELS = {
 
 
 def _decode_deep_tiff(path: Path) -> _Raster | None:
-    """Decode a TIFF of more than 8 bits a channel, whole numbers or floating point; None if it has fewer."""
+    """Decode a TIFF of more than 8 bits a channel, whole numbers or floating point; return None for any other."""
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
         bits = page.samplesperpixel * page.bitspersample
-        _check_size(path, page.imagewidth, page.imagelength * page.imagedepth, bits)
+        check_size(path, page.imagewidth, page.imagelength * page.imagedepth, bits)
         if len(page.dataoffsets) < math.prod(page.chunked) or 0 in page.databytecounts:
-            raise ValueError("parts are missing")  # which tifffile and Pillow would paint black, at any size
+            raise ValueError("parts are missing")  # tifffile and Pillow would paint them black, at any size
         if page.bitspersample <= 8:
             return None
         channels = _TIFF_CHANNELS.get(page.photometric)  # type: ignore[call-overload]  # a number, if it is unknown
         if channels is None or page.samplesperpixel > 8:
-            raise ImageError(f"{path} is a TIFF of a kind that is not read (a raw photo?); save it as RGB")
+            raise ImageError(
+                f"{path} is a TIFF of a kind that is not read (a raw photo?); save it as RGB",
+                path=path,
+                kind=Kind.UNSUPPORTED,
+            )
         planes, depth, _, _, samples = page.shaped
+        if planes > len(page.dataoffsets) and not page.is_contiguous:
+            raise ValueError("planes are missing")  # tifffile would leave theirs as the memory was
         if depth != 1 or planes * samples != page.samplesperpixel or page.samplesperpixel < channels:
             raise ValueError("not a flat picture")
         decoded = page.asarray(squeeze=False, maxworkers=1)
@@ -309,12 +186,16 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
 
 
 def _decode_heif(path: Path) -> _Raster:
-    """Decode a HEIC in all of its bits. libheif turns it as the container says, which EXIF only repeats."""
+    """Decode a HEIC in all of its bits. libheif applies the container's orientation, which EXIF only repeats."""
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
-    _check_size(path, *heif.size)
+    check_size(path, *heif.size)
     profile = heif.info.get("icc_profile")
     if profile is None and (heif.info.get("nclx_profile") or {}).get("transfer_characteristics") in (16, 18):
-        raise ImageError(f"{path} has high dynamic range (PQ or HLG); export it as an ordinary picture")
+        raise ImageError(
+            f"{path} has high dynamic range (PQ or HLG); export it as an ordinary picture",
+            path=path,
+            kind=Kind.UNSUPPORTED,
+        )
     decoded, mode = np.array(heif), heif.mode.split(";")[0]  # a copy: the buffer may not outlive the file
     levels = decoded.reshape(*decoded.shape[:2], -1)[:, : heif.size[0]]
     if mode not in ("L", "LA", "La", "RGB", "RGBA", "RGBa") or levels.shape[2] != len(mode):
@@ -333,10 +214,17 @@ def _decode_heif(path: Path) -> _Raster:
 
 
 def _in_range(path: Path, levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the levels, which must lie in 0..1: any other range has an unknown scale (heights, light, ...)."""
+    """Return the levels if they lie in 0..1; any other range has an unknown scale (heights, light, ...).
+
+    Raises:
+        ImageError: they do not.
+
+    """
     if not (levels.min() >= 0 and levels.max() <= 1):  # nor is NaN
         raise ImageError(
-            f"{path} has levels outside of 0..1, of unknown scale; save the picture with 16-bit channels"
+            f"{path} has levels outside of 0..1, of unknown scale; save the picture with 16-bit channels",
+            path=path,
+            kind=Kind.UNSUPPORTED,
         )
     return levels
 
@@ -347,7 +235,7 @@ def _unmultiplied(levels: NDArray[np.float32], alpha: Alpha) -> NDArray[np.float
 
 
 def _upright(array: NDArray[np.float32], orientation: object) -> NDArray[np.float32]:
-    """Turn and mirror an array (H x W or H x W x C) as EXIF's orientation demands; what is not one of its is 1."""
+    """Turn and mirror an array (H x W or H x W x C) as EXIF's orientation demands; an unknown one counts as 1."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -5,24 +5,26 @@ from pathlib import Path
 import pillow_heif
 import tifffile
 
-from nstyle.pictures.decode import head_of, is_heif, is_tiff, open_by_pillow, reading
+from nstyle.pictures.opening import head_of, is_heif, is_tiff, open_by_pillow, reading
 
 EXIF_FOLDER = 0x8769
+"""EXIF: the tag that leads to the folder in which `USER_COMMENT` is."""
 
 USER_COMMENT = 0x9286
+"""EXIF: the comment, 8 bytes that name its coding and then the text."""
 
 IMAGE_DESCRIPTION = 270
-
+"""TIFF: the tag for text about the picture."""
 
 RECIPE_MARK = "nstyle "
-"""What the recipe begins with where others leave their words, too (EXIF, TIFF)."""
+"""What a recipe begins with in a place that other programs use as well (EXIF, TIFF)."""
 
 
 def read_recipe_text(path: Path) -> str | None:
-    """Return the recipe that `write_picture` embedded, or None if the picture has none.
+    """Return the recipe that `write_picture` embedded; None if there is none. Safe in several threads at once.
 
     Raises:
-        ImageError: no such file, or not a picture.
+        ImageError: the file does not exist, or is not a picture.
 
     """
     with reading(path):

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import imagecodecs
@@ -11,52 +12,56 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from nstyle.errors import OutputError
+from nstyle.errors import Kind, OutputError
 from nstyle.files import replacing
 from nstyle.pictures.embedded_text import EXIF_FOLDER, RECIPE_MARK, USER_COMMENT
+from nstyle.pictures.formats import WRITTEN, able_to_hold
 from nstyle.pictures.icc import SRGB_PROFILE
 from nstyle.pictures.picture import Picture, on_white, to_uint8, to_uint16
 
+_WholeLevels = NDArray[np.uint8] | NDArray[np.uint16]
+"""H x W x 3 (RGB) or 4 (RGBA): 0..255, or 0..65535."""
+
 
 def write_picture(path: Path, picture: Picture, *, bit_depth: int = 8, recipe: str | None = None) -> None:
-    """Encode a picture in the format that the file's ending names: jpg, png, tiff or webp. Whole or not at all.
+    """Write a picture as a file, which appears whole or not at all.
 
-    The file is tagged with a profile of sRGB, has the picture's alpha (JPEG has none: the picture is laid on white),
-    and says nothing of time or place: the same call writes the same bytes.
+    The file is tagged with an sRGB profile and has the picture's alpha; in a format without alpha the picture is laid
+    on white. It says nothing of time or place: the same call writes the same bytes.
 
     Args:
-        path: the file.
-        picture: of any size that the format takes.
-        bit_depth: 8, or 16 for png and tiff.
+        path: the file; its ending is the name of one of the formats in `nstyle.pictures.formats.WRITTEN`.
+        picture: of a size that the format can hold.
+        bit_depth: bits per channel, one of the format's.
         recipe: text in ASCII, up to 60 kB, for `read_recipe_text`. In PNG it is a text chunk "nstyle"; in JPEG and
             WebP EXIF's UserComment; in TIFF ImageDescription, TIFF's own place for text, where no EXIF is needed.
 
     Raises:
-        OutputError: the file cannot be written, or the format does not take so large a picture.
-        ValueError: a depth that the format does not have.
+        OutputError: the file cannot be written, or the picture is too large for its format.
+        ValueError: the format does not have this bit depth.
 
     """
-    form = path.suffix.removeprefix(".")
-    if bit_depth not in ((8, 16) if form in ("png", "tiff") else (8,)):
-        raise ValueError(f"{bit_depth} bits a channel in {form}")
-    largest = _LARGEST_EDGE.get(form)
-    if largest is not None and max(picture.rgb.shape) > largest:
-        raise OutputError(f"cannot write {path}: {form} has at most {largest} pixels on an edge; choose png or tiff")
+    form = WRITTEN[path.suffix.removeprefix(".")]
+    if bit_depth not in form.bit_depths:
+        raise ValueError(f"{bit_depth} bits a channel in {form.name}")
+    edge = max(picture.size)
+    if not form.can_hold(edge, bit_depth):
+        raise OutputError(
+            f"cannot write {path}: {form.name} has at most {form.longest_edge} pixels on an edge; "
+            f"choose {' or '.join(able_to_hold(edge, bit_depth))}",
+            path=path,
+            flag="--image-format",
+            kind=Kind.OUT_OF_RANGE,
+        )
     rgb, alpha = picture.rgb, picture.alpha
-    if alpha is not None and form == "jpg":
+    if alpha is not None and not form.has_alpha:
         rgb, alpha = on_white(picture), None
     joined = rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
     joined = np.ascontiguousarray(joined)
     levels = to_uint8(joined) if bit_depth == 8 else to_uint16(joined)
-    encoded = {"jpg": _jpeg, "png": _png, "tiff": _tiff, "webp": _webp}[form](levels, recipe)
+    encoded = ENCODERS[form.name](levels, recipe)
     with replacing(path) as file:
         file.write(encoded)
-
-
-_LARGEST_EDGE = {"jpg": 65500, "webp": 16383}
-
-
-_WholeLevels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def _jpeg(levels: _WholeLevels, recipe: str | None) -> bytes:
@@ -67,7 +72,7 @@ def _jpeg(levels: _WholeLevels, recipe: str | None) -> bytes:
 
 
 def _webp(levels: _WholeLevels, recipe: str | None) -> bytes:
-    """Encode without loss: WebP's lossy kind halves the resolution of colour, whatever its quality."""
+    """Encode without loss: lossy WebP halves the resolution of the colours, whatever its quality."""
     file = io.BytesIO()
     picture = Image.fromarray(levels)
     picture.save(file, "WEBP", lossless=True, exact=True, icc_profile=SRGB_PROFILE, exif=_exif(recipe))
@@ -83,7 +88,7 @@ def _exif(recipe: str | None) -> bytes:
 
 
 def _png(levels: _WholeLevels, recipe: str | None) -> bytes:
-    """Encode by libpng, which has 16 bits, and put profile and recipe between the header and the pixels."""
+    """Encode by libpng, which has 16 bits, then insert profile and recipe between the header and the pixels."""
     encoded = imagecodecs.png_encode(levels)
     after_header = 8 + 25
     chunks = _chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(SRGB_PROFILE))
@@ -111,3 +116,12 @@ def _tiff(levels: _WholeLevels, recipe: str | None) -> bytes:
         software=False,
     )
     return file.getvalue()
+
+
+ENCODERS: dict[str, Callable[[_WholeLevels, str | None], bytes]] = {
+    "jpg": _jpeg,
+    "png": _png,
+    "tiff": _tiff,
+    "webp": _webp,
+}
+"""What makes a file's bytes of levels and a recipe, by the format's name."""

@@ -1,6 +1,6 @@
-"""Colours as profiles of the International Color Consortium (ICC) describe them, converted to sRGB in full precision.
+"""Conversion of colours to sRGB by ICC profiles (International Color Consortium), in full precision.
 
-Pillow's colour management has 8 bits a channel; imagecodecs' has the same engine (Little CMS) in floating point.
+Pillow's colour management has 8 bits a channel. imagecodecs uses the same engine (Little CMS) in floating point.
 """
 
 import struct
@@ -23,18 +23,18 @@ def _srgb_profile() -> bytes:
 
 
 SRGB_PROFILE = _srgb_profile()
-"""What a written picture is tagged with; always the same bytes."""
+"""The profile that written pictures are tagged with; always the same bytes."""
 
 _CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 _SPACES = {1: "gray", 3: "rgb", 4: "cmyk"}
 
 
 def to_srgb(levels: Levels, profile: bytes | None) -> NDArray[np.float32]:
-    """Convert levels (H x W x C) that mean what the profile says to sRGB (H x W x 3, range 0..1).
+    """Convert levels (H x W x C) from the colour space of an ICC profile to sRGB (H x W x 3, range 0..1).
 
-    The intent is relative colorimetric with black-point compensation; colours outside of sRGB are clipped. Without a
-    profile, with one that is damaged or made for other channels, and with one that means sRGB to within half a level
-    of 8 bits, grey and RGB are sRGB as they stand. CMYK without a profile is (1 - ink) (1 - black), as in Pillow.
+    The intent is relative colorimetric with black-point compensation; colours outside of sRGB are clipped. The
+    profile is ignored if it is damaged, was made for other channels, or differs from sRGB by less than half a level
+    of 8 bits. Without a profile, grey and RGB count as sRGB, and CMYK becomes (1 - ink) (1 - black), as in Pillow.
     """
     if profile is not None:
         wanted = _CHANNELS.get(profile[16:20])
@@ -57,7 +57,7 @@ def to_srgb(levels: Levels, profile: bytes | None) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)
 def _is_srgb(profile: bytes) -> bool:
-    """Tell whether a profile changes no colour by as much as half a level of 8 bits: sRGB comes in many spellings."""
+    """Tell whether a profile changes every colour by less than half a level of 8 bits: sRGB has many spellings."""
     steps = np.linspace(0, 1, 11, dtype=np.float32)
     if _CHANNELS.get(profile[16:20]) == 3:
         grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
@@ -70,7 +70,7 @@ def _is_srgb(profile: bytes) -> bool:
 
 
 def _transform(levels: Levels, profile: bytes) -> NDArray[np.float32] | None:
-    """Apply a profile for as many channels as `levels` has (or RGB for grey); None if it is damaged."""
+    """Apply a profile for as many channels as `levels` has (or an RGB one to grey); return None if it is damaged."""
     channels = _CHANNELS[profile[16:20]]
     source: NDArray[Any] = np.repeat(levels, 3, axis=2) if levels.shape[2] < channels else levels
     if channels == 4 and source.dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""Pictures as arrays: sizes, resizing, filling what is hidden, denoising."""
+"""Pictures as arrays: sizes, resizing, colours of transparent pixels, denoising."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,8 @@ Rgb = NDArray[np.float32]
 Alpha = NDArray[np.float32]
 """H x W, from 0 (transparent) to 1 (opaque)."""
 
-SMALLEST_EDGE = 16
-"""Pixels: VGG-19 halves a picture four times before relu5_1, so that 16 are the fewest that leave one position."""
-
 FAINTEST = 1 / 510
-"""Alpha below which a resized pixel's own colour is rounding noise: half a level of 8 bits."""
+"""Alpha, half a level of 8 bits, below which the colour of a resized pixel is only rounding noise."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Picture:
 
     Attributes:
         rgb: the colours, H x W x 3; not multiplied by alpha.
-        alpha: H x W, or None where the picture is opaque everywhere.
+        alpha: H x W; None if the picture is opaque everywhere.
 
     """
 
@@ -42,21 +39,21 @@ class Picture:
 
 
 def fit_long_edge(height: int, width: int, long_edge: int) -> tuple[int, int]:
-    """Return (height, width) scaled so that the longer one is `long_edge`; the reference's rounding, downwards."""
+    """Return (height, width) scaled so that the longer one is `long_edge`, rounded down as in the reference."""
     factor = long_edge / max(height, width)
     return int(height * factor), int(width * factor)
 
 
 def resize(rgb: Rgb, height: int, width: int) -> Rgb:
-    """Stretch a picture to exactly height x width: bilinear, smoothed before it is shrunk (skimage's default)."""
+    """Stretch a picture to exactly height x width: bilinear, and smoothed first if it shrinks (skimage's default)."""
     resized: NDArray[np.float32] = skimage_resize(rgb, (height, width))
     return resized.astype(np.float32, copy=False)
 
 
 def resize_picture(picture: Picture, height: int, width: int) -> Picture:
-    """Stretch a picture as `resize` does, weighing colours by alpha, so that what is transparent colours nothing.
+    """Stretch a picture as `resize` does, with colours weighted by alpha: transparent pixels do not tint others.
 
-    Where the result is transparent, it has the colours of the nearest pixels that are not.
+    Transparent pixels of the result have the colour of the nearest visible one.
     """
     if picture.alpha is None:
         return Picture(resize(picture.rgb, height, width))
@@ -68,7 +65,7 @@ def resize_picture(picture: Picture, height: int, width: int) -> Picture:
 
 
 def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
-    """Give each pixel that is not `visible` (H x W) the colour of the nearest one that is, if there is any."""
+    """Give each pixel that is not `visible` (H x W) the colour of the nearest visible one, if there is any."""
     if visible.all() or not visible.any():
         return rgb
     rows, columns = distance_transform_edt(~visible, return_distances=False, return_indices=True)
@@ -77,7 +74,7 @@ def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
 
 
 def on_white(picture: Picture) -> Rgb:
-    """Lay a picture on white, where it is transparent."""
+    """Return the colours of a picture laid on white."""
     if picture.alpha is None:
         return picture.rgb
     alpha = picture.alpha[..., None]

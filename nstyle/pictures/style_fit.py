@@ -1,4 +1,4 @@
-"""How large a style picture is when it is painted with, and which part of it is seen."""
+"""The size to which a style picture is brought before it is used, and the part of it that is used."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,21 @@ from nstyle.pictures.picture import Picture, resize, resize_picture
 
 @dataclass(frozen=True)
 class Frame:
-    """A size that a picture is brought to, and a window in the middle of it; (height, width) both."""
+    """A size to which a picture is resized, and the size of the window in its middle that is kept.
+
+    Both are (height, width).
+    """
 
     resized: tuple[int, int]
     window: tuple[int, int]
 
     def picture(self, picture: Picture) -> Picture:
-        """Resize a picture, and crop it to the window."""
+        """Resize a picture and crop it to the window."""
         resized = resize_picture(picture, *self.resized)
         return Picture(self._crop(resized.rgb), None if resized.alpha is None else self._crop(resized.alpha))
 
     def levels(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Resize the levels of a picture's pixels (H x W), and crop them to the window, as the picture itself."""
+        """Resize and crop an H x W array that belongs to a picture, such as a mask, as `picture` does the picture."""
         return self._crop(resize(levels, *self.resized))
 
     def _crop(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -30,15 +33,15 @@ class Frame:
 
 
 def frame_style(style: tuple[int, int], content: tuple[int, int], fit: str, scale: float) -> Frame:
-    """Return what brings a style picture to its size.
+    """Return the frame of a style picture. It fits a box, which is the size of the painting times `scale`.
 
     Args:
         style: height and width of the style picture.
         content: height and width of the painting.
-        fit: "stretch": to the box, whatever its shape (the reference's); "cover": in its own shape, until it fills
-            the box, of which the middle is kept; "contain": in its own shape, as large as the box can hold, without
-            any padding: a Gram matrix has no need of it.
-        scale: of the box, beside the painting's size: strokes grow with the picture.
+        fit: "stretch" resizes the picture to the box and ignores its aspect ratio, as the reference does; "cover"
+            keeps the aspect ratio, fills the box, and crops what is outside; "contain" keeps the aspect ratio and
+            fits the picture into the box without padding, which a Gram matrix does not need.
+        scale: size of the box relative to the painting; strokes grow with it.
 
     """
     height, width = (max(1, round(edge * scale)) for edge in content)

@@ -12,9 +12,9 @@ from nstyle.errors import Kind, OptionError
 from nstyle.networks.layers import VGG19_LAYERS, check_layers, parse_layers
 from nstyle.networks.registry import where
 from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.pictures.formats import WRITTEN, able_to_hold
+from nstyle.pictures.limits import LONGEST_EDGE, SHORTEST_EDGE
 from nstyle.settings.groups import (
-    LONGEST_EDGE,
-    SHORTEST_EDGE,
     STARTS_FROM_CONTENT,
     Controls,
     Descent,
@@ -133,12 +133,23 @@ class Config(Output, Machine, Descent, Terms, Painting, Controls, Preset, Pictur
 
     def _check_output(self) -> None:
         """Check that the format can hold the picture, and that what becomes of an earlier run is clear."""
-        if self.bit_depth not in ((8, 16) if self.image_format in ("png", "tiff") else (8,)):
+        form = WRITTEN[self.image_format]
+        if self.bit_depth not in form.bit_depths:
             raise OptionError(
-                f"--bit-depth {self.bit_depth} is not to be had in {self.image_format}; 16 is, "
-                "with --image-format png or tiff",
+                f"--bit-depth {self.bit_depth} is not to be had in {form.name}; 16 is, "
+                f"with --image-format {' or '.join(able_to_hold(bit_depth=16))}",
                 flag="--bit-depth",
                 kind=Kind.UNSUPPORTED,
+            )
+        name, edge = "--max-long-edge", self.max_long_edge
+        if self.size is not None:
+            name, edge = "--size", max(parse_size(self.size))
+        if not form.can_hold(edge, self.bit_depth):
+            raise OptionError(
+                f"{name} makes a picture with an edge of {edge} pixels, {form.name} has at most {form.longest_edge}; "
+                f"lower it, or choose --image-format {' or '.join(able_to_hold(edge, self.bit_depth))}",
+                flag=name,
+                kind=Kind.OUT_OF_RANGE,
             )
         if self.overwrite and self.resume:
             raise _conflict("overwrite", "--overwrite and --resume contradict each other: leave one of them out")

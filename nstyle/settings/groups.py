@@ -5,11 +5,10 @@ from pathlib import Path
 
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.pictures.formats import WRITTEN, able_to_hold
+from nstyle.pictures.limits import LONGEST_EDGE, SHORTEST_EDGE
 from nstyle.settings.options import MXNET, OURS, setting
 from nstyle.settings.presets import PRESETS
-
-SHORTEST_EDGE, LONGEST_EDGE = 16, 65500
-"""Pixels: the fewest that leave VGG-19 one position at relu5_1, and the most that an edge of a JPEG can have."""
 
 STARTS = ("noise", "content", "style", "recolored")
 """What a painting may start from (`init`), besides a picture file."""
@@ -347,12 +346,10 @@ class Output:
         OUTPUT,
         recorded=False,
     )
-    image_format: str = setting(
-        "jpg", "of the pictures written", MXNET, OUTPUT, choices=("jpg", "png", "tiff", "webp")
-    )
+    image_format: str = setting("jpg", "of the pictures written", MXNET, OUTPUT, choices=tuple(WRITTEN))
     bit_depth: int = setting(
         8,
-        "bits a channel of the pictures written: 8, or 16 in png and tiff",
+        "bits a channel of the pictures written: 8, or 16 in " + " and ".join(able_to_hold(bit_depth=16)),
         OURS,
         OUTPUT,
         at_least=8,

@@ -22,7 +22,7 @@ from nstyle.storage.recipe import Recipe, recorded_settings
 
 _log = logging.getLogger(__name__)
 
-_DISTRIBUTIONS = ("torch", "numpy", "scikit-image", "pillow")
+_DISTRIBUTIONS = ("numpy", "scikit-image", "pillow")
 
 
 def make_recipe(
@@ -45,6 +45,7 @@ def make_recipe(
         versions={
             "nstyle": nstyle.__version__,
             "python": platform.python_version(),
+            "torch": str(torch.__version__),  # with the build, 2.13.0+cu130, which pip does not always know
             **{name: version(name) for name in _DISTRIBUTIONS},
         },
     )

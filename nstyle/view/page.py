@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import nstyle
 from nstyle.files import sha256
+from nstyle.pictures.formats import FORMATS
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
 from nstyle.storage.layout import StopReason
@@ -38,7 +39,7 @@ MOST_SNAPSHOTS = 400
 MOST_POINTS = 1000
 _SHEET_EDGE = 400
 
-_SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}
+_SHOWN_BY_BROWSERS = {f".{ending}" for form in FORMATS if form.shown_by_browsers for ending in form.endings}
 
 _ENDINGS: dict[str, str] = {
     StopReason.RELATIVE_CHANGE: "finished after {epochs}: the picture hardly changed any more",

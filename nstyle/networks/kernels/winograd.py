@@ -1,12 +1,10 @@
 """Winograd's minimal filtering F(4x4, 3x3): 3x3 convolutions of stride 1 with a quarter of the multiplications.
 
 From Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016): a 6x6 tile d of the input and a
-kernel g give a 4x4 tile of the output, A' ((G g G') * (B' d B)) A, where * is by element, and A' is A transposed. So
-of all tiles and channels a convolution is 36 matrix products. They are rounded otherwise than direct convolutions.
+kernel g give a 4x4 tile of the output, A' ((G g G') * (B' d B)) A, where * is by element, and A' is A transposed.
+Over all tiles and channels, a convolution becomes 36 matrix products. It rounds differently from direct convolution.
 """
 
-import math
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,11 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MOST_VALUES = 3_000_000
-"""Of an intermediate: as many rows of tiles are transformed at a time."""
+"""Values that an intermediate may hold: rows of tiles are transformed in groups of at most this size."""
 
 
 def _both_ways(rows: tuple[tuple[float, ...], ...]) -> Tensor:
-    """Return the matrix that transforms tiles in both directions, for tiles that are flattened."""
+    """Return the matrix that transforms flattened tiles along both axes."""
     matrix = torch.tensor(rows, dtype=torch.float64)
     return torch.kron(matrix, matrix)
 
@@ -55,7 +53,7 @@ def transform_kernels(weight: Tensor) -> Tensor:
 
 
 def convolve(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
-    """Return what `conv2d` of the maps with padding 1 is; differentiable by the maps.
+    """Compute `conv2d` with padding 1; differentiable with respect to the maps.
 
     Args:
         maps: 1 x C_in x H x W, float32.
@@ -71,7 +69,7 @@ def convolve(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
 
 
 class _Convolution(torch.autograd.Function):
-    """The convolution and its adjoint, which takes the same steps transposed and in the opposite order."""
+    """The convolution, and its adjoint: the transposes of the same steps in reverse order."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
@@ -83,10 +81,10 @@ class _Convolution(torch.autograd.Function):
         result = maps.new_empty(4 * rows, 4 * columns, kernels.shape[2])
         of_input, of_output = _OF_INPUT.to(maps), _OF_OUTPUT.to(maps)
         for some in _some_rows(rows, columns, kernels):
-            tiles = _copied(_tiles(padded, some, columns, 0, 0, 6, 6)).reshape(36, -1)
-            transformed = _product(1, of_input, tiles).reshape(36, -1, channels)
-            products = _product(0, transformed, kernels).reshape(36, -1)
-            whole = _product(1, of_output, products)
+            tiles = _tiles(padded, some, columns, 0, 0, 6, 6).reshape(36, -1)
+            transformed = (of_input @ tiles).reshape(36, -1, channels)
+            products = (transformed @ kernels).reshape(36, -1)
+            whole = of_output @ products
             target = _tiles(result, some, columns, 0, 0, 4, 4)
             target.copy_(whole.reshape(target.shape))
         result += bias
@@ -103,10 +101,10 @@ class _Convolution(torch.autograd.Function):
         result = gradient.new_zeros(4 * rows + 2, 4 * columns + 2, kernels.shape[1])
         of_input, of_output = _OF_INPUT.to(gradient).T, _OF_OUTPUT.to(gradient).T
         for some in _some_rows(rows, columns, kernels):
-            tiles = _copied(_tiles(padded, some, columns, 0, 0, 4, 4)).reshape(16, -1)
-            transformed = _product(1, of_output, tiles).reshape(36, -1, channels)
-            products = _product(0, transformed, kernels.transpose(1, 2)).reshape(36, -1)
-            whole = _product(1, of_input, products).reshape(6, 6, len(some), columns, -1)
+            tiles = _tiles(padded, some, columns, 0, 0, 4, 4).reshape(16, -1)
+            transformed = (of_output @ tiles).reshape(36, -1, channels)
+            products = (transformed @ kernels.transpose(1, 2)).reshape(36, -1)
+            whole = (of_input @ products).reshape(6, 6, len(some), columns, -1)
             for top, tall in ((0, 4), (4, 2)):  # the tiles overlap by two
                 for left, wide in ((0, 4), (4, 2)):
                     part = whole[top : top + tall, left : left + wide]
@@ -115,16 +113,16 @@ class _Convolution(torch.autograd.Function):
 
 
 def _some_rows(rows: int, columns: int, kernels: Tensor) -> Iterator[range]:
-    """Split the rows of tiles, so that no intermediate is larger than `MOST_VALUES`, unless a single row is."""
+    """Split the rows of tiles into groups with intermediates of at most `MOST_VALUES`, or into single rows."""
     at_a_time = max(1, MOST_VALUES // (36 * columns * max(kernels.shape[1:])))
     for first in range(0, rows, at_a_time):
         yield range(first, min(first + at_a_time, rows))
 
 
 def _tiles(maps: Tensor, rows: range, columns: int, top: int, left: int, tall: int, wide: int) -> Tensor:
-    """Return a view of some rows of the tiles in maps (H x W x C), four apart: tall x wide x rows x columns x C.
+    """Return a view of part of each tile in these rows of tiles: tall x wide x rows x columns x C.
 
-    Of each tile it is the part that begins at `top` and `left`.
+    Tiles begin every four values of the maps (H x W x C); the part of a tile begins at its `top` and `left`.
     """
     down, right, _ = maps.stride()
     return maps.as_strided(
@@ -132,26 +130,3 @@ def _tiles(maps: Tensor, rows: range, columns: int, top: int, left: int, tall: i
         (down, right, 4 * down, 4 * right, 1),
         (4 * rows.start + top) * down + left * right,
     )
-
-
-_buffers = threading.local()
-"""The memory that intermediates take, which is not given back: to get it anew takes 1 to 10% of an epoch."""
-
-
-def _buffer(number: int, like: Tensor, *shape: int) -> Tensor:
-    """Return the buffer 0 or 1 in a shape, with what it had before."""
-    flat: Tensor | None = getattr(_buffers, f"of_{number}", None)
-    if flat is None or flat.numel() < math.prod(shape) or flat.dtype != like.dtype:
-        flat = like.new_empty(math.prod(shape))
-        setattr(_buffers, f"of_{number}", flat)
-    return flat[: math.prod(shape)].view(shape)
-
-
-def _copied(tiles: Tensor) -> Tensor:
-    """Return tiles in buffer 0."""
-    return _buffer(0, tiles, *tiles.shape).copy_(tiles)
-
-
-def _product(number: int, first: Tensor, second: Tensor) -> Tensor:
-    """Return the matrix product in a buffer; the second matrix must not be there."""
-    return torch.matmul(first, second, out=_buffer(number, first, *first.shape[:-1], second.shape[-1]))

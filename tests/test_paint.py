@@ -1,0 +1,156 @@
+"""A painting without files: what it shows its observers, and that it touches nothing that others share."""
+
+import logging
+import os
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nstyle import Config, DivergenceError, PaintingStep
+from nstyle.errors import OutputError
+from nstyle.painting.prepare import Prepared, prepare
+from nstyle.painting.run import paint
+from nstyle.painting.steps import Ending
+from nstyle.storage.layout import StopReason
+
+
+def prepared(pair: tuple[Path, Path], **options: Any) -> Prepared:
+    settings: dict[str, Any] = {"max_long_edge": 48, "max_num_epochs": 3, "stop_eps": 0, **options}
+    return prepare(Config(content_image=pair[0], style_image=pair[1], **settings), torch.device("cpu"), torch.float32)
+
+
+class Watching:
+    """Notes what it is shown; may raise at a step, or when it is closed."""
+
+    def __init__(self, at_step: BaseException | None = None, at_close: list[BaseException] | None = None) -> None:
+        self.epochs: list[int] = []
+        self.endings: list[Ending] = []
+        self.at_step = at_step
+        self.at_close = at_close or []
+
+    def __call__(self, step: PaintingStep) -> None:
+        self.epochs.append(step.epoch)
+        if self.at_step is not None:
+            raise self.at_step
+
+    def close(self, ending: Ending) -> None:
+        if self.at_close:
+            raise self.at_close.pop()
+        self.endings.append(ending)
+
+
+def test_nothing_is_written(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    watching = Watching()
+    painted = paint(prepared(pair), observers=[watching])
+    assert (painted.epochs, painted.stop_reason, watching.epochs) == (3, StopReason.EPOCHS, [0, 1, 2])
+    assert painted.picture.size == (32, 48)
+    assert not list(folder.iterdir())
+
+
+def test_it_goes_on_from_any_step_that_was_shown(pair: tuple[Path, Path]) -> None:
+    steps: list[PaintingStep] = []
+
+    class Keeping(Watching):
+        def __call__(self, step: PaintingStep) -> None:
+            steps.append(step)
+
+    ready = prepared(pair, scales=2, max_long_edge=64, optimizer="lbfgs")
+    whole = paint(ready, observers=[Keeping()])
+    for step in list(steps):
+        again = paint(ready, start=step.checkpoint)
+        assert torch.equal(again.image, whole.image)
+        assert again.epochs == 6
+
+
+def test_a_start_of_ones_own(pair: tuple[Path, Path]) -> None:
+    ready = prepared(pair, max_num_epochs=1, lr=1e-8)
+    start = torch.full((1, 3, 32, 48), 20.0)
+    assert (paint(ready, start=start).image - start).abs().max() < 0.5
+    with pytest.raises(ValueError, match="does not fit scale 1"):
+        paint(ready, start=torch.zeros(1, 3, 32, 32))
+
+
+def test_every_observer_is_closed_whatever_becomes_of_the_others(pair: tuple[Path, Path]) -> None:
+    first, failing, interrupted, last = (
+        Watching(),
+        Watching(at_close=[OutputError("no room")]),
+        Watching(at_close=[KeyboardInterrupt()]),
+        Watching(),
+    )
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        paint(prepared(pair), observers=[first, failing, interrupted, last])
+    assert [len(one.endings) for one in (first, failing, interrupted, last)] == [1, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyboardInterrupt(), StopReason.INTERRUPTED),
+        (DivergenceError("too far"), StopReason.DIVERGED),
+        (ValueError("a bug"), StopReason.FAILED),
+    ],
+)
+def test_observers_learn_why_it_ended(error: BaseException, reason: StopReason, pair: tuple[Path, Path]) -> None:
+    watching = Watching(at_step=error)
+    with pytest.raises(type(error)):
+        paint(prepared(pair), observers=[watching])
+    (ending,) = watching.endings
+    assert (ending.stop_reason, ending.checkpoint.epoch) == (reason, 1)
+
+
+def state_of_the_process() -> list[Any]:
+    """What other threads share with a painting."""
+    return [
+        list(warnings.filters),
+        warnings.showwarning,
+        os.readlink("/proc/self/fd/2") if os.path.exists("/proc/self/fd/2") else None,
+        [
+            (name, log.disabled, log.level)
+            for name, log in logging.root.manager.loggerDict.items()
+            if isinstance(log, logging.Logger)
+        ],
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.initial_seed(),
+        torch.get_default_dtype(),
+        Path.cwd(),
+    ]
+
+
+def test_no_state_of_the_process_changes(pair: tuple[Path, Path]) -> None:
+    """Not even while it paints: seen from the step, which runs in the middle of it, and from another thread."""
+    prepared(pair)  # the first time, libraries are imported, which have loggers
+    before = state_of_the_process()
+    seen = []
+
+    class Looking(Watching):
+        def __call__(self, step: PaintingStep) -> None:
+            thread = threading.Thread(target=lambda: seen.append(state_of_the_process()))
+            thread.start()
+            thread.join()
+
+    paint(prepared(pair), observers=[Looking()])
+    assert seen == [before] * 3
+    assert state_of_the_process() == before
+
+
+def test_paintings_in_several_threads_are_those_of_one(pair: tuple[Path, Path]) -> None:
+    alone = [paint(prepared(pair, seed=seed)).image for seed in range(3)]
+    images: dict[int, torch.Tensor] = {}
+
+    def work(seed: int) -> None:
+        images[seed] = paint(prepared(pair, seed=seed)).image
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(images[seed], image) for seed, image in enumerate(alone))

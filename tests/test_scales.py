@@ -1,0 +1,124 @@
+"""A painting in several scales that is interrupted or killed in any of them goes on to the uninterrupted picture."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from refusals import refuses
+from test_resume import KilledError, counting, files, killed_after, save_nothing_at_the_end
+
+from nstyle import DivergenceError, PaintingStep, RecipeError, stylize
+from nstyle.commands.paint import main
+from nstyle.errors import Kind
+from nstyle.storage.checkpoint import read_checkpoint, write_checkpoint
+
+EPOCHS = 4
+"""At each scale."""
+
+SCALES: dict[str, Any] = {
+    "max_long_edge": 96,
+    "scales": 3,
+    "max_num_epochs": EPOCHS,
+    "stop_eps": 0,
+    "save_epochs": 3,
+    "image_format": "png",
+}
+
+
+def interrupted_after(epochs: int) -> Callable[[PaintingStep], None]:
+    """A callback that ends the run as Ctrl-C does."""
+
+    def callback(step: PaintingStep) -> None:
+        if step.epoch + 1 == epochs:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+@pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
+@pytest.mark.parametrize("after", [1, 4, 6, 8, 11])  # within the scales, and at the ends of two
+def test_interrupted_in_any_scale(after: int, optimizer: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    options = {**SCALES, "optimizer": optimizer}
+    whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        stylize(*pair, interrupted_after(after), output_dir=tmp_path / "cut", **options)
+    assert f"after {after} epochs" in interrupt.value.__notes__[0]
+    epochs: list[int] = []
+    resumed = stylize(*pair, counting(epochs), output_dir=tmp_path / "cut", resume=True, **options)
+    assert epochs == list(range(after, 3 * EPOCHS))
+    assert torch.equal(resumed.image, whole.image)
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
+@pytest.mark.parametrize("after", [2, 5, 7, 11])
+def test_killed_in_any_scale(
+    after: int, optimizer: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**SCALES, "optimizer": optimizer}
+    whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
+    with monkeypatch.context() as patched:
+        save_nothing_at_the_end(patched)
+        with pytest.raises(KilledError):
+            stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
+    epochs: list[int] = []
+    resumed = stylize(*pair, counting(epochs), output_dir=tmp_path / "killed", resume=True, **options)
+    assert epochs == list(range(after // 3 * 3, 3 * EPOCHS))
+    assert torch.equal(resumed.image, whole.image)
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
+def test_kill_9_in_each_scale(optimizer: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """A real process, killed three times."""
+    options = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--max-long-edge", "96", "--quiet"]
+    options += ["--image-format", "png", "--save-epochs", "1", "--max-num-epochs", "15", "--stop-eps", "0"]
+    options += ["--scales", "3", "--optimizer", optimizer]
+    assert main([*options, "--output-dir", str(tmp_path / "whole")]) == 0
+    output = tmp_path / "killed"
+    command = [sys.executable, "-m", "nstyle", *options, "--output-dir", str(output), "--resume"]
+    for scale, epochs in ((1, 3), (2, 18), (3, 33)):
+        process = subprocess.Popen(command)
+        while process.poll() is None and not (output / f"e_{epochs}.png").exists():
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        checkpoint, _ = read_checkpoint(output / "state.npz", torch.device("cpu"))
+        assert checkpoint.scale == scale
+    assert main(command[3:]) == 0
+    assert files(output) == files(tmp_path / "whole")
+
+
+def test_when_scales_end_is_part_of_the_picture(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """Made longer at the finest scale alone, the picture would be another one than its recipe's."""
+    stylize(*pair, output_dir=tmp_path, **SCALES)
+    before = files(tmp_path)
+    with refuses(RecipeError, kind=Kind.CONFLICT, path=tmp_path, flag="--resume"):
+        stylize(*pair, output_dir=tmp_path, resume=True, **{**SCALES, "max_num_epochs": EPOCHS + 2})
+    assert files(tmp_path) == before
+
+
+def test_a_checkpoint_whose_image_is_not_of_its_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stylize(*pair, interrupted_after(5), output_dir=tmp_path, **SCALES)
+    path = tmp_path / "state.npz"
+    checkpoint, its_recipe = read_checkpoint(path, torch.device("cpu"))
+    write_checkpoint(path, dataclasses.replace(checkpoint, scale=3), its_recipe)
+    with pytest.raises(RecipeError) as refused:
+        stylize(*pair, output_dir=tmp_path, resume=True, **SCALES)
+    assert (refused.value.path, refused.value.kind) == (path, Kind.DAMAGED)
+
+
+def test_a_painting_that_diverges_at_a_coarse_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(DivergenceError, match="at scale 1 of 3") as diverged:
+        stylize(*pair, output_dir=tmp_path, **SCALES, lr=1)
+    assert diverged.value.path == tmp_path / "final.png"
+    assert (tmp_path / "final.png").exists()
+    assert '"stop_reason": "diverged"' in (tmp_path / "run.json").read_text()
