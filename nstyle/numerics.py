@@ -1,4 +1,4 @@
-"""The mathematics of the method: pure functions of tensors."""
+"""Sums and norms of tensors, the same to the bit on any number of threads."""
 
 import math
 

@@ -75,6 +75,13 @@ def test_defaults_follow_the_settings_that_they_depend_on() -> None:
     assert dataclasses.replace(dataclasses.replace(reference, optimizer="adam"), optimizer="lbfgs").lr == 1
 
 
+def test_a_value_taken_from_another_config_is_given() -> None:
+    reference = Config()
+    assert Config(optimizer="lbfgs", lr=reference.lr).lr == 0.001
+    assert Config(preset="fast", max_num_epochs=reference.max_num_epochs).max_num_epochs == 1000
+    assert dataclasses.replace(Config(lr=reference.lr), optimizer="lbfgs").lr == 0.001
+
+
 def test_defaults_are_ordinary_values() -> None:
     """They carry a mark; it must not show where they are written, compared or sent to another process."""
     config = pickle.loads(pickle.dumps(Config(preset="fast")))  # noqa: S301  (our own)

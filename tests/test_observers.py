@@ -95,7 +95,21 @@ def test_epoch_log_on_a_full_disk() -> None:
 
 def test_only_a_lowered_rate_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     """Each scale begins with the whole rate again, which is no news."""
-    notice = BackoffNotice()
+    notice = BackoffNotice(Checkpoint(DescentState(torch.zeros(1, 3, 20, 20))))
     for seen in (step(0), step(1, rate_factor=0.5), step(2, rate_factor=0.5), step(3, scale=2)):
         notice(seen)
-    assert [message.split(":")[0] for message in caplog.messages] == ["epoch 2 diverged"]
+    for seen in (step(4, scale=2, rate_factor=0.5), step(5, scale=3, rate_factor=0.5)):
+        notice(seen)
+    assert [message.split(":")[0] for message in caplog.messages] == [f"epoch {n} diverged" for n in (2, 5, 6)]
+
+
+def test_lines_of_an_older_nstyle_are_gone_on_with(tmp_path: Path) -> None:
+    """It knew no scales: the new lines have its columns."""
+    path = tmp_path / "epochs.csv"
+    path.write_text("epoch,relative_change,loss,seconds\n0,0.9,5.0,1.5\n")
+    log = EpochLog(path, done=1)
+    log(step(1))
+    log.close(ENDING)
+    *_, last = path.read_text().splitlines()
+    assert last.startswith("1,0.5,4.0,")
+    assert last.count(",") == 3

@@ -1,9 +1,11 @@
 """A painting without files: what it shows its observers, and that it touches nothing that others share."""
 
+import gc
 import logging
 import os
 import threading
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from nstyle.errors import OutputError
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import paint
 from nstyle.painting.steps import Ending
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import Picture
 from nstyle.storage.layout import StopReason
 
 
@@ -52,6 +56,31 @@ def test_nothing_is_written(pair: tuple[Path, Path], tmp_path: Path, monkeypatch
     assert (painted.epochs, painted.stop_reason, watching.epochs) == (3, StopReason.EPOCHS, [0, 1, 2])
     assert painted.picture.size == (32, 48)
     assert not list(folder.iterdir())
+
+
+def test_the_pictures_that_were_read_are_let_go_of(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may take gigabytes, and only what was made of them is needed."""
+    read = []
+
+    def reading(path: Path) -> Picture:
+        picture = read_picture(path)
+        read.append(weakref.ref(picture.rgb))
+        return picture
+
+    monkeypatch.setattr("nstyle.painting.prepare.read_picture", reading)
+    ready = prepared(pair, scales=2, max_long_edge=64)
+    gc.collect()
+    assert len(read) == 2
+    assert not any(reference() is not None for reference in read)
+    assert paint(ready).epochs == 6
+
+
+def test_a_picture_that_cannot_be_written_is_not_finished(pair: tuple[Path, Path]) -> None:
+    """What is closed after it, such as the record, learns that."""
+    failing, last = Watching(at_close=[OutputError("no room")]), Watching()
+    with pytest.raises(OutputError):
+        paint(prepared(pair), observers=[failing, last])
+    assert [ending.stop_reason for ending in last.endings] == [StopReason.FAILED]
 
 
 def test_it_goes_on_from_any_step_that_was_shown(pair: tuple[Path, Path]) -> None:

@@ -1,6 +1,7 @@
 """A run from files to files: what is written, what is reported, that it can be repeated."""
 
 import csv
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_run_record(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert record["settings"]["seed"] == 3
     assert record["settings"]["max_long_edge"] == 32
     assert record["settings"]["lr"] == 0.001
-    assert set(record["settings"]) == set(Config.__dataclass_fields__) - {"overwrite", "resume"}
+    assert set(record["settings"]) == {field.name for field in dataclasses.fields(Config)} - {"overwrite", "resume"}
     assert record["stop_reason"] == "epochs"
     assert record["epochs"] == 4
     assert record["size"] == [32, 21]

@@ -18,7 +18,14 @@ from nstyle import Config, RecipeError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.settings.presets import PRESETS
-from nstyle.storage.recipe import SETTINGS, parse_recipe, read_recipe, recorded_settings, settings_to_repeat
+from nstyle.storage.recipe import (
+    OF_THE_END,
+    SETTINGS,
+    parse_recipe,
+    read_recipe,
+    recorded_settings,
+    settings_to_repeat,
+)
 
 SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 4, "save_epochs": 2}
 # One of each kind of value, none of them its default.
@@ -31,7 +38,7 @@ def pixels(path: Path) -> Any:
 
 
 def test_a_recipe_holds_every_setting_but_those_of_an_earlier_runs_files() -> None:
-    assert set(SETTINGS) == set(Config.__dataclass_fields__) - {"overwrite", "resume"}
+    assert set(SETTINGS) == {field.name for field in dataclasses.fields(Config)} - {"overwrite", "resume"}
 
 
 def test_text_and_back() -> None:
@@ -177,7 +184,7 @@ def test_differences() -> None:
     assert "--optimizer lbfgs (now nag)" in recipe(Config(preset="fast")).differences(recipe())
     later = recipe(Config(lr=0.002, max_num_epochs=5, stop_eps=0, on_divergence="backoff"))
     assert len(ours.differences(later)) == 3
-    assert not ours.differences(later, end_may_differ=True)
+    assert not ours.differences(later, may_differ=OF_THE_END)
     assert ours.differences(recipe(Config(lr=0.002), content="other")) == [
         "--content-image /pictures/content.png (now /pictures/content.png)"
     ]

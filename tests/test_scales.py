@@ -116,9 +116,18 @@ def test_a_checkpoint_whose_image_is_not_of_its_scale(pair: tuple[Path, Path], t
     assert (refused.value.path, refused.value.kind) == (path, Kind.DAMAGED)
 
 
+def test_a_diverged_painting_may_go_on_by_backing_off(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    options = {**SCALES, "lr": 1}
+    whole = stylize(*pair, output_dir=tmp_path / "whole", on_divergence="backoff", **options)
+    with pytest.raises(DivergenceError):
+        stylize(*pair, output_dir=tmp_path / "stopped", **options)
+    resumed = stylize(*pair, output_dir=tmp_path / "stopped", resume=True, on_divergence="backoff", **options)
+    assert torch.equal(resumed.image, whole.image)
+
+
 def test_a_painting_that_diverges_at_a_coarse_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(DivergenceError, match="at scale 1 of 3") as diverged:
-        stylize(*pair, output_dir=tmp_path, **SCALES, lr=1)
-    assert diverged.value.path == tmp_path / "final.png"
+    with pytest.raises(DivergenceError, match="epoch 0, scale 1 of 3") as diverged:
+        stylize(*pair, output_dir=tmp_path, **SCALES, lr=100)
+    assert (diverged.value.path, diverged.value.flag) == (tmp_path / "final.png", "--lr")
     assert (tmp_path / "final.png").exists()
     assert '"stop_reason": "diverged"' in (tmp_path / "run.json").read_text()

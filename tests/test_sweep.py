@@ -1,6 +1,7 @@
 """Sweeps: every combination, and a sheet to choose from."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_what_cannot_be_painted_is_not_on_the_sheet(
 
 
 def test_a_recipe_is_swept_small(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nstyle.commands.paint.LONG_EDGE", 25)
+    monkeypatch.setattr("nstyle.batch.sweep.LONG_EDGE", 25)
     folder = tmp_path / "one"
     options = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--max-num-epochs", "1"]
     assert main([*options, "--max-long-edge", "24", "--output-dir", str(folder)]) == 0
@@ -128,3 +129,26 @@ def test_a_recipe_is_swept_small(pair: tuple[Path, Path], tmp_path: Path, monkey
         assert main([*swept, *flags]) == 0
         with Image.open(tmp_path / "two" / "sweep" / "seed=1" / "final.jpg") as picture:
             assert max(picture.size) == size
+
+
+def test_another_optimizer_than_the_recipes_has_its_own_learning_rate(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "one"
+    options = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--max-num-epochs", "1"]
+    assert main([*options, "--max-long-edge", "24", "--output-dir", str(folder), "--quiet"]) == 0
+    swept = [
+        "--recipe",
+        str(folder / "run.json"),
+        "--sweep",
+        "optimizer=nag,lbfgs",
+        "--max-long-edge",
+        "24",
+        "--quiet",
+    ]
+    assert main([*swept, "--output-dir", str(tmp_path / "two")]) == 0
+    rates = {}
+    for record in (tmp_path / "two" / "sweep").glob("*/run.json"):
+        settings = json.loads(record.read_text())["settings"]
+        rates[settings["optimizer"]] = settings["lr"]
+    assert rates == {"nag": 0.001, "lbfgs": 1}

@@ -17,6 +17,7 @@ from nstyle.painting.prepare import model_options
 from nstyle.painting.session import Session
 from nstyle.painting.steps import PaintingStep, ProgressMaker
 from nstyle.painting.stylize import run
+from nstyle.storage.layout import final_name
 from nstyle.storage.recipe import Recipe, read_recipe, settings_to_repeat
 from nstyle.storage.record import make_recipe
 from nstyle.storage.run_folder import RunFolder
@@ -61,7 +62,7 @@ def stylize_many(
         content_images: files, folders and globs of pictures to paint, one or several; see `jobs.expand`.
         style_images: likewise of pictures to paint them like.
         pair: the first content in the first style, the second in the second, and so on.
-        callback: called with each `Step` and its `Job`, once an epoch.
+        callback: called with each `PaintingStep` and its `Job`, once an epoch.
         watch: called with each `Outcome`, once a picture.
         fail_fast: leave out what comes after a picture that cannot be painted.
         recipe: see `stylize`.
@@ -202,7 +203,7 @@ def _check_copy(job: Job) -> None:
     copy, config = job.copy, job.config
     if copy is None or not copy.exists():
         return
-    if _is_file(copy, config.output_dir / f"final.{config.image_format}"):
+    if _is_file(copy, config.output_dir / final_name(config.image_format)):
         return  # then the run decides what may become of both
     if copy.is_dir():
         raise _in_the_way(copy, "is a folder, where the picture is to go; choose another --output-dir")

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,13 @@ class Sweep:
     sheet: Path
 
 
-def plan_sweep(content: Names, style: Names, settings: Mapping[str, Any], sweeps: Sequence[str]) -> Sweep:
+def plan_sweep(
+    content: Names,
+    style: Names,
+    settings: Mapping[str, Any],
+    sweeps: Sequence[str],
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> Sweep:
     """Return the paintings of every combination of the values that each of `sweeps` gives a setting.
 
     Args:
@@ -52,6 +58,7 @@ def plan_sweep(content: Names, style: Names, settings: Mapping[str, Any], sweeps
         style: likewise.
         settings: all others of `Config`.
         sweeps: `style-weight=0.5,1,2`, each of another setting.
+        complete: makes all settings of those that are given and swept, as a recipe does.
 
     Raises:
         OptionError: a sweep cannot be parsed, or a combination of settings is impossible.
@@ -68,7 +75,7 @@ def plan_sweep(content: Names, style: Names, settings: Mapping[str, Any], sweeps
     jobs, labels = [], []
     for combination in itertools.product(*values.values()):
         chosen = dict(zip(values, combination, strict=True))
-        one, *others = plan(content, style, {**settings, **chosen})
+        one, *others = plan(content, style, complete({**settings, **chosen}))
         if others:
             raise _refusal(
                 f"--sweep is for a single pair of pictures, not {1 + len(others)}; name one of each", Kind.CONFLICT

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import nstyle
 from nstyle.batch.jobs import Job, Names, plan
-from nstyle.batch.sweep import LONG_EDGE, Sweep, plan_sweep
+from nstyle.batch.sweep import Sweep, plan_sweep
 from nstyle.commands.terminal import (
     Parser,
     accept_any_name,
@@ -144,16 +144,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = argparse.Namespace(**{name: arguments.pop(name) for name in _OF_THE_COMMAND})
     with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
-            followed = None
-            if command.recipe is not None:
-                from nstyle.storage.recipe import read_recipe, settings_to_repeat
-
-                followed = read_recipe(Path(command.recipe))
-                if command.sweep:
-                    arguments.setdefault("max_long_edge", LONG_EDGE)
-                arguments = settings_to_repeat(followed, arguments)
-            sweep = _plan_sweep(command, arguments) if command.sweep else None
-            jobs = plan(*_pictures(arguments), arguments, pair=command.pair) if sweep is None else sweep.jobs
+            followed, complete = _recipe(command)
+            sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
+            if sweep is None:
+                arguments = complete(arguments)
+                jobs = plan(*_pictures(arguments), arguments, pair=command.pair)
+            else:
+                jobs = sweep.jobs
             if len(jobs) == 1 and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
@@ -165,7 +162,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             return complain_of_interrupt("nstyle", interrupt)
 
 
-def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any]) -> Sweep:
+Completion: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Makes all settings of those that are given."""
+
+
+def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
+    """Return the recipe that is followed, if one is, and what completes settings by it."""
+    if command.recipe is None:
+        return None, dict
+    from nstyle.storage.recipe import read_recipe, settings_to_repeat
+
+    followed = read_recipe(Path(command.recipe))
+    return followed, partial(settings_to_repeat, followed)
+
+
+def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:
     """Return the combinations that are to be painted."""
     if command.pair:
         raise OptionError(
@@ -173,7 +184,7 @@ def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any]) -> Sw
             flag="--pair",
             kind=Kind.CONFLICT,
         )
-    return plan_sweep(*_pictures(arguments), arguments, command.sweep)
+    return plan_sweep(*_pictures(complete(arguments)), arguments, command.sweep, complete)
 
 
 def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:

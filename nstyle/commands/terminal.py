@@ -80,14 +80,13 @@ def _only_python_on_standard_error() -> Iterator[None]:
     except OSError:  # the shell has closed it
         yield
         return
-    before, own = sys.stderr, None
+    before, own, had_handler = sys.stderr, None, faulthandler.is_enabled()
     if _descriptor(before) == 2:
         before.flush()
         # It stays open at the end: a logger that was set up meanwhile may keep it.
         own = open(shown, "w", 1, before.encoding, before.errors, closefd=False)  # noqa: SIM115
         sys.stderr = own
-        if faulthandler.is_enabled():
-            faulthandler.enable(sys.stderr)
+        faulthandler.enable(own)  # what a crashing library says is lost: at least it is seen where it crashed
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     os.close(nothing)
@@ -99,8 +98,7 @@ def _only_python_on_standard_error() -> Iterator[None]:
             os.close(shown)
         else:
             sys.stderr = before
-            if faulthandler.is_enabled():
-                faulthandler.enable(before)
+            faulthandler.enable(before) if had_handler else faulthandler.disable()
             with suppress(OSError):  # the disk that it goes to is full
                 own.flush()
 

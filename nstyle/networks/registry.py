@@ -1,7 +1,7 @@
 """Networks by name: nstyle's own, those that other packages register, and functions of the user's. Knows no tensors.
 
 A package registers a network as an entry point of the group `nstyle.models`; a function that is not registered is
-named `module:function`. Either way it is a function from `models.ModelOptions` to `models.Model`.
+named `module:function`. Either way it is a function from `model.ModelOptions` to `model.Model`.
 """
 
 import re

@@ -153,15 +153,20 @@ def descend(
                 rule, state, evaluation.gradient, scheduled, may_back_off=on_divergence != "stop"
             )
             if new is None:
-                raise DivergenceError(
-                    f"the picture diverged in epoch {state.epoch}: lower --lr (now {lr:g}) or the weights",
-                    flag="--lr",
-                    kind=Kind.OUT_OF_RANGE,
-                )
+                raise diverged(state.epoch, lr)
             change = float(relative_change(state.image, new))
         epoch, learning_rate = state.epoch, scheduled * rate_factor
         state = DescentState(new, epoch + 1, rule.memory(), rate_factor, change)
         yield Step(epoch, new, change, learning_rate, evaluation, change < stop_eps, state)
+
+
+def diverged(epoch: int, lr: float, where: str = "") -> DivergenceError:
+    """Return the error that says that this epoch left the range of pictures."""
+    return DivergenceError(
+        f"the picture diverged in epoch {epoch}{where}: lower --lr (now {lr:g}) or the weights",
+        flag="--lr",
+        kind=Kind.OUT_OF_RANGE,
+    )
 
 
 def _update(

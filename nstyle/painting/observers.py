@@ -126,11 +126,14 @@ class FinalPicture:
 class BackoffNotice:
     """Warns when an epoch was taken back because it left the range of pictures."""
 
-    def __init__(self, rate_factor: float = 1.0) -> None:
-        self.rate_factor = rate_factor
+    def __init__(self, start: Checkpoint) -> None:
+        self.scale = start.scale
+        self.rate_factor = start.descent.rate_factor
 
     def __call__(self, step: PaintingStep) -> None:
         """Warn if the learning rate was lowered out of turn; each scale begins with the whole rate."""
+        if step.scale != self.scale:
+            self.scale, self.rate_factor = step.scale, 1.0
         if step.state.rate_factor < self.rate_factor:
             _log.warning(
                 "epoch %d diverged: back to the last good state, learning rate lowered to %.3g",
@@ -195,10 +198,10 @@ class EpochLog:
             self.columns = []
             return []
 
-    def _write(self, *lines: Sequence[object]) -> None:
-        """Append lines, so that a reader sees them whole."""
+    def _write(self, line: Sequence[object]) -> None:
+        """Append a line, so that a reader sees it whole."""
         try:
-            csv.writer(self.file).writerows(lines)
+            csv.writer(self.file).writerow(line)
             self.file.flush()
         except OSError as error:
             raise unwritable(self.path, error) from error
@@ -219,7 +222,7 @@ class EpochLog:
         if not self.columns:
             self.columns = list(row)
             self._write(self.columns)
-        self._write(list(row.values()))
+        self._write([row.get(name, "") for name in self.columns])  # an older nstyle had fewer columns
 
     def close(self, ending: Ending) -> None:
         """Close the file. What a full disk kept from being written was an error at its step."""

@@ -112,7 +112,8 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     layers = _Layers.chosen(config, loaded.model)
     memory = descent_bytes(inputs, sizes[-1], loaded.model, precision)
     check_memory(config, memory, sizes[-1], device)
-    maker = _ScaleMaker(config, inputs, pictures, hashes, loaded, layers, device, session)
+    objectives = _ObjectiveMaker(config, loaded, layers)
+    maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: it says best what is wrong
     return Prepared(tuple(reversed(scales)), config.descent_settings(), hashes, dict(loaded.model.provenance), memory)
 
@@ -154,6 +155,36 @@ def _chosen(name: str, text: str | None, own: tuple[str, ...], model: Model) -> 
 
 
 @dataclass(frozen=True)
+class _ObjectiveMaker:
+    """Makes the objective of a scale. It lives as long as the scale does, so it does not hold the source pictures."""
+
+    config: Config
+    loaded: Loaded
+    layers: _Layers
+
+    def make(self, content: Tensor, styles: list[Style], mask: Tensor | None) -> Objective:
+        """Have the network look at content and styles."""
+        config, model = self.config, self.loaded.model
+        features: StyleTargets | Features = self.loaded.targets
+        if model.adapt is not None:
+            features = model.adapt((styles[0].image,) if config.size is not None else (content, styles[0].image))
+        return Objective(
+            features,
+            content,
+            styles,
+            content_weight=config.content_weight,
+            style_weight=config.style_weight,
+            tv_weight=config.tv_weight,
+            range_weight=config.range_weight,
+            content_layers=self.layers.content,
+            style_layers=self.layers.style,
+            style_loss=config.style_loss,
+            mask=mask,
+            clip=OPTIMIZERS[config.optimizer].follows_clipped,
+        )
+
+
+@dataclass(frozen=True)
 class _ScaleMaker:
     """Makes the scales of one painting, each from the pictures as they were read."""
 
@@ -161,8 +192,7 @@ class _ScaleMaker:
     inputs: Inputs
     pictures: Mapping[Source, Picture]
     hashes: Mapping[str, Mapping[str, str]]
-    loaded: Loaded
-    layers: _Layers
+    objectives: _ObjectiveMaker
     device: torch.device
     session: Session
 
@@ -186,35 +216,13 @@ class _ScaleMaker:
         shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
         content = to_model_space(shown).to(device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
-        first = self.inputs.styles[0].picture
-        start = self._start(content, rgbs[first]).to(device)
+        start = self._start(content, rgbs[self.inputs.styles[0].picture]).to(device)
         mask_tensor = _mask_tensor(mask, device)
         if mask_tensor is not None:
             start = mask_tensor * start + (1 - mask_tensor) * content
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
-        return Scale(start, finish, partial(self._objective, content, images[first], styles, mask_tensor))
-
-    def _objective(self, content: Tensor, first_style: Tensor, styles: list[Style], mask: Tensor | None) -> Objective:
-        """Make the objective: the network looks at content and styles."""
-        config, model = self.config, self.loaded.model
-        features: StyleTargets | Features = self.loaded.targets
-        if model.adapt is not None:
-            features = model.adapt((first_style,) if self.inputs.content is None else (content, first_style))
-        return Objective(
-            features,
-            content,
-            styles,
-            content_weight=config.content_weight,
-            style_weight=config.style_weight,
-            tv_weight=config.tv_weight,
-            range_weight=config.range_weight,
-            content_layers=self.layers.content,
-            style_layers=self.layers.style,
-            style_loss=config.style_loss,
-            mask=mask,
-            clip=OPTIMIZERS[config.optimizer].follows_clipped,
-        )
+        return Scale(start, finish, partial(self.objectives.make, content, styles, mask_tensor))
 
     def _content_picture(self, size: ScaleSize) -> Picture:
         """Return the content at this size; of a texture, which has none, a black one that never counts."""

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import DivergenceError
-from nstyle.optim.descent import DescentState, descend
+from nstyle.optim.descent import DescentState, descend, diverged
 from nstyle.painting.prepare import Prepared, Scale
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.picture import Picture
 from nstyle.storage.checkpoint import Checkpoint
-from nstyle.storage.layout import StopReason
+from nstyle.storage.layout import FINISHED, StopReason
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,11 @@ class _Painting:
             raise
         except DivergenceError as error:
             self.stop_reason = StopReason.DIVERGED
-            at = f" at scale {self.checkpoint.scale} of {len(self.prepared.scales)}"
-            raise DivergenceError(
-                f"{error}{at if len(self.prepared.scales) > 1 else ''}", flag=error.flag, kind=error.kind
+            scale, scales = self.checkpoint.scale, len(self.prepared.scales)
+            if scales == 1:
+                raise
+            raise diverged(
+                self.checkpoint.epoch, self.prepared.descent["lr"], where=f", scale {scale} of {scales}"
             ) from error
         finally:
             self._close()
@@ -144,16 +146,22 @@ class _Painting:
 
     def _close(self) -> None:
         """Close each observer, whatever becomes of the others."""
-        ending = Ending(self.stop_reason, self.checkpoint, len(self.prepared.scales), self.scale.finish)
         with ExitStack() as stack:
             for observer in reversed(self.observers):
-                stack.callback(_close, observer, ending)
+                stack.callback(self._close_observer, observer)
 
+    def _close_observer(self, observer: Observer) -> None:
+        """Close an observer. An interrupt that comes meanwhile waits until that is done.
 
-def _close(observer: Observer, ending: Ending) -> None:
-    """Close an observer. An interrupt that comes meanwhile waits until that is done."""
-    try:
-        observer.close(ending)
-    except KeyboardInterrupt:
-        observer.close(ending)
-        raise
+        If that fails, those that follow learn that the painting failed: without its picture it is not finished.
+        """
+        ending = Ending(self.stop_reason, self.checkpoint, len(self.prepared.scales), self.scale.finish)
+        try:
+            observer.close(ending)
+        except KeyboardInterrupt:
+            observer.close(ending)
+            raise
+        except BaseException:
+            if self.stop_reason in FINISHED:
+                self.stop_reason = StopReason.FAILED
+            raise

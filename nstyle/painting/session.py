@@ -42,7 +42,7 @@ class Session:
 
     @cachedmethod(lambda self: self._models)
     def load(self, name: str, options: ModelOptions) -> Loaded:
-        """Return a network: see `models.load_model`."""
+        """Return a network: see `model.load_model`."""
         model = load_model(name, options)
         return Loaded(model, StyleTargets(model.features))
 

@@ -53,7 +53,6 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
 
     """
     scales = [_size_at(config, inputs, sizes, halvings=0)]
-    height, width = scales[0].height, scales[0].width
     most, shortest, longest = 12, SHORTEST_EDGE, 0
     if isinstance(config.scales, int):
         most = config.scales
@@ -68,7 +67,7 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
             if not isinstance(config.scales, int):
                 break
             raise OptionError(
-                f"--scales {config.scales} leaves too little of {width}x{height} pixels, each halves them; lower it",
+                f"--scales {config.scales} is too many, as each halves the edges: {error}",
                 flag="--scales",
                 kind=Kind.OUT_OF_RANGE,
             ) from error

@@ -33,7 +33,7 @@ from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
-from nstyle.storage.recipe import Recipe, read_recipe, settings_to_repeat
+from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe, settings_to_repeat
 from nstyle.storage.record import RunRecord, log_changes, log_run, make_recipe
 from nstyle.storage.run_folder import RunFolder
 
@@ -163,7 +163,7 @@ def _paint(
     # Each in its turn: a checkpoint follows the picture and the line that it counts as done.
     observers: list[Observer] = [
         ScaleNotice(),
-        BackoffNotice(checkpoint.descent.rate_factor),
+        BackoffNotice(checkpoint),
         Snapshots(folder, recipe, config),
         EpochLog(folder.epochs, done=checkpoint.epoch),
         final,
@@ -199,7 +199,8 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
         return None
     checkpoint, saved = read_checkpoint(folder.checkpoint, device)
     # With several scales, when each one ends is part of the picture: no recipe would tell of a later change.
-    if differences := saved.differences(recipe, end_may_differ=len(prepared.scales) == 1):
+    may_differ = OF_THE_END if len(prepared.scales) == 1 else {"on_divergence"}
+    if differences := saved.differences(recipe, may_differ=may_differ):
         raise RecipeError(
             f"{folder.path} holds the state of a run with other settings: {', '.join(differences[:3])}; "
             f"--recipe {folder.record} --resume goes on with that one",

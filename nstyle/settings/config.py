@@ -5,7 +5,7 @@ The command's flags and `--help` are made from them, and the keyword arguments o
 
 import dataclasses
 import re
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 from nstyle.errors import Kind, OptionError
@@ -25,7 +25,7 @@ from nstyle.settings.groups import (
     Preset,
     Terms,
 )
-from nstyle.settings.options import checked, default_of, flag, is_left_open, option
+from nstyle.settings.options import checked, default_of, flag, is_default, option
 from nstyle.settings.presets import PRESETS
 
 
@@ -36,17 +36,24 @@ class Config(Output, Machine, Descent, Terms, Painting, Controls, Preset, Pictur
     A setting that is left open (None) gets a default that may depend on others: on the preset, on the optimizer. Such
     a value is marked, so that `dataclasses.replace(config, optimizer="lbfgs")` has that optimizer's learning rate.
 
+    Args:
+        is_replaced: set by `dataclasses.replace`, which hands over all values of another `Config`: of these, the
+            marked ones are still open. In a value that is given in any other way a mark means nothing.
+
     Raises:
         OptionError: a value is of the wrong type or out of range; the message names the flag.
 
     """
 
-    def __post_init__(self) -> None:
+    is_replaced: InitVar[bool] = False
+
+    def __post_init__(self, is_replaced: bool) -> None:
         """Check every value, convert paths given as text, and fill in what is left open."""
+        object.__setattr__(self, "is_replaced", True)  # what `dataclasses.replace` hands over
         left_open = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if is_left_open(field, value):
+            if (value is None and field.default is None) or (is_replaced and is_default(value)):
                 left_open.append(field)
             else:
                 object.__setattr__(self, field.name, checked(flag(field.name), field.type, value, option(field)))

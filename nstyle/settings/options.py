@@ -80,13 +80,13 @@ _MARKED: dict[type, type] = {int: DefaultInt, float: DefaultFloat, str: DefaultS
 
 
 def default_of(value: Any) -> Any:
-    """Return a value that a setting has by default with a mark, by which `is_left_open` knows it; it stays equal."""
+    """Return a value that a setting has by default with a mark, by which `is_default` knows it; it stays equal."""
     return _MARKED[type(value)](value) if type(value) in _MARKED else value
 
 
-def is_left_open(field: "dataclasses.Field[Any]", value: Any) -> bool:
-    """Tell whether nobody gave this setting a value: it has none, or one with a default's mark."""
-    return isinstance(value, tuple(_MARKED.values())) or (value is None and field.default is None)
+def is_default(value: Any) -> bool:
+    """Tell whether a value carries a default's mark."""
+    return isinstance(value, tuple(_MARKED.values()))
 
 
 def is_repeatable(type_: Any) -> bool:

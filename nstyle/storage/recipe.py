@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(fi
 _OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise"}
 # Settings that other facts of the recipe say more exactly: the preset's values, the device and precision chosen.
 _SAID_ELSEWHERE = {"preset", "gpu", "device", "precision"}
-# Settings that may be others when a run is taken up: they decide only when it ends.
-_OF_THE_END = {"max_num_epochs", "stop_eps", "on_divergence"}
+OF_THE_END = frozenset({"max_num_epochs", "stop_eps", "on_divergence"})
+"""Settings that may differ when a run is resumed: they decide only when it ends."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,15 @@ class Recipe:
         pairs |= {name: (self.versions.get(name, "?"), now.versions[name]) for name in now.versions}
         return [f"{name} {there} (here {here})" for name, (there, here) in pairs.items() if there != here]
 
-    def differences(self, now: "Recipe", *, end_may_differ: bool = False) -> list[str]:
+    def differences(self, now: "Recipe", *, may_differ: Collection[str] = ()) -> list[str]:
         """Name what makes the picture another one than `now`'s: flags and files, each with both of its values.
 
         Args:
             now: the other recipe.
-            end_may_differ: leave out what only decides when a run ends.
+            may_differ: settings that are left out.
 
         """
-        left_out = _OF_THE_FILES | _SAID_ELSEWHERE | {"weights", *self.inputs, *now.inputs}
-        if end_may_differ:
-            left_out |= _OF_THE_END
+        left_out = _OF_THE_FILES | _SAID_ELSEWHERE | {"weights", *self.inputs, *now.inputs, *may_differ}
         found = [
             f"{flag(name)} {there} (now {here})"
             for name in SETTINGS

@@ -18,7 +18,7 @@ from nstyle.storage.layout import (
     snapshot_name,
     writer_of_leftover,
 )
-from nstyle.storage.recipe import Recipe, parse_recipe, read_recipe
+from nstyle.storage.recipe import OF_THE_END, Recipe, parse_recipe, read_recipe
 
 
 class RunFolder:
@@ -132,7 +132,8 @@ class RunFolder:
             reason = f"a record that is not of this nstyle ({error})"
         if earlier is None and pictures and not reason:
             reason = f"{pictures[0].name}, of which no run.json says how it was made"
-        if earlier is not None and (differences := earlier.differences(recipe, end_may_differ=resume)):
+        may_differ = OF_THE_END if resume else ()
+        if earlier is not None and (differences := earlier.differences(recipe, may_differ=may_differ)):
             reason = "a run with other settings: " + ", ".join(differences[:3])
         if not reason:
             return
