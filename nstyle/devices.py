@@ -3,8 +3,9 @@
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -79,19 +80,37 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+_lock = threading.Lock()
+_reproducible_runs = 0
+_switches_before = ExitStack()
+
+
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
-    """Have a GPU compute in full float32 and in the same order each time; a CPU does by itself."""
+    """Have a GPU compute in full float32 and in the same order each time; a CPU does so by itself.
+
+    PyTorch's switches are the process's. Runs that overlap share them: the first one sets them, the last one puts
+    them back.
+    """
+    global _reproducible_runs
     if device.type != "cuda":
         yield
         return
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    with _lock:
+        if _reproducible_runs == 0:
+            _switches_before.callback(setattr, matmul, "allow_tf32", matmul.allow_tf32)
+            matmul.allow_tf32 = False
+            flags = cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+            _switches_before.enter_context(flags)
+        _reproducible_runs += 1
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
+        yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        with _lock:
+            _reproducible_runs -= 1
+            if _reproducible_runs == 0:
+                _switches_before.close()
 
 
 def memory_of(device: torch.device) -> int | None:

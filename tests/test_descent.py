@@ -143,3 +143,9 @@ def test_backoff_ends_where_the_rate_is_not_the_reason() -> None:
     objective.linear[3] = float("nan")
     with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, flag="--lr"):
         next(descend(objective, start, on_divergence="backoff"))
+
+
+def test_an_optimizer_takes_its_own_settings_alone() -> None:
+    objective, start = quadratic()
+    with pytest.raises(TypeError, match="lbfgs has no setting momentum"):
+        next(descend(objective, start, optimizer="lbfgs", momentum=0.9))

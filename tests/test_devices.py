@@ -4,6 +4,7 @@ import contextlib
 import platform
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -105,6 +106,18 @@ def test_full_float32_on_a_gpu_and_everything_as_before_afterwards() -> None:
     finally:
         matmul.allow_tf32 = before[3]
     assert (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32) == before
+
+
+def test_runs_that_overlap_share_the_switches() -> None:
+    """The first that ends does not take them from the other."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.deterministic, matmul.allow_tf32
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(reproducible(GPU))
+        second.enter_context(reproducible(GPU))
+        first.close()
+        assert (cudnn.deterministic, matmul.allow_tf32) == (True, False)
+    assert (cudnn.deterministic, matmul.allow_tf32) == before
 
 
 def test_the_cpus_memory_is_plausible() -> None:

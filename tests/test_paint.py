@@ -14,6 +14,8 @@ import torch
 
 from nstyle import Config, DivergenceError, PaintingStep
 from nstyle.errors import OutputError
+from nstyle.losses.parts import PIXELS, Part
+from nstyle.losses.terms import Statistic
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import paint
 from nstyle.painting.steps import Ending
@@ -104,6 +106,32 @@ def test_a_start_of_ones_own(pair: tuple[Path, Path]) -> None:
     assert (paint(ready, start=start).image - start).abs().max() < 0.5
     with pytest.raises(ValueError, match="does not fit scale 1"):
         paint(ready, start=torch.zeros(1, 3, 32, 32))
+
+
+class Towards:
+    """Draws the painting to an image, as a film draws a frame to the one before."""
+
+    layers = ()
+    is_local = True
+    is_clipped = False
+
+    def __init__(self, image: torch.Tensor) -> None:
+        self.image = image
+
+    def statistic(self, part: Part) -> Statistic:
+        return Statistic((part.owned(PIXELS) - part.cut(PIXELS, self.image)).square().sum())
+
+    def loss(self, statistic: Statistic) -> torch.Tensor:
+        return 1e7 * statistic.sums
+
+
+def test_one_more_term(pair: tuple[Path, Path]) -> None:
+    ready, towards = (
+        prepared(pair, optimizer="lbfgs", max_num_epochs=6, init="content"),
+        torch.full((1, 3, 32, 48), 20.0),
+    )
+    plain, drawn = paint(ready), paint(ready, more_terms=[Towards(towards)])
+    assert (drawn.image - towards).norm() < 0.1 * (plain.image - towards).norm()
 
 
 def test_every_observer_is_closed_whatever_becomes_of_the_others(pair: tuple[Path, Path]) -> None:

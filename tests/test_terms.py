@@ -1,6 +1,9 @@
 """Each term of the objective: its gradient is the numerical one of its formula; what it is 0 for; what it weighs."""
 
-from collections.abc import Callable, Mapping
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from pkgutil import resolve_name
 
 import pytest
@@ -15,9 +18,10 @@ from nstyle.losses.functional import bounded_range_gradient, gram_matrix, total_
 from nstyle.losses.gram import GramTerm
 from nstyle.losses.mrf import MRF_SCALE, MrfTerm
 from nstyle.losses.objective import Objective
+from nstyle.losses.parts import PIXELS, Part, Window
 from nstyle.losses.patches import nearest_patches, rows_of
 from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
-from nstyle.losses.terms import ContentTerm, Statistic, StyleTerm, Term
+from nstyle.losses.terms import ContentTerm, Statistic, StyleTermMaker, Term
 from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
 from nstyle.networks.model_space import MEAN_RGB
 
@@ -41,7 +45,7 @@ def assert_same_gradient(gradient: Tensor, numerical: Tensor) -> None:
 
 def loss_of(term: Term, maps: Mapping[str, Tensor]) -> Tensor:
     """The loss of a whole picture with these maps, for terms that do not look at its pixels."""
-    return term.loss(term.statistic(torch.zeros(1, 3, 1, 1), maps))
+    return term.loss(term.statistic(Part(torch.zeros(1, 3, 1, 1), maps)))
 
 
 def of_network(term: Term) -> Callable[[Tensor], Tensor]:
@@ -279,48 +283,67 @@ def test_a_picture_may_be_missing_whose_weight_is_0() -> None:
         Objective(network, None, style)
 
 
-def halves(image: Tensor) -> tuple[Tensor, Tensor]:
-    """An image's left and right half."""
-    left, right = image.chunk(2, dim=-1)
-    return left, right
+HEIGHT, WIDTH = 11, 13
 
 
-@pytest.mark.parametrize("kind", STYLE_LOSSES)
-def test_style_terms_add_up_over_regions(kind: str) -> None:
-    """What tiles rely on: the statistics of two parts of a map, each looked at by itself, add up to the whole's."""
+def in_parts(image: Tensor, map_: Tensor, rows: Sequence[int], columns: Sequence[int], margin: int) -> list[Part]:
+    """A picture, and its map of the same size at the layer "any", cut there, with margins of so many positions."""
+    parts = []
+    for top, bottom in itertools.pairwise((0, *rows, HEIGHT)):
+        for left, right in itertools.pairwise((0, *columns, WIDTH)):
+            above, before = min(margin, top), min(margin, left)
+            window = Window(slice(top, bottom), slice(left, right), above, before, (HEIGHT, WIDTH))
+            view = (..., slice(top - above, bottom + margin), slice(left - before, right + margin))
+            parts.append(Part(image[view], {"any": map_[view]}, {"any": window, PIXELS: window}))
+    return parts
+
+
+def all_terms() -> dict[str, Term]:
+    """One of each kind, with and without masks and regions, for maps of four channels."""
     generator = torch.Generator().manual_seed(2)
-    style, map_ = (torch.randn(1, 4, 6, 12, generator=generator, dtype=torch.float64) for _ in range(2))
-    term: StyleTerm = resolve_name(STYLE_LOSSES[kind].maker)("any", style, 0.7)
-    image = torch.zeros(1, 3, 6, 12)
-    whole = term.statistic(image, {"any": map_})
-    # Patches that lie across the cut belong to one of the parts.
-    parts = (map_[..., :8], map_[..., 6:]) if kind == "mrf" else halves(map_)
-    one, other = (term.statistic(image, {"any": part}) for part in parts)
-    torch.testing.assert_close((one + other).sums, whole.sums)
-    assert (one + other).positions == whole.positions
-    torch.testing.assert_close(term.loss(one + other), term.loss(whole))
-    if term.is_local:
-        torch.testing.assert_close(term.loss(one) + term.loss(other), term.loss(whole))
-    else:
-        assert not torch.allclose(term.loss(one) + term.loss(other), term.loss(whole))
+    content, style = (torch.randn(1, 4, HEIGHT, WIDTH, generator=generator, dtype=torch.float64) for _ in range(2))
+    mask, region = (torch.rand(1, 1, HEIGHT, WIDTH, generator=generator, dtype=torch.float64) for _ in range(2))
+    terms: dict[str, Term] = {
+        "content": ContentTerm("any", content, 0.5),
+        "variation": TotalVariationTerm(0.3),
+        "range": BoundedRangeTerm(0.3),
+    }
+    for name, style_loss in STYLE_LOSSES.items():
+        maker: StyleTermMaker = resolve_name(style_loss.maker)
+        terms[name] = maker("any", style, 0.7)
+        terms[f"{name}, masked"] = maker("any", style, 0.7, mask, region)
+    return terms
 
 
-def test_content_adds_up_over_parts() -> None:
-    generator = torch.Generator().manual_seed(2)
-    target, map_ = (torch.randn(1, 4, 6, 12, generator=generator, dtype=torch.float64) for _ in range(2))
-    whole = ContentTerm("any", target, 0.5)
-    parts = [ContentTerm("any", part, 0.5) for part in halves(target)]
-    image = torch.zeros(1, 3, 6, 12)
-    one, other = (part.statistic(image, {"any": half}) for part, half in zip(parts, halves(map_), strict=True))
-    torch.testing.assert_close(whole.loss(one + other), loss_of(whole, {"any": map_}))
+@pytest.mark.parametrize("cuts", [((), (6,)), ((5,), ()), ((3, 4, 9), (1, 6, 12)), ((10,), (12,))])
+@pytest.mark.parametrize("kind", all_terms())
+def test_terms_add_up_over_parts(kind: str, cuts: tuple[Sequence[int], Sequence[int]]) -> None:
+    """What tiles rely on: statistics, loss and gradient of the parts together are the whole picture's."""
+    term = all_terms()[kind]
+    generator = torch.Generator().manual_seed(3)
+    image = (100 * torch.randn(1, 3, HEIGHT, WIDTH, generator=generator, dtype=torch.float64)).requires_grad_()
+    map_ = torch.randn(1, 4, HEIGHT, WIDTH, generator=generator, dtype=torch.float64).requires_grad_()
+    looked_at = map_ if term.layers else image
+    whole = term.statistic(Part(image, {"any": map_}))
+    statistics = [term.statistic(part) for part in in_parts(image, map_, *cuts, margin=2)]
+    together = functools.reduce(operator.add, statistics)
+    torch.testing.assert_close(together.sums, whole.sums)
+    assert together.positions == whole.positions
+    losses = term.loss(together), term.loss(whole)
+    torch.testing.assert_close(*losses)
+    gradients = [torch.autograd.grad(loss, looked_at)[0] for loss in losses]
+    torch.testing.assert_close(*gradients)
+    assert gradients[0].norm() > 0
+    each = sum((term.loss(statistic) for statistic in statistics), start=torch.zeros((), dtype=torch.float64))
+    assert torch.allclose(each, losses[1]) == (term.is_local or len(statistics) == 1)
 
 
 @pytest.mark.parametrize("term", [TotalVariationTerm(0.3), BoundedRangeTerm(0.3)])
 def test_gradient_of_a_regulariser_is_the_numerical_one(term: Term) -> None:
     image = 100 * torch.randn(1, 3, 5, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     x = image.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(term.loss(term.statistic(x, {})), x)
-    assert_same_gradient(gradient, numerical_gradient(lambda y: term.loss(term.statistic(y, {})), image, 1e-3))
+    (gradient,) = torch.autograd.grad(term.loss(term.statistic(Part(x, {}))), x)
+    assert_same_gradient(gradient, numerical_gradient(lambda y: term.loss(term.statistic(Part(y, {}))), image, 1e-3))
     assert (term.layers, term.is_local, term.is_clipped) == ((), True, False)
 
 
@@ -331,8 +354,8 @@ class Drawn:
     is_local = True
     is_clipped = False
 
-    def statistic(self, image: Tensor, maps: Mapping[str, Tensor]) -> Statistic:
-        return Statistic((image - 1).square().sum() + 0 * maps["relu1_1"].sum())
+    def statistic(self, part: Part) -> Statistic:
+        return Statistic((part.image - 1).square().sum() + 0 * part.maps["relu1_1"].sum())
 
     def loss(self, statistic: Statistic) -> Tensor:
         return 3 * statistic.sums
@@ -341,7 +364,7 @@ class Drawn:
 def test_a_term_of_ones_own_is_added_after_the_clipping() -> None:
     network, (content, style, image) = SmallNetwork(), images()
     plain = Objective(network, content, style).gradient(image)
-    more = Objective(network, content, style, more_terms=[Drawn()]).gradient(image)
+    more = Objective(network, content, style).with_terms([Drawn()]).gradient(image)
     torch.testing.assert_close(more.gradient - plain.gradient, 6 * (image - 1))
     assert more.gradient_norm == plain.gradient_norm
     assert more.style_losses == plain.style_losses

@@ -95,22 +95,12 @@ def guidance_at(region: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
     return region / share.clamp(min=torch.finfo(region.dtype).tiny).sqrt(), share
 
 
-def total_variation(image: Tensor) -> Tensor:
-    """Return the (quadratic) total variation of an image, as a scalar.
-
-    It is 1/16 times the sum of squared differences between neighbours in a row or column, in each channel; outside
-    of the image (1 x C x H x W) all values are 0.
-    """
-    padded = F.pad(image, (1, 1, 1, 1))
-    down, right = padded.diff(dim=2), padded.diff(dim=3)
-    return (sum_of_squares(down) + sum_of_squares(right)) / 16
-
-
 def total_variation_gradient(image: Tensor) -> Tensor:
     """Return the gradient of the (quadratic) total variation of an image.
 
     It is conv(image, K) with K = [[0,-1,0],[-1,4,-1],[0,-1,0]] / 8, each channel by itself, zero padding 1: the
-    gradient of 1/16 times the sum of squared differences between neighbours, outside of the image being 0.
+    gradient of 1/16 times the sum of squared differences between neighbours, outside of the image being 0. That sum
+    is half the inner product of the image and this gradient.
 
     Args:
         image: 1 x C x H x W.

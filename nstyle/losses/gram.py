@@ -6,7 +6,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at
-from nstyle.losses.terms import Maps, Statistic
+from nstyle.losses.parts import Part
+from nstyle.losses.terms import Statistic
 from nstyle.numerics import sum_of_squares
 
 
@@ -71,14 +72,14 @@ class GramTerm:
         """Return the term with its weight multiplied by this, for a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
 
-    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
-        """Return the image's Gram matrix, guided by the region, and the number of positions."""
-        feature_map = maps[self.layer]
-        height, width = feature_map.shape[-2:]
+    def statistic(self, part: Part) -> Statistic:
+        """Return the part's Gram matrix, guided by the region, and the number of positions."""
+        feature_map = part.owned(self.layer)
         guidance, share = None, None
         if self.region is not None:
-            guidance, share = guidance_at(self.region, height, width)
-        return Statistic(gram_matrix(feature_map, guidance), height * width, share)
+            guidance, share = guidance_at(self.region, *part.size(self.layer))
+            guidance = part.cut(self.layer, guidance)
+        return Statistic(gram_matrix(feature_map, guidance), feature_map.shape[-2:].numel(), share)
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""

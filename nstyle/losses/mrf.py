@@ -8,8 +8,10 @@ from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.functional import region_at
+from nstyle.losses.parts import Part
 from nstyle.losses.patches import EDGE, nearest_patches, patch_distance, rows_of
-from nstyle.losses.terms import Maps, Statistic
+from nstyle.losses.terms import Statistic
+from nstyle.numerics import at_least_float32
 
 MRF_SCALE = 0.5
 """Chosen by eye: with it, style weight 1 and content weight 10 are in balance, as they are with Gram matrices."""
@@ -63,10 +65,10 @@ class MrfTerm:
             ImageError: the map is smaller than a patch.
 
         """
-        _check_for_patches(layer, style_map)
+        _check_for_patches(layer, *style_map.shape[-2:])
         allowed = None
         if mask is not None:
-            middles = _at_middles(mask, style_map)
+            middles = _at_middles(mask, *style_map.shape[-2:])
             allowed = middles >= middles.max().clamp(max=0.5)
         return cls(layer, rows_of(style_map).contiguous(), weight, allowed, region)
 
@@ -79,18 +81,25 @@ class MrfTerm:
         """Return the term with its weight multiplied by this, for a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
 
-    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
-        """Return the sum of squared distances between the image's patches and the style's.
+    def statistic(self, part: Part) -> Statistic:
+        """Return the sum of squared distances between patches and the style's.
+
+        A patch belongs to the part that owns its upper left corner.
 
         Raises:
-            ImageError: the image's map is smaller than a patch.
+            ImageError: the whole picture's map is smaller than a patch.
 
         """
-        feature_map = maps[self.layer]
-        _check_for_patches(self.layer, feature_map)
+        height, width = part.size(self.layer)
+        _check_for_patches(self.layer, height, width)
+        feature_map = part.owned(self.layer, after=EDGE - 1)
+        if min(feature_map.shape[-2:]) < EDGE:  # no patch fits into the last rows or columns
+            return Statistic(0 * at_least_float32(feature_map).sum())
         with torch.no_grad():
             nearest = nearest_patches(rows_of(feature_map), self.style, self.allowed)
-            weights = None if self.region is None else _at_middles(self.region, feature_map)
+            weights = None
+            if self.region is not None:
+                weights = part.cut(self.layer, _at_middles(self.region, height, width))
         return Statistic(patch_distance(feature_map, self.style, nearest, weights))
 
     def loss(self, statistic: Statistic) -> Tensor:
@@ -98,14 +107,12 @@ class MrfTerm:
         return self.weight * MRF_SCALE * statistic.sums
 
 
-def _at_middles(mask: Tensor, feature_map: Tensor) -> Tensor:
+def _at_middles(mask: Tensor, height: int, width: int) -> Tensor:
     """Return what a 1 x 1 x H x W mask of a picture is at the middle of each patch of its map: (h - 2) x (w - 2)."""
-    _, _, height, width = feature_map.shape
     return region_at(mask, height, width)[0, 0, 1:-1, 1:-1]
 
 
-def _check_for_patches(layer: str, feature_map: Tensor) -> None:
-    _, _, height, width = feature_map.shape
+def _check_for_patches(layer: str, height: int, width: int) -> None:
     if min(height, width) < EDGE:
         raise ImageError(
             f"{layer} has {width}x{height} positions for a picture so small, --style-loss mrf needs {EDGE} on each "

@@ -5,6 +5,7 @@ bounded-range prior). Once clipping is active, no scalar loss has this gradient.
 (L-BFGS, Adam) follows the unclipped gradient: that of the sum of all terms.
 """
 
+import copy
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from cachetools import LRUCache, cachedmethod
 from torch import Tensor
 
 from nstyle.losses.catalog import STYLE_LOSSES
+from nstyle.losses.parts import Part
 from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
 from nstyle.losses.terms import ContentTerm, StyleTerm, StyleTermMaker, Term
 from nstyle.networks.features import Features
@@ -113,7 +115,6 @@ class Objective:
         mask: 1 x 1 x H x W, 0..1: what is painted. Styles go nowhere else, and the gradient is multiplied by it;
             it is clipped to the number of values that are painted at all. None: everything.
         clip: whether the gradient of the terms that the reference clips is clipped.
-        more_terms: terms besides these, such as one that draws a film's frame to the last one.
 
     A term whose weight is 0 is not computed: its layers are missing in `style_losses`, its `content_loss` is 0.
 
@@ -137,7 +138,6 @@ class Objective:
         style_loss: str = "gram",
         mask: Tensor | None = None,
         clip: bool = True,
-        more_terms: Sequence[Term] = (),
     ) -> None:
         if content_weight == 0 and style_weight == 0:
             raise ValueError("content_weight and style_weight are both 0: nothing is left to descend on")
@@ -166,24 +166,30 @@ class Objective:
                 ContentTerm(layer, at_least_float32(maps[layer]), weight) for layer, weight in weights.items()
             ]
         regularisers = (TotalVariationTerm(tv_weight), BoundedRangeTerm(range_weight))
-        others: list[Term] = [*(term for term in regularisers if term.weight > 0), *more_terms]
+        others = [term for term in regularisers if term.weight > 0]
         self.terms: list[Term] = [*self.style_terms, *self.content_terms, *others]
+
+    def with_terms(self, terms: Sequence[Term]) -> "Objective":
+        """Return this objective with more terms, such as one that draws a film's frame to the one before."""
+        objective = copy.copy(self)
+        objective.terms = [*self.terms, *terms]
+        return objective
 
     def gradient(self, image: Tensor) -> Evaluation:
         """Evaluate the objective at an image (1 x 3 x H x W, model space, float32)."""
         image = image.detach().requires_grad_()
-        maps = self.features(image, {layer for term in self.terms for layer in term.layers})
+        whole = Part(image, self.features(image, {layer for term in self.terms for layer in term.layers}))
         clipped = [term for term in self.terms if term.is_clipped]
         others = [term for term in self.terms if not term.is_clipped]
         kept = any(term.layers for term in others)  # the graph of the maps is needed more than once
-        losses = torch.stack([term.loss(term.statistic(image, maps)) for term in clipped])
+        losses = torch.stack([term.loss(term.statistic(whole)) for term in clipped])
         (gradient,) = torch.autograd.grad(losses.sum(), image, retain_graph=kept)
         with torch.no_grad():
             gradient = self._where_painted(gradient)
             shortened, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
             gradient = shortened if self.clip else gradient
         for term in others:
-            (added,) = torch.autograd.grad(term.loss(term.statistic(image, maps)), image, retain_graph=kept)
+            (added,) = torch.autograd.grad(term.loss(term.statistic(whole)), image, retain_graph=kept)
             gradient = gradient + self._where_painted(added)
         return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
 

@@ -6,14 +6,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nstyle.losses.functional import (
-    bounded_range,
-    bounded_range_gradient,
-    total_variation,
-    total_variation_gradient,
-)
-from nstyle.losses.terms import Maps, Statistic
+from nstyle.losses.functional import bounded_range, bounded_range_gradient, total_variation_gradient
+from nstyle.losses.parts import PIXELS, Part
+from nstyle.losses.terms import Statistic
 from nstyle.networks.model_space import MEAN_RGB
+from nstyle.numerics import inner_product
 
 MID_GREY = 127.5
 """In 0..255."""
@@ -23,7 +20,7 @@ class _KnownGradient(torch.autograd.Function):
     """A loss whose gradient is known in closed form: autograd's own would be rounded in another way."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+    def forward(ctx: Any, pixels: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
         ctx.save_for_backward(gradient)
         return loss.clone()
 
@@ -33,24 +30,29 @@ class _KnownGradient(torch.autograd.Function):
         return upstream * gradient, None, None
 
 
-def _with_gradient(image: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
-    known: Tensor = _KnownGradient.apply(image, loss, gradient)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    return known
+def _with_gradient(pixels: Tensor, loss: Tensor, gradient: Tensor) -> Statistic:
+    return Statistic(_KnownGradient.apply(pixels, loss, gradient))  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 @dataclass(frozen=True)
 class TotalVariationTerm:
-    """weight * total variation of the image: see `functional.total_variation`."""
+    """weight * total variation of the image: see `functional.total_variation_gradient`.
+
+    A part needs a margin of one pixel.
+    """
 
     weight: float
     layers: ClassVar[tuple[str, ...]] = ()
     is_local: ClassVar[bool] = True
     is_clipped: ClassVar[bool] = False
 
-    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
-        """Return the image's total variation."""
-        pixels = image.detach()
-        return Statistic(_with_gradient(image, total_variation(pixels), total_variation_gradient(pixels)))
+    def statistic(self, part: Part) -> Statistic:
+        """Return the total variation of the pixels that the part owns: each has half of each of its differences."""
+        pixels = part.owned(PIXELS)
+        with torch.no_grad():
+            gradient = Part(total_variation_gradient(part.image), {}, part.windows).owned(PIXELS)
+            loss = inner_product(pixels, gradient) / 2
+        return _with_gradient(pixels, loss, gradient)
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""
@@ -66,13 +68,13 @@ class BoundedRangeTerm:
     is_local: ClassVar[bool] = True
     is_clipped: ClassVar[bool] = False
 
-    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
-        """Return the image's prior."""
-        pixels = image.detach()
-        centred = pixels + (pixels.new_tensor(MEAN_RGB) - MID_GREY).reshape(1, 3, 1, 1)
-        return Statistic(
-            _with_gradient(image, bounded_range(centred, MID_GREY), bounded_range_gradient(centred, MID_GREY))
-        )
+    def statistic(self, part: Part) -> Statistic:
+        """Return the prior of the pixels that the part owns."""
+        pixels = part.owned(PIXELS)
+        with torch.no_grad():
+            centred = pixels + (pixels.new_tensor(MEAN_RGB) - MID_GREY).reshape(1, 3, 1, 1)
+            loss, gradient = bounded_range(centred, MID_GREY), bounded_range_gradient(centred, MID_GREY)
+        return _with_gradient(pixels, loss, gradient)
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""

@@ -1,15 +1,12 @@
 """What a term of the objective is: a loss that adds up over the parts of a picture."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from torch import Tensor
 
+from nstyle.losses.parts import Part
 from nstyle.numerics import at_least_float32, sum_of_squares
-
-Maps = Mapping[str, Tensor]
-"""Feature maps by the names of their layers: 1 x C x h x w each, in the network's precision."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +14,7 @@ class Statistic:
     """What a term keeps of a picture, or of a part of one. The sum of the parts' statistics is the whole picture's.
 
     Attributes:
-        sums: summed over the part's positions (of its layer, or pixels); differentiable in the image and its maps.
+        sums: summed over the positions that the part owns; differentiable in the part's image and maps.
         positions: how many positions those are; 0 if the term does not count them.
         share: the part of the whole picture that the term's region guides, 0..1; None if it has no region. It is a
             fact about the whole picture, and the same in each part.
@@ -52,8 +49,8 @@ class Term(Protocol):
     def is_clipped(self) -> bool:
         """Whether its gradient is part of what the reference clips. What is not clipped is added afterwards."""
 
-    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
-        """Return the statistic of an image (1 x 3 x H x W, model space), or a part of one, with these maps."""
+    def statistic(self, part: Part) -> Statistic:
+        """Return the statistic of a picture, or of a part of one."""
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss of a picture with this statistic: a scalar in at least float32."""
@@ -98,9 +95,10 @@ class ContentTerm:
         """The one layer."""
         return (self.layer,)
 
-    def statistic(self, image: Tensor, maps: Maps) -> Statistic:
+    def statistic(self, part: Part) -> Statistic:
         """Return the sum of squared differences."""
-        return Statistic(sum_of_squares(at_least_float32(maps[self.layer]) - self.target))
+        own, target = part.owned(self.layer), part.cut(self.layer, self.target)
+        return Statistic(sum_of_squares(at_least_float32(own) - target))
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""

@@ -3,7 +3,8 @@
 To add an optimizer, write a class that follows `rules.UpdateRule` and name it here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Optimizer:
         rule: its class as "module:name"; see `rules.UpdateRule`.
         learning_rate: the rate it uses unless the user names another.
         follows_clipped: whether it follows the gradient as the reference clips it; the others follow it unclipped.
-        settings: the keyword arguments of `descend` that its class takes.
+        settings: what else its class takes, with the defaults; `descend` takes the same keywords.
 
     """
 
@@ -23,7 +24,7 @@ class Optimizer:
     rule: str
     learning_rate: float
     follows_clipped: bool = False
-    settings: tuple[str, ...] = ()
+    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 OPTIMIZERS = {
@@ -32,7 +33,7 @@ OPTIMIZERS = {
         rule="nstyle.optim.rules:Nesterov",
         learning_rate=0.001,
         follows_clipped=True,
-        settings=("momentum", "weight_decay"),
+        settings={"momentum": 0.95, "weight_decay": 1e-4},
     ),
     "lbfgs": Optimizer(
         help="limited-memory BFGS along the unclipped gradient",

@@ -91,10 +91,17 @@ class Step(Generic[EvaluationT]):
     state: DescentState
 
 
-def make_rule(optimizer: str, **settings: float) -> UpdateRule:
-    """Make the update rule of an optimizer, with those of the settings that it takes."""
+def make_rule(optimizer: str, settings: Mapping[str, float]) -> UpdateRule:
+    """Make the update rule of an optimizer, with these settings of its own.
+
+    Raises:
+        TypeError: it has no such setting.
+
+    """
     declared = OPTIMIZERS[optimizer]
-    rule: UpdateRule = resolve_name(declared.rule)(**{name: settings[name] for name in declared.settings})
+    if unknown := set(settings) - set(declared.settings):
+        raise TypeError(f"the optimizer {optimizer} has no setting {', '.join(sorted(unknown))}")
+    rule: UpdateRule = resolve_name(declared.rule)(**{**declared.settings, **settings})
     return rule
 
 
@@ -108,14 +115,13 @@ def descend(
     start: Tensor | DescentState,
     *,
     optimizer: str = "nag",
-    lr: float = 1e-3,
-    momentum: float = 0.95,
-    weight_decay: float = 1e-4,
+    lr: float | None = None,
     lr_sched_delay: int = 75,
     lr_sched_factor: float = 0.9,
     stop_eps: float = 0.005,
     max_num_epochs: int = 1000,
     on_divergence: str = "stop",
+    **settings: float,
 ) -> Iterator[Step[EvaluationT]]:
     """Descend, yielding each epoch; ends after `max_num_epochs`, or when the change is below `stop_eps`.
 
@@ -126,9 +132,7 @@ def descend(
             see `catalog.OPTIMIZERS`.
         start: an image, or an earlier descent's state to go on from: with the same settings as if it had never ended.
         optimizer: one of `catalog.OPTIMIZERS`.
-        lr: learning rate; the default suits "nag", the catalog tells the others'.
-        momentum: of the optimizers that have one.
-        weight_decay: likewise.
+        lr: learning rate; None: the optimizer's own.
         lr_sched_delay: epochs after which the learning rate is lowered.
         lr_sched_factor: by what.
         stop_eps: relative change that ends the descent.
@@ -136,6 +140,7 @@ def descend(
         on_divergence: "stop", or "backoff": when an update leaves the range of pictures, take it back, forget the
             momentum, and update again with half the learning rate from now on; with a half of that, until the update
             moves the image by no more than 8 grey levels.
+        settings: the optimizer's own, by name: `momentum` and `weight_decay` of "nag".
 
     Raises:
         DivergenceError: an epoch's image is not finite, or its root mean square is beyond 255. The step
@@ -143,7 +148,8 @@ def descend(
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)
-    rule = make_rule(optimizer, momentum=momentum, weight_decay=weight_decay)
+    rule = make_rule(optimizer, settings)
+    lr = OPTIMIZERS[optimizer].learning_rate if lr is None else lr
     rule.remember(state.memory)
     while state.epoch < max_num_epochs and state.relative_change >= stop_eps:
         scheduled = scheduled_learning_rate(state.epoch, lr, lr_sched_delay, lr_sched_factor)

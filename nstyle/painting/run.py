@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import DivergenceError
+from nstyle.losses.terms import Term
 from nstyle.optim.descent import DescentState, descend, diverged
 from nstyle.painting.prepare import Prepared, Scale
 from nstyle.painting.steps import Ending, Observer, PaintingStep
@@ -35,7 +36,11 @@ class Painted:
 
 
 def paint(
-    prepared: Prepared, *, start: Tensor | Checkpoint | None = None, observers: Sequence[Observer] = ()
+    prepared: Prepared,
+    *,
+    start: Tensor | Checkpoint | None = None,
+    observers: Sequence[Observer] = (),
+    more_terms: Sequence[Term] = (),
 ) -> Painted:
     """Paint what has been prepared. No file is written, and no state of the process changes, unless an observer does.
 
@@ -46,6 +51,7 @@ def paint(
         prepared: what is painted; its objectives are made when they are needed.
         start: an image to begin the first scale with (1 x 3 x H x W, model space, of that scale's size), or a
             checkpoint to go on from as if the painting had never been interrupted; None: `prepared`'s own start.
+        more_terms: terms besides the objective's own, which fit each scale; a film draws a frame to the one before.
         observers: shown each step, in their order, and closed when the painting is over, however it ends.
 
     Raises:
@@ -58,7 +64,7 @@ def paint(
         start = beginning(prepared) if start is None else Checkpoint(DescentState(start))
     if not fits(start, prepared):
         raise ValueError(f"an image of {tuple(start.descent.image.shape)} does not fit scale {start.scale}")
-    return _Painting(prepared, observers, start).paint()
+    return _Painting(prepared, observers, more_terms, start).paint()
 
 
 def beginning(prepared: Prepared) -> Checkpoint:
@@ -76,9 +82,12 @@ def fits(checkpoint: Checkpoint, prepared: Prepared) -> bool:
 class _Painting:
     """A painting that is under way."""
 
-    def __init__(self, prepared: Prepared, observers: Sequence[Observer], start: Checkpoint) -> None:
+    def __init__(
+        self, prepared: Prepared, observers: Sequence[Observer], more_terms: Sequence[Term], start: Checkpoint
+    ) -> None:
         self.prepared = prepared
         self.observers = observers
+        self.more_terms = more_terms
         self.checkpoint = start
         self.stop_reason = StopReason.FAILED
 
@@ -116,7 +125,8 @@ class _Painting:
         """Descend at the current scale, and show each step."""
         scale, scales = self.checkpoint.scale, len(self.prepared.scales)
         most = self.checkpoint.epochs_before + (scales - scale + 1) * self.prepared.descent["max_num_epochs"]
-        for step in descend(self.scale.objective(), self.checkpoint.descent, **self.prepared.descent):
+        objective = self.scale.objective().with_terms(self.more_terms)
+        for step in descend(objective, self.checkpoint.descent, **self.prepared.descent):
             self.checkpoint = replace(self.checkpoint, descent=step.state)
             shown = PaintingStep(
                 epoch=self.checkpoint.epoch - 1,
