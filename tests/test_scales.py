@@ -75,12 +75,11 @@ def test_killed_in_any_scale(
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
-def test_kill_9_in_each_scale(optimizer: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_kill_9_in_each_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """A real process, killed three times."""
     options = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--max-long-edge", "96", "--quiet"]
     options += ["--image-format", "png", "--save-epochs", "1", "--max-num-epochs", "15", "--stop-eps", "0"]
-    options += ["--scales", "3", "--optimizer", optimizer]
+    options += ["--scales", "3", "--optimizer", "lbfgs"]
     assert main([*options, "--output-dir", str(tmp_path / "whole")]) == 0
     output = tmp_path / "killed"
     command = [sys.executable, "-m", "nstyle", *options, "--output-dir", str(output), "--resume"]
