@@ -48,12 +48,12 @@ def snapshots(folder: Path, save_epochs: int) -> Snapshots:
 
 
 def test_snapshots_count_from_1_and_are_noted_in_the_step(tmp_path: Path) -> None:
-    sink = snapshots(tmp_path, 3)
+    observer = snapshots(tmp_path, 3)
     for epoch, expected in enumerate([None, None, "e_3.png", None, None, "e_6.png"]):
         seen = step(epoch)
-        sink(seen)
+        observer(seen)
         assert seen.snapshot == (tmp_path / expected if expected else None)
-    sink.close(ENDING)
+    observer.close(ENDING)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e_3.png", "e_6.png"]
 
 

@@ -104,7 +104,7 @@ def paint_all(
     Args:
         jobs: what is to be painted.
         callback: called with each step and its job.
-        progress: makes what makes the sink that shows how a run goes, see `stylize.run`.
+        progress: makes, for a job, what makes the observer that shows its progress; see `stylize.run`.
         followed: see `stylize.run`.
         fail_fast: stop after the first that cannot be painted.
         session: what the paintings share; None: a new one.
