@@ -3,10 +3,8 @@
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -340,24 +338,3 @@ def test_a_full_disk_leaves_what_was_there(size: int, pair: tuple[Path, Path], t
         assert checkpoint.epoch in (len(snapshots), len(snapshots) - 1)
     else:
         assert size == 40
-
-
-def test_kill_9_leaves_whole_files_and_a_run_to_take_up(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """The short form of scripts/kill_and_resume.py."""
-    options = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--max-long-edge", "32", "--quiet"]
-    options += ["--image-format", "png", "--save-epochs", "1", "--max-num-epochs", "40", "--stop-eps", "0"]
-    assert main([*options, "--output-dir", str(tmp_path / "whole")]) == 0
-    output = tmp_path / "killed"
-    command = [sys.executable, "-m", "nstyle", *options, "--output-dir", str(output), "--resume"]
-    for epochs in (3, 20):
-        process = subprocess.Popen(command)
-        while process.poll() is None and not (output / f"e_{epochs}.png").exists():
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        for path in output.glob("*.png"):
-            with Image.open(path) as picture:
-                picture.load()
-        read_checkpoint(output / "state.npz", torch.device("cpu"))
-    assert main(command[3:]) == 0
-    assert files(output) == files(tmp_path / "whole")
