@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from refusals import refuses
-from test_resume import KilledError, counting, files, killed_after, save_nothing_at_the_end
+from test_resume import counting, files, kill_and_resume
 
 from nstyle import DivergenceError, PaintingStep, RecipeError, stylize
 from nstyle.commands.paint import main
@@ -66,17 +66,7 @@ def test_interrupted_in_any_scale(after: int, optimizer: str, pair: tuple[Path, 
 def test_killed_in_any_scale(
     after: int, optimizer: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {**SCALES, "optimizer": optimizer}
-    whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
-    with monkeypatch.context() as patched:
-        save_nothing_at_the_end(patched)
-        with pytest.raises(KilledError):
-            stylize(*pair, killed_after(after), output_dir=tmp_path / "killed", **options)
-    epochs: list[int] = []
-    resumed = stylize(*pair, counting(epochs), output_dir=tmp_path / "killed", resume=True, **options)
-    assert epochs == list(range(after // 3 * 3, 3 * EPOCHS))
-    assert torch.equal(resumed.image, whole.image)
-    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    kill_and_resume(pair, tmp_path, monkeypatch, after, {**SCALES, "optimizer": optimizer}, epochs=3 * EPOCHS)
 
 
 def test_kill_9_in_each_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at
 from nstyle.losses.parts import Part
-from nstyle.losses.terms import Statistic
+from nstyle.losses.terms import AtLayer, Statistic
 from nstyle.numerics import sum_of_squares
 
 
 @dataclass(frozen=True)
-class GramTerm:
+class GramTerm(AtLayer):
     """weight / (C^2 M) * sum((G - A)^2), A being the style's Gram matrix (Gatys et al., CVPR 2016, eq. 4).
 
     M counts the positions of the *image's* map. There is no 1/4, and M is not squared: the reference's choice.
@@ -29,18 +29,11 @@ class GramTerm:
 
     """
 
-    layer: str
     target: Tensor
     weight: float
     positions: int | None = None
     region: Tensor | None = None
     is_local: ClassVar[bool] = False
-    is_clipped: ClassVar[bool] = True
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The one layer."""
-        return (self.layer,)
 
     @classmethod
     def towards(

@@ -10,7 +10,7 @@ from nstyle.errors import ImageError, Kind
 from nstyle.losses.functional import region_at
 from nstyle.losses.parts import Part
 from nstyle.losses.patches import EDGE, nearest_patches, patch_distance, rows_of
-from nstyle.losses.terms import Statistic
+from nstyle.losses.terms import AtLayer, Statistic
 from nstyle.numerics import at_least_float32
 
 MRF_SCALE = 0.5
@@ -18,7 +18,7 @@ MRF_SCALE = 0.5
 
 
 @dataclass(frozen=True)
-class MrfTerm:
+class MrfTerm(AtLayer):
     """weight * MRF_SCALE * sum over 3x3 patches p of ||p - q(p)||^2, q(p) being the style's most like p.
 
     The Markov random field of Li and Wand (CVPR 2016), eq. 2 and 3. Which patches are alike is found anew for each
@@ -34,18 +34,11 @@ class MrfTerm:
 
     """
 
-    layer: str
     style: Tensor
     weight: float
     allowed: Tensor | None = None
     region: Tensor | None = None
     is_local: ClassVar[bool] = True
-    is_clipped: ClassVar[bool] = True
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The one layer."""
-        return (self.layer,)
 
     @classmethod
     def towards(

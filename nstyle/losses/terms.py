@@ -81,19 +81,25 @@ class StyleTermMaker(Protocol):
 
 
 @dataclass(frozen=True)
-class ContentTerm:
-    """weight * sum((F - P)^2), P being the content's feature map (Gatys et al., CVPR 2016, eq. 1, without 1/2)."""
+class AtLayer:
+    """What the terms at one layer have in common: the reference clips them."""
 
     layer: str
-    target: Tensor
-    weight: float
-    is_local: ClassVar[bool] = True
     is_clipped: ClassVar[bool] = True
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The one layer."""
         return (self.layer,)
+
+
+@dataclass(frozen=True)
+class ContentTerm(AtLayer):
+    """weight * sum((F - P)^2), P being the content's feature map (Gatys et al., CVPR 2016, eq. 1, without 1/2)."""
+
+    target: Tensor
+    weight: float
+    is_local: ClassVar[bool] = True
 
     def statistic(self, part: Part) -> Statistic:
         """Return the sum of squared differences."""

@@ -44,6 +44,8 @@ def paint(
 ) -> Painted:
     """Paint what has been prepared. No file is written, and no state of the process changes, unless an observer does.
 
+    On a GPU the same bits each time need PyTorch's switches for that: see `devices.reproducible`.
+
     At each scale the objective is descended with the same settings. The first scale begins with its start, each
     other one with the result of the scale before, enlarged (Li and Wand, CVPR 2016).
 
