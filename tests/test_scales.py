@@ -19,7 +19,7 @@ from test_resume import counting, files, kill_and_resume
 from nstyle import DivergenceError, PaintingStep, RecipeError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
-from nstyle.storage.checkpoint import read_checkpoint, write_checkpoint
+from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 EPOCHS = 4
 """At each scale."""
@@ -99,6 +99,19 @@ def test_when_scales_end_is_part_of_the_picture(pair: tuple[Path, Path], tmp_pat
     with refuses(RecipeError, kind=Kind.CONFLICT, path=tmp_path, flag="--resume"):
         stylize(*pair, output_dir=tmp_path, resume=True, **{**SCALES, "max_num_epochs": EPOCHS + 2})
     assert files(tmp_path) == before
+
+
+def test_a_checkpoint_of_an_older_nstyle(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """It was always of the finest scale, and said nothing of scales."""
+    whole = stylize(*pair, output_dir=tmp_path, **SCALES)
+    with pytest.raises(KeyboardInterrupt):
+        stylize(*pair, interrupted_after(10), output_dir=tmp_path, **SCALES, overwrite=True)
+    path = tmp_path / "state.npz"
+    checkpoint, its_recipe = read_checkpoint(path, torch.device("cpu"))
+    write_checkpoint(path, Checkpoint(checkpoint.descent), its_recipe)
+    resumed = stylize(*pair, output_dir=tmp_path, resume=True, **SCALES)
+    assert torch.equal(resumed.image, whole.image)
+    assert resumed.epochs == EPOCHS
 
 
 def test_a_checkpoint_whose_image_is_not_of_its_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +208,8 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
             path=folder.path,
             kind=Kind.CONFLICT,
         )
+    if not fits(checkpoint, prepared) and checkpoint.epochs_before == 0:
+        checkpoint = replace(checkpoint, scale=len(prepared.scales))  # an older nstyle saved the finest scale alone
     if not fits(checkpoint, prepared):
         raise damaged_checkpoint(folder.checkpoint)
     if recipe.settings["stop_eps"] > saved.settings["stop_eps"]:
