@@ -46,7 +46,7 @@ class Scale:
 
     start: Tensor
     finish: Finish
-    _make_objective: Callable[[], Objective]
+    make_objective: Callable[[], Objective]
     _objective: Objective | None = field(default=None, init=False)
 
     @property
@@ -58,7 +58,7 @@ class Scale:
     def objective(self) -> Objective:
         """Return what is descended. It is made at the first call, and kept until `free`."""
         if self._objective is None:
-            self._objective = self._make_objective()
+            self._objective = self.make_objective()
         return self._objective
 
     def free(self) -> None:
