@@ -8,7 +8,6 @@ import importlib.util
 import pickle
 import re
 import struct
-import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -288,10 +287,8 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 def _read_torch(path: Path) -> Mapping[Any, Any]:
     """Load a torch archive, tensors only: code in a pickle is never run."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's advice to programmers; what it cannot read, it raises
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except _TORCH_LOAD_ERRORS as error:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (*_TORCH_LOAD_ERRORS, Warning) as error:  # a warning is raised only where warnings are errors
         raise WeightsError(
             f"{path} is neither MXNet parameters nor a PyTorch state dict of tensors alone, or is damaged; "
             "fetch it again or save it anew with torch.save(model.state_dict(), ...)",

@@ -41,6 +41,7 @@ class Scale:
     Attributes:
         start: 1 x 3 x H x W, model space, on the device: what a painting that begins at this scale starts from.
         finish: makes the picture for display of an image at this scale, smoothed by so much (see `denoise`).
+        make_objective: has the network look at the pictures; called when the scale's turn comes.
 
     """
 
