@@ -225,12 +225,13 @@ def test_fewer_scales_where_a_style_picture_would_become_too_small() -> None:
     content, style = inputs.sources
     for style_size, expected in (((200, 4000), 1), ((300, 4000), 2)):
         assert len(scale_sizes(config, inputs, {content: (512, 512), style: style_size})) == expected
-    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--scales"):
+    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--scales") as refused:
         scale_sizes(
             Config(max_long_edge=512, scales=2, style_fit="contain"),
             inputs,
             {content: (512, 512), style: (200, 4000)},
         )
+    assert str(style.path) in str(refused.value)  # which is what is too small
 
 
 def test_scales_of_a_texture(pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -241,5 +242,6 @@ def test_scales_of_a_texture(pair: tuple[Path, Path], tmp_path: Path, caplog: py
 
 
 def test_more_scales_than_there_are_pixels(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--scales"):
+    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--scales") as refused:
         paint(pair, tmp_path, max_long_edge=48, scales=3)
+    assert "48x32 pixels" in str(refused.value)

@@ -66,8 +66,10 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
         except ImageError as error:
             if not isinstance(config.scales, int):
                 break
+            of_style = any(error.path == style.picture.path for style in inputs.styles)
+            what = error.path if of_style else f"{scales[-1].width}x{scales[-1].height} pixels"
             raise OptionError(
-                f"--scales {config.scales} is too many, as each halves the edges: {error}",
+                f"--scales {config.scales} leaves too little of {what}, each halves the edges; lower it",
                 flag="--scales",
                 kind=Kind.OUT_OF_RANGE,
             ) from error
