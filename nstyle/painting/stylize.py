@@ -208,7 +208,7 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
             path=folder.path,
             kind=Kind.CONFLICT,
         )
-    if not fits(checkpoint, prepared) and checkpoint.epochs_before == 0:
+    if not fits(checkpoint, prepared) and checkpoint.scale == 1:
         checkpoint = replace(checkpoint, scale=len(prepared.scales))  # an older nstyle saved the finest scale alone
     if not fits(checkpoint, prepared):
         raise damaged_checkpoint(folder.checkpoint)
