@@ -48,7 +48,7 @@ def test_whatever_is_written_is_known_for_a_picture_of_a_run(form: str, tmp_path
     """Else a run would paint over an earlier one's pictures, or over its own content."""
     for name in (f"final.{form}", f"e_50.{form}"):
         (tmp_path / name).touch()
-        assert is_of_a_run(Path(name))
+        assert is_of_a_run(name)
     folder = RunFolder(tmp_path, form, [])
     assert folder.pictures() == [tmp_path / f"e_50.{form}", tmp_path / f"final.{form}"]
     with pytest.raises(OutputError, match="would be painted over"):

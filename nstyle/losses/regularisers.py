@@ -35,16 +35,25 @@ def _with_gradient(pixels: Tensor, loss: Tensor, gradient: Tensor) -> Statistic:
 
 
 @dataclass(frozen=True)
-class TotalVariationTerm:
-    """weight * total variation of the image: see `functional.total_variation_gradient`.
-
-    A part needs a margin of one pixel.
-    """
+class Regulariser:
+    """What the terms on the pixels have in common."""
 
     weight: float
     layers: ClassVar[tuple[str, ...]] = ()
     is_local: ClassVar[bool] = True
     is_clipped: ClassVar[bool] = False
+
+    def loss(self, statistic: Statistic) -> Tensor:
+        """Return the weighted loss."""
+        return self.weight * statistic.sums
+
+
+@dataclass(frozen=True)
+class TotalVariationTerm(Regulariser):
+    """weight * total variation of the image: see `functional.total_variation_gradient`.
+
+    A part needs a margin of one pixel.
+    """
 
     def statistic(self, part: Part) -> Statistic:
         """Return the total variation of the pixels that the part owns: each has half of each of its differences."""
@@ -54,19 +63,10 @@ class TotalVariationTerm:
             loss = inner_product(pixels, gradient) / 2
         return _with_gradient(pixels, loss, gradient)
 
-    def loss(self, statistic: Statistic) -> Tensor:
-        """Return the weighted loss."""
-        return self.weight * statistic.sums
-
 
 @dataclass(frozen=True)
-class BoundedRangeTerm:
+class BoundedRangeTerm(Regulariser):
     """weight * bounded-range prior: it pulls black and white values towards mid-grey, see `functional`."""
-
-    weight: float
-    layers: ClassVar[tuple[str, ...]] = ()
-    is_local: ClassVar[bool] = True
-    is_clipped: ClassVar[bool] = False
 
     def statistic(self, part: Part) -> Statistic:
         """Return the prior of the pixels that the part owns."""
@@ -75,7 +75,3 @@ class BoundedRangeTerm:
             centred = pixels + (pixels.new_tensor(MEAN_RGB) - MID_GREY).reshape(1, 3, 1, 1)
             loss, gradient = bounded_range(centred, MID_GREY), bounded_range_gradient(centred, MID_GREY)
         return _with_gradient(pixels, loss, gradient)
-
-    def loss(self, statistic: Statistic) -> Tensor:
-        """Return the weighted loss."""
-        return self.weight * statistic.sums

@@ -10,6 +10,7 @@ from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.picture import fit_long_edge
 from nstyle.pictures.style_fit import Frame, frame_style
 from nstyle.settings.config import Config, parse_size
+from nstyle.settings.groups import MOST_SCALES
 
 PREVIEW_EDGE = 256
 """Pixels that the longer edge of the coarsest scale has at least with `--scales auto`."""
@@ -53,7 +54,7 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
 
     """
     scales = [_size_at(config, inputs, sizes, halvings=0)]
-    most, shortest, longest = 12, SHORTEST_EDGE, 0
+    most, shortest, longest = MOST_SCALES, SHORTEST_EDGE, 0
     if isinstance(config.scales, int):
         most = config.scales
     elif config.scales == "auto":

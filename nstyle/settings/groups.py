@@ -16,6 +16,9 @@ STARTS = ("noise", "content", "style", "recolored")
 STARTS_FROM_CONTENT = ("content", "recolored")
 """Those of them that need a content picture."""
 
+MOST_SCALES = 12
+"""With so many, 31 pixels are left of the longest edge that is painted, at the coarsest scale."""
+
 WHOLE_STYLE = "all"
 """In `style_mask`, in place of a mask of the style picture: all of it counts."""
 
@@ -216,7 +219,7 @@ class Descent:
         OURS,
         DESCENT,
         at_least=1,
-        at_most=12,
+        at_most=MOST_SCALES,
         choices=("auto",),
         metavar="N|auto",
     )

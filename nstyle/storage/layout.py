@@ -2,7 +2,6 @@
 
 import re
 from enum import StrEnum
-from pathlib import Path
 
 from nstyle.pictures.formats import WRITTEN
 
@@ -58,9 +57,9 @@ def parse_picture_name(name: str) -> tuple[int | None, str] | None:
     return match and ((None if match["epoch"] is None else int(match["epoch"])), match["format"])
 
 
-def is_of_a_run(path: Path) -> bool:
+def is_of_a_run(name: str) -> bool:
     """Tell whether a file has a name that a run gives to what is shown of it: its pictures, record and epochs."""
-    return path.name in (RECORD, EPOCHS) or parse_picture_name(path.name) is not None
+    return name in (RECORD, EPOCHS) or parse_picture_name(name) is not None
 
 
 def writer_of_leftover(name: str) -> int | None:

@@ -195,7 +195,7 @@ def _files_of_a_run(folder: Path) -> frozenset[tuple[str, int, int]]:
     found = set()
     try:
         for entry in os.scandir(folder):
-            if is_of_a_run(Path(entry.name)):
+            if is_of_a_run(entry.name):
                 status = entry.stat()
                 found.add((entry.path, status.st_mtime_ns, status.st_size))
     except OSError:  # it has just gone, or is not ours to see
