@@ -114,10 +114,13 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
 
 def memory_of(device: torch.device) -> int | None:
-    """Return the bytes of memory that a process may hope for on the device; None where nobody tells."""
+    """Return the bytes of memory that a process may hope for on the device; None where nobody tells.
+
+    Of a GPU, what PyTorch keeps of earlier tensors for later ones is among them.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(free)
+        return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.type == "cpu" and hasattr(os, "sysconf"):
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         try:

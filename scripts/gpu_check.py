@@ -1,0 +1,188 @@
+"""Measure nstyle on a GPU, and print a table in Markdown: sh scripts/gpu_check.sh measure.
+
+The sample pair, painted with both presets; an epoch at several sizes; and the largest picture that the GPU's memory
+holds, looked for until its seconds are over. Memory is the peak of what PyTorch's allocator gave out. Everything is
+in float32, then in bfloat16.
+"""
+
+import argparse
+import gc
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nstyle import Config, stylize
+from nstyle.devices import choose_device, describe_device, reproducible
+from nstyle.losses.objective import Objective
+from nstyle.networks.weights import load_vgg19
+from nstyle.optim.descent import descend
+from nstyle.painting.prepare import prepare
+from nstyle.painting.run import paint
+from nstyle.painting.steps import Ending, PaintingStep
+
+ROOT = Path(__file__).parent.parent
+PAIR: dict[str, Any] = {
+    "content_image": ROOT / "input" / "chelsea.jpg",
+    "style_image": ROOT / "input" / "vortices.jpg",
+}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+EPOCHS = 12  # of which the first two are not counted
+ASPECT = 1.5  # of the sample, long edge to short edge
+STEP = 32  # pixels: no long edge is looked for more closely
+GB = 1e9
+
+Table = dict[str, dict[str, str]]
+
+
+class Clock:
+    """Notes the time of each epoch; a step's image has been computed by then."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def __call__(self, step: PaintingStep) -> None:
+        """Note it."""
+        self.ends.append(time.perf_counter())
+
+    def close(self, ending: Ending) -> None:
+        """Do nothing."""
+
+    @property
+    def seconds(self) -> float:
+        """The median of all epochs after the second."""
+        return statistics.median(b - a for a, b in zip(self.ends[1:], self.ends[2:], strict=False))
+
+
+def start_anew(device: torch.device) -> None:
+    """Give back what PyTorch keeps of the GPU's memory, and forget its peak."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak(device: torch.device) -> int:
+    """Return the most bytes that were in use at once since `start_anew`."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def note(table: Table, row: str, precision: str, value: str) -> None:
+    """Put a value into the table, and show it at once."""
+    table.setdefault(row, {})[precision] = value
+    print(f"{precision}: {row}: {value}", flush=True)
+
+
+def measure_samples(device: torch.device, table: Table, **settings: Any) -> None:
+    """Paint the sample pair with both presets, files and all."""
+    for precision in PRECISIONS:
+        for preset in ("reference", "fast"):
+            with tempfile.TemporaryDirectory() as folder:
+                start_anew(device)
+                clock, started = Clock(), time.perf_counter()
+                done = stylize(
+                    **PAIR,
+                    callback=clock,
+                    output_dir=folder,
+                    preset=preset,
+                    precision=precision,
+                    device=str(device),
+                    **settings,
+                )
+                seconds = time.perf_counter() - started
+            row = f"the sample, `--preset {preset}`"
+            note(table, row, precision, f"{seconds:.1f} s, {done.epochs} epochs, {peak(device) / GB:.2f} GB")
+
+
+def measure_epochs(device: torch.device, table: Table, edges: list[int]) -> None:
+    """Measure an epoch of the reference preset at each long edge."""
+    for precision, dtype in PRECISIONS.items():
+        for edge in edges:
+            start_anew(device)
+            clock = Clock()
+            config = Config(**PAIR, max_long_edge=edge, max_num_epochs=EPOCHS, stop_eps=0, precision=precision)
+            with reproducible(device):
+                prepared = prepare(config, device, dtype)
+                paint(prepared, observers=[clock])
+            width, height = prepared.size
+            memory = f"{peak(device) / GB:.2f} GB, {peak(device) / (width * height):.0f} bytes a pixel"
+            note(table, f"an epoch at {width}x{height}", precision, f"{1000 * clock.seconds:.1f} ms; {memory}")
+            del prepared
+
+
+def epoch_at(edge: int, network: torch.nn.Module, device: torch.device) -> float:
+    """Descend two epochs of an image of noise towards others; return the seconds of the second."""
+    height = int(edge / ASPECT)
+    with reproducible(device):
+        content, style, image = (torch.rand(1, 3, height, edge, device=device) * 255 - 127 for _ in range(3))
+        ends = []
+        for _ in descend(Objective(network, content, style), image, stop_eps=0, max_num_epochs=2):
+            ends.append(time.perf_counter())
+    return ends[1] - ends[0]
+
+
+def largest_that(fits: Callable[[int], bool], first: int, deadline: float) -> tuple[int, int]:
+    """Return the longest edge found that fits, and the shortest that does not: by doubling, then by halving."""
+    lower, upper = 0, first
+    while fits(upper) and time.perf_counter() < deadline:
+        lower, upper = upper, 2 * upper
+    while upper - lower > max(STEP, upper // 50) and time.perf_counter() < deadline:
+        middle = (lower + upper) // 2 // STEP * STEP
+        lower, upper = (middle, upper) if fits(middle) else (lower, middle)
+    return lower, upper
+
+
+def measure_largest(device: torch.device, table: Table, seconds: float) -> None:
+    """Look for the largest picture that fits into the memory, for so many seconds in each precision."""
+    for precision, dtype in PRECISIONS.items():
+        network = load_vgg19(device=device).to(dtype)
+        times: dict[int, float] = {}
+
+        def fits(edge: int, network: torch.nn.Module = network, times: dict[int, float] = times) -> bool:
+            start_anew(device)
+            try:
+                times[edge] = epoch_at(edge, network, device)
+            except RuntimeError as error:  # memory that there is not, or a size that a library does not compute
+                print(f"  {edge}: {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
+                return False
+            print(f"  {edge}: {times[edge]:.2f} s an epoch, {peak(device) / GB:.1f} GB", flush=True)
+            return True
+
+        lower, upper = largest_that(fits, 4800, time.perf_counter() + seconds)
+        at = f" ({times[lower]:.1f} s an epoch)" if lower else ""
+        note(table, "longest edge that fits, 3:2", precision, f"{lower}, not {upper}{at}")
+    start_anew(device)
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=("sample", "epoch", "largest"), help="default: all")
+    parser.add_argument("--edges", type=int, nargs="+", default=[600, 1200, 2400], help="default: 600 1200 2400")
+    parser.add_argument("--seconds", type=float, default=30, help="to look for the largest, in each precision")
+    parser.add_argument("--max-num-epochs", type=int, help="of the sample; default: the presets' own")
+    parser.add_argument("--device", default="cuda", help="default: %(default)s")
+    options = parser.parse_args()
+    only = options.only or ("sample", "epoch", "largest")
+    device = choose_device(options.device, None)
+    print(f"{describe_device(device)}, PyTorch {torch.__version__}", flush=True)
+    table: Table = {}
+    measure_epochs(device, {}, [64])  # what a process does once: kernels are loaded, the weights are decoded
+    if "sample" in only:
+        given = {} if options.max_num_epochs is None else {"max_num_epochs": options.max_num_epochs}
+        measure_samples(device, table, **given)
+    if "epoch" in only:
+        measure_epochs(device, table, options.edges)
+    if "largest" in only:
+        measure_largest(device, table, options.seconds)
+    print(f"\n| {describe_device(device)}, PyTorch {torch.__version__} | {' | '.join(PRECISIONS)} |\n|---|---|---|")
+    for row, cells in table.items():
+        print(f"| {row} | {' | '.join(cells.get(precision, '') for precision in PRECISIONS)} |")
+
+
+if __name__ == "__main__":
+    main()

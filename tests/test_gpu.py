@@ -1,0 +1,276 @@
+"""What only a GPU can show: sh scripts/gpu_check.sh tests.
+
+NSTYLE_GPU_TESTS=cpu runs them on the CPU, those that need no GPU: so that a change to them can be tried out anywhere.
+"""
+
+import gc
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from refusals import refuses
+from test_golden import CASES, CHANGE, NORM, Case
+from test_resume import kill_and_resume
+
+from nstyle import stylize
+from nstyle.commands.paint import main
+from nstyle.devices import memory_of, reproducible
+from nstyle.errors import DeviceError, Kind
+from nstyle.losses.catalog import STYLE_LOSSES
+from nstyle.losses.objective import Objective
+from nstyle.networks.vgg19 import VGG19
+from nstyle.networks.weights import load_vgg19
+from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.optim.descent import descend
+
+ON_CPU = os.environ.get("NSTYLE_GPU_TESTS") == "cpu"
+DEVICE = torch.device("cpu" if ON_CPU else "cuda:0")
+PRECISIONS = ["float32"] if ON_CPU else ["float32", "bfloat16"]  # few CPUs have bfloat16; others take very long
+EDGE = 48 if ON_CPU else 240  # pixels: large enough that a GPU splits its sums among many blocks
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not (ON_CPU or torch.cuda.is_available()), reason="PyTorch finds no CUDA GPU on this machine"),
+]
+no_gpu_will_do = pytest.mark.skipif(ON_CPU, reason="about the GPU itself")
+
+SHORT: dict[str, Any] = {
+    "device": str(DEVICE),
+    "max_long_edge": EDGE,
+    "max_num_epochs": 6,
+    "save_epochs": 4,
+    "stop_eps": 0,
+    "image_format": "png",
+}
+
+FURTHER_OFF = 5
+"""A GPU sums in another order than the CPU that MXNet ran on: the digits of test_golden.py, times this."""
+
+
+@pytest.fixture(scope="module")
+def network() -> VGG19:
+    return load_vgg19(device=DEVICE)
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> tuple[Path, Path]:
+    """The left of the content, with a soft edge, and the top of the style picture."""
+    left, top = tmp_path / "left.png", tmp_path / "top.png"
+    levels = np.clip((24 - np.arange(48)) / 8 + 0.5, 0, 1) * 255
+    Image.fromarray(np.tile(levels.astype(np.uint8), (32, 1))).save(left)
+    Image.fromarray((np.arange(40)[:, None] < np.full(40, 20)).astype(np.uint8) * 255).save(top)
+    return left, top
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_mxnets_digits(case: Case, network: VGG19, golden: Path) -> None:
+    expected = dict(np.load(golden / f"{case.name}.npz"))
+    content, style, initial, final = (
+        torch.from_numpy(expected[name]).to(DEVICE) for name in ("content", "style", "init", "final")
+    )
+    record, followed = expected["rec"], case.followed
+    with reproducible(DEVICE):
+        objective = Objective(network, content, style, **case.weights)
+        steps = list(descend(objective, initial, stop_eps=0, max_num_epochs=len(record), **case.descent))
+    changes = np.array([step.relative_change for step in steps])
+    norms = np.array([float(step.evaluation.gradient_norm) for step in steps])
+    np.testing.assert_allclose(changes[:1], record[:1, CHANGE], rtol=1e-5 * FURTHER_OFF)
+    np.testing.assert_allclose(norms[:1], record[:1, NORM], rtol=1e-5 * FURTHER_OFF)
+    np.testing.assert_allclose(changes[:followed], record[:followed, CHANGE], rtol=1e-4 * FURTHER_OFF)
+    np.testing.assert_allclose(norms[:followed], record[:followed, NORM], rtol=1e-3 * FURTHER_OFF)
+    difference = (steps[-1].image - final).square().mean().sqrt()
+    assert difference < (0.02 * FURTHER_OFF if followed == len(record) else 5)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("style_loss", STYLE_LOSSES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_same_bits_each_time(
+    optimizer: str, style_loss: str, precision: str, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    options = {**SHORT, "optimizer": optimizer, "style_loss": style_loss, "precision": precision}
+    first, second = (stylize(*pair, output_dir=tmp_path / name, **options) for name in ("first", "second"))
+    assert torch.equal(first.image, second.image)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize("model", ["vgg19", "filters"])
+def test_the_same_bits_from_each_network(model: str, pooling: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    options = {**SHORT, "model": model, "pooling": pooling, "range_weight": 10.0, "init": "content"}
+    first, second = (stylize(*pair, output_dir=tmp_path / name, **options) for name in ("first", "second"))
+    assert torch.equal(first.image, second.image)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("scales", [1, 2])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    optimizer: str,
+    scales: int,
+    precision: str,
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = {**SHORT, "optimizer": optimizer, "scales": scales, "precision": precision, "save_epochs": 2}
+    kill_and_resume(pair, tmp_path, monkeypatch, 5 * scales - 2, options, epochs=6 * scales)
+
+
+FEATURES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "noise": {"init": "noise"},
+    "max pooling": {"pooling": "max"},
+    "bounded range": {"range_weight": 10.0},
+    "filters": {"model": "filters"},
+    "scales": {"scales": 2},
+    "texture": {"size": "64x48", "content_weight": 0.0, "init": "noise", "max_long_edge": 48},
+    "luma": {"preserve_colors": "luma"},
+    "histogram": {"preserve_colors": "histogram"},
+    "covariance": {"preserve_colors": "covariance"},
+    "mask": {"mask": "left"},
+    "regions": {"style_mask": (("left", "top"),)},
+    "patches in regions": {"style_mask": (("left", "top"),), "style_loss": "mrf"},
+    "two styles": {"blend_style": (("content", 0.5),)},
+    "patches": {"style_loss": "mrf"},
+    "lbfgs": {"optimizer": "lbfgs"},
+    "adam": {"optimizer": "adam"},
+}
+
+CLOSE = 0.1
+"""Root mean square in grey levels between the CPU's picture and the GPU's after a few epochs."""
+
+LESS_CLOSE = {"adam": 1.0, "patches": 0.5, "patches in regions": 0.5, "lbfgs": 0.5}
+"""Adam follows the sign of even the smallest gradient, two patches may be as near; L-BFGS divides by rounding."""
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_nearly_the_cpus_picture(
+    name: str, pair: tuple[Path, Path], masks: tuple[Path, Path], tmp_path: Path
+) -> None:
+    content, style = pair
+    paths = {"left": masks[0], "top": masks[1], "content": content}
+    options: dict[str, Any] = {**SHORT, "max_long_edge": 96, "max_num_epochs": 4, "init": "content", **FEATURES[name]}
+    for setting in ("style_mask", "blend_style"):
+        options[setting] = tuple((paths[a], paths.get(b, b)) for a, b in options.get(setting, ()))
+    options["mask"] = paths.get(options.get("mask", ""))
+    named: dict[str, Any] = (
+        {"style_image": style} if "size" in options else {"content_image": content, "style_image": style}
+    )
+    ours = stylize(output_dir=tmp_path / "ours", **options, **named)
+    cpus = stylize(output_dir=tmp_path / "cpus", **{**options, **named, "device": "cpu"})
+    difference = (ours.image - cpus.image).square().mean().sqrt()
+    assert difference < LESS_CLOSE.get(name, CLOSE)
+    assert ours.rgb.shape == cpus.rgb.shape
+
+
+@no_gpu_will_do
+def test_bfloat16_is_nearly_float32(network: VGG19, golden: Path) -> None:
+    expected = np.load(golden / "default.npz")
+    content, style, initial = (torch.from_numpy(expected[name]).to(DEVICE) for name in ("content", "style", "init"))
+    found = []
+    for precision in (torch.float32, torch.bfloat16):
+        with reproducible(DEVICE):
+            evaluation = Objective(load_vgg19(device=DEVICE).to(precision), content, style).gradient(initial)
+        assert evaluation.gradient.dtype == torch.float32
+        found.append(float(evaluation.loss))
+    assert found[1] == pytest.approx(found[0], rel=0.02)
+
+
+@no_gpu_will_do
+@pytest.mark.parametrize("flags", [[], ["--gpu", "0"], ["--device", "cuda:0"], ["--device", "cuda"]])
+def test_flags_that_choose_the_gpu(flags: list[str], pair: tuple[Path, Path], tmp_path: Path) -> None:
+    assert main([*command(pair, tmp_path / "output"), *flags]) == 0
+    record = json.loads((tmp_path / "output" / "run.json").read_text())
+    assert (record["device"], record["device_name"]) == ("cuda:0", torch.cuda.get_device_name(0))
+
+
+@no_gpu_will_do
+def test_a_gpu_that_is_not_there(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = str(torch.cuda.device_count())
+    assert main([*command(pair, tmp_path / "output"), "--gpu", missing]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert f"no cuda:{missing}" in complaint
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """So much of the GPU's memory that the network and a small picture fit, and no large one."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(DEVICE).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(DEVICE) + 600e6) / total, DEVICE)
+    yield
+    torch.cuda.set_per_process_memory_fraction(1.0, DEVICE)
+    torch.cuda.empty_cache()
+
+
+@no_gpu_will_do
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_too_little_memory_is_said_in_one_line(
+    precision: str, pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--max-long-edge", "1600", "--precision", precision]
+    assert main([*command(pair, tmp_path / "output"), *flags]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert "--max-long-edge (now 1600)" in complaint
+    assert main([*command(pair, tmp_path / "small"), "--precision", precision]) == 0  # nothing is left behind
+
+
+@no_gpu_will_do
+def test_what_cannot_fit_is_refused_before_it_begins(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge"):
+        stylize(*pair, output_dir=tmp_path, **{**SHORT, "max_long_edge": 65500})
+
+
+@no_gpu_will_do
+def test_memory_that_pytorch_keeps_for_later_counts_as_free() -> None:
+    torch.cuda.empty_cache()
+    before = memory_of(DEVICE)
+    block = torch.empty(2**28, dtype=torch.uint8, device=DEVICE)
+    del block
+    after = memory_of(DEVICE)
+    assert before is not None
+    assert after is not None
+    assert after > before - 2**27
+
+
+@no_gpu_will_do
+def test_nothing_is_left_on_the_gpu(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    allocated = []
+    for name in ("first", "second", "third"):
+        stylize(*pair, output_dir=tmp_path / name, **SHORT)
+        gc.collect()
+        allocated.append(torch.cuda.memory_allocated(DEVICE))
+    assert allocated[1] == allocated[2]
+
+
+@no_gpu_will_do
+def test_the_switches_are_set_while_it_paints_and_put_back(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    def switches() -> tuple[object, ...]:
+        cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+        return (
+            cudnn.deterministic,
+            cudnn.benchmark,
+            cudnn.conv.fp32_precision == "tf32",
+            matmul.fp32_precision == "tf32",
+        )
+
+    before, during = switches(), set()
+    stylize(*pair, lambda step: during.add(switches()), output_dir=tmp_path, **SHORT)
+    assert during == {(True, False, False, False)}
+    assert switches() == before
+
+
+def command(pair: tuple[Path, Path], output: Path) -> list[str]:
+    """The flags of a short painting, but for those that choose the device."""
+    flags = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--output-dir", str(output), "--quiet"]
+    return [*flags, "--max-long-edge", "64", "--max-num-epochs", "2"]
