@@ -85,6 +85,24 @@ _reproducible_runs = 0
 _switches_before = ExitStack()
 
 
+def _set_float32(convolution: str, recurrence: str, matmul: str) -> None:
+    """Set what cuDNN and cuBLAS compute float32 in: "ieee" (all its digits), "tf32", or "none" (PyTorch's default).
+
+    PyTorch has older and newer switches for this, and raises an error if they contradict each other: both are set.
+    """
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn.allow_tf32, cublas.allow_tf32 = convolution == "tf32", matmul == "tf32"
+    cudnn.conv.fp32_precision = convolution  # type: ignore[attr-defined]  # the stubs leave it out
+    cudnn.rnn.fp32_precision = recurrence  # type: ignore[attr-defined]
+    cublas.fp32_precision = matmul
+
+
+def _float32() -> tuple[str, str, str]:
+    """Return what cuDNN's convolutions and recurrences, and cuBLAS, compute float32 in."""
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    return cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, cublas.fp32_precision  # type: ignore[attr-defined]
+
+
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
     """Have a GPU compute in full float32 and in the same order each time; a CPU does so by itself.
@@ -96,13 +114,14 @@ def reproducible(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn = torch.backends.cudnn
     with _lock:
         if _reproducible_runs == 0:
-            _switches_before.callback(setattr, matmul, "allow_tf32", matmul.allow_tf32)
-            matmul.allow_tf32 = False
-            flags = cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-            _switches_before.enter_context(flags)
+            _switches_before.callback(_set_float32, *_float32())
+            _set_float32("ieee", "ieee", "ieee")
+            for switch, value in (("enabled", True), ("benchmark", False), ("deterministic", True)):
+                _switches_before.callback(setattr, cudnn, switch, getattr(cudnn, switch))
+                setattr(cudnn, switch, value)
         _reproducible_runs += 1
     try:
         yield

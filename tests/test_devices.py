@@ -93,19 +93,51 @@ def test_gpus_are_asked_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     assert describe_device(GPU) == "Titan X"
 
 
-def test_full_float32_on_a_gpu_and_everything_as_before_afterwards() -> None:
-    flags = torch.backends.cudnn, torch.backends.cuda.matmul
-    cudnn, matmul = flags
-    before = (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32)
-    matmul.allow_tf32 = True
-    try:
-        with reproducible(GPU):
-            assert (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark) == (False, True, False)
-            assert not matmul.allow_tf32
-        assert matmul.allow_tf32
-    finally:
-        matmul.allow_tf32 = before[3]
-    assert (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32) == before
+OLDER = """
+torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = {}
+"""
+NEWER = """
+torch.backends.fp32_precision = torch.backends.cudnn.fp32_precision = "{0}"
+torch.backends.cudnn.conv.fp32_precision = torch.backends.cuda.matmul.fp32_precision = "{0}"
+"""
+SWITCHES = """
+import torch
+from nstyle.devices import reproducible
+
+cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+
+def switches():
+    return cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
+
+def older():  # raises an error where the older switches contradict the newer ones
+    return cudnn.allow_tf32, matmul.allow_tf32
+
+{change}
+cudnn.benchmark = True
+before = switches()
+with reproducible(torch.device("cuda:0")):
+    print(switches() == ("ieee", "ieee", True, False), older() == (False, False))
+print(switches() == before, {tell})
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "tell"),
+    [
+        ("", "older() == (True, False)"),
+        (OLDER.format(True), "older() == (True, True)"),
+        (OLDER.format(False), "older() == (False, False)"),
+        (NEWER.format("tf32"), "True"),
+        (NEWER.format("ieee"), "True"),
+        ('torch.backends.fp32_precision = "tf32"', "True"),
+    ],
+    ids=["untouched", "older on", "older off", "newer on", "newer off", "for all"],
+)
+def test_full_float32_on_a_gpu_and_everything_as_before_afterwards(change: str, tell: str) -> None:
+    """PyTorch has older and newer switches, and the user may have set either. Each case has its own process."""
+    script = ["-W", "error", "-c", SWITCHES.format(change=change, tell=tell)]
+    found = subprocess.run([sys.executable, *script], check=True, capture_output=True, text=True).stdout.split()
+    assert found == ["True"] * 4
 
 
 def test_runs_that_overlap_share_the_switches() -> None:

@@ -39,6 +39,9 @@ from nstyle.storage.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
 
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FAILED")
+"""What PyTorch says on a CPU, on a GPU that is full before it begins, and for cuBLAS, cuDNN and cuFFT."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -123,8 +126,8 @@ def run(
     folder = RunFolder(config.output_dir, config.image_format, inputs_of(config).paths)
     folder.open()
     device = choose_device(config.device, config.gpu)
-    precision = choose_precision(config.precision, device)
     with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
+        precision = choose_precision(config.precision, device)
         prepared = prepare(config, device, precision, session)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         if followed is not None:
@@ -233,11 +236,12 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
 
 @contextmanager
 def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
-    """Say what to do if PyTorch gets no memory; on the CPU that is a RuntimeError, known only by its message."""
+    """Say what to do if PyTorch gets no memory; some of its errors for that are known only by their messages."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if known or any(words in str(error) for words in _OUT_OF_MEMORY):
             raise DeviceError(
                 f"{device} has too little memory; lower --max-long-edge (now {long_edge})",
                 flag="--max-long-edge",
