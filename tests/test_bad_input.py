@@ -305,6 +305,8 @@ def test_memory_that_runs_out_all_the_same(
         MemoryError(),
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
         torch.OutOfMemoryError(),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ):
 
         def run_out(*_: object, error: Exception = error, **__: object) -> None:
