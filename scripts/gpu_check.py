@@ -33,7 +33,7 @@ PAIR: dict[str, Any] = {
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 EPOCHS = 12  # of which the first two are not counted
 ASPECT = 1.5  # of the sample, long edge to short edge
-STEP = 32  # pixels: no long edge is looked for more closely
+STEP = 32  # pixels: long edges that are tried are multiples of it
 GB = 1e9
 
 Table = dict[str, dict[str, str]]
@@ -126,11 +126,11 @@ def epoch_at(edge: int, network: torch.nn.Module, device: torch.device) -> float
 
 
 def largest_that(fits: Callable[[int], bool], first: int, deadline: float) -> tuple[int, int]:
-    """Return the longest edge found that fits, and the shortest that does not: by doubling, then by halving."""
+    """Return the longest edge found that fits and the shortest that does not, 3% apart: by doubling, then halving."""
     lower, upper = 0, first
     while fits(upper) and time.perf_counter() < deadline:
         lower, upper = upper, 2 * upper
-    while upper - lower > max(STEP, upper // 50) and time.perf_counter() < deadline:
+    while upper - lower > max(STEP, upper // 32) and time.perf_counter() < deadline:
         middle = (lower + upper) // 2 // STEP * STEP
         lower, upper = (middle, upper) if fits(middle) else (lower, middle)
     return lower, upper

@@ -142,11 +142,15 @@ FEATURES: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": "adam"},
 }
 
-CLOSE = 0.1
-"""Root mean square in grey levels between the CPU's picture and the GPU's after a few epochs."""
+CLOSE = 1e-4
+"""Root mean square in grey levels between the CPU's picture and the GPU's after a few epochs.
 
-LESS_CLOSE = {"adam": 1.0, "patches": 0.5, "patches in regions": 0.5, "lbfgs": 0.5}
-"""Adam follows the sign of even the smallest gradient, two patches may be as near; L-BFGS divides by rounding."""
+With the other roundings of `--convolution winograd` the CPU itself is 5e-6 off, 4e-5 with Adam and L-BFGS, and 2e-4
+from noise.
+"""
+
+LESS_CLOSE = {"noise": 0.01, "lbfgs": 1e-3, "adam": 0.01, "patches": 0.01, "patches in regions": 0.01}
+"""Adam follows the sign of even the smallest gradient; two of the style's patches may be equally near."""
 
 
 @pytest.mark.parametrize("name", FEATURES)
