@@ -113,7 +113,7 @@ def _division(factor: float, times: int) -> Shrink:
 def _counted_up(
     own: ScaleSize, config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], coarsest_edge: int
 ) -> list[ScaleSize]:
-    """Return the scales whose longer edges are `coarsest_edge`, that times the factor and so on, and the painting's.
+    """Return the scales whose longer edges are `coarse_edges`, and the painting's own.
 
     A scale is left out if an edge of it, or of a style picture there, is too short for the network.
 
@@ -135,10 +135,15 @@ def _proportion(edge: int, own_edge: int) -> Shrink:
 
 
 def coarse_edges(coarsest_edge: int, factor: float, own_edge: int) -> list[int]:
-    """Return the longer edges of the scales before the painting's own: `coarsest_edge`, that times the factor ...
+    """Return the longer edges of all scales but the painting's own: c, c F, c F^2 ..., rounded.
 
-    The painting's own edge is longer than the last of them by F^0.5 at least and by less than F^1.5, F being the
-    factor. It decides how many there are, and nothing else of them.
+    The painting's own edge is between F^0.5 and F^1.5 times the last of them. It decides how many there are, and
+    nothing else. If it is below c F^0.5, there are none.
+
+    Args:
+        coarsest_edge: c, in pixels.
+        factor: F.
+        own_edge: the painting's own longer edge.
 
     Raises:
         OptionError: there are too many.
@@ -154,7 +159,7 @@ def coarse_edges(coarsest_edge: int, factor: float, own_edge: int) -> list[int]:
                 kind=Kind.OUT_OF_RANGE,
             )
         edges.append(round(edge))
-    return [edge for edge in dict.fromkeys(edges) if edge < own_edge]  # beside a factor of nearly 1 some are equal
+    return [edge for edge in dict.fromkeys(edges) if edge < own_edge]  # equal ones come of F near 1
 
 
 def _size_at(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], shrink: Shrink) -> ScaleSize:
