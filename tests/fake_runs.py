@@ -1,5 +1,6 @@
 """Folders as runs leave them, made without painting: the program's own writers write what a painting would."""
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -21,6 +22,7 @@ from nstyle.painting.observers import EpochLog, FinalPicture, Record, Snapshots
 from nstyle.painting.steps import Ending, PaintingStep
 from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
+from nstyle.settings.scales import epochs_at_scales
 from nstyle.storage.checkpoint import Checkpoint
 from nstyle.storage.layout import RECORD, StopReason, final_name
 from nstyle.storage.recipe import Recipe, read_recipe
@@ -45,6 +47,7 @@ class FakePainting:
         self.config = Config(**run_recipe.settings)
         self.size = run_recipe.size
         self.scales = int(self.config.scales or 1)
+        self.most_epochs = epochs_at_scales(self.config.max_num_epochs, self.scales)
         files = RunFolder(folder, self.config.image_format, [])
         record = RunRecord(files.record, run_recipe, self.scales)
         record.started_at = "2026-01-02T03:04:05+00:00"
@@ -74,9 +77,9 @@ class FakePainting:
 
     def checkpoint(self, epochs: int, seed: int | None = None) -> Checkpoint:
         """Make what a painting goes on from after so many epochs; without a seed the image is grey."""
-        most = self.config.max_num_epochs
-        scale = min(max(epochs - 1, 0) // most + 1, self.scales)
-        before = (scale - 1) * most
+        ends = list(itertools.accumulate(self.most_epochs))  # of each scale, in epochs
+        scale = min(1 + sum(end < epochs for end in ends), self.scales)
+        before = ends[scale - 2] if scale > 1 else 0
         return Checkpoint(DescentState(self._image(scale, seed), epochs - before), scale, before)
 
     def _image(self, scale: int, seed: int | None) -> Tensor:
@@ -101,7 +104,7 @@ class FakePainting:
             state=checkpoint.descent,
             scale=checkpoint.scale,
             scales=self.scales,
-            most_epochs=self.scales * self.config.max_num_epochs,
+            most_epochs=sum(self.most_epochs),
             checkpoint=checkpoint,
             finish=_finish(checkpoint.descent.image),
         )

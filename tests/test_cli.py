@@ -79,6 +79,14 @@ def test_bar_on_a_terminal(flags: list[str], monkeypatch: pytest.MonkeyPatch) ->
     assert "loss=" in shown
     assert "lr=0.001" in shown
     assert "epoch 10 of" not in shown
+    # The bar of a painting whose scales have their own numbers of epochs counts up to their sum from the start.
+    assert (
+        main([*flags, "--overwrite", "--max-long-edge", "48", "--coarsest-edge", "24", "--max-num-epochs", "3,2"])
+        == 0
+    )
+    bars = terminal.getvalue().removeprefix(shown)
+    assert "0/5" in bars
+    assert "5/5" in bars
 
 
 def test_closed_output_does_not_stop_the_painting(flags: list[str], tmp_path: Path) -> None:

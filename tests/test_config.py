@@ -116,6 +116,24 @@ def test_whole_numbers_may_be_floats_of_whole_value() -> None:
     assert isinstance(epochs, int)
 
 
+def test_several_numbers_of_epochs() -> None:
+    given: Any
+    for given in ((60, 30), [60.0, 30], "60,30", " 60, 30"):
+        assert Config(max_num_epochs=given).max_num_epochs == (60, 30)
+    for given in (60, "60", [60]):
+        assert Config(max_num_epochs=given).max_num_epochs == 60
+
+
+def test_a_preset_may_have_several_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "fast", {**PRESETS["fast"], "max_num_epochs": (60, 30), "coarsest_edge": 192})
+    fast = pickle.loads(pickle.dumps(Config(preset="fast")))  # noqa: S301  (our own)
+    assert (fast.max_num_epochs, fast.coarsest_edge) == ((60, 30), 192)
+    assert json.dumps(fast.max_num_epochs) == "[60, 30]"
+    assert dataclasses.replace(fast, preset="reference") == Config()
+    assert dataclasses.replace(fast, scales=2).coarsest_edge is None  # it is for a number of scales that is open
+    assert dataclasses.replace(fast, scales="auto").coarsest_edge == 192
+
+
 def test_settings_survive_being_written_as_json() -> None:
     texture = Config(
         content_weight=0,
@@ -128,7 +146,8 @@ def test_settings_survive_being_written_as_json() -> None:
         scales=2,
         model="filters",
     )
-    for config in (Config(output_dir=Path("there"), lr=0.1 + 0.2, gpu=1), texture):
+    coarse_to_fine = Config(coarsest_edge=192, scale_factor=1.5, max_num_epochs=(60, 30, 10))
+    for config in (Config(output_dir=Path("there"), lr=0.1 + 0.2, gpu=1), texture, coarse_to_fine):
         text = json.dumps(dataclasses.asdict(config), default=str)
         assert Config(**json.loads(text)) == config
 
@@ -160,7 +179,12 @@ NAN, INFINITY = float("nan"), float("inf")
         ("style_weight", [-1, NAN, INFINITY]),
         ("tv_weight", [-0.01, NAN, INFINITY]),
         ("seed", [-1, 2**63, 0.5, NAN]),
-        ("max_num_epochs", [0, -1, 1.5, NAN, INFINITY]),
+        (
+            "max_num_epochs",
+            [0, -1, 1.5, NAN, INFINITY, [], [5, 0], [5, None], [[5]], "", "5,", "5,x", "5,1.5", "9" * 5000],
+        ),
+        ("scale_factor", [1, 0, -2, 4.1, NAN, "2"]),
+        ("coarsest_edge", [15, 65501, 0, -1, 20.5, NAN, "64"]),
         ("stop_eps", [-1, NAN, INFINITY]),
         ("lr", [0, -1, NAN, INFINITY, -INFINITY]),
         ("lr_sched_delay", [0, -1, 0.5, NAN]),
@@ -214,6 +238,7 @@ def test_settings_that_contradict_each_other() -> None:
         ("--size", {"size": "64x64", "content_weight": 0, "mask": "m.png"}),
         ("--size", {"size": "64x64", "content_weight": 0, "preserve_colors": "luma"}),
         ("--init", {"size": "64x64", "content_weight": 0, "init": "content"}),
+        ("--coarsest-edge", {"scales": 1, "coarsest_edge": 64}),
         ("--gpu", {"gpu": 0, "device": "cpu"}),
         ("--overwrite", {"overwrite": True, "resume": True}),
     ):

@@ -157,7 +157,9 @@ def test_each_scale_begins_with_the_last_one_enlarged(pair: tuple[Path, Path], t
     config = Config(content_image=content, style_image=style, max_long_edge=48, scales=2, **EPOCHS)
     _, finest = prepare(config, torch.device("cpu"), torch.float32).scales
     enlarged = torch.nn.functional.interpolate(coarse.image, size=(32, 48), mode="bilinear")
-    for step in descend(finest.objective(), enlarged, **config.descent_settings()):
+    for step in descend(
+        finest.objective(), enlarged, **config.descent_settings(), max_num_epochs=EPOCHS["max_num_epochs"]
+    ):
         image = step.image
     whole = paint(pair, tmp_path / "whole", max_long_edge=48, scales=2)
     assert whole.epochs == 6

@@ -1,7 +1,9 @@
 """A painting in several scales that is interrupted or killed in any of them goes on to the uninterrupted picture."""
 
+import csv
 import dataclasses
 import itertools
+import json
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from nstyle import DivergenceError, PaintingStep, RecipeError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from nstyle.storage.recipe import read_recipe
 
 EPOCHS = 4
 """At each scale."""
@@ -92,6 +95,68 @@ def test_kill_9_in_each_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert files(output) == files(tmp_path / "whole")
 
 
+OWN_EPOCHS: dict[str, Any] = {
+    "max_long_edge": 96,
+    "coarsest_edge": 24,
+    "max_num_epochs": (5, 3, 2),
+    "stop_eps": 0,
+    "save_epochs": 3,
+    "image_format": "png",
+}
+"""Three scales, each with its own number of epochs."""
+
+
+def test_each_scale_takes_its_own_epochs(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    seen: list[tuple[int, int, int]] = []
+    result = stylize(
+        *pair,
+        lambda step: seen.append((step.scale, step.image.shape[3], step.most_epochs)),
+        output_dir=tmp_path,
+        **OWN_EPOCHS,
+    )
+    assert seen == [(1, 24, 10)] * 5 + [(2, 48, 10)] * 3 + [(3, 96, 10)] * 2
+    assert result.epochs == 10
+    with (tmp_path / "epochs.csv").open(newline="") as file:
+        assert [int(row["scale"]) for row in csv.DictReader(file)] == [scale for scale, _, _ in seen]
+    again = stylize(recipe=result.path, output_dir=tmp_path / "again")
+    assert torch.equal(again.image, result.image)
+    assert read_recipe(again.path).settings["max_num_epochs"] == [5, 3, 2]
+    assert main(["--recipe", str(result.path), "--max-num-epochs", "1,2", "--output-dir", str(tmp_path / "few")]) == 0
+    assert json.loads((tmp_path / "few" / "run.json").read_text())["epochs"] == 5
+
+
+@pytest.mark.parametrize("after", [1, 5, 7, 8, 9])
+def test_interrupted_where_each_scale_has_its_own_epochs(after: int, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    whole = stylize(*pair, output_dir=tmp_path / "whole", **OWN_EPOCHS)
+    with pytest.raises(KeyboardInterrupt):
+        stylize(*pair, interrupted_after(after), output_dir=tmp_path / "cut", **OWN_EPOCHS)
+    totals: list[int] = []
+    resumed = stylize(
+        *pair, lambda step: totals.append(step.most_epochs), output_dir=tmp_path / "cut", resume=True, **OWN_EPOCHS
+    )
+    assert totals == [10] * (10 - after)
+    assert torch.equal(resumed.image, whole.image)
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("after", [4, 7, 9])
+def test_killed_where_each_scale_has_its_own_epochs(
+    after: int, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_and_resume(pair, tmp_path, monkeypatch, after, {**OWN_EPOCHS, "optimizer": "lbfgs"}, epochs=10)
+
+
+def test_of_a_single_scale_the_first_number_counts(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    options = {**OWN_EPOCHS, "max_long_edge": 32}
+    short = stylize(*pair, output_dir=tmp_path, **options)
+    assert short.epochs == 5
+    with refuses(RecipeError, kind=Kind.CONFLICT, path=tmp_path, flag="--max-num-epochs"):
+        stylize(*pair, output_dir=tmp_path, resume=True, **{**options, "max_num_epochs": (4, 9)})
+    longer = {**options, "max_num_epochs": (7, 1)}
+    resumed = stylize(*pair, output_dir=tmp_path, resume=True, **longer)
+    assert torch.equal(resumed.image, stylize(*pair, output_dir=tmp_path / "whole", **longer).image)
+
+
 def test_when_scales_end_is_part_of_the_picture(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """Made longer at the finest scale alone, the picture would be another one than its recipe's."""
     stylize(*pair, output_dir=tmp_path, **SCALES)
@@ -99,6 +164,9 @@ def test_when_scales_end_is_part_of_the_picture(pair: tuple[Path, Path], tmp_pat
     with refuses(RecipeError, kind=Kind.CONFLICT, path=tmp_path, flag="--resume"):
         stylize(*pair, output_dir=tmp_path, resume=True, **{**SCALES, "max_num_epochs": EPOCHS + 2})
     assert files(tmp_path) == before
+    stylize(*pair, output_dir=tmp_path, overwrite=True, **OWN_EPOCHS)
+    with refuses(RecipeError, kind=Kind.CONFLICT, path=tmp_path, flag="--resume"):
+        stylize(*pair, output_dir=tmp_path, resume=True, **{**OWN_EPOCHS, "max_num_epochs": (5, 3, 4)})
 
 
 def test_a_checkpoint_of_an_older_nstyle(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_every_combination() -> None:
         *((0.5, 5.0), (0.5, 10.0), (1.0, 5.0), (1.0, 10.0), (2.0, 5.0), (2.0, 10.0))
     ]
     assert chosen("--seed=1, 2,1") == [(1,), (2,)]
+    assert chosen("max-num-epochs=60,30", max_num_epochs=(5, 3)) == [(60,), (30,)]
     assert chosen("init=content,noise", lr=0.5) == [("content",), ("noise",)]
 
 

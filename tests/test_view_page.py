@@ -138,6 +138,20 @@ def test_a_run_in_several_scales(tmp_path: Path) -> None:
     assert page_of(folder).facts["curves"]["scale"] == [1] * 4 + [2] * 4 + [3] * 4
 
 
+def test_a_run_whose_scales_have_their_own_epochs(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"epochs": 6, "stop_reason": "running", "max_num_epochs": (5, 2)}
+    folder = fake_run(tmp_path / "run", scales=3, size=(96, 64), **options)
+    assert describe_state(read_run(folder)) == "painting: scale 2 of 3, epoch 6 of at most 9"
+    assert "--max-num-epochs[5, 2]" in page_of(folder).text
+    single = fake_run(tmp_path / "single", **{**options, "epochs": 4})
+    assert describe_state(read_run(single)).startswith("painting: epoch 4 of at most 5,")
+    settings = json.loads((folder / "run.json").read_text())["settings"]
+    nonsense: Any
+    for nonsense in ([], ["5"], "5,2", None, {}):
+        change_record(folder, settings={**settings, "max_num_epochs": nonsense})
+        assert describe_state(read_run(folder)) == "painting: 6 epochs done"
+
+
 def test_a_running_run(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", epochs=5, stop_reason="running")
     page = page_of(folder)

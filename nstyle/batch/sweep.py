@@ -19,10 +19,13 @@ LONG_EDGE = 192
 FOLDER, SHEET = "sweep", "sweep.png"
 """Where the paintings go, and the sheet, in the output folder."""
 
+_WHOLE = (int, int | None, int | tuple[int, ...])
+"""Types of settings whose values are swept as whole numbers: of a list of numbers each is a value of its own."""
+
 _SWEPT = {
-    field.name: float if field.type is float else int if field.type in (int, int | None) else str
+    field.name: float if field.type is float else int if field.type in _WHOLE else str
     for field in dataclasses.fields(Config)
-    if field.type in (int, float, str, int | None, int | str | None, str | None) and option(field).recorded
+    if field.type in (*_WHOLE, float, str, int | str | None, str | None) and option(field).recorded
 }
 
 

@@ -29,6 +29,7 @@ from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
+from nstyle.settings.scales import epochs_at_scales
 
 NOISE = 0.1
 """The reference starts from noise, uniform in (-0.1, 0.1), in model space."""
@@ -73,7 +74,8 @@ class Prepared:
 
     Attributes:
         scales: the coarsest first; the last has the painting's own size.
-        descent: the settings of the descent at each scale, as `descend` takes them.
+        epochs: how many the descent at each scale takes at most.
+        descent: the other settings of the descent at each scale, as `descend` takes them.
         inputs: path and SHA-256 of each picture that was read, by the name of its setting.
         weights: where the network's are from: path, SHA-256, and whether they are the original ones.
         memory: bytes that the descent at the finest scale takes, beside what any painting takes.
@@ -81,6 +83,7 @@ class Prepared:
     """
 
     scales: tuple[Scale, ...]
+    epochs: tuple[int, ...]
     descent: Mapping[str, Any]
     inputs: Mapping[str, Mapping[str, str]]
     weights: Mapping[str, Any]
@@ -116,7 +119,14 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: it says best what is wrong
-    return Prepared(tuple(reversed(scales)), config.descent_settings(), hashes, dict(loaded.model.provenance), memory)
+    return Prepared(
+        tuple(reversed(scales)),
+        epochs_at_scales(config.max_num_epochs, len(scales)),
+        config.descent_settings(),
+        hashes,
+        dict(loaded.model.provenance),
+        memory,
+    )
 
 
 def model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:

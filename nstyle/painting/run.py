@@ -46,8 +46,8 @@ def paint(
 
     On a GPU the same bits each time need PyTorch's switches for that: see `devices.reproducible`.
 
-    At each scale the objective is descended with the same settings. The first scale begins with its start, each
-    other one with the result of the scale before, enlarged (Li and Wand, CVPR 2016).
+    At each scale the objective is descended with the same settings, but for the most epochs. The first scale begins
+    with its start, each other one with the result of the scale before, enlarged (Li and Wand, CVPR 2016).
 
     Args:
         prepared: what is painted; its objectives are made when they are needed.
@@ -79,6 +79,16 @@ def fits(checkpoint: Checkpoint, prepared: Prepared) -> bool:
     if not 1 <= checkpoint.scale <= len(prepared.scales):
         return False
     return checkpoint.descent.image.shape == prepared.scales[checkpoint.scale - 1].start.shape
+
+
+def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:
+    """Return how many epochs the painting takes at most, those that are done at the scales before included."""
+    return checkpoint.epochs_before + sum(prepared.epochs[checkpoint.scale - 1 :])
+
+
+def _enlarged(image: Tensor, following: Scale) -> Tensor:
+    """Return what a scale begins with: the image of the scale before, stretched bilinearly to its size."""
+    return F.interpolate(image, size=following.start.shape[2:], mode="bilinear", align_corners=False)
 
 
 class _Painting:
@@ -126,9 +136,10 @@ class _Painting:
     def _descend(self) -> None:
         """Descend at the current scale, and show each step."""
         scale, scales = self.checkpoint.scale, len(self.prepared.scales)
-        most = self.checkpoint.epochs_before + (scales - scale + 1) * self.prepared.descent["max_num_epochs"]
+        most = most_epochs(self.checkpoint, self.prepared)
         objective = self.scale.objective().with_terms(self.more_terms)
-        for step in descend(objective, self.checkpoint.descent, **self.prepared.descent):
+        settings = {**self.prepared.descent, "max_num_epochs": self.prepared.epochs[scale - 1]}
+        for step in descend(objective, self.checkpoint.descent, **settings):
             self.checkpoint = replace(self.checkpoint, descent=step.state)
             shown = PaintingStep(
                 epoch=self.checkpoint.epoch - 1,
@@ -148,12 +159,11 @@ class _Painting:
                 observer(shown)
 
     def _go_to_next_scale(self) -> None:
-        """Begin the next scale with the image of this one, stretched bilinearly."""
+        """Begin the next scale with the image of this one."""
         self.scale.free()
         following = self.prepared.scales[self.checkpoint.scale]
         # As a checkpoint holds it: an image that was read from one is contiguous, and sums are rounded by layout.
-        image = self.checkpoint.descent.image.contiguous()
-        enlarged = F.interpolate(image, size=following.start.shape[2:], mode="bilinear", align_corners=False)
+        enlarged = _enlarged(self.checkpoint.descent.image.contiguous(), following)
         self.checkpoint = Checkpoint(DescentState(enlarged), self.checkpoint.scale + 1, self.checkpoint.epoch)
 
     def _close(self) -> None:

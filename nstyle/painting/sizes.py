@@ -1,7 +1,9 @@
 """How large a painting is at each of its scales, and how its style pictures are framed there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from nstyle.errors import ImageError, Kind, OptionError
 from nstyle.losses.catalog import STYLE_LOSSES
@@ -10,10 +12,14 @@ from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.picture import fit_long_edge
 from nstyle.pictures.style_fit import Frame, frame_style
 from nstyle.settings.config import Config, parse_size
-from nstyle.settings.groups import MOST_SCALES
+from nstyle.settings.scales import MOST_SCALES
 
 PREVIEW_EDGE = 256
 """Pixels that the longer edge of the coarsest scale has at least with `--scales auto`."""
+
+
+Shrink: TypeAlias = Callable[[int], int]
+"""Makes of a length at the finest scale the one at another, both in pixels."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +44,37 @@ class ScaleSize:
 
 
 def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> list[ScaleSize]:
-    """Return the size at each scale, the coarsest first; each has edges twice as long as the one before.
-
-    A number of scales that the user names must be possible. Without one there are as many scales as "auto" or the
-    style loss want, or fewer where they would leave too little of the painting or of a style picture.
+    """Return the size at each scale, the coarsest first; the last is the painting's own.
 
     Args:
-        config: the settings.
+        config: the settings. With `coarsest_edge` the sizes are counted up from that, else down from the painting.
         inputs: the pictures.
         sizes: height and width of each picture as it was read.
 
     Raises:
         ImageError: the painting or a style picture is too small.
+        OptionError: there are too many scales, or their number leaves too little.
+
+    """
+    own = _size_at(config, inputs, sizes, lambda length: length)
+    if config.coarsest_edge is None:
+        return _counted_down(own, config, inputs, sizes)
+    return _counted_up(own, config, inputs, sizes, config.coarsest_edge)
+
+
+def _counted_down(
+    own: ScaleSize, config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]
+) -> list[ScaleSize]:
+    """Return the scales whose edges are those of the painting, divided by the factor once, twice and so on.
+
+    A number of scales that the user names must be possible. Without one there are as many scales as "auto" or the
+    style loss want, or fewer where they would leave too little of the painting or of a style picture.
+
+    Raises:
         OptionError: the number of scales leaves too little.
 
     """
-    scales = [_size_at(config, inputs, sizes, halvings=0)]
+    scales = [own]
     most, shortest, longest = MOST_SCALES, SHORTEST_EDGE, 0
     if isinstance(config.scales, int):
         most = config.scales
@@ -61,16 +82,17 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
         longest = PREVIEW_EDGE
     else:
         most, shortest = STYLE_LOSSES[config.style_loss].scales, STYLE_LOSSES[config.style_loss].coarsest_edge
-    for halvings in range(1, most):
+    for divisions in range(1, most):
         try:
-            coarser = _size_at(config, inputs, sizes, halvings)
+            coarser = _size_at(config, inputs, sizes, _division(config.scale_factor, divisions))
         except ImageError as error:
             if not isinstance(config.scales, int):
                 break
             of_style = any(error.path == style.picture.path for style in inputs.styles)
             what = error.path if of_style else f"{scales[-1].width}x{scales[-1].height} pixels"
             raise OptionError(
-                f"--scales {config.scales} leaves too little of {what}, each halves the edges; lower it",
+                f"--scales {config.scales} leaves too little of {what}, each divides the edges by "
+                f"{config.scale_factor:g}; lower it",
                 flag="--scales",
                 kind=Kind.OUT_OF_RANGE,
             ) from error
@@ -81,17 +103,76 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
     return scales
 
 
-def _size_at(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], halvings: int) -> ScaleSize:
-    """Return the size of the painting whose edges are halved so many times.
+def _division(factor: float, times: int) -> Shrink:
+    """Return what divides a length so often by the factor: halves are rounded down, other parts to the nearest."""
+    if factor == 2:
+        return lambda length: length >> times
+    return lambda length: round(length / factor**times)
+
+
+def _counted_up(
+    own: ScaleSize, config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], coarsest_edge: int
+) -> list[ScaleSize]:
+    """Return the scales whose longer edges are `coarse_edges`, and the painting's own.
+
+    A scale is left out if an edge of it, or of a style picture there, is too short for the network.
+
+    Raises:
+        OptionError: there are too many scales.
+
+    """
+    own_edge = config.max_long_edge if config.size is None else max(parse_size(config.size))
+    scales: list[ScaleSize] = []
+    for edge in coarse_edges(coarsest_edge, config.scale_factor, own_edge):
+        with suppress(ImageError):
+            scales.append(_size_at(config, inputs, sizes, _proportion(edge, own_edge)))
+    return [*scales, own]
+
+
+def _proportion(edge: int, own_edge: int) -> Shrink:
+    """Return what makes an edge of `own_edge` pixels one of `edge`, and other lengths in proportion."""
+    return lambda length: round(length * edge / own_edge)
+
+
+def coarse_edges(coarsest_edge: int, factor: float, own_edge: int) -> list[int]:
+    """Return the longer edges of all scales but the painting's own: c, c F, c F^2 ..., rounded.
+
+    The painting's own edge is between F^0.5 and F^1.5 times the last of them. It decides how many there are, and
+    nothing else. If it is below c F^0.5, there are none.
+
+    Args:
+        coarsest_edge: c, in pixels.
+        factor: F.
+        own_edge: the painting's own longer edge.
+
+    Raises:
+        OptionError: there are too many.
+
+    """
+    edges: list[int] = []
+    while (edge := coarsest_edge * factor ** len(edges)) * factor**0.5 <= own_edge:
+        if len(edges) == MOST_SCALES - 1:
+            raise OptionError(
+                f"--coarsest-edge {coarsest_edge} and --scale-factor {factor:g} make more than {MOST_SCALES} scales "
+                f"of {own_edge} pixels; raise one of them",
+                flag="--coarsest-edge",
+                kind=Kind.OUT_OF_RANGE,
+            )
+        edges.append(round(edge))
+    return [edge for edge in dict.fromkeys(edges) if edge < own_edge]  # equal ones come of F near 1
+
+
+def _size_at(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], shrink: Shrink) -> ScaleSize:
+    """Return the size of the painting at the scale whose lengths `shrink` makes.
 
     Raises:
         ImageError: an edge of the painting, or of a style picture, becomes too short for the network.
 
     """
-    height, width = _painting_size(config, inputs, sizes, halvings)
+    height, width = _painting_size(config, inputs, sizes, shrink)
     fit, box = config.style_fit, (height, width)
     if inputs.content is None:  # a texture: a style picture keeps its shape, and has the long edge
-        edge = config.max_long_edge >> halvings
+        edge = shrink(config.max_long_edge)
         fit, box = "cover" if fit == "cover" else "contain", (edge, edge)
     frames = {}
     for style in inputs.styles:
@@ -112,7 +193,7 @@ def _size_at(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, i
 
 
 def _painting_size(
-    config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], halvings: int
+    config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], shrink: Shrink
 ) -> tuple[int, int]:
     """Return height and width: the content's, fitted to the long edge, or a texture's own.
 
@@ -120,10 +201,10 @@ def _painting_size(
         ImageError: an edge becomes too short for the network.
 
     """
-    edge = config.max_long_edge >> halvings
+    edge = shrink(config.max_long_edge)
     if inputs.content is None:
         whole_width, whole_height = parse_size(str(config.size))
-        width, height = whole_width >> halvings, whole_height >> halvings
+        width, height = shrink(whole_width), shrink(whole_height)
         what, flag, path = f"the texture of --size {config.size}", "--size", None
     else:
         height, width = fit_long_edge(*sizes[inputs.content], edge)

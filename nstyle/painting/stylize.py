@@ -26,7 +26,7 @@ from nstyle.painting.observers import (
     Snapshots,
 )
 from nstyle.painting.prepare import Prepared, prepare
-from nstyle.painting.run import Painted, beginning, fits, paint
+from nstyle.painting.run import Painted, beginning, fits, most_epochs, paint
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
 from nstyle.pictures.formats import WRITTEN
@@ -174,7 +174,7 @@ def _paint(
         record,
     ]
     if progress is not None:
-        observers.append(progress(len(prepared.scales) * config.max_num_epochs, checkpoint.epoch))
+        observers.append(progress(most_epochs(checkpoint, prepared), checkpoint.epoch))
     if callback is not None:
         observers.append(CallbackObserver(callback))
     try:
@@ -223,7 +223,7 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
             path=folder.path,
             kind=Kind.CONFLICT,
         )
-    if recipe.settings["max_num_epochs"] < checkpoint.descent.epoch:
+    if prepared.epochs[checkpoint.scale - 1] < checkpoint.descent.epoch:
         raise RecipeError(
             f"{folder.path} has {checkpoint.descent.epoch} epochs already; --max-num-epochs must be as many or more",
             flag="--max-num-epochs",

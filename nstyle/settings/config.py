@@ -1,4 +1,4 @@
-"""All settings of one painting, checked. They are declared in `groups`, a class for each group.
+"""All settings of one painting, checked. They are declared in `groups` and `scales`, a class for each group.
 
 The command's flags and `--help` are made from them, and the keyword arguments of `nstyle.stylize` are these.
 """
@@ -27,10 +27,11 @@ from nstyle.settings.groups import (
 )
 from nstyle.settings.options import checked, default_of, flag, is_default, option
 from nstyle.settings.presets import PRESETS
+from nstyle.settings.scales import Scales
 
 
 @dataclass(frozen=True)
-class Config(Output, Machine, Descent, Terms, Painting, Controls, Preset, Pictures):
+class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset, Pictures):
     """All settings of one painting, checked and complete.
 
     A setting that is left open (None) gets a default that may depend on others: on the preset, on the optimizer. Such
@@ -64,6 +65,7 @@ class Config(Output, Machine, Descent, Terms, Painting, Controls, Preset, Pictur
         self._check_styles()
         self._check_terms()
         self._check_texture()
+        self._check_scales()
         self._check_device()
         self._check_output()
 
@@ -71,6 +73,8 @@ class Config(Output, Machine, Descent, Terms, Painting, Controls, Preset, Pictur
         """Return the value of a setting that is left open."""
         if name == "lr":
             return OPTIMIZERS[self.optimizer].learning_rate
+        if name == "coarsest_edge" and isinstance(self.scales, int):
+            return None  # a number of scales counts more than a preset's coarsest edge
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
         if name == "style_layers" and (self.model, self.style_loss) != (Machine.model, Terms.style_loss):
@@ -78,14 +82,16 @@ class Config(Output, Machine, Descent, Terms, Painting, Controls, Preset, Pictur
         return PRESETS[self.preset].get(name)
 
     def descent_settings(self) -> dict[str, Any]:
-        """Return the settings that `optim.descent.descend` takes, by its names for them."""
+        """Return the settings that `optim.descent.descend` takes at every scale, by its names for them.
+
+        `max_num_epochs` is not among them: each scale has its own, see `scales.epochs_at_scales`.
+        """
         names = (
             "optimizer",
             "lr",
             "lr_sched_delay",
             "lr_sched_factor",
             "stop_eps",
-            "max_num_epochs",
             "on_divergence",
         )
         return {name: getattr(self, name) for name in names}
@@ -127,6 +133,14 @@ class Config(Output, Machine, Descent, Terms, Painting, Controls, Preset, Pictur
         if self.init in STARTS_FROM_CONTENT:
             raise _conflict(
                 "init", f"--init {self.init} needs a content picture, --size paints without: leave one of them out"
+            )
+
+    def _check_scales(self) -> None:
+        """Check that what the number of scales follows from is named once."""
+        if self.coarsest_edge is not None and isinstance(self.scales, int):
+            raise _conflict(
+                "coarsest_edge",
+                f"--scales {self.scales} and --coarsest-edge both say how many scales there are: leave one out",
             )
 
     def _check_device(self) -> None:

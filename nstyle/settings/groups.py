@@ -16,9 +16,6 @@ STARTS = ("noise", "content", "style", "recolored")
 STARTS_FROM_CONTENT = ("content", "recolored")
 """Those of them that need a content picture."""
 
-MOST_SCALES = 12
-"""With so many, 31 pixels are left of the longest edge that is painted, at the coarsest scale."""
-
 WHOLE_STYLE = "all"
 """In `style_mask`, in place of a mask of the style picture: all of it counts."""
 
@@ -210,20 +207,6 @@ class Terms:
 class Descent:
     """How the objective is descended."""
 
-    scales: int | str | None = setting(
-        None,
-        "paint coarse to fine in so many scales, each twice the last and begun from it enlarged; auto: as many as "
-        "have 256 pixels or more (default: "
-        + ", ".join(f"{loss.scales} for {name}" for name, loss in STYLE_LOSSES.items())
-        + ", or fewer if the picture is too small)",
-        OURS,
-        DESCENT,
-        at_least=1,
-        at_most=MOST_SCALES,
-        choices=("auto",),
-        metavar="N|auto",
-    )
-    max_num_epochs: int = setting(None, "stop after so many epochs", MXNET, DESCENT, at_least=1, metavar="N")
     stop_eps: float = setting(
         None,
         "stop when the picture changes by less than this part of itself in an epoch; 0: never",

@@ -1,5 +1,6 @@
 """How a setting is declared and checked. Knows no setting by name."""
 
+import contextlib
 import dataclasses
 import math
 import numbers
@@ -76,7 +77,13 @@ class DefaultStr(str):
     __slots__ = ()
 
 
-_MARKED: dict[type, type] = {int: DefaultInt, float: DefaultFloat, str: DefaultStr}
+class DefaultTuple(tuple[Any, ...]):
+    """Several values that a setting has by default: see `default_of`."""
+
+    __slots__ = ()
+
+
+_MARKED: dict[type, type] = {int: DefaultInt, float: DefaultFloat, str: DefaultStr, tuple: DefaultTuple}
 
 
 def default_of(value: Any) -> Any:
@@ -109,6 +116,8 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         return value
     if is_repeatable(type_):
         return _checked_pairs(flag_, type_, value, declared)
+    if type_ == int | tuple[int, ...]:
+        return _checked_list(flag_, value, declared)
     if type_ in (Path, Path | None):
         if not isinstance(value, str | Path) or not str(value):
             raise OptionError(f"{flag_} must be a path, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE)
@@ -151,6 +160,21 @@ def _checked_pairs(flag_: str, type_: Any, value: Any, declared: Option) -> tupl
                 ) from None
         pairs.append((checked(flag_, first_type, first, declared), checked(flag_, second_type, second, declared)))
     return tuple(pairs)
+
+
+def _checked_list(flag_: str, value: Any, declared: Option) -> int | tuple[int, ...]:
+    """Return one whole number, or several as a tuple; they may be text, as a command has them: 60,30."""
+    if isinstance(value, str):
+        value = value.split(",")
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if not numbers:
+        raise OptionError(f"{flag_} must be a whole number, or several; not none", flag=flag_, kind=Kind.OUT_OF_RANGE)
+    found = []
+    for number in numbers:
+        with contextlib.suppress(ValueError):
+            number = int(number) if isinstance(number, str) else number
+        found.append(int(_checked_number(flag_, int, number, declared)))
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 def _checked_number(flag_: str, type_: type[int] | type[float], value: Any, declared: Option) -> float:

@@ -24,6 +24,7 @@ from nstyle.files import sha256
 from nstyle.pictures.formats import FORMATS
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
+from nstyle.settings.scales import MOST_SCALES, epochs_at_scales
 from nstyle.storage.layout import StopReason
 from nstyle.view.album import Album
 from nstyle.view.films import playing_rate
@@ -138,15 +139,23 @@ def describe_state(run: Run) -> str:
     if not run.is_running:
         reason = str(run.record.get("stop_reason"))
         return _ENDINGS[reason].format(epochs=epochs) if reason in _ENDINGS else f"ended after {epochs}: {reason}"
-    most = run.settings.get("max_num_epochs")
-    if not isinstance(most, int) or not run.epochs:
-        return f"painting: {epochs} done"
     scale, scales = run.scale or (1, 1)
+    most = _most_epochs(run.settings.get("max_num_epochs"), scales)
+    if most is None or not run.epochs:
+        return f"painting: {epochs} done"
     if scales > 1:  # the finer a scale, the longer an epoch: what is left cannot be told
-        return f"painting: scale {scale} of {scales}, epoch {run.epochs} of at most {most * scales}"
+        return f"painting: scale {scale} of {scales}, epoch {run.epochs} of at most {most}"
     seconds = _seconds(run)
     left = f", at most {_duration((most - run.epochs) * seconds / run.epochs)} left" if seconds is not None else ""
     return f"painting: epoch {run.epochs} of at most {most}{left}"
+
+
+def _most_epochs(setting: Any, scales: int) -> int | None:
+    """Return how many epochs a run takes at most in all scales; None if its record's setting makes no sense."""
+    given = setting if isinstance(setting, list) else [setting]
+    if not given or not all(isinstance(number, int) for number in given) or scales > MOST_SCALES:
+        return None
+    return sum(epochs_at_scales(given, scales))
 
 
 def _seconds(run: Run) -> float | None:

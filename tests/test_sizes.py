@@ -1,0 +1,128 @@
+"""The sizes of a painting at its scales, counted down from the painting or up from its coarsest edge."""
+
+import itertools
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import assume, given
+from refusals import refuses
+
+from nstyle.errors import Kind, OptionError
+from nstyle.painting.inputs import inputs_of
+from nstyle.painting.sizes import coarse_edges, scale_sizes
+from nstyle.pictures.picture import fit_long_edge
+from nstyle.settings.config import Config
+from nstyle.settings.scales import MOST_SCALES, epochs_at_scales
+
+SQUARE = (4000, 4000)
+
+
+def edges_of(content: tuple[int, int], style: tuple[int, int] = SQUARE, **options: Any) -> list[tuple[int, int]]:
+    """Return height and width at each scale."""
+    config = Config(**options)
+    inputs = inputs_of(config)
+    read = {source: style if source.name == "style_image" else content for source in inputs.sources}
+    return [(size.height, size.width) for size in scale_sizes(config, inputs, read)]
+
+
+COARSEST = st.integers(16, 600)
+FACTOR = st.floats(1.0, 4.0, exclude_min=True)
+LONG = st.integers(16, 5000)
+
+
+def ladder(coarsest: int, factor: float, own: int) -> list[int]:
+    """Return the longer edges at all scales; the example does not count if they are too many."""
+    try:
+        return [*coarse_edges(coarsest, factor, own), own]
+    except OptionError:
+        assume(False)
+        raise
+
+
+@given(coarsest=COARSEST, factor=FACTOR, own=LONG)
+def test_edges_grow_by_the_factor(coarsest: int, factor: float, own: int) -> None:
+    edges = ladder(coarsest, factor, own)
+    assert len(edges) <= MOST_SCALES
+    assert edges[-1] == own
+    assert edges[0] == min(coarsest, own) or edges == [own]
+    assert all(lower < upper for lower, upper in itertools.pairwise(edges))
+    for lower, upper in itertools.pairwise(edges[:-1]):
+        assert upper == pytest.approx(lower * factor, abs=0.5 + 0.5 * factor) or factor < 1.1
+    if len(edges) > 1:
+        *_, lower, upper = edges
+        assert (lower - 0.5) * factor**0.5 <= upper
+        assert (lower + 0.5) * factor**1.5 >= upper or factor < 1.1
+
+
+@given(coarsest=COARSEST, factor=FACTOR, own=LONG, larger=LONG)
+def test_a_larger_painting_has_the_same_coarse_scales(coarsest: int, factor: float, own: int, larger: int) -> None:
+    own, larger = sorted((own, larger))
+    few, many = ladder(coarsest, factor, own)[:-1], ladder(coarsest, factor, larger)
+    if factor > 1.1:  # beside a factor of nearly 1 rounding leaves none between the last one and a small painting
+        assert many[: len(few)] == few
+
+
+@given(
+    height=st.integers(64, 3000), width=st.integers(64, 3000), own=st.integers(300, 2000), scales=st.integers(1, 4)
+)
+def test_counted_down_edges_are_halved(height: int, width: int, own: int, scales: int) -> None:
+    wanted = [fit_long_edge(height, width, own >> halvings) for halvings in reversed(range(scales))]
+    assume(min(wanted[0]) >= 16)
+    assert edges_of((height, width), max_long_edge=own, scales=scales) == wanted
+
+
+def test_counted_down_by_another_factor() -> None:
+    assert edges_of((600, 300), max_long_edge=600, scales=3, scale_factor=1.5) == [(267, 133), (400, 200), (600, 300)]
+    assert edges_of((600, 300), max_long_edge=600, scales="auto", scale_factor=1.5) == edges_of(
+        (600, 300), max_long_edge=600, scales=3, scale_factor=1.5
+    )
+    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--scales") as refused:
+        edges_of((100, 100), max_long_edge=100, scales=3, scale_factor=3)
+    assert "by 3" in str(refused.value)
+
+
+@pytest.mark.parametrize("scales", [None, "auto"])
+def test_counted_up_the_content_keeps_its_shape(scales: str | None) -> None:
+    options: dict[str, Any] = {"coarsest_edge": 200, "scales": scales}
+    assert edges_of((900, 600), **options, max_long_edge=1000) == [(200, 133), (400, 266), (1000, 666)]
+    assert edges_of((900, 600), **options, max_long_edge=2000) == [
+        *[(200, 133), (400, 266), (800, 533)],
+        (2000, 1333),
+    ]
+    assert edges_of((900, 600), **options, max_long_edge=200) == [(200, 133)]
+    assert edges_of((900, 600), **options, max_long_edge=282) == [(282, 188)]
+    assert edges_of((900, 600), **options, max_long_edge=283) == [(200, 133), (283, 188)]
+
+
+def test_counted_up_a_texture_has_its_own_longer_edge() -> None:
+    options: dict[str, Any] = {"content_weight": 0, "coarsest_edge": 64, "scale_factor": 3}
+    config = Config(**options, size="600x200", max_long_edge=300)
+    inputs = inputs_of(config)
+    sizes = scale_sizes(config, inputs, dict.fromkeys(inputs.sources, (300, 150)))
+    assert [(size.width, size.height) for size in sizes] == [(64, 21), (192, 64), (600, 200)]
+    assert [max(frame.window) for size in sizes for frame in size.frames.values()] == [32, 96, 300]
+    assert edges_of(SQUARE, **options, size="1200x400")[:2] == [(21, 64), (64, 192)]
+
+
+def test_counted_up_scales_that_leave_too_little_are_left_out() -> None:
+    options: dict[str, Any] = {"coarsest_edge": 32, "max_long_edge": 512}
+    assert edges_of((512, 64), **options) == [(128, 16), (256, 32), (512, 64)]
+    whole = edges_of((512, 512), **options)
+    assert whole == [(edge, edge) for edge in (32, 64, 128, 256, 512)]
+    assert edges_of((512, 512), (200, 1000), style_fit="contain", **options) == whole[2:]
+
+
+def test_too_many_scales() -> None:
+    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--coarsest-edge") as refused:
+        edges_of((600, 600), coarsest_edge=16, scale_factor=1.1)
+    assert "12 scales of 600 pixels" in str(refused.value)
+    assert len(coarse_edges(16, 2, 40000)) == MOST_SCALES - 1
+
+
+@pytest.mark.parametrize(
+    ("given", "epochs"),
+    [(7, (7, 7, 7)), ([7], (7, 7, 7)), ((7, 5), (7, 5, 5)), ((7, 5, 3), (7, 5, 3)), ((7, 5, 3, 1), (7, 5, 3))],
+)
+def test_epochs_at_scales(given: Any, epochs: tuple[int, ...]) -> None:
+    assert epochs_at_scales(given, 3) == epochs
