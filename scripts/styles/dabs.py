@@ -48,10 +48,12 @@ def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Fl
     stretch = np.array([1.0, 3.5])
     tall = noise(rng, int(height / stretch[1]) + 1, width, 0.03 * width)
     willows = tall[np.minimum((np.arange(height) / stretch[1]).astype(int), len(tall) - 1)]
-    dark = np.clip(1.2 - 3.2 * np.abs(x - 0.16 - 0.05 * clouds), 0, 1) + np.clip(1.1 - 4.2 * np.abs(x - 0.90), 0, 1)
-    light = 0.60 + 0.15 * clouds - 0.42 * dark * (1.05 - 0.35 * v) + 0.07 * willows + 0.10 * (0.5 - v)
+    dark = np.clip(1.1 - 5 * np.abs(x - 0.15 - 0.03 * clouds), 0, 1) + np.clip(
+        1.1 - 6 * np.abs(x - 0.90 - 0.02 * clouds), 0, 1
+    )
+    light = 0.66 + 0.17 * clouds - 0.38 * dark * (1.05 - 0.35 * v) + 0.07 * willows + 0.10 * (0.5 - v)
     canvas = ramp(WATER, np.clip(light, 0, 1))
-    green = np.clip(dark * 0.8 + 0.25 * willows - 0.25, 0, 0.75)[..., None]
+    green = np.clip(dark * 0.9 + 0.3 * willows - 0.3, 0, 0.8)[..., None]
     canvas = (1 - green) * canvas + green * ramp(PADS, np.clip(0.22 + 0.9 * (light - 0.3) + 0.1 * willows, 0, 0.7))
     angle = np.pi / 2 * np.clip(2.2 * dark - 0.3, 0, 1) + 0.3 * noise(rng, height, width, 0.08 * width)
     pads = islands(rng, height, width)
@@ -104,7 +106,7 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
     """Return the finished painting, shape (height, width, 3)."""
     scale = width / WIDTH
     flat, angle, pads = scene(rng, height, width)
-    canvas, relief = flat * 0.8, np.zeros((height, width))
+    canvas, relief = flat * 0.9, np.zeros((height, width))
     for half, length, coverage, strength in ((7.5, 34, 1.5, 0.05), (4.2, 19, 1.6, 0.075), (2.6, 11, 0.55, 0.12)):
         half, length = max(half * scale, 1.0), max(length * scale, 4.0)
         starts = scatter(rng, height, width, float(np.sqrt(2 * half * length / coverage)))

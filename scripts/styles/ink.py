@@ -33,17 +33,24 @@ class Marks:
 
 
 MARKS = (
-    Marks(13, 1.15, 26),  # sky
-    Marks(10, 1.1, 26, 0.9),  # far hills
-    Marks(8, 1.2, 20, -0.8, 0.5),  # near hills
-    Marks(10, 1.6, 34),  # rows of a field
-    Marks(8, 1.6, 3),  # a field of dots
-    Marks(9, 1.2, 16, 1.2),  # a field of stubble
-    Marks(9, 1.7, 22, -1.35),  # grass in front
-    Marks(5.5, 1.7, 24),  # cypresses
+    Marks(9, 1.25, 30),  # sky
+    Marks(8, 1.1, 24, 0.9),  # far hills
+    Marks(7, 1.25, 20, -0.8, 0.4),  # near hills
+    Marks(8.5, 1.5, 30),  # rows of a field
+    Marks(7, 1.9, 3),  # a field of dots
+    Marks(7.5, 1.3, 15, 1.2),  # a field of stubble
+    Marks(9.5, 1.4, 26, -1.35),  # grass in front
+    Marks(7, 1.3, 24),  # cypresses
 )
 CYPRESSES = ((0.17, 0.60, 0.052, 0.47), (0.255, 0.585, 0.03, 0.26), (0.90, 0.62, 0.035, 0.28))
-WASHES = (((0.30, 0.42, 0.52), 0.42), ((0.72, 0.58, 0.34), 0.38), ((0.50, 0.56, 0.42), 0.40))
+# Washes: the part of the scene, the color, and how strong it is.
+WASHES = (
+    (2, (0.30, 0.42, 0.52), 0.45),
+    (3, (0.80, 0.60, 0.28), 0.5),
+    (5, (0.74, 0.66, 0.40), 0.35),
+    (6, (0.46, 0.54, 0.38), 0.4),
+    (7, (0.36, 0.48, 0.42), 0.6),
+)
 
 
 def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Floats, Floats, list[Floats]]:
@@ -82,8 +89,8 @@ def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Fl
         depth = (y - ridge)[below]
         part[below] = kind
         angle[below] = (np.broadcast_to(slope, x.shape) + 0.25 * noise(rng, height, width, 0.1 * width))[below]
-        shade = {1: 0.42, 2: 0.75, 3: 0.5, 4: 0.5, 5: 0.55, 6: 0.8}[kind]
-        dark[below] = shade + 0.22 * clouds[below] - (3.5 if kind < 3 else 1.0) * depth * (1 if kind < 3 else -1)
+        shade = {1: 0.45, 2: 0.72, 3: 0.36, 4: 0.5, 5: 0.42, 6: 0.34}[kind]
+        dark[below] = shade + 0.22 * clouds[below] - (3.5 * depth if kind < 3 else -1.5 * depth)
         lines.append(np.stack([np.arange(width), ridge * width], axis=-1))
     for cx, foot, half, tall in CYPRESSES:
         up = np.clip((foot * stretch - y) / (tall * stretch), 0, 1)
@@ -110,7 +117,7 @@ def wash(canvas: Floats, where: Floats, color: Floats, strength: float, rng: np.
     """Lay a wash, in place, wherever `where` (height, width) is above 0: uneven, and darker along its edge."""
     height, width = where.shape
     scale = width / WIDTH
-    wet = where + 0.25 * noise(rng, height, width, 26 * scale) + 0.08 * noise(rng, height, width, 6 * scale)
+    wet = where + 0.15 * noise(rng, height, width, 26 * scale) + 0.05 * noise(rng, height, width, 6 * scale)
     area = np.clip(wet * 9, 0, 1)
     edge = np.exp(-ndimage.distance_transform_edt(wet > 0) / (3.0 * scale + 0.5)) * (wet > 0)
     load = (
@@ -143,7 +150,7 @@ def hatch(canvas: Floats, part: Floats, dark: Floats, angle: Floats, kind: int, 
     for i, steps in enumerate(count):
         line = lines[:steps, i]
         stroke(canvas, line, halves[i], rng)
-        if rng.random() < marks.again * tones.mean():
+        if rng.random() < marks.again * sample(dark, starts[i]):
             middle = line.mean(0)
             stroke(canvas, middle + (line - middle) @ np.array([[0.2, 0.98], [-0.98, 0.2]]), 0.8 * halves[i], rng)
 
@@ -157,7 +164,7 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
     x, y = places(height, width)
     r = np.hypot(x - SUN[0], y - SUN[1] * 1.5 * height / width) / SUN[2]
     wash(canvas, 3 * (1 - r), np.array([0.86, 0.36, 0.16]), 0.85, rng)
-    for kind, (color, strength) in zip((2, 3, 7), WASHES, strict=True):
+    for kind, color, strength in WASHES:
         cover = ndimage.gaussian_filter((part == kind).astype(float), 5 * scale) - 0.55
         wash(canvas, cover, np.array(color), strength, rng)
     for kind in range(len(MARKS)):
@@ -165,7 +172,7 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
     for line in lines:
         for begin in range(0, width, max(int(70 * scale), 8)):
             piece = line[begin : begin + int(80 * scale) + 4 : 3]
-            if len(piece) > 3 and rng.random() < 0.93:
+            if len(piece) > 3 and rng.random() < 0.93 and sample(part, piece).max() < 7:
                 stroke(
                     canvas, piece + rng.normal(0, 0.8 * scale, 2), max(2.2 * scale, 0.7) * rng.uniform(0.6, 1.2), rng
                 )

@@ -149,10 +149,10 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
             line = start + course * np.array([np.cos(turn), np.sin(turn)])
             color = sample(flat, start) + rng.normal(0, 0.022) + rng.normal(0, 0.012, 3)
             lay_stroke(canvas, relief, line, half, np.stack([color - 0.012, color + 0.012]), rng)
-    canvas = 0.55 * canvas + 0.45 * flat
+    canvas = 0.6 * canvas + 0.4 * flat
     line = np.exp(-((away / (1.3 * scale + 0.4)) ** 2)) * np.clip(
         0.45 + 0.5 * noise(rng, height, width, 40 * scale), 0, 1
     )
     canvas = canvas * (1 - 0.75 * line[..., None]) + 0.75 * line[..., None] * np.array([0.13, 0.14, 0.22])
     canvas = canvas * (1 + 0.035 * weave(rng, height, width)[..., None])
-    return lit(canvas, 0.35 * relief)
+    return lit(canvas, 0.2 * relief)
