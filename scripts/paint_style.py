@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
 from styles import dabs, ink, mosaic, pastel, planes, vortices
 from styles.brushwork import HEIGHT, WIDTH, Floats
 
@@ -40,8 +39,8 @@ def paint(manner: str = "vortices", width: int = WIDTH, height: int = HEIGHT, se
 def main(arguments: Sequence[str] | None = None) -> None:
     """Paint the picture that the command line asks for and save it as a JPEG (or what its name says)."""
     parser = argparse.ArgumentParser(description="Paint a style picture.")
-    parser.add_argument("path", nargs="?", type=Path, help="picture to write; the same as --output")
-    parser.add_argument("--output", type=Path, help="picture to write (default: input/vortices.jpg)")
+    parser.add_argument("path", nargs="?", metavar="PATH", type=Path, help="picture to write; the same as --output")
+    parser.add_argument("--output", metavar="PATH", type=Path, help="picture to write (default: input/vortices.jpg)")
     parser.add_argument("--manner", choices=MANNERS, default="vortices", help="how to paint (default: vortices)")
     parser.add_argument("--seed", type=int, default=SEED, help="number that fixes the noise and every stroke")
     parser.add_argument("--width", type=int, default=WIDTH, help="width in pixels")
@@ -51,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"the sides must be at least {SMALLEST} pixels")
     if options.seed < 0:
         parser.error("the seed must not be negative")
-    output = options.output or options.path
+    if options.path and options.output:
+        parser.error("give the picture to write once, as PATH or as --output PATH")
+    output = options.path or options.output
     if output is None and options.manner != "vortices":
         parser.error(f"--manner {options.manner} needs --output PATH: only vortices has a file of its own")
     picture = paint(options.manner, options.width, options.height, options.seed)

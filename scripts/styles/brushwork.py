@@ -89,7 +89,8 @@ def noise(rng: np.random.Generator, height: int, width: int, grain: float) -> Fl
     coarse = ndimage.gaussian_filter(rng.standard_normal((rows, columns)), grain / cell, mode="wrap")
     at = np.mgrid[0:height, 0:width] / cell + 3.5
     values: Floats = ndimage.map_coordinates(coarse, at, order=3, mode="nearest")
-    return (values - values.mean()) / (values.std() + 1e-9)
+    values -= values.mean()
+    return values / max(float(values.std()), 1e-9)
 
 
 def turbulence(rng: np.random.Generator, height: int, width: int, grain: float, octaves: int = 4) -> Floats:

@@ -22,21 +22,29 @@ WATER: Palette = (
 )
 PADS: Palette = ((34, 78, 62), (64, 116, 70), (112, 156, 84), (164, 192, 110), (214, 218, 150))
 BLOOMS: Palette = ((160, 46, 88), (214, 96, 128), (240, 160, 176), (252, 226, 220), (255, 246, 214))
+# Drifts of lily pads: the middle (x, y) and the spread in x and y, as fractions of the width and the height.
+DRIFTS = (
+    (0.20, 0.86, 0.110, 0.098),
+    (0.70, 0.70, 0.132, 0.083),
+    (0.34, 0.47, 0.083, 0.045),
+    (0.86, 0.33, 0.066, 0.030),
+    (0.12, 0.22, 0.066, 0.021),
+    (0.60, 0.19, 0.055, 0.018),
+    (0.92, 0.95, 0.066, 0.075),
+)
 
 
 def islands(rng: np.random.Generator, height: int, width: int) -> Floats:
-    """Return lily pads as (n, 5): x, y and half width in pixels, lightness and the number of blooms.
+    """Return lily pads as (n, 5): x, y and half width in pixels, lightness, and a number that decides on a bloom.
 
-    They lie in drifts, and become smaller and flatter toward the top, as in perspective.
+    They lie in drifts, and become smaller toward the top, as in perspective.  The last two are 0..1.
     """
-    drifts = ((0.20, 0.86, 0.20, 0.065), (0.70, 0.70, 0.24, 0.055), (0.34, 0.47, 0.15, 0.03), (0.86, 0.33, 0.12, 0.02),
-              (0.12, 0.22, 0.12, 0.014), (0.60, 0.19, 0.1, 0.012), (0.92, 0.95, 0.12, 0.05))  # fmt: skip
     pads = []
-    for x, y, spread, tall in drifts:
+    for x, y, spread, tall in DRIFTS:
         for _ in range(int(rng.integers(13, 19))):
-            py = (y + 1.5 * tall * rng.normal()) * height
+            py = (y + tall * rng.normal()) * height
             half = (0.014 + 0.046 * np.clip(py / height, 0, 1)) * width * rng.uniform(0.55, 1.15)
-            pads.append([(x + 0.55 * spread * rng.normal()) * width, py, half, rng.uniform(0.1, 0.9), rng.random()])
+            pads.append([(x + spread * rng.normal()) * width, py, half, rng.uniform(0.1, 0.9), rng.random()])
     return np.array(sorted(pads, key=lambda pad: pad[1]))
 
 
@@ -51,7 +59,7 @@ def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Fl
     dark = np.clip(1.1 - 5 * np.abs(x - 0.15 - 0.03 * clouds), 0, 1) + np.clip(
         1.1 - 6 * np.abs(x - 0.90 - 0.02 * clouds), 0, 1
     )
-    light = 0.66 + 0.17 * clouds - 0.38 * dark * (1.05 - 0.35 * v) + 0.07 * willows + 0.10 * (0.5 - v)
+    light = 0.60 + 0.16 * clouds - 0.38 * dark * (1.05 - 0.35 * v) + 0.07 * willows + 0.10 * (0.5 - v)
     canvas = ramp(WATER, np.clip(light, 0, 1))
     green = np.clip(dark * 0.9 + 0.3 * willows - 0.3, 0, 0.8)[..., None]
     canvas = (1 - green) * canvas + green * ramp(PADS, np.clip(0.22 + 0.9 * (light - 0.3) + 0.1 * willows, 0, 0.7))
@@ -74,7 +82,8 @@ def broken(rng: np.random.Generator, colors: Floats, strength: float) -> Floats:
     """Return colors (n, 3) that chance has moved in lightness, warmth and between green and magenta."""
     axes = np.array([[1, 1, 1], [0.9, 0.1, -1.0], [0.7, -0.8, 0.5]])
     shift = rng.standard_normal((len(colors), 3)) * np.array([0.75, 0.7, 0.55]) @ axes
-    return np.clip(colors + strength * shift, 0.02, 0.99)
+    moved: Floats = np.clip(colors + strength * shift, 0.02, 0.99)
+    return moved
 
 
 def dab(
@@ -107,7 +116,11 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
     scale = width / WIDTH
     flat, angle, pads = scene(rng, height, width)
     canvas, relief = flat * 0.9, np.zeros((height, width))
-    for half, length, coverage, strength in ((7.5, 34, 1.5, 0.05), (4.2, 19, 1.6, 0.075), (2.6, 11, 0.55, 0.12)):
+    for half, length, coverage, strength in (
+        (7.5, 34.0, 1.5, 0.05),
+        (4.2, 19.0, 1.6, 0.075),
+        (2.6, 11.0, 0.55, 0.12),
+    ):
         half, length = max(half * scale, 1.0), max(length * scale, 4.0)
         starts = scatter(rng, height, width, float(np.sqrt(2 * half * length / coverage)))
         colors = broken(rng, sample(flat, starts), strength)
@@ -118,4 +131,4 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
     for x, y, half, _, chance in pads:
         if chance < 0.42:
             bloom(canvas, relief, np.array([x, y - 0.15 * half]), max(0.36 * half, 2.0), rng)
-    return lit(canvas, relief * 0.9)
+    return lit(canvas, 0.75 * relief)

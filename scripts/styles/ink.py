@@ -176,4 +176,4 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
                 stroke(
                     canvas, piece + rng.normal(0, 0.8 * scale, 2), max(2.2 * scale, 0.7) * rng.uniform(0.6, 1.2), rng
                 )
-    return np.clip(canvas, 0, 1)
+    return canvas

@@ -93,10 +93,11 @@ def rows(rng: np.random.Generator, height: int, width: int, spacing: float) -> F
 
 
 def glass(
-    rng: np.random.Generator, sites: Floats, field: Floats, sun: Floats, radius: Floats, waves: Floats
+    rng: np.random.Generator, sites: Floats, field: Floats, sun: NDArray[np.intp], radius: Floats, waves: Floats
 ) -> Floats:
     """Return the color of every tessera (n, 3), of the fields at its site."""
-    at, number, r, wave = (sample(values, sites) for values in (field, sun, radius, waves))
+    at, r, wave = (sample(values, sites) for values in (field, radius, waves))
+    number = sample(sun.astype(float), sites).astype(int)
     jitter = rng.standard_normal((3, len(sites)))
     width = sun.shape[1]
     swell = 0.5 + 0.5 * np.sin(at * 62 + 1.5 * wave)
@@ -137,4 +138,5 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
     ]
     rim = np.exp(-gap / (3 * scale))[..., None]
     grout = np.array(GROUT) * (1 + 0.25 * noise(rng, height, width, 1.5)[..., None])
-    return np.clip(cover * body * (1 - 0.35 * rim) + (1 - cover) * grout, 0, 1)
+    picture: Floats = cover * body * (1 - 0.35 * rim) + (1 - cover) * grout
+    return picture

@@ -119,11 +119,11 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
     tooth = ranks(noise(rng, height, width, 0.6) + 0.35 * noise(rng, height, width, 2.4 * scale))
     flat, angle = scene(rng, height, width)
     mottle = 0.05 * (tooth - 0.5) + 0.03 * noise(rng, height, width, 9 * scale)
-    canvas = np.array(PAPER) * (1 + mottle[..., None])
+    canvas: Floats = np.array(PAPER) * (1 + mottle[..., None])
     canvas = 0.55 * canvas + 0.45 * ndimage.gaussian_filter(flat, (8 * scale, 8 * scale, 0))  # rubbed in
     layer(canvas, tooth, flat, angle, (13, 90), 2.6, 0.8, rng)
     canvas = 0.3 * canvas + 0.7 * ndimage.gaussian_filter(canvas, (3.5 * scale, 3.5 * scale, 0))
     layer(canvas, tooth, flat, angle, (7, 64), 1.7, 0.62, rng)
     layer(canvas, tooth, flat, angle + 0.25, (2.4, 40), 0.5, 0.75, rng)
     blossoms(canvas, tooth, rng)
-    return np.clip(canvas, 0, 1)
+    return canvas

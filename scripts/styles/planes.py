@@ -29,12 +29,12 @@ PALETTES: tuple[Palette, ...] = (
     ((196, 88, 54), (172, 68, 48), (214, 116, 70), (150, 60, 50)),
     ((44, 78, 66), (62, 98, 70), (34, 60, 66), (92, 116, 66)),
 )
-# Corners of the regions as fractions of the width, painted one over the other.
+# Corners of the regions as fractions of the width, painted one over the other and down to the bottom.
 SHAPES: tuple[tuple[int, Corners], ...] = (
-    (MOUNTAIN, ((-0.1, 0.36), (0.12, 0.25), (0.24, 0.27), (0.44, 0.1), (0.52, 0.135), (0.66, 0.2), (1.1, 0.33), (1.1, 0.7), (-0.1, 0.7))),
-    (HILL, ((-0.1, 0.33), (0.16, 0.31), (0.4, 0.37), (0.7, 0.29), (1.1, 0.36), (1.1, 0.7), (-0.1, 0.7))),
-    (GROUND, ((-0.1, 0.49), (0.3, 0.5), (0.62, 0.46), (1.1, 0.5), (1.1, 0.7), (-0.1, 0.7))),
-)  # fmt: skip
+    (MOUNTAIN, ((-0.1, 0.36), (0.12, 0.25), (0.24, 0.27), (0.44, 0.1), (0.52, 0.135), (0.66, 0.2), (1.1, 0.33))),
+    (HILL, ((-0.1, 0.33), (0.16, 0.31), (0.4, 0.37), (0.7, 0.29), (1.1, 0.36))),
+    (GROUND, ((-0.1, 0.49), (0.3, 0.5), (0.62, 0.46), (1.1, 0.5))),
+)
 # Houses: left, right, the edge between the lit and the shaded wall, ground, eaves and ridge.
 HOUSES = (
     (0.30, 0.46, 0.40, 0.50, 0.37, 0.30),
@@ -59,7 +59,8 @@ def inside(corners: Corners, x: Floats, y: Floats) -> NDArray[np.bool_]:
 
 def shapes() -> Iterator[tuple[int, Corners]]:
     """Yield the regions and their polygons, from the farthest to the nearest."""
-    yield from SHAPES
+    for kind, crest in SHAPES:
+        yield kind, (*crest, (1.1, 0.7), (-0.1, 0.7))
     for left, right, edge, ground, eaves, ridge in HOUSES:
         peak = (left + edge) / 2
         yield WALL, ((left, ground), (left, eaves), (peak, ridge), (edge, eaves), (edge, ground))
@@ -69,8 +70,8 @@ def shapes() -> Iterator[tuple[int, Corners]]:
             ((peak, ridge), (right - (edge - peak) * 0.8, ridge), (right + 0.006, eaves + 0.004), (edge, eaves)),
         )
     for x, foot, half, tall in TREES:
-        crown = foot - tall
-        yield TREE, ((x - half, foot), (x - 0.8 * half, crown + 0.4 * tall), (x, crown), (x + half, crown + 0.55 * tall), (x + 0.7 * half, foot))  # fmt: skip
+        crown, bulge = foot - tall, foot - 0.5 * tall
+        yield TREE, ((x - half, foot), (x - 0.8 * half, bulge), (x, crown), (x + half, bulge), (x + 0.7 * half, foot))
 
 
 def facets(rng: np.random.Generator, height: int, width: int) -> tuple[Labels, Floats, Floats]:
@@ -84,7 +85,7 @@ def facets(rng: np.random.Generator, height: int, width: int) -> tuple[Labels, F
     count = 1
     while queue:
         part, depth = queue.pop(0)
-        if depth > 9 or part.size < rng.uniform(0.0012, 0.016) * x.size:
+        if depth > 9 or part.size < max(rng.uniform(0.0012, 0.016) * x.size, 3):
             continue
         spread = np.linalg.eigh(np.cov(x[part], y[part]))[1][:, 1]
         turn = np.arctan2(spread[1], spread[0]) + rng.normal(0, 0.42)
@@ -105,11 +106,12 @@ def facets(rng: np.random.Generator, height: int, width: int) -> tuple[Labels, F
 def weave(rng: np.random.Generator, height: int, width: int) -> Floats:
     """Return the grain of a canvas (height, width): threads of uneven strength across and down, deviation 1."""
     threads = [ndimage.gaussian_filter(rng.standard_normal((height, width)), sigma) for sigma in ((0.7, 5), (5, 0.7))]
-    return sum((thread / thread.std() for thread in threads), np.zeros((height, width))) / np.sqrt(2)
+    grain: Floats = np.sum([thread / thread.std() for thread in threads], axis=0) / np.sqrt(2)
+    return grain
 
 
 def underpaint(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Floats, Floats]:
-    """Return the colors of the facets (height, width, 3), the direction of their strokes and their outlines."""
+    """Return the colors (height, width, 3), and of every pixel the angle of its strokes and its facet's number."""
     x, y = places(height, width)
     y = y * width / height / 1.5
     region = np.full((height, width), SKY)
@@ -124,21 +126,30 @@ def underpaint(rng: np.random.Generator, height: int, width: int) -> tuple[Float
     for facet, kind in enumerate(kinds):
         palette = np.array(PALETTES[kind]) / 255
         colors[facet] = palette[rng.integers(len(palette))] + rng.normal(0, 0.015, 3)
-    edge = np.zeros((height, width), bool)
-    edge[:, 1:] |= number[:, 1:] != number[:, :-1]
-    edge[1:] |= number[1:] != number[:-1]
-    away = ndimage.distance_transform_edt(~edge) if edge.any() else np.full((height, width), 9.0)
     warm = np.array([1.0, 0.86, 0.62]) * np.clip(light, 0, None)[..., None]
     cool = np.array([1.0, 0.92, 0.66]) * np.clip(-light, 0, None)[..., None]
     canvas = colors[number]
     canvas = canvas + 0.36 * warm * (1 - canvas) - 0.46 * cool * canvas
-    return canvas, angle, away
+    return canvas, angle, number.astype(np.float64)
+
+
+def outlines(rng: np.random.Generator, number: Floats) -> Floats:
+    """Return how dark the lines between the facets of these numbers are, 0..1; they break off here and there."""
+    height, width = number.shape
+    scale = width / WIDTH
+    edge = np.zeros((height, width), bool)
+    edge[:, 1:] |= number[:, 1:] != number[:, :-1]
+    edge[1:] |= number[1:] != number[:-1]
+    away = ndimage.distance_transform_edt(~edge) if edge.any() else np.full((height, width), 9.0)
+    line = np.exp(-((away / (1.3 * scale + 0.4)) ** 2))
+    strength: Floats = line * np.clip(0.5 + 0.5 * noise(rng, height, width, 40 * scale), 0, 1)
+    return strength
 
 
 def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
     """Return the finished painting, shape (height, width, 3)."""
     scale = width / WIDTH
-    canvas, angle, away = underpaint(rng, height, width)
+    canvas, angle, number = underpaint(rng, height, width)
     relief = np.zeros((height, width))
     flat = canvas.copy()
     for half, length, coverage in ((8.0, 46.0, 1.5), (4.5, 30.0, 0.8)):
@@ -147,12 +158,13 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
             turn = sample(angle, start) + rng.normal(0, 0.12)
             course = np.linspace(-length / 2, length / 2, 8)[:, None] * rng.uniform(0.6, 1.2)
             line = start + course * np.array([np.cos(turn), np.sin(turn)])
+            line = line[sample(number, line) == sample(number, start)]  # a stroke ends where its facet does
+            if len(line) < 2:
+                continue
             color = sample(flat, start) + rng.normal(0, 0.022) + rng.normal(0, 0.012, 3)
             lay_stroke(canvas, relief, line, half, np.stack([color - 0.012, color + 0.012]), rng)
     canvas = 0.6 * canvas + 0.4 * flat
-    line = np.exp(-((away / (1.3 * scale + 0.4)) ** 2)) * np.clip(
-        0.45 + 0.5 * noise(rng, height, width, 40 * scale), 0, 1
-    )
-    canvas = canvas * (1 - 0.75 * line[..., None]) + 0.75 * line[..., None] * np.array([0.13, 0.14, 0.22])
+    line = 0.75 * outlines(rng, number)[..., None]
+    canvas = canvas * (1 - line) + line * np.array([0.13, 0.14, 0.22])
     canvas = canvas * (1 + 0.035 * weave(rng, height, width)[..., None])
     return lit(canvas, 0.2 * relief)

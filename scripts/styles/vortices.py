@@ -116,7 +116,6 @@ def compose(rng: np.random.Generator, flow: Floats) -> tuple[Floats, Floats]:
 
 def mix(light: Floats, warmth: Floats) -> Floats:
     """Mix paint of a lightness and a warmth, of one shape and 0..1; returns sRGB 0..1, shape (..., 3)."""
-
     share = np.clip(1.8 * warmth - 0.4, 0, 1)[..., None]
     return (1 - share) * ramp(COOL, light) + share * ramp(WARM, light)
 
