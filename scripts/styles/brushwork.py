@@ -59,13 +59,13 @@ def streaks(rng: np.random.Generator, flow: Floats, grain: float, reach: float) 
     The noise has grains of about `grain` pixels.  The result, (height, width), is evenly spread over 0..1.
     """
     height, width = flow.shape[:2]
-    noise = blur(rng.standard_normal((height, width)), grain)
-    total = np.zeros_like(noise)
+    speckle = blur(rng.standard_normal((height, width)), grain)
+    total = np.zeros_like(speckle)
     count = 32
     for step in (reach / count, -reach / count):
         points = np.stack(places(height, width), axis=-1) * width
         for _ in range(count):
-            total += sample(noise, points)
+            total += sample(speckle, points)
             points += step * sample(flow, points)
     return ranks(total)
 
