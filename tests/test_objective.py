@@ -314,6 +314,30 @@ def test_nothing_moves_what_is_not_painted() -> None:
     assert gradient[..., 3:].abs().min() > 0
 
 
+def test_grey_averages_the_gradient_over_the_channels() -> None:
+    """Of every term; what is averaged is clipped."""
+    network, (content, style, image) = SmallNetwork(), images()
+    free, grey = (
+        Objective(network, content, style, tv_weight=50.0, range_weight=1e9, clip=False, grey=grey).gradient(image)
+        for grey in (False, True)
+    )
+    torch.testing.assert_close(grey.gradient, free.gradient.mean(dim=1, keepdim=True).expand(1, 3, 6, 5))
+    assert torch.equal(grey.gradient[:, :1].expand(1, 3, 6, 5), grey.gradient)
+    torch.testing.assert_close(grey.loss, free.loss)
+    clipped = Objective(SmallNetwork(scale=2.0), content, style, tv_weight=0, grey=True).gradient(image).gradient
+    assert clipped.norm() == pytest.approx(image.numel())
+
+
+def test_grey_stays_so_under_a_mask() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    mask = random_mask(6, 5, seed=3)
+    mask[..., :2] = 0
+    gradient = Objective(network, content, style, mask=mask, grey=True).gradient(image).gradient
+    assert torch.equal(gradient[:, :1].expand(1, 3, 6, 5), gradient)
+    assert gradient[..., :2].abs().max() == 0
+    assert gradient[..., 2:].abs().max() > 0
+
+
 def test_styles_go_only_where_it_is_painted() -> None:
     """The losses under a mask are those in a region; under both, those in what they have in common."""
     network, (content, style, image) = SmallNetwork(), images()
