@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from nstyle.pictures.color_transfer import (
     MATCHES,
     grey,
+    is_grey,
     luminance,
     match_covariance,
     match_histogram,
@@ -49,6 +50,16 @@ def test_luminance_is_that_of_yiq_and_of_a_grey_the_grey_itself() -> None:
     np.testing.assert_allclose(luminance(picture), picture @ YIQ[0], atol=1e-6)
     levels = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
     np.testing.assert_array_equal(luminance(grey(levels)), levels)
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_grey_is_what_differs_by_no_more_than_rounding(channel: int) -> None:
+    levels = np.linspace(0.1, 0.9, 256, dtype=np.float32).reshape(16, 16)
+    assert is_grey(grey(levels))
+    for difference, is_rounding in [(1 / 255, True), (-1 / 255, True), (2 / 255, False), (-2 / 255, False)]:
+        picture = grey(levels)
+        picture[7, 3, channel] += difference
+        assert is_grey(picture) == is_rounding
 
 
 def test_luma_keeps_the_contents_chroma_and_takes_the_paintings_luminance() -> None:

@@ -212,6 +212,7 @@ NAN, INFINITY = float("nan"), float("inf")
         ("style_scale", [0, -1, 17, NAN, "1"]),
         ("style_fit", ["crop", None]),
         ("preserve_colors", ["hue", "", None]),
+        ("grey", ["gray", "", True]),
         ("mask", ["", 3]),
         ("blend_style", [None, "a.jpg", ["a.jpg"], [("a.jpg",)], [("a.jpg", 0)], [("a.jpg", "x")], [("", 1)]]),
         ("blend_style", [[("a.jpg", NAN)], [("a.jpg", -1)], [("a.jpg", None)], [("a.jpg", 1, 2)], {"a.jpg": 1}]),

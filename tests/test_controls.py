@@ -18,7 +18,7 @@ from nstyle import Config, stylize
 from nstyle.losses.functional import gram_matrix
 from nstyle.networks.kernels.winograd import convolve
 from nstyle.networks.layers import STYLE_LAYERS
-from nstyle.networks.model_space import from_model_space, to_model_space
+from nstyle.networks.model_space import MEAN_RGB, from_model_space, to_model_space
 from nstyle.networks.vgg19 import VGG19
 from nstyle.painting.prepare import Scale, prepare
 from nstyle.pictures.decode import read_picture
@@ -274,6 +274,105 @@ def test_luma_paints_in_grey_and_keeps_the_contents_chroma(pair: tuple[Path, Pat
     assert np.abs(written - content).mean() > 0.02
     network_sees = prepared(pair, preserve_colors="luma", init="content").start
     assert np.ptp(from_model_space(network_sees), axis=-1).max() < 1e-5
+
+
+@pytest.fixture
+def grey_pair(pair: tuple[Path, Path]) -> tuple[Path, Path]:
+    """The pair in grey; the content's channels differ by a level here and there, as after a colour profile."""
+    content, style = (np.asarray(Image.open(path).convert("L").convert("RGB")) for path in pair)
+    content = np.clip(content, 1, 254)
+    content[::3, ::2, 0] += 1
+    content[1::3, ::2, 2] -= 1
+    for path, rgb in zip(pair, (content, style), strict=True):
+        Image.fromarray(rgb).save(path)
+    return pair
+
+
+def chroma(rgb: NDArray[np.uint8]) -> int:
+    """The greatest difference between the channels of a pixel."""
+    return int(np.ptp(rgb.astype(int), axis=-1).max())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "adam", "init": "noise"},
+        {"preset": "reference", "grey": "keep"},
+        {"preserve_colors": "luma"},
+        {"image_format": "jpg", "remove_noise": 0.3},
+    ],
+    ids=str,
+)
+def test_grey_stays_grey(grey_pair: tuple[Path, Path], tmp_path: Path, options: dict[str, Any]) -> None:
+    """In the snapshots, in the final picture, and in what the network sees all the way."""
+    mean = torch.tensor(MEAN_RGB).reshape(1, 3, 1, 1)
+    seen: list[tuple[Tensor, Tensor]] = []
+    options = {"preset": "fast", "max_num_epochs": 12, "save_epochs": 12, **options}
+    result = stylize(
+        *grey_pair,
+        lambda step: seen.append((step.image + mean).aminmax(dim=1)),
+        **SMALL | options,
+        output_dir=tmp_path / "output",
+    )
+    assert all((high - low).max() < 0.01 for low, high in seen)
+    assert chroma(result.rgb) == chroma(pixels(result.path)) == 0
+    assert chroma(pixels(next((tmp_path / "output").glob("e_12.*")))) == 0
+    assert result.rgb.std() > 2
+
+
+def test_grey_stays_grey_with_masks_and_a_start_in_colour(
+    grey_pair: tuple[Path, Path], other: Path, save_mask: Masks, tmp_path: Path
+) -> None:
+    """A start does not say what the painting is to be like; outside of the mask is the content, in grey."""
+    options: dict[str, Any] = {"preset": "fast", "init": str(other), "mask": save_mask("mask.png", left(soft=True))}
+    result = paint(grey_pair, tmp_path / "output", **options)
+    assert chroma(result.rgb) == 0
+    assert np.abs(result.rgb.astype(int) - content_pixels(grey_pair))[left(soft=True) == 0].max() <= 1
+    assert chroma(paint(grey_pair, tmp_path / "free", **options, grey="free").rgb) > 10
+
+
+def test_a_style_recoloured_by_a_grey_content_is_grey(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    Image.open(pair[0]).convert("L").save(pair[0])
+    result = paint(pair, tmp_path / "output", preset="fast", preserve_colors="covariance")
+    assert chroma(result.rgb) == 0
+
+
+def test_a_texture_of_a_grey_style_is_grey(grey_pair: tuple[Path, Path], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"size": "32x24", "content_weight": 0, "preset": "fast", "max_num_epochs": 8}
+    results = {
+        grey: nstyle.stylize(style_image=grey_pair[1], output_dir=tmp_path / grey, grey=grey, **SMALL | options)
+        for grey in ("keep", "free")
+    }
+    assert chroma(results["keep"].rgb) == 0
+    assert results["keep"].rgb.std() > 10
+    assert chroma(results["free"].rgb) > 5
+
+
+@pytest.mark.parametrize("colored", [0, 1])
+def test_with_any_colour_nothing_is_kept_grey(pair: tuple[Path, Path], tmp_path: Path, colored: int) -> None:
+    grey = pair[1 - colored]
+    Image.open(grey).convert("L").save(grey)
+    kept, free = (paint(pair, tmp_path / how, preset="fast", grey=how) for how in ("keep", "free"))
+    assert torch.equal(kept.image, free.image)
+    assert chroma(kept.rgb) > 10
+
+
+def test_the_reference_leaves_grey_free(grey_pair: tuple[Path, Path]) -> None:
+    scale = prepared(grey_pair)
+    assert not scale.objective().grey
+    assert not scale.finish.grey
+    assert (scale.start[:, 0] != scale.start[:, 1]).any()
+    assert Config().grey == "free"
+    assert Config(preset="fast").grey == "keep"
+
+
+def test_luma_paints_in_grey_where_grey_is_kept_but_the_picture_is_in_colour(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert prepared(pair, preset="fast", preserve_colors="luma").objective().grey
+    result = paint(pair, tmp_path / "output", preset="fast", preserve_colors="luma")
+    assert chroma(result.rgb) > 50
 
 
 @pytest.mark.parametrize("preserve_colors", ["histogram", "covariance"])

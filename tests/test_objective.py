@@ -239,6 +239,45 @@ def test_size_of_a_region_does_not_change_how_strongly_its_pixels_are_pulled() -
     torch.testing.assert_close(placed.loss, alone.loss)
 
 
+@pytest.mark.parametrize("style_loss", ["gram", "mrf"])
+def test_a_style_in_two_half_regions_is_as_strong_as_everywhere(style_loss: str) -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    half = torch.full((1, 1, 6, 5), 0.5, dtype=torch.float64)
+    halves = [Style(style, region=half), Style(style, region=half)]
+    everywhere, split = (
+        Objective(network, content, styles, style_loss=style_loss, tv_weight=0, clip=False).gradient(image)
+        for styles in (style, halves)
+    )
+    torch.testing.assert_close(split.gradient, everywhere.gradient)
+    torch.testing.assert_close(split.loss, everywhere.loss)
+
+
+def test_a_style_that_fades_into_itself_is_as_strong_as_everywhere() -> None:
+    """Of a picture of equal columns, each part of which has the same statistics."""
+    _, style, image = images()
+    columns = image[..., :1].expand(1, 3, 6, 9)
+    ramp = torch.linspace(0, 1, 9, dtype=torch.float64).expand(1, 1, 6, 9)
+    fading = [Style(style, region=ramp), Style(style, region=1 - ramp)]
+    everywhere, split = (
+        Objective(Pixels(), columns, styles, content_weight=0, tv_weight=0, clip=False).gradient(columns)
+        for styles in (style, fading)
+    )
+    torch.testing.assert_close(split.gradient, everywhere.gradient)
+    torch.testing.assert_close(split.loss, everywhere.loss)
+
+
+def test_positions_of_a_style_picture_count_by_its_mask() -> None:
+    """At half strength a part counts half as often: as if the other part were there twice."""
+    _, style, image = images()
+    weighted = torch.ones(1, 1, 6, 10, dtype=torch.float64)
+    weighted[..., 5:] = 0.5
+    one, other = (
+        Objective(Pixels(), image, x, content_weight=0).gradient(image).gradient
+        for x in ([Style(torch.cat([style, image], dim=3), mask=weighted)], torch.cat([style, style, image], dim=3))
+    )
+    torch.testing.assert_close(one, other)
+
+
 def test_only_the_part_of_the_style_picture_that_counts_counts() -> None:
     _, style, image = images()
     part = torch.zeros(1, 1, 6, 15, dtype=torch.float64)
@@ -273,6 +312,30 @@ def test_nothing_moves_what_is_not_painted() -> None:
     gradient = Objective(network, content, style, tv_weight=50.0, mask=mask).gradient(image).gradient
     assert gradient[..., :3].abs().max() == 0
     assert gradient[..., 3:].abs().min() > 0
+
+
+def test_grey_averages_the_gradient_over_the_channels() -> None:
+    """Of every term; what is averaged is clipped."""
+    network, (content, style, image) = SmallNetwork(), images()
+    free, grey = (
+        Objective(network, content, style, tv_weight=50.0, range_weight=1e9, clip=False, grey=grey).gradient(image)
+        for grey in (False, True)
+    )
+    torch.testing.assert_close(grey.gradient, free.gradient.mean(dim=1, keepdim=True).expand(1, 3, 6, 5))
+    assert torch.equal(grey.gradient[:, :1].expand(1, 3, 6, 5), grey.gradient)
+    torch.testing.assert_close(grey.loss, free.loss)
+    clipped = Objective(SmallNetwork(scale=2.0), content, style, tv_weight=0, grey=True).gradient(image).gradient
+    assert clipped.norm() == pytest.approx(image.numel())
+
+
+def test_grey_stays_so_under_a_mask() -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    mask = random_mask(6, 5, seed=3)
+    mask[..., :2] = 0
+    gradient = Objective(network, content, style, mask=mask, grey=True).gradient(image).gradient
+    assert torch.equal(gradient[:, :1].expand(1, 3, 6, 5), gradient)
+    assert gradient[..., :2].abs().max() == 0
+    assert gradient[..., 2:].abs().max() > 0
 
 
 def test_styles_go_only_where_it_is_painted() -> None:

@@ -89,10 +89,14 @@ def guidance_at(region: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
         as large as that where it is not); and, before scaling, sum(T^2) / M: the part of the picture that it guides.
         Where nothing of the region is left at the layer, both are 0.
 
+        T is the square root of the region, so each position counts by the region itself. Gatys et al. take the
+        region for T, so a position counts by its square. Of two regions that cross-fade (r and 1 - r), the squares
+        sum to a half in the middle, and both styles would be weak there; the regions themselves sum to 1.
+
     """
-    region = region_at(region, height, width)
-    share = sum_of_squares(region) / region.numel()
-    return region / share.clamp(min=torch.finfo(region.dtype).tiny).sqrt(), share
+    guidance = region_at(region, height, width).sqrt()
+    share = sum_of_squares(guidance) / guidance.numel()
+    return guidance / share.clamp(min=torch.finfo(guidance.dtype).tiny).sqrt(), share
 
 
 def total_variation_gradient(image: Tensor) -> Tensor:

@@ -115,6 +115,7 @@ class Objective:
         mask: 1 x 1 x H x W, 0..1: what is painted. Styles go nowhere else, and the gradient is multiplied by it;
             it is clipped to the number of values that are painted at all. None: everything.
         clip: whether the gradient of the terms that the reference clips is clipped.
+        grey: whether a grey image stays grey: the gradient is averaged over the channels.
 
     A term whose weight is 0 is not computed: its layers are missing in `style_losses`, its `content_loss` is 0.
 
@@ -138,6 +139,7 @@ class Objective:
         style_loss: str = "gram",
         mask: Tensor | None = None,
         clip: bool = True,
+        grey: bool = False,
     ) -> None:
         if content_weight == 0 and style_weight == 0:
             raise ValueError("content_weight and style_weight are both 0: nothing is left to descend on")
@@ -147,6 +149,7 @@ class Objective:
         self.style_weight = style_weight
         self.mask = mask
         self.clip = clip
+        self.grey = grey
         if content_layers is None:
             content_layers = {CONTENT_LAYER: 1.0}
         if style_layers is None:
@@ -185,12 +188,12 @@ class Objective:
         losses = torch.stack([term.loss(term.statistic(whole)) for term in clipped])
         (gradient,) = torch.autograd.grad(losses.sum(), image, retain_graph=kept)
         with torch.no_grad():
-            gradient = self._where_painted(gradient)
+            gradient = self._projected(gradient)
             shortened, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
             gradient = shortened if self.clip else gradient
         for term in others:
             (added,) = torch.autograd.grad(term.loss(term.statistic(whole)), image, retain_graph=kept)
-            gradient = gradient + self._where_painted(added)
+            gradient = gradient + self._projected(added)
         return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
 
     def _evaluation(self, gradient: Tensor, norm: Tensor, losses: Mapping[int, Tensor]) -> Evaluation:
@@ -207,8 +210,10 @@ class Objective:
             style_losses=style_losses,
         )
 
-    def _where_painted(self, gradient: Tensor) -> Tensor:
-        """Return a gradient, multiplied by the mask if there is one."""
+    def _projected(self, gradient: Tensor) -> Tensor:
+        """Return the part of a gradient that the image may follow: where it is painted, and in grey if it is grey."""
+        if self.grey:
+            gradient = gradient.mean(dim=1, keepdim=True).expand_as(gradient).contiguous()
         return gradient if self.mask is None else gradient * self.mask
 
     def _values_painted(self, image: Tensor) -> int:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.networks.model_space import from_model_space
-from nstyle.pictures.color_transfer import recolor_painting
+from nstyle.pictures.color_transfer import grey, luminance, recolor_painting
 from nstyle.pictures.masks import Mask, composite
 from nstyle.pictures.picture import Picture, denoise
 
@@ -20,12 +20,14 @@ class Finish:
         content: the content picture in the painting's size; the painting is transparent where that is.
         preserve_colors: how its colours are kept, see `color_transfer`.
         mask: what is painted; elsewhere the picture's pixels are the content's. None: everything.
+        grey: whether the picture is grey: R, G and B are the same to the bit.
 
     """
 
     content: Picture
     preserve_colors: str = "none"
     mask: Mask | None = None
+    grey: bool = False
 
     @property
     def where(self) -> NDArray[np.bool_]:
@@ -41,4 +43,6 @@ class Finish:
         rgb = recolor_painting(self.preserve_colors, rgb, self.content.rgb, self.where)
         if self.mask is not None:
             rgb = composite(rgb, self.content.rgb, self.mask)
+        if self.grey:
+            rgb = grey(luminance(rgb))
         return Picture(rgb, self.content.alpha)

@@ -1,7 +1,7 @@
 """From settings to all that a painting needs: an objective, a start and a finish at each scale."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
 from nstyle.painting.memory import check_memory, descent_bytes
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, scale_sizes
-from nstyle.pictures.color_transfer import grey, luminance, recolor_style, recolored
+from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.masks import Mask, rounded, to_mask
 from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
@@ -173,7 +173,7 @@ class _ObjectiveMaker:
     loaded: Loaded
     layers: _Layers
 
-    def make(self, content: Tensor, styles: list[Style], mask: Tensor | None) -> Objective:
+    def make(self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool) -> Objective:
         """Have the network look at content and styles."""
         config, model = self.config, self.loaded.model
         features: StyleTargets | Features = self.loaded.targets
@@ -192,6 +192,7 @@ class _ObjectiveMaker:
             style_loss=config.style_loss,
             mask=mask,
             clip=OPTIMIZERS[config.optimizer].follows_clipped,
+            grey=keeps_grey,
         )
 
 
@@ -225,15 +226,23 @@ class _ScaleMaker:
             for source, style in framed.items()
         }
         shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
+        # With "luma" all that is painted is grey, but the finished picture has the content's colours.
+        keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
+        finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
         content = to_model_space(shown).to(device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
-        start = self._start(content, rgbs[self.inputs.styles[0].picture]).to(device)
+        start = self._start(content, rgbs[self.inputs.styles[0].picture])
+        if keeps_grey:
+            start = to_model_space(grey(luminance(from_model_space(start))))
+        start = start.to(device)
         mask_tensor = _mask_tensor(mask, device)
         if mask_tensor is not None:
             start = mask_tensor * start + (1 - mask_tensor) * content
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
-        return Scale(start, finish, partial(self.objectives.make, content, styles, mask_tensor))
+        return Scale(
+            start, finish, partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey)
+        )
 
     def _content_picture(self, size: ScaleSize) -> Picture:
         """Return the content at this size; of a texture, which has none, a black one that never counts."""

@@ -16,6 +16,9 @@ Colors = NDArray[np.float64]
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luminance Y of YIQ (ITU-R BT.601), which the paper's luminance-only transfer uses."""
 
+LIKE_GREY = 1.5 / 255
+"""By how much the channels of a grey pixel may differ: by the one level that rounding to 8 bits makes, no more."""
+
 _NOISE = 0.003
 """Standard deviation, less than a grey level: variation below it is noise or rounding."""
 
@@ -35,6 +38,11 @@ def luminance(rgb: Rgb) -> Rgb:
 def grey(levels: Rgb) -> Rgb:
     """Return a grey picture of H x W levels, clipped to 0..1."""
     return np.repeat(np.clip(levels, 0, 1)[..., None], 3, axis=-1).astype(np.float32, copy=False)
+
+
+def is_grey(rgb: Rgb) -> bool:
+    """Tell whether R, G and B are equal in each pixel, but for the rounding of a colour profile."""
+    return bool((np.abs(rgb - rgb[..., [1, 2, 0]]) < LIKE_GREY).all())
 
 
 def match_luminance(style: Rgb, content: Rgb) -> Rgb:

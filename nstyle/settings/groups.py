@@ -130,6 +130,13 @@ class Controls:
         CONTROLS,
         choices=("none", "luma", "histogram", "covariance"),
     )
+    grey: str = setting(
+        None,
+        "if content and styles are all grey: keep paints in grey alone; free may leave specks of colour",
+        MXNET,
+        CONTROLS,
+        choices=("keep", "free"),
+    )
 
 
 @dataclass(frozen=True)

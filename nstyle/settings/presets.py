@@ -5,6 +5,7 @@ from typing import Any
 PRESETS: dict[str, dict[str, Any]] = {
     "reference": {
         "init": "noise",
+        "grey": "free",
         "style_layers": None,
         "max_num_epochs": 1000,
         "stop_eps": 0.005,
@@ -14,6 +15,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "fast": {
         "init": "recolored",
+        "grey": "keep",
         "style_layers": "relu1_1,relu2_1,relu3_1,relu4_1",
         "max_num_epochs": 60,
         "stop_eps": 0,
