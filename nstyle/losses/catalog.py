@@ -34,6 +34,9 @@ class StyleLoss:
 
 STYLE_LOSSES = {
     "gram": StyleLoss(help="Gram matrices", maker="nstyle.losses.gram:GramTerm.towards"),
+    "wasserstein": StyleLoss(
+        help="mean and covariance, Wasserstein-2 distance", maker="nstyle.losses.wasserstein:WassersteinTerm.towards"
+    ),
     "mrf": StyleLoss(
         help="its patches, Li and Wand",
         maker="nstyle.losses.mrf:MrfTerm.towards",

@@ -57,6 +57,18 @@ def _positions_by_channels(feature_map: Tensor) -> Tensor:
     return feature_map.permute(0, 2, 3, 1).reshape(-1, feature_map.shape[1])
 
 
+def sum_over_positions(feature_map: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the sum of a feature map's vectors over all positions: C values, in at least float32.
+
+    Args:
+        feature_map: 1 x C x H x W.
+        weights: 1 x 1 x H x W, of the positions; None: all 1.
+
+    """
+    rows = at_least_float32(_positions_by_channels(feature_map))
+    return rows.sum(dim=0) if weights is None else rows.T @ weights.reshape(-1)
+
+
 def gram_scale(channels: int, positions: int) -> int:
     """Return C^2 M: the reference divides a layer's style loss by it. M counts the positions of the layer's map."""
     return channels**2 * positions

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at
@@ -23,6 +24,7 @@ class GramTerm(AtLayer):
         weight: of the term.
         positions: how many of them A was summed over; where the image has another number M, A is scaled to that.
             None: as many as the image has.
+        is_relative: divide by sum(A^2), the loss of an image without features, in place of C^2 M.
         region: 1 x 1 x H x W, 0..1, of the image's size: G is guided by it (`functional.guidance_at`), and the loss
             is multiplied by its share of the image. So each pixel in it is pulled towards the style, against the
             content, as strongly as were the region a picture of its own. None: everywhere.
@@ -32,6 +34,7 @@ class GramTerm(AtLayer):
     target: Tensor
     weight: float
     positions: int | None = None
+    is_relative: bool = False
     region: Tensor | None = None
     is_local: ClassVar[bool] = False
 
@@ -54,7 +57,7 @@ class GramTerm(AtLayer):
         if mask is not None:
             guidance, share = guidance_at(mask, height, width)
             weight = weight if share > 0 else 0.0  # so small a part that nothing of it is left at this layer
-        return cls(layer, gram_matrix(style_map, guidance), weight, height * width, region)
+        return cls(layer, gram_matrix(style_map, guidance), weight, height * width, region=region)
 
     @property
     def bytes_held(self) -> int:
@@ -64,6 +67,10 @@ class GramTerm(AtLayer):
     def placed(self, weight: float, region: Tensor | None) -> "GramTerm":
         """Return the term with its weight multiplied by this, for a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
+
+    def relative(self) -> "GramTerm":
+        """Return the term with its loss as a share of that of an image without features."""
+        return replace(self, is_relative=True)
 
     def statistic(self, part: Part) -> Statistic:
         """Return the part's Gram matrix, guided by the region, and the number of positions."""
@@ -77,9 +84,12 @@ class GramTerm(AtLayer):
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""
         target = self.target
-        weight: Tensor | float = self.weight / gram_scale(len(target), statistic.positions)
         if self.positions is not None and self.positions != statistic.positions:
             target = target * (statistic.positions / self.positions)
+        scale: Tensor | int = gram_scale(len(target), statistic.positions)
+        if self.is_relative:
+            scale = sum_of_squares(target).clamp_min(torch.finfo(target.dtype).tiny)
+        weight = self.weight / scale
         if statistic.share is not None:
             weight = weight * statistic.share
         return weight * sum_of_squares(statistic.sums - target)

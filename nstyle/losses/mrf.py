@@ -29,6 +29,7 @@ class MrfTerm(AtLayer):
         style: the style's feature map, h' x w' x C, in at least float32.
         weight: of the term.
         allowed: (h' - 2) x (w' - 2), which of the style's patches count; None: all.
+        is_relative: divide by the sum over all patches of the style's mean |q|^2, in place of 1 / MRF_SCALE.
         region: 1 x 1 x H x W, 0..1, of the image's size: how much a patch counts is its mean below the middle of
             the patch. None: all do.
 
@@ -37,6 +38,7 @@ class MrfTerm(AtLayer):
     style: Tensor
     weight: float
     allowed: Tensor | None = None
+    is_relative: bool = False
     region: Tensor | None = None
     is_local: ClassVar[bool] = True
 
@@ -63,7 +65,7 @@ class MrfTerm(AtLayer):
         if mask is not None:
             middles = _at_middles(mask, *style_map.shape[-2:])
             allowed = middles >= middles.max().clamp(max=0.5)
-        return cls(layer, rows_of(style_map).contiguous(), weight, allowed, region)
+        return cls(layer, rows_of(style_map).contiguous(), weight, allowed, region=region)
 
     @property
     def bytes_held(self) -> int:
@@ -73,6 +75,10 @@ class MrfTerm(AtLayer):
     def placed(self, weight: float, region: Tensor | None) -> "MrfTerm":
         """Return the term with its weight multiplied by this, for a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
+
+    def relative(self) -> "MrfTerm":
+        """Return the term with its loss as a share of that of an image without features."""
+        return replace(self, is_relative=True)
 
     def statistic(self, part: Part) -> Statistic:
         """Return the sum of squared distances between patches and the style's.
@@ -93,11 +99,19 @@ class MrfTerm(AtLayer):
             weights = None
             if self.region is not None:
                 weights = part.cut(self.layer, _at_middles(self.region, height, width))
-        return Statistic(patch_distance(feature_map, self.style, nearest, weights))
+        return Statistic(self._scale(height, width) * patch_distance(feature_map, self.style, nearest, weights))
+
+    def _scale(self, height: int, width: int) -> float:
+        """Return the factor on the distances between the patches of a map of this size."""
+        if not self.is_relative:
+            return MRF_SCALE
+        of_a_patch = EDGE**2 * self.style.square().mean(dim=(0, 1)).sum()
+        patches = (height - EDGE + 1) * (width - EDGE + 1)
+        return 1 / (patches * max(float(of_a_patch), torch.finfo(self.style.dtype).tiny))
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""
-        return self.weight * MRF_SCALE * statistic.sums
+        return self.weight * statistic.sums
 
 
 def _at_middles(mask: Tensor, height: int, width: int) -> Tensor:

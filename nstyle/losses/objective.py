@@ -24,6 +24,10 @@ from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER
 from nstyle.numerics import at_least_float32, clip_to_norm
 
+UNIT = 127.5**2
+"""Squared grey levels: what a relative loss of 1 weighs for each value of the image, beside the regularisers, which
+are sums over its values. So much a black or white value is away from mid-grey."""
+
 TARGET_BYTES = 16_000_000
 """Of the targets that `StyleTargets` keeps; a style's Gram matrices take 2.4 MB, its patches as much as its maps."""
 
@@ -56,6 +60,8 @@ class Evaluation:
         content_loss: content_weight * sum((F - P)^2), at relu4_2 unless other layers are named.
         style_losses: {layer: style_weight / (C^2 M) * sum((G - A)^2)}, or the other style loss's; of several styles,
             their sum.
+
+    Relative losses are multiplied by `UNIT` and by the number of the image's values that are painted.
 
     """
 
@@ -112,6 +118,11 @@ class Objective:
         content_layers: {layer: weight, a factor on `content_weight`}; None: relu4_2.
         style_layers: {layer: weight, a factor on `style_weight`}; None: the style loss's own on VGG-19, each 1.
         style_loss: one of `catalog.STYLE_LOSSES`.
+        balance: "absolute", the reference's sums; or "relative": each layer's loss is divided by that of an image
+            without features, whose maps are all 0. So the weights mean the same with another style, size, network or
+            set of layers. See `UNIT` for what the regularisers weigh beside them.
+        padding: what the total variation sees beyond the image's edges: "zero" (mid-grey, as the reference), "mirror"
+            or "wrap". What the network sees there is up to `features`: see `networks.padding.Padded`.
         mask: 1 x 1 x H x W, 0..1: what is painted. Styles go nowhere else, and the gradient is multiplied by it;
             it is clipped to the number of values that are painted at all. None: everything.
         clip: whether the gradient of the terms that the reference clips is clipped.
@@ -137,6 +148,8 @@ class Objective:
         content_layers: Mapping[str, float] | None = None,
         style_layers: Mapping[str, float] | None = None,
         style_loss: str = "gram",
+        balance: str = "absolute",
+        padding: str = "zero",
         mask: Tensor | None = None,
         clip: bool = True,
         grey: bool = False,
@@ -150,6 +163,7 @@ class Objective:
         self.mask = mask
         self.clip = clip
         self.grey = grey
+        self.is_relative = balance == "relative"
         if content_layers is None:
             content_layers = {CONTENT_LAYER: 1.0}
         if style_layers is None:
@@ -158,17 +172,19 @@ class Objective:
         if (content_weight > 0 and content is None) or (style_weight > 0 and not styles):
             raise ValueError("a picture is missing whose weight is not 0")
         with torch.no_grad():
-            self.style_terms = [
+            style_terms = [
                 term.placed(weight, _product(mask, one.region))
                 for one in styles
                 for weight, term in _weighted_terms(targets, one, style_weight, style_layers, style_loss)
             ]
             weights = _weights(content_weight, content_layers)
             maps = self.features(content, weights.keys()) if content is not None and weights else {}
-            self.content_terms = [
+            content_terms = [
                 ContentTerm(layer, at_least_float32(maps[layer]), weight) for layer, weight in weights.items()
             ]
-        regularisers = (TotalVariationTerm(tv_weight), BoundedRangeTerm(range_weight))
+            self.style_terms = [term.relative() for term in style_terms] if self.is_relative else style_terms
+            self.content_terms = [term.relative() for term in content_terms] if self.is_relative else content_terms
+        regularisers = (TotalVariationTerm(tv_weight, padding), BoundedRangeTerm(range_weight))
         others = [term for term in regularisers if term.weight > 0]
         self.terms: list[Term] = [*self.style_terms, *self.content_terms, *others]
 
@@ -186,6 +202,8 @@ class Objective:
         others = [term for term in self.terms if not term.is_clipped]
         kept = any(term.layers for term in others)  # the graph of the maps is needed more than once
         losses = torch.stack([term.loss(term.statistic(whole)) for term in clipped])
+        if self.is_relative:
+            losses = losses * (UNIT * self._values_painted(image))
         (gradient,) = torch.autograd.grad(losses.sum(), image, retain_graph=kept)
         with torch.no_grad():
             gradient = self._projected(gradient)

@@ -10,6 +10,7 @@ from nstyle.losses.functional import bounded_range, bounded_range_gradient, tota
 from nstyle.losses.parts import PIXELS, Part
 from nstyle.losses.terms import Statistic
 from nstyle.networks.model_space import MEAN_RGB
+from nstyle.networks.padding import PADDINGS
 from nstyle.numerics import inner_product
 
 MID_GREY = 127.5
@@ -52,16 +53,27 @@ class Regulariser:
 class TotalVariationTerm(Regulariser):
     """weight * total variation of the image: see `functional.total_variation_gradient`.
 
-    A part needs a margin of one pixel.
+    A part needs a margin of one pixel; "wrap" needs the whole picture.
+
+    Attributes:
+        padding: what lies beyond the image's edges: "zero", or one of `networks.padding.PADDINGS`.
+
     """
+
+    padding: str = "zero"
 
     def statistic(self, part: Part) -> Statistic:
         """Return the total variation of the pixels that the part owns: each has half of each of its differences."""
         pixels = part.owned(PIXELS)
         with torch.no_grad():
-            gradient = Part(total_variation_gradient(part.image), {}, part.windows).owned(PIXELS)
+            gradient = Part(self._gradient(part.image), {}, part.windows).owned(PIXELS)
             loss = inner_product(pixels, gradient) / 2
         return _with_gradient(pixels, loss, gradient)
+
+    def _gradient(self, image: Tensor) -> Tensor:
+        if self.padding == "zero":
+            return total_variation_gradient(image)
+        return total_variation_gradient(PADDINGS[self.padding](image, 1))[..., 1:-1, 1:-1]
 
 
 @dataclass(frozen=True)

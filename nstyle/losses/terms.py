@@ -1,8 +1,9 @@
 """What a term of the objective is: a loss that adds up over the parts of a picture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
 from nstyle.losses.parts import Part
@@ -70,6 +71,9 @@ class StyleTerm(Term, Protocol):
     def placed(self, weight: float, region: Tensor | None) -> "StyleTerm":
         """Return the term with its weight multiplied by this, for a region (1 x 1 x H x W; None: everywhere)."""
 
+    def relative(self) -> "StyleTerm":
+        """Return the term with its loss as a share of that of an image without features, whose maps are all 0."""
+
 
 class StyleTermMaker(Protocol):
     """Makes a term for a style from its feature map: see `gram.GramTerm.towards`."""
@@ -100,6 +104,11 @@ class ContentTerm(AtLayer):
     target: Tensor
     weight: float
     is_local: ClassVar[bool] = True
+
+    def relative(self) -> "ContentTerm":
+        """Return the term with its loss as a share of that of an image without features, whose maps are all 0."""
+        nothing = sum_of_squares(self.target).clamp_min(torch.finfo(self.target.dtype).tiny)
+        return replace(self, weight=self.weight / float(nothing))
 
     def statistic(self, part: Part) -> Statistic:
         """Return the sum of squared differences."""

@@ -5,7 +5,7 @@ from `ModelOptions` to `Model`, found by `registry`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from nstyle.networks import registry
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER, MRF_LAYERS, STYLE_LAYERS
+from nstyle.networks.padding import Padded
 from nstyle.networks.vgg19 import VGG19, match_activations
 from nstyle.networks.weights import load_vgg19, read_weights
 
@@ -30,6 +31,7 @@ class ModelOptions:
         device: where the images are.
         precision: of its arithmetic; the images come in float32.
         convolution: "direct" or "winograd": see `VGG19`.
+        padding: what it sees beyond the edges of a picture: "zero", or one of `padding.PADDINGS`.
 
     """
 
@@ -39,6 +41,7 @@ class ModelOptions:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: torch.dtype = torch.float32
     convolution: str = "direct"
+    padding: str = "zero"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,17 @@ def load_model(name: str, options: ModelOptions) -> Model:
     model = registry.find(name)(options)
     if not isinstance(model, Model):
         raise TypeError(f"{name} returned a {type(model).__name__}, not a nstyle.Model")
-    return model
+    return model if options.padding == "zero" else _padded(model, options.padding)
+
+
+def _padded(model: Model, padding: str) -> Model:
+    """Return the model with a network that sees pictures go on beyond their edges."""
+    adapt = model.adapt
+    return replace(
+        model,
+        features=Padded(model.features, padding),
+        adapt=None if adapt is None else lambda images: Padded(adapt(images), padding),
+    )
 
 
 def vgg19(options: ModelOptions) -> Model:

@@ -15,6 +15,12 @@ def to_model_space(rgb: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)[None]))
 
 
+def shown_range(like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return black and white in model space, 1 x 3 x 1 x 1 each, of an image's type and on its device."""
+    mean = like.new_tensor(MEAN_RGB).reshape(1, 3, 1, 1)
+    return -mean, 255 - mean
+
+
 def from_model_space(image: Tensor) -> NDArray[np.float32]:
     """Convert an image in model space (1 x 3 x H x W) to one for display (H x W x 3, clipped to 0..1)."""
     planes = image.detach().to("cpu", torch.float32)[0].permute(1, 2, 0).numpy()

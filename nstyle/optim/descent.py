@@ -121,6 +121,7 @@ def descend(
     stop_eps: float = 0.005,
     max_num_epochs: int = 1000,
     on_divergence: str = "stop",
+    bounds: tuple[Tensor, Tensor] | None = None,
     **settings: float,
 ) -> Iterator[Step[EvaluationT]]:
     """Descend, yielding each epoch; ends after `max_num_epochs`, or when the change is below `stop_eps`.
@@ -140,6 +141,8 @@ def descend(
         on_divergence: "stop", or "backoff": when an update leaves the range of pictures, take it back, forget the
             momentum, and update again with half the learning rate from now on; with a half of that, until the update
             moves the image by no more than 8 grey levels.
+        bounds: the least and the greatest image; after each update, what is beyond them is set to them (projected
+            gradient descent). None: no limits.
         settings: the optimizer's own, by name: `momentum` and `weight_decay` of "nag".
 
     Raises:
@@ -160,6 +163,8 @@ def descend(
             )
             if new is None:
                 raise diverged(state.epoch, lr)
+            if bounds is not None:
+                new = new.clamp(*bounds)
             change = float(relative_change(state.image, new))
         epoch, learning_rate = state.epoch, scheduled * rate_factor
         state = DescentState(new, epoch + 1, rule.memory(), rate_factor, change)

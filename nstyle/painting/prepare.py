@@ -15,7 +15,7 @@ from nstyle.losses.objective import Objective, Style, StyleTargets
 from nstyle.networks.features import Features
 from nstyle.networks.layers import check_layers, parse_layers
 from nstyle.networks.model import Model, ModelOptions
-from nstyle.networks.model_space import from_model_space, to_model_space
+from nstyle.networks.model_space import from_model_space, shown_range, to_model_space
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
@@ -29,6 +29,7 @@ from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
+from nstyle.settings.presets import content_factor
 from nstyle.settings.scales import epochs_at_scales
 
 NOISE = 0.1
@@ -119,10 +120,13 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: it says best what is wrong
+    descent = config.descent_settings()
+    if config.image_range == "clamped":
+        descent["bounds"] = shown_range(scales[0].start)
     return Prepared(
         tuple(reversed(scales)),
         epochs_at_scales(config.max_num_epochs, len(scales)),
-        config.descent_settings(),
+        descent,
         hashes,
         dict(loaded.model.provenance),
         memory,
@@ -131,7 +135,15 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
 
 def model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:
     """Return what the settings have the network loaded with."""
-    return ModelOptions(config.weights, config.weights_input, config.pooling, device, precision, config.convolution)
+    return ModelOptions(
+        weights=config.weights,
+        weights_input=config.weights_input,
+        pooling=config.pooling,
+        device=device,
+        precision=precision,
+        convolution=config.convolution,
+        padding=config.padding,
+    )
 
 
 @dataclass(frozen=True)
@@ -183,13 +195,15 @@ class _ObjectiveMaker:
             features,
             content,
             styles,
-            content_weight=config.content_weight,
+            content_weight=config.content_weight * content_factor(config.strength),
             style_weight=config.style_weight,
             tv_weight=config.tv_weight,
             range_weight=config.range_weight,
             content_layers=self.layers.content,
             style_layers=self.layers.style,
             style_loss=config.style_loss,
+            balance=config.balance,
+            padding=config.padding,
             mask=mask,
             clip=OPTIMIZERS[config.optimizer].follows_clipped,
             grey=keeps_grey,

@@ -1,5 +1,6 @@
 """The size to which a style picture is brought before it is used, and the part of it that is used."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,8 @@ def frame_style(style: tuple[int, int], content: tuple[int, int], fit: str, scal
         content: height and width of the painting.
         fit: "stretch" resizes the picture to the box and ignores its aspect ratio, as the reference does; "cover"
             keeps the aspect ratio, fills the box, and crops what is outside; "contain" keeps the aspect ratio and
-            fits the picture into the box without padding, which a Gram matrix does not need.
+            fits the picture into the box without padding, which a Gram matrix does not need; "area" keeps it and
+            makes the picture as many pixels as the box.
         scale: size of the box relative to the painting; strokes grow with it.
 
     """
@@ -48,6 +50,10 @@ def frame_style(style: tuple[int, int], content: tuple[int, int], fit: str, scal
     if fit == "stretch":
         return Frame((height, width), (height, width))
     factors = height / style[0], width / style[1]
+    if fit == "area":
+        factor = math.sqrt(factors[0] * factors[1])
+        whole = max(1, round(style[0] * factor)), max(1, round(style[1] * factor))
+        return Frame(whole, whole)
     factor = max(factors) if fit == "cover" else min(factors)
     resized = max(1, round(style[0] * factor)), max(1, round(style[1] * factor))
     return Frame(resized, (min(resized[0], height), min(resized[1], width)))

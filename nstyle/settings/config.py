@@ -58,10 +58,11 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
                 left_open.append(field)
             else:
                 object.__setattr__(self, field.name, checked(flag(field.name), field.type, value, option(field)))
-        # The learning rate comes last: it depends on the optimizer, which a preset may choose.
-        for field in sorted(left_open, key=lambda field: field.name == "lr"):
+        # These come last: they depend on others, which a preset may choose.
+        for field in sorted(left_open, key=lambda field: field.name in ("lr", "style_layers")):
             value = checked(flag(field.name), field.type, self._default(field.name), option(field))
             object.__setattr__(self, field.name, default_of(value))
+        self._check_weights()
         self._check_styles()
         self._check_terms()
         self._check_texture()
@@ -77,8 +78,11 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             return None  # a number of scales counts more than a preset's coarsest edge
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
-        if name == "style_layers" and (self.model, self.style_loss) != (Machine.model, Terms.style_loss):
-            return None  # a preset's layers are meant for the default network and style loss
+        if name == "style_layers" and (self.model, self.style_loss) != (
+            Machine.model,
+            PRESETS[self.preset]["style_loss"],
+        ):
+            return None  # a preset's layers are meant for the default network and its own style loss
         return PRESETS[self.preset].get(name)
 
     def descent_settings(self) -> dict[str, Any]:
@@ -96,10 +100,18 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         )
         return {name: getattr(self, name) for name in names}
 
-    def _check_styles(self) -> None:
-        """Check that a weight is left, and that there is a mask for each style."""
+    def _check_weights(self) -> None:
+        """Check that a weight is left, and that there is something to balance if a balance is asked for."""
         if self.content_weight == 0 and self.style_weight == 0:
             raise _conflict("content_weight", "--content-weight and --style-weight are both 0: raise one of them")
+        if self.strength != Preset.strength and 0 in (self.content_weight, self.style_weight):
+            raise _conflict(
+                "strength",
+                "--strength balances content against style, and one of them has weight 0: leave it out",
+            )
+
+    def _check_styles(self) -> None:
+        """Check that there is a mask for each style."""
         styles = 1 + len(self.blend_style)
         if self.style_mask and styles > 1 and len(self.style_mask) != styles:
             raise _conflict(

@@ -8,7 +8,7 @@ from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.pictures.formats import WRITTEN, able_to_hold
 from nstyle.pictures.limits import LONGEST_EDGE, SHORTEST_EDGE
 from nstyle.settings.options import MXNET, OURS, setting
-from nstyle.settings.presets import PRESETS
+from nstyle.settings.presets import PRESETS, PURPOSES, STRENGTH_SPAN
 
 STARTS = ("noise", "content", "style", "recolored")
 """What a painting may start from (`init`), besides a picture file."""
@@ -64,13 +64,21 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Preset:
-    """Values for what is left open."""
+    """How a painting is to look in general: how much paint, and values for what is left open."""
 
+    strength: float = setting(
+        50.0,
+        "how much paint: 0 is a hint of it on the photo, 50 as the preset has it, 100 mostly paint. It divides "
+        f"--content-weight by {STRENGTH_SPAN} ^ (S / 50 - 1)",
+        OURS,
+        PRESET,
+        at_least=0,
+        at_most=100,
+        metavar="S",
+    )
     preset: str = setting(
         "reference",
-        "values for all that is not said otherwise: reference (MXNet's) or fast ("
-        + ", ".join(f"{name.replace('_', '-')} {value}" for name, value in PRESETS["fast"].items())
-        + ")",
+        "values for all that is not said otherwise: " + "; ".join(f"{name}: {PURPOSES[name]}" for name in PRESETS),
         OURS,
         PRESET,
         choices=tuple(PRESETS),
@@ -91,12 +99,12 @@ class Controls:
         metavar="S",
     )
     style_fit: str = setting(
-        "stretch",
+        None,
         "how style pictures are brought to the content's size: stretched to it, or, in their own shape, "
-        "so that they cover it (the middle counts), or so that it contains them",
+        "so that they cover it (the middle counts), so that it contains them, or to as many pixels (area)",
         MXNET,
         CONTROLS,
-        choices=("stretch", "cover", "contain"),
+        choices=("stretch", "cover", "contain", "area"),
     )
     blend_style: tuple[tuple[Path, float], ...] = setting(
         (),
@@ -144,11 +152,11 @@ class Painting:
     """What the painting is to be like, and what it starts from."""
 
     content_weight: float = setting(
-        10.0, "weight of likeness to the content", MXNET, PAINTING, at_least=0, metavar="W"
+        None, "weight of likeness to the content", MXNET, PAINTING, at_least=0, metavar="W"
     )
     style_weight: float = setting(1.0, "weight of likeness to the style", MXNET, PAINTING, at_least=0, metavar="W")
     tv_weight: float = setting(
-        0.01, "weight of smoothness (total variation)", MXNET, PAINTING, at_least=0, metavar="W"
+        None, "weight of smoothness (total variation)", MXNET, PAINTING, at_least=0, metavar="W"
     )
     init: str = setting(
         None,
@@ -190,7 +198,7 @@ class Terms:
         metavar="LAYER[:W],...",
     )
     style_loss: str = setting(
-        "gram",
+        None,
         "how likeness to the style is measured: "
         + ", ".join(f"{name} ({loss.help})" for name, loss in STYLE_LOSSES.items()),
         MXNET,
@@ -205,8 +213,23 @@ class Terms:
         at_least=0,
         metavar="W",
     )
+    balance: str = setting(
+        None,
+        "what the weights weigh: absolute, the reference's sums; or relative, each layer's loss as a share of that "
+        "of an image without features, so that they mean the same with any style, size, network and layers",
+        MXNET,
+        TERMS,
+        choices=("absolute", "relative"),
+    )
     pooling: str = setting(
-        "avg", "how the network shrinks its maps: by mean or maximum", MXNET, TERMS, choices=("avg", "max")
+        None, "how the network shrinks its maps: by mean or maximum", MXNET, TERMS, choices=("avg", "max")
+    )
+    padding: str = setting(
+        None,
+        "how pictures go on beyond their edges: zero (mid-grey), mirror, or wrap (as if they were tiled)",
+        MXNET,
+        TERMS,
+        choices=("zero", "mirror", "wrap"),
     )
 
 
@@ -243,6 +266,13 @@ class Descent:
         75, "lower the learning rate every so many epochs", MXNET, DESCENT, at_least=1, metavar="N"
     )
     lr_sched_factor: float = setting(0.9, "... by this factor", MXNET, DESCENT, above=0, at_most=1, metavar="FACTOR")
+    image_range: str = setting(
+        None,
+        "free, or clamped: after each epoch, values beyond black and white are set to these",
+        MXNET,
+        DESCENT,
+        choices=("free", "clamped"),
+    )
     on_divergence: str = setting(
         "stop",
         "stop, or backoff: take back the epoch that left the range of pictures, go on with half the learning rate",

@@ -30,7 +30,7 @@ class Scales:
         metavar="N|auto",
     )
     scale_factor: float = setting(
-        2.0,
+        None,
         "how much longer the edges of each scale are than those of the last",
         OURS,
         DESCENT,

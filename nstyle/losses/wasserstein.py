@@ -1,0 +1,161 @@
+"""Likeness of Gaussians: the Wasserstein-2 distance between the distributions of feature vectors."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nstyle.losses.functional import gram_matrix, guidance_at, sum_over_positions
+from nstyle.losses.parts import Part
+from nstyle.losses.terms import AtLayer, Statistic
+from nstyle.numerics import sum_of_squares
+
+SMOOTHING = 1e-4
+"""Of the mean variance of the style's features: how far from 0 the square root of a variance keeps a finite slope."""
+
+LEAST_VARIANCE = 1e-7
+"""Of the style's largest: along directions with less, the style counts as constant."""
+
+
+@dataclass(frozen=True)
+class WassersteinTerm(AtLayer):
+    """weight * M / C * W2^2 between two Gaussians: those of the painting's and of the style's feature vectors.
+
+    With means m, m' and covariances V, V' (Olkin and Pukelsheim, "The distance between two random vectors with given
+    dispersion matrices", 1982):
+
+        W2^2 = |m - m'|^2 + tr(V) + tr(V') - 2 tr((S^T V S)^(1/2)),   V' = S S^T.
+
+    Other than a Gram matrix, it tells contrast from brightness. K. Crowson's style-transfer-pytorch has this loss.
+    The square root is that of S^T V S + d^2 I with a small d: so the gradient is finite where the painting does not
+    vary. Mean and second moment are sums over positions, so they add up over the parts of a picture.
+
+    Attributes:
+        layer: whose maps are compared.
+        mean: m', C.
+        root: S, C x R; R is the number of directions in which the style varies, at least 0.
+        weight: of the term.
+        is_relative: divide by |m'|^2 + tr(V'), the distance of an image without features, in place of C / M.
+        region: 1 x 1 x H x W, 0..1, of the image's size: positions count by it (`functional.guidance_at`), and the
+            loss is multiplied by its share of the image. None: everywhere.
+
+    """
+
+    mean: Tensor
+    root: Tensor
+    weight: float
+    is_relative: bool = False
+    region: Tensor | None = None
+    is_local: ClassVar[bool] = False
+
+    @classmethod
+    def towards(
+        cls, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
+    ) -> "WassersteinTerm":
+        """Make the term for a style by its feature map.
+
+        Args:
+            layer: whose map it is.
+            style_map: 1 x C x h' x w'.
+            weight: of the term.
+            mask: 1 x 1 x H' x W', 0..1, of the style picture's size: which part of it counts; None: all.
+            region: see the class.
+
+        """
+        height, width = style_map.shape[-2:]
+        guidance = None
+        if mask is not None:
+            guidance, share = guidance_at(mask, height, width)
+            weight = weight if share > 0 else 0.0  # so small a part that nothing of it is left at this layer
+        sums = moment_sums(style_map.double(), None if guidance is None else guidance.double())
+        mean, covariance = mean_and_covariance(sums, height * width)
+        variances, directions = torch.linalg.eigh(covariance)
+        kept = variances > LEAST_VARIANCE * variances[-1].clamp_min(torch.finfo(torch.float32).tiny)
+        root = directions[:, kept] * variances[kept].sqrt()
+        precision = torch.promote_types(style_map.dtype, torch.float32)
+        return cls(layer, mean.to(precision), root.to(precision), weight, region=region)
+
+    @property
+    def bytes_held(self) -> int:
+        """How much memory the target takes."""
+        return self.root.nbytes + self.mean.nbytes
+
+    def placed(self, weight: float, region: Tensor | None) -> "WassersteinTerm":
+        """Return the term with its weight multiplied by this, for a region of the image."""
+        return replace(self, weight=self.weight * weight, region=region)
+
+    def relative(self) -> "WassersteinTerm":
+        """Return the term with its loss as a share of that of an image without features."""
+        return replace(self, is_relative=True)
+
+    def statistic(self, part: Part) -> Statistic:
+        """Return the sums of the part's feature vectors and of their products, and the number of positions."""
+        feature_map = part.owned(self.layer)
+        guidance, share = None, None
+        if self.region is not None:
+            guidance, share = guidance_at(self.region, *part.size(self.layer))
+            guidance = part.cut(self.layer, guidance)
+        return Statistic(moment_sums(feature_map, guidance), feature_map.shape[-2:].numel(), share)
+
+    def loss(self, statistic: Statistic) -> Tensor:
+        """Return the weighted loss."""
+        mean, covariance = mean_and_covariance(statistic.sums, statistic.positions)
+        style_variance = sum_of_squares(self.root)
+        smoothing = SMOOTHING * style_variance / len(self.mean)
+        common: Tensor = _TraceOfRoot.apply(covariance, self.root, smoothing)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        distance = sum_of_squares(mean - self.mean) + covariance.trace() + style_variance - 2 * common
+        if self.is_relative:
+            nothing = sum_of_squares(self.mean) + style_variance
+            distance = distance / nothing.clamp_min(torch.finfo(nothing.dtype).tiny)
+        else:
+            distance = distance * (statistic.positions / len(self.mean))
+        weight: Tensor | float = self.weight if statistic.share is None else self.weight * statistic.share
+        return weight * distance
+
+
+def moment_sums(feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
+    """Return the sums over positions of f f^T and of f, f being a position's feature vector.
+
+    Args:
+        feature_map: 1 x C x H x W.
+        guidance: 1 x 1 x H x W: each position counts by its square; None: all count alike.
+
+    Returns:
+        C x (C + 1) in at least float32: the second moment, and the sum of the vectors as the last column.
+
+    """
+    sums = sum_over_positions(feature_map, None if guidance is None else guidance.square())
+    return torch.cat([gram_matrix(feature_map, guidance), sums[:, None]], dim=1)
+
+
+def mean_and_covariance(sums: Tensor, positions: int) -> tuple[Tensor, Tensor]:
+    """Return mean (C) and covariance (C x C) of so many feature vectors, from `moment_sums`."""
+    moments = sums / positions
+    mean: Tensor = moments[:, -1]
+    return mean, moments[:, :-1] - torch.outer(mean, mean)
+
+
+class _TraceOfRoot(torch.autograd.Function):
+    """tr((S^T V S + d^2 I)^(1/2)) of a covariance V.
+
+    With S^T V S = U diag(e) U^T that is the sum of (e + d^2)^(1/2), and its gradient by V is
+    S U diag((e + d^2)^(-1/2)) U^T S^T / 2. So one eigen-decomposition serves both.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, covariance: Tensor, root: Tensor, smoothing: Tensor) -> Tensor:
+        seen = root.T @ covariance @ root
+        if not torch.isfinite(seen).all():  # a picture that diverged: the descent says so
+            ctx.save_for_backward(covariance * torch.nan)
+            return covariance.new_tensor(torch.nan)
+        variances, directions = torch.linalg.eigh((seen + seen.T) / 2)
+        roots = (variances.clamp_min(0) + smoothing.square()).sqrt()
+        turned = root @ directions
+        ctx.save_for_backward((turned / roots) @ turned.T / 2)
+        return roots.sum()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        by_covariance: Tensor = ctx.saved_tensors[0]
+        return gradient * by_covariance, None, None
