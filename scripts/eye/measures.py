@@ -26,7 +26,8 @@ _NEAR = 12.0  # CIELAB units: two shades of one color
 
 def grey_levels(picture: Bytes) -> Floats:
     """Return the luma of a picture (ITU-R BT.601), H x W, 0..255."""
-    return np.asarray(picture, np.float64) @ np.array(_REC601)
+    grey: Floats = picture.astype(np.float64) @ np.array(_REC601)
+    return grey
 
 
 class Borders(NamedTuple):
@@ -41,8 +42,8 @@ class Borders(NamedTuple):
 def borders(picture: Bytes) -> Borders:
     """Measure whether the borders are as lively as the middle: about 1 if they are, less if they are dull.
 
-    Each border is the outer 8 pixels. The middle's spread is the median of the bands of 8 pixels, along the same edge,
-    that lie in the middle half. The spread is the standard deviation. Flat bands count as a spread of a grey level.
+    Each border is the outer 8 pixels. Its spread is the standard deviation of its grey levels. The middle's spread is
+    the median of those bands of 8 pixels, parallel to the border, that lie in the middle half; at least a grey level.
     """
     grey = grey_levels(picture)
     return Borders(*_ends(grey), *_ends(grey.T))
@@ -61,8 +62,8 @@ def _ends(grey: Floats) -> tuple[float, float]:
 def new_colors(picture: Bytes, content: Bytes, style: Bytes) -> float:
     """Return the share of pixels, 0..1, whose color neither content nor style has. Sizes may differ.
 
-    A picture has a color if 0.02% of its pixels are in that cell of its CIELAB histogram. A pixel is of a new color if
-    it is more than 12 units from each such cell. Lightness counts half: a lighter or darker shade of a color is
+    A picture has a color if 0.02% of its pixels are in that cell of its CIELAB histogram. A pixel is of a new color
+    if it is more than 12 units from each such cell. Lightness counts half: a lighter or darker shade of a color is
     less strange than another hue.
     """
     palette = np.concatenate([_cells(content, _RARE)[0], _cells(style, _RARE)[0]])
