@@ -150,7 +150,7 @@ class _TraceOfRoot(torch.autograd.Function):
             ctx.save_for_backward(covariance * torch.nan)
             return covariance.new_tensor(torch.nan)
         variances, directions = torch.linalg.eigh((seen + seen.T) / 2)
-        roots = (variances.clamp_min(0) + smoothing.square()).sqrt()
+        roots: Tensor = (variances.clamp_min(0) + smoothing.square()).sqrt()
         turned = root @ directions
         ctx.save_for_backward((turned / roots) @ turned.T / 2)
         return roots.sum()
