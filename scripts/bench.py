@@ -7,8 +7,8 @@ epoch: seconds of an epoch of the sample pair, in float32 (both kinds of convolu
     whole process, once short and once long; the difference divided by the difference in epochs is the time of an
     epoch without start-up. Beside it the arithmetic of the convolutions, at the speed that this comes to, as a part
     of what a product of 2048x2048 matrices has. (By Winograd's algorithm there is less of it than is counted.)
-loss: seconds from the start until the loss is what the preset "reference" has after 300 epochs in float32: with that
-    preset and with L-BFGS (`QUICK`). The losses are content + style, of the same objective, in float32 for both. Three
+loss: seconds from the start until the loss is what the preset "reference" has after 300 epochs in float32: with it,
+    and with L-BFGS (`QUICK`). The losses are content + style, of the same objective, in float32 for both. Three
     pairs.
 size: how the seconds of an epoch grow with the picture.
 process: seconds of a whole process from its start to the end of its first epoch at 128 pixels; peak memory at 600.
