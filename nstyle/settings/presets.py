@@ -35,7 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "painterly": {
         "style_fit": "area",
-        "content_weight": 0.3,
+        "content_weight": 0.5,
         "tv_weight": 0.15,
         "init": "content",
         "grey": "keep",
@@ -46,7 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "scale_factor": 2**0.5,
         "coarsest_edge": 128,
         "style_layers": None,
-        "max_num_epochs": (80, 50, 40, 30, 25),
+        "max_num_epochs": (60, 40, 30, 20, 14),
         "stop_eps": 0,
         "optimizer": "lbfgs",
         "image_range": "clamped",

@@ -1,16 +1,22 @@
-"""The strength of regular dots in plain areas of the photo, by the spectrum.
+"""The strength of dots in plain areas: rings and narrow peaks of the power spectrum.
 
-Neural style leaves dots there, evenly spaced by 4 to 9 pixels, more in color than in lightness. Mostly they lie on no
-grid, like seeds in a sunflower: the spectrum has a ring. Strokes and photos have none: their power falls steadily
-with frequency. Dots on a grid, such as that of the network's strides, have narrow peaks besides.
+Neural style leaves dots where the photo is plain. They are isolated, often colored, and 2 to 8 pixels apart. Some lie
+on a grid, some do not. The power spectrum tells them from the rest:
+- Dots with a characteristic distance make a ring: power rises to it in all directions, and falls beyond it.
+- Checkerboards and weaves, locked to the grid of the network's strides, make narrow peaks.
+- Strokes and edges have little power along themselves. In natural pictures power falls to a fourth with each octave
+  (Field, 1987: the amplitude is 1 / f). White noise has the same power everywhere. None of them has a ring.
+
+Styles whose pieces have one size, as a mosaic, have a ring by nature.
 """
 
+from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_gradient_magnitude
-from skimage.color import rgb2lab
 
 from eye.measures import Bytes, Floats, grey_levels
 
@@ -18,54 +24,77 @@ WINDOW = 64
 """Pixels; four of the longest period."""
 
 STEP = 16
-RING_PERIODS = (3.2, 16.0)
-"""Pixels. Below them, photos have rings of their own, made by resizing and JPEG."""
+PERIODS = (2.0, 16.0)
+"""Pixels: the strides of VGG-19's pools, in which peaks are looked for."""
 
-LATTICE_PERIODS = (2.0, 16.0)
-"""Pixels: the strides of VGG-19's pools."""
+RINGS = 4
+"""How many rings, half an octave wide, are looked at: periods of 2 to 8 pixels. What is coarser may be strokes.
+
+Below 4 pixels the measure sees less: no finer ring shows that power falls again.
+"""
+
+_OPPONENT = np.array([[1, 1, 1], [1, -1, 0], [1, 1, -2]]) / np.sqrt([[3], [2], [6]])
+"""To grey, red-green and yellow-blue (van de Sande et al., 2010), orthonormal: white noise keeps its deviation."""
 
 _BLUR = 1.5  # pixels: less than this is grain of the photo, not a gradient
 _STEEP = 3.0  # grey levels a pixel: a gradient that one sees
 _FEW = 0.15  # share of the pixels of a plain window that may be steep
 _LEAST = 16  # windows: those of a square of 112 pixels; of fewer, the mean is not steady enough
-# Standard deviation of noise that nobody sees; peaks far below it do not count.
-_FAINT_GREY = 1.0  # grey levels
-_FAINT_LAB = 0.4  # CIELAB units, the same lightness
-_BESIDE = 1.5  # how many times shorter or longer the periods are with which a ring is compared
+_FAINT = 1.0  # grey levels: the standard deviation of noise that nobody sees; power far below it does not count
+_FALL = 4.0  # of power with each octave in natural pictures; a steeper fall beyond a ring does not count
+_SECTORS = 6  # directions, each 60 degrees wide, every 30 degrees
+_USUAL = 2.0  # amplitude of the highest narrow peak, beside that around it, without dots: 1 to 2
 _AROUND = ((0, 3), (1, 3), (2, 2), (3, 1), (3, 0), (3, -1), (2, -2), (1, -3))
 """Bins (y, x) from a peak to where it has ended, in half of all directions; a peak through a Hann window has two."""
 
 
 class Dots(NamedTuple):
-    """The regular dots of a painting in the plain areas of its photo. NaN if these are too small.
+    """The strongest pattern of dots in the plain areas.
 
     Attributes:
-        strength: height of the spectrum's ring: its amplitude divided by the greater one of those at 1.5 times
-            shorter and longer periods, in L, a or b of CIELAB, the strongest in each window, and the geometric mean
-            over the windows. Photos and strokes have 0.8 to 1.3.
-        period: of the ring, in pixels: how far apart the dots are.
-        lattice: height of the highest narrow peak of the grey levels' spectrum, of dots on a grid: its amplitude
-            divided by that around it. Without a grid it is 1 to 1.7.
+        strength: 1 without dots, whatever the contrast; NaN if the photo has too little plain area.
+        period: distance of the dots in pixels, to a fifth.
         windows: how many were measured.
 
     """
 
     strength: float
     period: float
-    lattice: float
     windows: int
 
 
+class Spectrum(NamedTuple):
+    """A channel's mean power in windows: the geometric mean, so that what all of them have counts.
+
+    White noise of standard deviation s has about the power s^2 everywhere. The power of noise that nobody sees is
+    added in each window.
+
+    Attributes:
+        power: of each frequency, 64 x 64, frequency 0 in the middle.
+        rings: of each ring, in the direction with the least, the finest ring first.
+
+    """
+
+    power: Floats
+    rings: Floats
+
+
 def dots(picture: Bytes, content: Bytes) -> Dots:
-    """Measure the regular dots of a painting where the photo, of the same size, is plain."""
+    """Measure the dots of a painting where the photo, of the same size, is plain.
+
+    The color channel with the most dots counts.
+    """
     if picture.shape != content.shape:
         raise ValueError(f"the painting is {picture.shape}, the photo {content.shape}: resize one of them")
     corners = plain_windows(content)
     if len(corners) < _LEAST:
-        return Dots(np.nan, np.nan, np.nan, len(corners))
-    lab = rgb2lab(picture)
-    strength, period = ring([np.stack(spectra(lab[..., i], corners)) for i in range(3)])
-    return Dots(strength, period, lattice(spectra(grey_levels(picture), corners)), len(corners))
+        return Dots(float("nan"), float("nan"), len(corners))
+    found = []
+    for channel in np.moveaxis(picture @ _OPPONENT.T, -1, 0):
+        spectrum = mean_spectrum(channel[y : y + WINDOW, x : x + WINDOW] for y, x in corners)
+        found += [strongest_ring(spectrum.rings / _white_rings()), strongest_peak(spectrum.power)]
+    strength, period = max(found)
+    return Dots(max(strength, 1.0), period, len(corners))
 
 
 def plain_windows(content: Bytes) -> list[tuple[int, int]]:
@@ -80,48 +109,50 @@ def plain_windows(content: Bytes) -> list[tuple[int, int]]:
     ]
 
 
-def spectra(levels: Floats, corners: list[tuple[int, int]]) -> list[Floats]:
-    """Return the power spectrum of levels (H x W) in each window: 64 x 64, frequency 0 in the middle.
-
-    White noise of standard deviation s has about the power s^2 in each bin.
-    """
+def mean_spectrum(windows: Iterable[Floats]) -> Spectrum:
+    """Return the mean power of windows (64 x 64 each)."""
     hann = np.hanning(WINDOW + 1)[:-1]
-    taper = np.outer(hann, hann) / np.sqrt((np.outer(hann, hann) ** 2).sum())
-    parts = (levels[y : y + WINDOW, x : x + WINDOW] for y, x in corners)
-    return [np.fft.fftshift(np.abs(np.fft.fft2((part - part.mean()) * taper)) ** 2) for part in parts]
+    taper = np.outer(hann, hann)
+    logs = []
+    for window in windows:
+        transform = np.fft.fftshift(np.fft.fft2((window - window.mean()) * taper))
+        power = np.abs(transform) ** 2 / (taper**2).sum() + _FAINT**2
+        rings = (_sectors() @ power.ravel()).min(axis=1)
+        logs.append(np.log(np.append(power, rings)))
+    mean = np.exp(np.mean(logs, axis=0))
+    return Spectrum(mean[: WINDOW**2].reshape(WINDOW, WINDOW), mean[WINDOW**2 :])
 
 
-def ring(channels: list[Floats]) -> tuple[float, float]:
-    """Return strength and period of the ring in spectra: for each channel, windows x 64 x 64."""
-    radii = np.arange(2, int(WINDOW * 0.67))
-    distance = np.hypot(*np.mgrid[-WINDOW // 2 : WINDOW // 2, -WINDOW // 2 : WINDOW // 2])
-    masks = [np.abs(distance - radius) <= 0.75 for radius in radii]
-    inside = radii[(radii >= WINDOW / RING_PERIODS[1]) & (radii <= WINDOW / RING_PERIODS[0])]
-    heights = []  # of each channel: logarithms, windows x radii
-    for channel in channels:
-        power = np.stack([channel[:, mask].mean(axis=1) for mask in masks], axis=1)
-        amplitude = np.log(power + _FAINT_LAB**2) / 2
-        here, lower, higher = (
-            np.array([np.interp(np.log(inside * factor), np.log(radii), one) for one in amplitude])
-            for factor in (1, 1 / _BESIDE, _BESIDE)
-        )
-        heights.append(here - np.maximum(lower, higher))
-    strength = float(np.exp(np.max(heights, axis=(0, 2)).mean()))
-    common = inside[np.argmax(np.mean(heights, axis=1).max(axis=0))]
-    return strength, WINDOW / float(common)
+def strongest_ring(rings: Floats) -> tuple[float, float]:
+    """Return the strength of the strongest ring, and its period in pixels.
 
+    The strength is (P / P_coarse * min(P / P_fine, 4))^1/2, an octave between each two of the powers. So it is 1 for
+    white noise and for natural pictures. For the finest rings there is no finer one: the finest takes its place.
 
-def lattice(windows: list[Floats]) -> float:
-    """Return the height of the highest narrow peak of spectra.
+    Args:
+        rings: their powers, each divided by what white noise of standard deviation 1 has; the finest first.
 
-    The spectrum is the geometric mean of the windows'. So a pattern counts that all of them have, and not what a few
-    have strongly. The power around a bin is the greatest of those in eight directions, each the geometric mean of two
-    bins that lie opposite to each other, about 3 bins away. On a ridge, as strokes make it, that is the ridge's own
-    power.
     """
-    spectrum = np.exp(np.mean([np.log(window + _FAINT_GREY**2) for window in windows], axis=0))
-    around = np.max([_opposite(spectrum, y, x) for y, x in _AROUND], axis=0)
-    return float(np.sqrt((spectrum / around)[_lattice_band()].max()))
+    found = []
+    for i in range(RINGS):
+        rise, fall = rings[i] / rings[i + 2], rings[i] / rings[max(i - 2, 0)]
+        found.append((float(np.sqrt(rise * min(fall, _FALL))), float(2 * 2 ** ((i + 0.5) / 2))))
+    return max(found)
+
+
+def strongest_peak(power: Floats) -> tuple[float, float]:
+    """Return the strength of the highest narrow peak of a spectrum (64 x 64), and its period in pixels.
+
+    The strength is half of the peak's amplitude divided by the amplitude around it. The power around a bin is the
+    greatest of those in eight directions, each the geometric mean of two bins that lie opposite to each other, about
+    3 bins away. On a ridge, as strokes make it, that is the ridge's own power.
+    """
+    around = np.max([_opposite(power, y, x) for y, x in _AROUND], axis=0)
+    frequencies = np.max(np.abs(_frequencies()), axis=0)  # along the faster axis: a checkerboard's period is 2
+    band = (frequencies >= 1 / PERIODS[1]) & (frequencies <= 1 / PERIODS[0])
+    ratio = np.where(band, power / around, 0.0)
+    y, x = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+    return float(np.sqrt(ratio[y, x])) / _USUAL, float(1 / frequencies[y, x])
 
 
 def _opposite(power: Floats, y: int, x: int) -> Floats:
@@ -130,9 +161,29 @@ def _opposite(power: Floats, y: int, x: int) -> Floats:
     return mean
 
 
-def _lattice_band() -> NDArray[np.bool_]:
-    """Return which bins have the periods of a lattice, along the axis in which they are shorter."""
-    steps = np.abs(np.arange(WINDOW) - WINDOW // 2) / WINDOW
-    frequencies = np.maximum(steps[:, None], steps)
-    band: NDArray[np.bool_] = (frequencies >= 1 / LATTICE_PERIODS[1]) & (frequencies <= 1 / LATTICE_PERIODS[0])
-    return band
+def _frequencies() -> NDArray[np.float64]:
+    """Return the frequency (y, x) of each bin in cycles a pixel, 2 x 64 x 64."""
+    return (np.indices((WINDOW, WINDOW)) - WINDOW // 2) / WINDOW
+
+
+@cache
+def _sectors() -> Floats:
+    """Return the matrices (rings x sectors x 64^2) that take the mean power of each sector; two rings are coarser."""
+    y, x = _frequencies()
+    radius, angle = np.hypot(y, x), np.arctan2(y, x)
+    parts = []
+    for i in range(RINGS + 2):
+        outer = 0.5 * 2 ** (-i / 2)
+        ring = (radius <= outer + 1e-9) & (radius >= outer / np.sqrt(2) - 1e-9)
+        for j in range(_SECTORS):
+            away = np.abs((angle - j * np.pi / _SECTORS + np.pi / 2) % np.pi - np.pi / 2)
+            sector = (ring & (away <= np.pi / _SECTORS + 1e-9)).ravel()
+            parts.append(sector / sector.sum())
+    return np.reshape(parts, (RINGS + 2, _SECTORS, WINDOW**2))
+
+
+@cache
+def _white_rings() -> Floats:
+    """Return the rings of white noise of standard deviation 1: the least of few bins is less than that of many."""
+    noise = np.random.default_rng(0).normal(size=(256, WINDOW, WINDOW)) * 100  # as strong as hides the faint noise
+    return mean_spectrum(noise).rings / 100**2
