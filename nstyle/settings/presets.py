@@ -46,7 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "scale_factor": 2**0.5,
         "coarsest_edge": 128,
         "style_layers": None,
-        "max_num_epochs": (60, 40, 30, 20, 14),
+        "max_num_epochs": (60, 40, 30, 20, 14, 10),
         "stop_eps": 0,
         "optimizer": "lbfgs",
         "image_range": "clamped",
