@@ -62,7 +62,7 @@ class Evaluation:
         style_losses: {layer: style_weight / (C^2 M) * sum((G - A)^2)}, or the other style loss's; of several styles,
             their sum.
 
-    Relative losses are multiplied by `UNIT` and by the number of the image's values that are painted.
+    Relative losses are multiplied by `UNIT` and by the number of the image's values.
 
     """
 
@@ -206,7 +206,7 @@ class Objective:
         kept = any(term.layers for term in others)  # the graph of the maps is needed more than once
         losses = torch.stack([term.loss(term.statistic(whole)) for term in clipped])
         if self.is_relative:
-            losses = losses * (UNIT * self._values_painted(image))
+            losses = losses * (UNIT * image.numel())  # a region's loss has its share of the image as a factor
         (gradient,) = torch.autograd.grad(losses.sum(), image, retain_graph=kept)
         with torch.no_grad():
             gradient = self._projected(gradient)
