@@ -10,8 +10,9 @@ paint: paints each pair with each painter, a process for a painting, into OUT/<p
     another program can be laid into a painter's folder by hand.
 measure: writes OUT/looks.csv and OUT/looks.md, a row for each painting, and each painter's means; "photo" is the
     content picture itself. gram, gaussian, content: relative distances of VGG-19's features, 0 if they are equal.
-    border: liveliness of the outer 8 pixels, 1 if it is the middle's. dots: strength of regular dots where the photo
-    is plain, beside the photo's own. new colors, clipped: shares of pixels and of values.
+    border: liveliness of the outer 8 pixels, 1 if it is the middle's. dots, lattice: strength of evenly spaced dots
+    and of dots on a grid, where the photo is plain; without them they are 0.8 to 1.3 and 1 to 1.7. new colors,
+    clipped: shares of pixels and of values.
 sheets: writes a sheet for each pair that both painters have painted: content and style above, the paintings below,
     as 1 and 2. Order and sides are random; the key says which is which.
 tally: counts votes: CSV files with the columns sheet, vote (left, right or same) and judge, or JSON lists of these.

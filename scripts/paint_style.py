@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
 from styles import dabs, ink, mosaic, pastel, planes, vortices
 from styles.brushwork import HEIGHT, WIDTH, Floats
 

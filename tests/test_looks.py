@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 import nstyle
 from eye.distances import Moments, Target, gaussian_distance, gram_distance
@@ -56,35 +56,63 @@ def strokes(angle: float) -> Floats:
     y, x = np.mgrid[:SIZE, :SIZE]
     along = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
     coarse = gaussian_filter(np.random.default_rng(1).normal(size=(600, 600)), (12, 1.5))
-    smeared: Floats = coarse[np.rint(along[0] + 300).astype(int) % 600, np.rint(along[1] + 300).astype(int) % 600]
+    smeared: Floats = map_coordinates(coarse, [along[0] + 300, along[1] + 300], order=3, mode="grid-wrap")
     smeared /= smeared.std()
     return smeared
 
 
+def scattered(distance: float) -> Floats:
+    """Dots that are evenly spaced, but on no grid, of height 1: the peaks of noise of one wavelength."""
+    frequencies = np.hypot(*np.meshgrid(np.fft.fftfreq(SIZE), np.fft.fftfreq(SIZE)))
+    noise = np.fft.fft2(np.random.default_rng(5).normal(size=(SIZE, SIZE)))
+    waves: Floats = np.fft.ifft2(noise * np.exp(-(((frequencies * distance - 1) / 0.15) ** 2))).real
+    heights: Floats = np.clip(waves / waves.max(), 0, 1)
+    return heights
+
+
+def tinted(levels: Floats, tint: Floats) -> Bytes:
+    """A grey picture with more red and less blue where the tint (H x W) is high."""
+    return np.clip(np.rint(levels[..., None] + tint[..., None] * (1.0, 0.0, -1.0)), 0, 255).astype(np.uint8)
+
+
 @pytest.mark.parametrize("period", [2, 3, 4, 7, 8, 12, 16])
-def test_dots_are_seen_and_more_so_the_stronger_they_are(period: int) -> None:
+def test_dots_on_a_grid_are_seen_and_more_so_the_stronger_they_are(period: int) -> None:
     content = picture(sky())
-    found = [dots(picture(sky() + height * spots(period)), content) for height in (0, 6, 12, 24, 48)]
-    strengths = [one.strength for one in found]
-    assert strengths == sorted(strengths)
-    assert strengths[2] > 1.5 * strengths[0]
-    assert any(found[-1].period == pytest.approx(period / n, rel=0.12) for n in range(1, period))
+    lattices = [dots(picture(sky() + height * spots(period)), content).lattice for height in (0, 6, 12, 24, 48)]
+    assert lattices == sorted(lattices)
+    assert lattices[2] > 2 * lattices[0]
+
+
+@pytest.mark.parametrize("distance", [4, 6, 8])
+def test_evenly_spaced_dots_are_seen_and_more_so_the_stronger_they_are(distance: int) -> None:
+    content = picture(sky())
+    for colored in (False, True):
+        tints = [height * scattered(distance) for height in (0, 10, 20, 40)]
+        found = [dots(tinted(sky(), tint) if colored else picture(sky() + tint), content) for tint in tints]
+        strengths = [one.strength for one in found]
+        assert strengths == sorted(strengths)
+        assert strengths[0] < 1.3
+        assert strengths[-1] > 2
+        assert found[-1].period == pytest.approx(distance, rel=0.2)
 
 
 @pytest.mark.parametrize("deviation", [2, 8, 30])
 def test_noise_has_no_dots(deviation: float) -> None:
     content = picture(sky())
-    noise = deviation * np.random.default_rng(2).normal(size=(SIZE, SIZE))
-    assert dots(picture(sky() + noise), content).strength < 1.1 * max(dots(content, content).strength, 1.5)
+    found = dots(picture(sky() + deviation * np.random.default_rng(2).normal(size=(SIZE, SIZE))), content)
+    assert found.strength < 1.3
+    assert found.lattice < 1.5
 
 
 @pytest.mark.parametrize("angle", [0, 0.4, math.pi / 4, math.pi / 2])
 def test_strokes_have_no_dots_but_hide_none(angle: float) -> None:
     content = picture(sky())
     stroked = sky() + 20 * strokes(angle)
-    without = dots(picture(stroked), content).strength
-    assert without < 2
-    assert dots(picture(stroked + 24 * spots(4)), content).strength > 1.5 * without
+    without = dots(picture(stroked), content)
+    assert without.strength < 1.3
+    assert without.lattice < 1.7
+    assert dots(tinted(stroked, 40 * scattered(6)), content).strength > 1.5
+    assert dots(picture(stroked + 12 * spots(4)), content).lattice > 5
 
 
 def test_dots_count_in_plain_areas_alone() -> None:
@@ -93,8 +121,10 @@ def test_dots_count_in_plain_areas_alone() -> None:
     content = picture(half)
     assert max(x for _, x in plain_windows(content)) <= SIZE // 2 - 60
     dotted = half.copy()
-    dotted[:, SIZE // 2 :] += 30 * spots(4)[:, SIZE // 2 :]
-    assert dots(picture(dotted), content).strength == pytest.approx(dots(content, content).strength, rel=0.1)
+    dotted[:, SIZE // 2 :] += 30 * spots(6)[:, SIZE // 2 :]
+    assert dots(picture(dotted), content).strength == pytest.approx(dots(content, content).strength, rel=0.05)
+    assert dots(picture(dotted), content).lattice == pytest.approx(dots(content, content).lattice, rel=0.05)
+    assert dots(picture(sky() + 30 * spots(6)), content).lattice > 5
 
 
 def test_without_a_plain_area_dots_are_not_measured() -> None:
@@ -137,9 +167,9 @@ def test_colors_that_neither_picture_has() -> None:
     assert new_colors(content, content, style) == 0
     assert new_colors(style, content, style) == 0
     painting = flat(120, 120, 120)
-    painting[:10] = 128, 128, 128  # a shade
-    painting[10:20] = 160, 40, 160  # purple
-    assert new_colors(painting, content, style) == pytest.approx(0.25)
+    painting[:10] = 165, 165, 165  # a shade, 18 units lighter
+    painting[10:15] = 170, 90, 170  # purple, as light as the content
+    assert new_colors(painting, content, style) == pytest.approx(0.125)
 
 
 def test_a_color_that_a_picture_hardly_has_counts_as_new() -> None:

@@ -6,11 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import paint_style
 import pytest
 from numpy.typing import NDArray
-from paint_style import paint
 from PIL import Image
+
+import paint_style
+from paint_style import paint
 from styles import brushwork, mosaic, planes, vortices
 
 

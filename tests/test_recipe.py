@@ -131,6 +131,31 @@ def test_another_preset_has_its_own_values() -> None:
     assert Config(**settings_to_repeat(recipe(Config(preset="fast")), {"preset": "reference"})) == Config()
 
 
+@pytest.mark.parametrize("flags", [{}, {"scales": 2}, {"preset": "fast", "coarsest_edge": 32, "max_num_epochs": 2}])
+def test_a_larger_picture_goes_on_from_the_recipes(
+    pair: tuple[Path, Path], tmp_path: Path, flags: dict[str, Any]
+) -> None:
+    settings: dict[str, Any] = {**SMALL, "max_long_edge": 48, **flags}
+    small_scales: dict[tuple[int, ...], Any] = {}
+    large_scales: dict[tuple[int, ...], Any] = {}
+    small = stylize(*pair, lambda step: small_scales.update({step.image.shape: step.image.clone()}), **settings,
+                    output_dir=tmp_path / "small")  # fmt: skip
+    large = stylize(callback=lambda step: large_scales.update({step.image.shape: step.image.clone()}),
+                    recipe=small.path, max_long_edge=192, output_dir=tmp_path / "large")  # fmt: skip
+    assert max(large.image.shape) == 192
+    assert len(large_scales) == len(small_scales) + 2  # 96 and 192 pixels
+    for shape, image in small_scales.items():
+        assert torch.equal(large_scales[shape], image)
+
+
+def test_a_larger_picture_has_the_scales_that_it_is_given() -> None:
+    ours = recipe(Config(max_long_edge=400))
+    edge = max(ours.size)
+    assert settings_to_repeat(ours, {"max_long_edge": 4 * edge})["preview_edge"] == edge
+    assert settings_to_repeat(ours, {"max_long_edge": 4 * edge, "scales": 1})["preview_edge"] is None
+    assert settings_to_repeat(ours, {"max_long_edge": edge})["preview_edge"] is None
+
+
 def test_a_changed_picture_and_other_weights_are_warned_of(
     pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

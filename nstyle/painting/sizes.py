@@ -1,5 +1,6 @@
 """How large a painting is at each of its scales, and how its style pictures are framed there."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.picture import fit_long_edge
 from nstyle.pictures.style_fit import Frame, frame_style
 from nstyle.settings.config import Config, parse_size
-from nstyle.settings.scales import MOST_SCALES
+from nstyle.settings.scales import MOST_COUNTED_UP, MOST_SCALES
 
 PREVIEW_EDGE = 256
 """Pixels that the longer edge of the coarsest scale has at least with `--scales auto`."""
@@ -43,6 +44,7 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
 
     Args:
         config: the settings. With `coarsest_edge` the sizes are counted up from that, else down from the painting.
+            With `preview_edge` those of a painting of that size come first, and are counted up from there.
         inputs: the pictures.
         sizes: height and width of each picture as it was read.
 
@@ -52,6 +54,11 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
 
     """
     own = _size_at(config, inputs, sizes, lambda length: length)
+    if config.preview_edge is not None and config.preview_edge < config.max_long_edge:
+        preview = dataclasses.replace(config, max_long_edge=config.preview_edge, preview_edge=None)
+        counted_up = _counted_up(own, config, inputs, sizes, config.preview_edge)
+        larger = [size for size in counted_up if max(size.height, size.width) > config.preview_edge]
+        return [*scale_sizes(preview, inputs, sizes), *larger]
     if config.coarsest_edge is None:
         return _counted_down(own, config, inputs, sizes)
     return _counted_up(own, config, inputs, sizes, config.coarsest_edge)
@@ -146,10 +153,10 @@ def coarse_edges(coarsest_edge: int, factor: float, own_edge: int) -> list[int]:
     """
     edges: list[int] = []
     while (edge := coarsest_edge * factor ** len(edges)) * factor**0.5 <= own_edge:
-        if len(edges) == MOST_SCALES - 1:
+        if len(edges) == MOST_COUNTED_UP - 1:
             raise OptionError(
-                f"--coarsest-edge {coarsest_edge} and --scale-factor {factor:g} make more than {MOST_SCALES} scales "
-                f"of {own_edge} pixels; raise one of them",
+                f"--coarsest-edge {coarsest_edge} and --scale-factor {factor:g} make more than {MOST_COUNTED_UP} "
+                f"scales of {own_edge} pixels; raise one of them",
                 flag="--coarsest-edge",
                 kind=Kind.OUT_OF_RANGE,
             )

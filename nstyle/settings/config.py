@@ -149,6 +149,10 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
 
     def _check_scales(self) -> None:
         """Check that what the number of scales follows from is named once."""
+        if self.preview_edge is not None and self.size is not None:
+            raise _conflict(
+                "preview_edge", "--preview-edge needs a content picture, --size paints without: leave it out"
+            )
         if self.coarsest_edge is not None and isinstance(self.scales, int):
             raise _conflict(
                 "coarsest_edge",

@@ -11,6 +11,9 @@ from nstyle.settings.options import MXNET, OURS, setting
 MOST_SCALES = 12
 """With so many halvings, 31 pixels are left of the longest edge that is painted, at the coarsest scale."""
 
+MOST_COUNTED_UP = 24
+"""With so many scales a factor of sqrt(2) leads from 16 pixels to the longest edge that is painted."""
+
 
 @dataclass(frozen=True)
 class Scales:
@@ -42,6 +45,16 @@ class Scales:
         None,
         "longer edge of the coarsest scale: the others follow from it by --scale-factor, up to the painting's own "
         "size, so that a larger painting has the same coarse scales, and more fine ones; in place of --scales N",
+        OURS,
+        DESCENT,
+        at_least=SHORTEST_EDGE,
+        at_most=LONGEST_EDGE,
+        metavar="PIXELS",
+    )
+    preview_edge: int | None = setting(
+        None,
+        "longer edge of a smaller painting: its scales come first, the last one is that very painting, and details "
+        "are added in scales above it by --scale-factor; --recipe with a larger --max-long-edge sets it",
         OURS,
         DESCENT,
         at_least=SHORTEST_EDGE,

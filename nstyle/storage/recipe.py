@@ -210,7 +210,8 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     """Return the settings that make a recipe's picture again, but for some changes.
 
     A precision that was left to be chosen is the one that was chosen; of the two ways to name a device, the one that
-    the changes take counts; another optimizer has its own learning rate, another preset its own values.
+    the changes take counts; another optimizer has its own learning rate, another preset its own values. A larger
+    picture goes on from the recipe's, and adds details: so its strokes grow with it.
     """
     settings: dict[str, Any] = dict(recipe.settings)
     if settings["precision"] == "auto":
@@ -221,4 +222,13 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
         settings["lr"] = None
     if changes.get("preset", settings["preset"]) != settings["preset"]:
         settings |= dict.fromkeys([*PRESETS[settings["preset"]], "lr"])
+    elif settings["preview_edge"] is None and not {"scales", "scale_factor", "coarsest_edge"} & set(changes):
+        settings["preview_edge"] = _preview_of(recipe, changes.get("max_long_edge"))
     return settings | dict(changes)
+
+
+def _preview_of(recipe: Recipe, edge: Any) -> int | None:
+    """Return the longer edge of the recipe's picture if a larger one is wanted, of this longer edge."""
+    own_edge: int = max(recipe.size)
+    is_larger = isinstance(edge, int) and edge > own_edge and recipe.settings["size"] is None
+    return own_edge if is_larger else None

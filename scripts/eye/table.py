@@ -70,6 +70,7 @@ def measures(painting: Bytes, content: Bytes, style: Bytes, target: Target) -> d
         **{f"border {side}": value for side, value in borders(painting)._asdict().items()},
         "dots": seen.strength,
         "dots' period": seen.period,
+        "lattice": seen.lattice,
         "new colors": new_colors(painting, content, style),
         "clipped": clipped(painting),
     }
