@@ -66,7 +66,16 @@ def test_what_presets_set_is_open_and_checked_like_a_flag() -> None:
             assert settings[name].default is None, name
             Config(**{name: value})
     open_ones = {name for name, field in settings.items() if field.default is None}
-    derived = {"lr", "scales", "content_layers", "size", "mask", "gpu", "device"}  # of others, or truly nothing
+    derived = {
+        "lr",
+        "scales",
+        "preview_edge",
+        "content_layers",
+        "size",
+        "mask",
+        "gpu",
+        "device",
+    }  # of others, or truly nothing
     assert open_ones - derived == PRESETS["reference"].keys()
 
 
