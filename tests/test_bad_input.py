@@ -230,6 +230,15 @@ def test_more_pixels_than_memory(
     assert_refused(command("--max-long-edge", "100"), here, capsys, 1, "--max-long-edge 100")
 
 
+def test_what_a_network_sees_beyond_the_edges_takes_memory(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.painting.memory.memory_of", lambda device: 32 * 21 * 2500)
+    assert command("--quiet") == 0
+    shutil.rmtree("output")
+    assert_refused(command("--padding", "mirror"), here, capsys, 1, "--max-long-edge 32")
+
+
 def test_a_style_of_more_pixels_than_memory(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

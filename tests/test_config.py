@@ -10,12 +10,13 @@ import pytest
 from refusals import refuses
 
 from nstyle.errors import Kind, OptionError
+from nstyle.networks.padding import PADDINGS
 from nstyle.networks.vgg19 import POOLING
 from nstyle.networks.weights import INPUTS
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.settings.config import Config
 from nstyle.settings.options import MXNET, flag, option
-from nstyle.settings.presets import PRESETS
+from nstyle.settings.presets import PRESETS, PURPOSES, STRENGTH_SPAN, content_factor
 
 # The reference's flags and defaults, as far as it has them.
 REFERENCE = {
@@ -47,12 +48,35 @@ def test_each_optimizer_has_its_own_learning_rate(optimizer: str, lr: float) -> 
     assert Config(optimizer=optimizer, lr=0.5).lr == 0.5
 
 
-def test_the_fast_preset_is_what_flags_make_of_it() -> None:
-    fast = Config(preset="fast")
-    assert dataclasses.replace(fast, preset="reference", **PRESETS["fast"]) == Config(**PRESETS["fast"])
-    assert {name: getattr(fast, name) for name in PRESETS["fast"]} == PRESETS["fast"]
-    assert fast.lr == OPTIMIZERS[fast.optimizer].learning_rate
-    assert PRESETS["fast"].keys() == PRESETS["reference"].keys()
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_what_flags_make_of_it(name: str) -> None:
+    preset, values = Config(preset=name), PRESETS[name]
+    assert dataclasses.replace(preset, preset="reference", **values) == Config(**values)
+    assert {setting: getattr(preset, setting) for setting in values} == values
+    assert preset.lr == OPTIMIZERS[preset.optimizer].learning_rate
+    assert values.keys() == PRESETS["reference"].keys()
+    assert name in PURPOSES
+
+
+def test_what_presets_set_is_open_and_checked_like_a_flag() -> None:
+    """A preset's value that no flag may have would be refused only when somebody uses the preset."""
+    settings = {field.name: field for field in dataclasses.fields(Config)}
+    for values in PRESETS.values():
+        for name, value in values.items():
+            assert settings[name].default is None, name
+            Config(**{name: value})
+    open_ones = {name for name, field in settings.items() if field.default is None}
+    derived = {
+        "lr",
+        "scales",
+        "preview_edge",
+        "content_layers",
+        "size",
+        "mask",
+        "gpu",
+        "device",
+    }  # of others, or truly nothing
+    assert open_ones - derived == PRESETS["reference"].keys()
 
 
 def test_flags_override_the_preset() -> None:
@@ -84,10 +108,15 @@ def test_a_value_taken_from_another_config_is_given() -> None:
 
 def test_defaults_are_ordinary_values() -> None:
     """They carry a mark; it must not show where they are written, compared or sent to another process."""
-    config = pickle.loads(pickle.dumps(Config(preset="fast")))  # noqa: S301  (our own)
-    assert config == Config(preset="fast")
-    assert json.dumps([config.lr, config.max_num_epochs, config.init]) == '[1.0, 60, "recolored"]'
-    assert f"{config.lr} {config.max_num_epochs} {config.init!r}" == "1.0 60 'recolored'"
+    config = pickle.loads(pickle.dumps(Config(preset="reference")))  # noqa: S301  (our own)
+    assert config == Config(preset="reference")
+    assert json.dumps([config.lr, config.max_num_epochs, config.init]) == '[0.001, 1000, "noise"]'
+    assert f"{config.lr} {config.max_num_epochs} {config.init!r}" == "0.001 1000 'noise'"
+    for preset in PRESETS:
+        config = pickle.loads(pickle.dumps(Config(preset=preset)))  # noqa: S301  (our own)
+        assert config == Config(preset=preset)
+        text = json.dumps(dataclasses.asdict(config), default=str)
+        assert Config(**json.loads(text)) == config
 
 
 def test_a_texture_starts_from_noise_in_each_preset() -> None:
@@ -134,6 +163,24 @@ def test_a_preset_may_have_several_values(monkeypatch: pytest.MonkeyPatch) -> No
     assert dataclasses.replace(fast, scales="auto").coarsest_edge == 192
 
 
+def test_a_presets_style_layers_are_for_its_own_style_loss_and_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "fast", {**PRESETS["fast"], "style_loss": "gram", "style_layers": "relu1_1,relu3_1"})
+    assert Config(preset="fast").style_layers == "relu1_1,relu3_1"
+    assert Config(preset="fast", style_loss="mrf").style_layers is None
+    assert Config(preset="fast", model="filters").style_layers is None
+    assert dataclasses.replace(Config(preset="fast"), style_loss="wasserstein").style_layers is None
+    assert Config(preset="fast", style_loss="mrf", style_layers="relu2_1").style_layers == "relu2_1"
+
+
+def test_strength_is_a_factor_on_the_contents_weight_that_is_1_at_50() -> None:
+    assert content_factor(50) == 1.0
+    assert content_factor(Config().strength) == 1.0
+    assert (content_factor(0), content_factor(100)) == (STRENGTH_SPAN, 1 / STRENGTH_SPAN)
+    factors = [content_factor(strength) for strength in range(101)]
+    assert factors == sorted(factors, reverse=True)
+    assert content_factor(25) * content_factor(75) == pytest.approx(1)
+
+
 def test_settings_survive_being_written_as_json() -> None:
     texture = Config(
         content_weight=0,
@@ -175,7 +222,7 @@ NAN, INFINITY = float("nan"), float("inf")
     ("name", "values"),
     [
         ("max_long_edge", [0, -1, 15, 600.5, NAN, INFINITY, "600", None, True]),
-        ("content_weight", [-1, NAN, INFINITY, "10", None]),
+        ("content_weight", [-1, NAN, INFINITY, "10"]),
         ("style_weight", [-1, NAN, INFINITY]),
         ("tv_weight", [-0.01, NAN, INFINITY]),
         ("seed", [-1, 2**63, 0.5, NAN]),
@@ -210,7 +257,11 @@ NAN, INFINITY = float("nan"), float("inf")
         ("content_image", ["", None, 3]),
         ("init", ["", 3]),
         ("style_scale", [0, -1, 17, NAN, "1"]),
-        ("style_fit", ["crop", None]),
+        ("style_fit", ["crop", ""]),
+        ("strength", [-1, 100.5, NAN, INFINITY, "50", None]),
+        ("balance", ["equal", "", 1]),
+        ("padding", ["reflect", "", 0]),
+        ("image_range", ["clipped", "", True]),
         ("preserve_colors", ["hue", "", None]),
         ("grey", ["gray", "", True]),
         ("mask", ["", 3]),
@@ -239,6 +290,9 @@ def test_settings_that_contradict_each_other() -> None:
         ("--size", {"size": "64x64", "content_weight": 0, "mask": "m.png"}),
         ("--size", {"size": "64x64", "content_weight": 0, "preserve_colors": "luma"}),
         ("--init", {"size": "64x64", "content_weight": 0, "init": "content"}),
+        ("--strength", {"strength": 60, "content_weight": 0}),
+        ("--strength", {"strength": 0, "style_weight": 0}),
+        ("--strength", {"strength": 60, "size": "64x64", "content_weight": 0}),
         ("--coarsest-edge", {"scales": 1, "coarsest_edge": 64}),
         ("--gpu", {"gpu": 0, "device": "cpu"}),
         ("--overwrite", {"overwrite": True, "resume": True}),
@@ -250,6 +304,7 @@ def test_settings_that_contradict_each_other() -> None:
 def test_words_are_those_that_the_parts_know() -> None:
     """The settings know nothing of PyTorch, so that the words stand twice."""
     choices = {field.name: set(option(field).choices) for field in dataclasses.fields(Config)}
+    assert choices["padding"] == {"zero", *PADDINGS}
     assert choices["weights_input"] == set(INPUTS)
     assert choices["pooling"] == set(POOLING)
 
@@ -261,6 +316,10 @@ def test_layers_of_another_network_are_checked_once_it_is_loaded() -> None:
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:3", "mps"])
 def test_devices(device: str) -> None:
     assert Config(device=device).device == device
+
+
+def test_strength_50_may_be_said_where_there_is_nothing_to_balance() -> None:
+    assert Config(strength=50, content_weight=0) == Config(content_weight=0)
 
 
 def test_zero_is_a_value_where_it_means_never_or_none() -> None:

@@ -17,12 +17,13 @@ import nstyle
 from nstyle import Config, stylize
 from nstyle.losses.functional import gram_matrix
 from nstyle.networks.kernels.winograd import convolve
-from nstyle.networks.layers import STYLE_LAYERS
+from nstyle.networks.layers import STYLE_LAYERS, parse_layers
 from nstyle.networks.model_space import MEAN_RGB, from_model_space, to_model_space
 from nstyle.networks.vgg19 import VGG19
 from nstyle.painting.prepare import Scale, prepare
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import resize, to_uint8
+from nstyle.settings.presets import PRESETS
 from nstyle.storage.recipe import read_recipe
 
 SMALL: dict[str, Any] = {
@@ -398,7 +399,7 @@ def test_another_optimizer_gets_the_gradient_unclipped(pair: tuple[Path, Path]) 
     }
 
 
-@pytest.mark.parametrize("preset", ["reference", "fast"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_what_a_preset_computes_with(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
 ) -> None:
@@ -419,9 +420,10 @@ def test_what_a_preset_computes_with(
         max_num_epochs=3,
         output_dir=tmp_path / "output",
     )
-    fast = preset == "fast"
-    assert bool(by_winograd) == fast
-    assert ("relu5_1" not in evaluations[0].style_losses) == fast
+    values = PRESETS[preset]
+    layers = values["style_layers"] or ",".join(STYLE_LAYERS)
+    assert bool(by_winograd) == (values["convolution"] == "winograd")
+    assert set(evaluations[0].style_losses) == set(parse_layers("--style-layers", layers))
     settings = read_recipe(tmp_path / "output" / "run.json").settings
     assert settings["preset"] == preset
-    assert (settings["optimizer"] == "lbfgs") == fast
+    assert settings["optimizer"] == values["optimizer"]

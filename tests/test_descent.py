@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -143,6 +144,46 @@ def test_backoff_ends_where_the_rate_is_not_the_reason() -> None:
     objective.linear[3] = float("nan")
     with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, flag="--lr"):
         next(descend(objective, start, on_divergence="backoff"))
+
+
+BOUNDS = torch.full((12,), 0.3, dtype=torch.float64), torch.full((12,), 0.9, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("optimizer", ["nag", "adam"])
+def test_bounds_are_never_left_and_the_least_within_them_is_found(optimizer: str) -> None:
+    """Each coordinate of this quadratic is on its own: its minimum within bounds is the minimum, set to them."""
+    objective, start = quadratic()
+    settings: dict[str, Any] = {"weight_decay": 0.0} if optimizer == "nag" else {}
+    steps = list(
+        descend(
+            objective, start, optimizer=optimizer, lr=0.05, stop_eps=0, max_num_epochs=800, bounds=BOUNDS, **settings
+        )
+    )
+    assert all(((step.image >= BOUNDS[0]) & (step.image <= BOUNDS[1])).all() for step in steps)
+    minimum = objective.linear / objective.diagonal
+    assert (minimum < BOUNDS[0]).any()
+    assert (minimum > BOUNDS[1]).any()
+    torch.testing.assert_close(steps[-1].image, minimum.clamp(*BOUNDS), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("done", [0, 4, 11])
+@pytest.mark.parametrize("optimizer", ["nag", "adam"])
+def test_a_descent_within_bounds_taken_up_goes_on_to_the_bit(optimizer: str, done: int) -> None:
+    """What the rule remembers is of the image within the bounds."""
+    objective, start = quadratic()
+    settings: dict[str, Any] = {"optimizer": optimizer, "lr": 0.3, "stop_eps": 0, "max_num_epochs": 14}
+    steps = list(descend(objective, start, bounds=BOUNDS, **settings))
+    assert any(((step.image == BOUNDS[0]) | (step.image == BOUNDS[1])).any() for step in steps)
+    rest = list(descend(objective, steps[done].state, bounds=BOUNDS, **settings))
+    assert len(rest) == 13 - done
+    assert torch.equal(rest[-1].image, steps[-1].image)
+    assert rest[-1].relative_change == steps[-1].relative_change
+
+
+def test_an_update_beyond_all_pictures_diverges_within_bounds_too() -> None:
+    objective, start = quadratic()
+    with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, flag="--lr"):
+        list(descend(objective, start, lr=1e5, bounds=BOUNDS))
 
 
 def test_an_optimizer_takes_its_own_settings_alone() -> None:

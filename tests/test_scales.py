@@ -21,6 +21,7 @@ from test_resume import counting, files, kill_and_resume
 from nstyle import DivergenceError, PaintingStep, RecipeError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
+from nstyle.settings.presets import PRESETS
 from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nstyle.storage.recipe import read_recipe
 
@@ -144,6 +145,16 @@ def test_killed_where_each_scale_has_its_own_epochs(
     after: int, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kill_and_resume(pair, tmp_path, monkeypatch, after, {**OWN_EPOCHS, "optimizer": "lbfgs"}, epochs=10)
+
+
+@pytest.mark.parametrize("after", [2, 5, 7, 9])
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "reference"])
+def test_a_preset_that_is_killed(
+    preset: str, after: int, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each of three scales; whatever loss, padding and range of values it has."""
+    options = {**OWN_EPOCHS, "max_long_edge": 64, "coarsest_edge": 32, "scale_factor": 1.4, "preset": preset}
+    kill_and_resume(pair, tmp_path, monkeypatch, after, options, epochs=10)
 
 
 def test_of_a_single_scale_the_first_number_counts(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from nstyle.painting.inputs import inputs_of
 from nstyle.painting.sizes import coarse_edges, scale_sizes
 from nstyle.pictures.picture import fit_long_edge
 from nstyle.settings.config import Config
-from nstyle.settings.scales import MOST_SCALES, epochs_at_scales
+from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
 
 SQUARE = (4000, 4000)
 
@@ -43,7 +43,7 @@ def ladder(coarsest: int, factor: float, own: int) -> list[int]:
 @given(coarsest=COARSEST, factor=FACTOR, own=LONG)
 def test_edges_grow_by_the_factor(coarsest: int, factor: float, own: int) -> None:
     edges = ladder(coarsest, factor, own)
-    assert len(edges) <= MOST_SCALES
+    assert len(edges) <= MOST_COUNTED_UP
     assert edges[-1] == own
     assert edges[0] == min(coarsest, own) or edges == [own]
     assert all(lower < upper for lower, upper in itertools.pairwise(edges))
@@ -116,8 +116,8 @@ def test_counted_up_scales_that_leave_too_little_are_left_out() -> None:
 def test_too_many_scales() -> None:
     with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--coarsest-edge") as refused:
         edges_of((600, 600), coarsest_edge=16, scale_factor=1.1)
-    assert "12 scales of 600 pixels" in str(refused.value)
-    assert len(coarse_edges(16, 2, 40000)) == MOST_SCALES - 1
+    assert f"{MOST_COUNTED_UP} scales of 600 pixels" in str(refused.value)
+    assert len(coarse_edges(16, 2**0.5, 55000)) == MOST_COUNTED_UP - 1
 
 
 @pytest.mark.parametrize(

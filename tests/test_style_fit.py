@@ -17,6 +17,8 @@ from nstyle.pictures.style_fit import Frame, frame_style
         ("contain", 1, (60, 30), (60, 30)),
         ("cover", 0.5, (90, 45), (30, 45)),
         ("contain", 2, (120, 60), (120, 60)),
+        ("area", 1, (104, 52), (104, 52)),
+        ("area", 0.5, (52, 26), (52, 26)),
     ],
 )
 def test_frames_of_an_upright_style_for_a_wide_content(
@@ -25,7 +27,7 @@ def test_frames_of_an_upright_style_for_a_wide_content(
     assert frame_style((200, 100), (60, 90), fit, scale) == Frame(resized, window)
 
 
-@pytest.mark.parametrize("fit", ["stretch", "cover", "contain"])
+@pytest.mark.parametrize("fit", ["stretch", "cover", "contain", "area"])
 def test_a_style_of_the_contents_shape_is_brought_to_its_size_however_it_is_fitted(fit: str) -> None:
     assert frame_style((120, 180), (60, 90), fit, 1) == Frame((60, 90), (60, 90))
 
@@ -35,6 +37,17 @@ def test_cover_always_covers() -> None:
     for _ in range(200):
         style, content = (tuple(map(int, generator.integers(16, 300, size=2))) for _ in range(2))
         assert frame_style(style, content, "cover", 1).window == content  # type: ignore[arg-type]  # they are pairs
+
+
+def test_area_keeps_the_shape_and_makes_as_many_pixels_as_the_painting_has() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        style, content = (tuple(map(int, generator.integers(64, 300, size=2))) for _ in range(2))
+        frame = frame_style(style, content, "area", 1)  # type: ignore[arg-type]  # they are pairs
+        assert frame.window == frame.resized  # all of it is seen
+        height, width = frame.window
+        assert height * width == pytest.approx(content[0] * content[1], rel=0.02)
+        assert height / width == pytest.approx(style[0] / style[1], rel=0.03)
 
 
 def test_the_middle_is_seen_of_picture_alpha_and_mask() -> None:

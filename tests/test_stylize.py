@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import gc
 import json
 import logging
 from pathlib import Path
@@ -15,10 +16,10 @@ from refusals import refuses
 
 import nstyle
 from nstyle import Config, DivergenceError, NStyleError, Step, stylize
-from nstyle.errors import Kind
+from nstyle.errors import DeviceError, Kind
 from nstyle.losses.objective import Evaluation, Objective
 from nstyle.networks.layers import STYLE_LAYERS
-from nstyle.networks.model_space import from_model_space, to_model_space
+from nstyle.networks.model_space import from_model_space, shown_range, to_model_space
 from nstyle.networks.vgg19 import VGG19, WEIGHT_SHAPES
 from nstyle.networks.weights import load_vgg19, read_weights
 from nstyle.optim.descent import descend
@@ -238,6 +239,72 @@ def test_divergence_names_the_file(pair: tuple[Path, Path], tmp_path: Path, monk
     assert final.read_bytes() == before
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_run_held_goes_with_it(
+    fails: bool, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not when Python next collects garbage: a GPU's memory may be full of it before."""
+
+    def run_out(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    if fails:
+        monkeypatch.setattr("nstyle.losses.objective.clip_to_norm", run_out)
+    failed = False
+    gc.collect()
+    before = held()
+    gc.disable()
+    try:
+        try:  # pytest's own way would keep the error, and with it all that it passed
+            paint(pair, tmp_path)
+        except DeviceError:
+            failed = True
+        assert held() <= before
+    finally:
+        gc.enable()
+    assert failed == fails
+
+
+def held() -> int:
+    """How many networks and objectives there are."""
+    return sum(issubclass(type(thing), VGG19 | Objective) for thing in gc.get_objects())
+
+
+def test_clamped_values_stay_between_black_and_white(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """At each epoch; free ones do not."""
+    black, white = shown_range(torch.zeros(1, 3, 1, 1))
+
+    def epochs_beyond(image_range: str) -> list[bool]:
+        seen: list[bool] = []
+        stylize(
+            *pair,
+            lambda step: seen.append(bool(((step.image < black) | (step.image > white)).any())),
+            output_dir=tmp_path / image_range,
+            image_range=image_range,
+            optimizer="adam",
+            init="content",
+            **SMALL,
+        )
+        return seen
+
+    assert epochs_beyond("clamped") == [False] * 4
+    assert any(epochs_beyond("free"))
+
+
+def test_strength_is_a_factor_on_the_contents_weight(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """At 50 of exactly 1; at the ends of its range of 8 and 1/8."""
+    paintings = {
+        (strength, weight): paint(
+            pair, tmp_path / f"{strength} {weight}", strength=strength, content_weight=weight
+        ).image
+        for strength, weight in ((0, 10), (50, 80), (100, 10), (50, 1.25), (50, 10))
+    }
+    assert torch.equal(paintings[0, 10], paintings[50, 80])
+    assert torch.equal(paintings[100, 10], paintings[50, 1.25])
+    assert torch.equal(paintings[50, 10], paint(pair, tmp_path / "unsaid", content_weight=10).image)
+    assert not torch.equal(paintings[0, 10], paintings[100, 10])
+
+
 def test_unknown_options_and_late_names() -> None:
     with pytest.raises(TypeError, match="brush"):
         stylize("a.jpg", "b.jpg", brush="large")
@@ -289,9 +356,16 @@ def test_a_diverged_run_is_taken_up_by_backoff(pair: tuple[Path, Path], tmp_path
     assert torch.equal(resumed.image, whole.image)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "options"),
+    [
+        ("float32", {}),
+        ("bfloat16", {}),
+        ("float32", {"balance": "relative", "padding": "mirror", "optimizer": "lbfgs", "image_range": "clamped"}),
+    ],
+)
 def test_any_number_of_threads_paints_the_same_picture(
-    precision: str, pair: tuple[Path, Path], tmp_path: Path
+    precision: str, options: dict[str, Any], pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """At a size where PyTorch would split its sums; bfloat16 may be emulated, and slow."""
     before, images = torch.get_num_threads(), []
@@ -299,7 +373,7 @@ def test_any_number_of_threads_paints_the_same_picture(
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            images.append(paint(pair, tmp_path / str(threads), precision=precision, **size).image)
+            images.append(paint(pair, tmp_path / str(threads), precision=precision, **size, **options).image)
     finally:
         torch.set_num_threads(before)
     assert torch.equal(images[0], images[1])

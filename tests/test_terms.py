@@ -53,9 +53,10 @@ def of_network(term: Term) -> Callable[[Tensor], Tensor]:
     return lambda image: loss_of(term, network(image, ALL))
 
 
+@pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize("larger", [0, 3])
-@pytest.mark.parametrize("kind", ["content", "gram", "mrf"])
-def test_gradient_is_the_numerical_one(kind: str, larger: int) -> None:
+@pytest.mark.parametrize("kind", ["content", *STYLE_LOSSES])
+def test_gradient_is_the_numerical_one(kind: str, larger: int, relative: bool) -> None:
     """Of styles of the image's size, and of larger ones."""
     content, _, image = images()
     style = torch.randn(1, 3, 6 + larger, 5 + larger, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
@@ -66,7 +67,7 @@ def test_gradient_is_the_numerical_one(kind: str, larger: int) -> None:
         if kind == "content"
         else resolve_name(STYLE_LOSSES[kind].maker)("relu3_1", map_, 0.7)
     )
-    of_image = of_network(term)
+    of_image = of_network(term.relative() if relative else term)
     x = image.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(of_image(x), x)
     assert_same_gradient(gradient, numerical_gradient(of_image, image, 1e-5))
@@ -80,6 +81,29 @@ def test_gradient_of_the_total_variation_is_the_numerical_one() -> None:
         return sum((padded.diff(dim=dim).square().sum() for dim in (2, 3)), start=torch.zeros(())) / 16
 
     assert_same_gradient(total_variation_gradient(image), numerical_gradient(total_variation, image, 1e-4))
+
+
+@pytest.mark.parametrize(("padding", "mode"), [("mirror", "replicate"), ("wrap", "circular")])
+def test_total_variation_of_a_picture_that_goes_on(padding: str, mode: str) -> None:
+    """Each pixel's differences to its neighbours, of which a mirrored one is its equal."""
+    _, _, image = images()
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 1), mode=mode)
+    sums = [padded.diff(dim=2)[..., 1:-1].square().sum(), padded.diff(dim=3)[..., 1:-1, :].square().sum()]
+    if padding == "wrap":  # the seams are there twice
+        sums += [-padded.diff(dim=2)[..., :1, 1:-1].square().sum(), -padded.diff(dim=3)[..., 1:-1, :1].square().sum()]
+    term = TotalVariationTerm(1.0, padding)
+    torch.testing.assert_close(term.loss(term.statistic(Part(image, {}))), torch.stack(sums).sum() / 16)
+
+
+def test_total_variation_pulls_at_the_edges_only_of_what_goes_on_in_grey() -> None:
+    """A picture of one color has no variation, unless grey lies around it."""
+    white = torch.full((1, 3, 5, 6), 131.0)
+    edges = torch.ones(5, 6, dtype=torch.bool)
+    edges[1:-1, 1:-1] = False
+    for padding, pulled in (("zero", edges), ("mirror", edges & False), ("wrap", edges & False)):
+        x, term = white.clone().requires_grad_(), TotalVariationTerm(1.0, padding)
+        (gradient,) = torch.autograd.grad(term.loss(term.statistic(Part(x, {}))), x)
+        assert torch.equal(gradient[0, 0] != 0, pulled), padding
 
 
 def test_gradient_of_the_bounded_range_prior_is_the_numerical_one() -> None:
@@ -201,6 +225,20 @@ def test_maps_smaller_than_a_patch_are_refused() -> None:
         loss_of(MrfTerm.towards("relu4_1", large, 1.0), {"relu4_1": small})
 
 
+def test_a_relative_patch_distance_is_a_share_of_the_patches_that_count() -> None:
+    """Those outside of the style's mask, however large, are not what an image without features lacks."""
+    generator = torch.Generator().manual_seed(2)
+    style, image = torch.randn(2, 1, 4, 9, 12, generator=generator, dtype=torch.float64)
+    style[..., 6:] *= 100
+    left = torch.zeros(1, 1, 9, 12, dtype=torch.float64)
+    left[..., :5] = 1
+    term = MrfTerm.towards("any", style, 1.0, left)
+    counting = patches_of(rows_of(style[..., :6]))  # whose middle is in the mask
+    unit = len(patches_of(rows_of(image))) * counting.square().sum(dim=1).mean()
+    shares = [loss_of(one, {"any": image}) for one in (term, term.relative())]
+    torch.testing.assert_close(shares[1], shares[0] / MRF_SCALE / unit)
+
+
 def test_gram_matrices_of_another_size_are_compared_by_position() -> None:
     """A style repeated twice has twice the Gram matrix, and is the same style."""
     _, style, image = images()
@@ -305,13 +343,16 @@ def all_terms() -> dict[str, Term]:
     mask, region = (torch.rand(1, 1, HEIGHT, WIDTH, generator=generator, dtype=torch.float64) for _ in range(2))
     terms: dict[str, Term] = {
         "content": ContentTerm("any", content, 0.5),
+        "content, relative": ContentTerm("any", content, 0.5).relative(),
         "variation": TotalVariationTerm(0.3),
+        "variation, mirrored": TotalVariationTerm(0.3, "mirror"),
         "range": BoundedRangeTerm(0.3),
     }
     for name, style_loss in STYLE_LOSSES.items():
         maker: StyleTermMaker = resolve_name(style_loss.maker)
-        terms[name] = maker("any", style, 0.7)
-        terms[f"{name}, masked"] = maker("any", style, 0.7, mask, region)
+        plain, masked = maker("any", style, 0.7), maker("any", style, 0.7, mask, region)
+        terms |= {name: plain, f"{name}, masked": masked}
+        terms |= {f"{name}, relative": plain.relative(), f"{name}, masked, relative": masked.relative()}
     return terms
 
 
@@ -338,7 +379,9 @@ def test_terms_add_up_over_parts(kind: str, cuts: tuple[Sequence[int], Sequence[
     assert torch.allclose(each, losses[1]) == (term.is_local or len(statistics) == 1)
 
 
-@pytest.mark.parametrize("term", [TotalVariationTerm(0.3), BoundedRangeTerm(0.3)])
+@pytest.mark.parametrize(
+    "term", [*(TotalVariationTerm(0.3, padding) for padding in ("zero", "mirror", "wrap")), BoundedRangeTerm(0.3)]
+)
 def test_gradient_of_a_regulariser_is_the_numerical_one(term: Term) -> None:
     image = 100 * torch.randn(1, 3, 5, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     x = image.clone().requires_grad_()

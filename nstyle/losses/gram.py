@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at
 from nstyle.losses.parts import Part
-from nstyle.losses.terms import AtLayer, Statistic
+from nstyle.losses.terms import AtLayer, Statistic, share_of
 from nstyle.numerics import sum_of_squares
 
 
@@ -86,10 +85,12 @@ class GramTerm(AtLayer):
         target = self.target
         if self.positions is not None and self.positions != statistic.positions:
             target = target * (statistic.positions / self.positions)
-        scale: Tensor | int = gram_scale(len(target), statistic.positions)
+        distance = sum_of_squares(statistic.sums - target)
+        weight: Tensor | float = self.weight
         if self.is_relative:
-            scale = sum_of_squares(target).clamp_min(torch.finfo(target.dtype).tiny)
-        weight = self.weight / scale
+            distance = share_of(distance, sum_of_squares(target))
+        else:
+            weight = weight / gram_scale(len(target), statistic.positions)
         if statistic.share is not None:
             weight = weight * statistic.share
-        return weight * sum_of_squares(statistic.sums - target)
+        return weight * distance

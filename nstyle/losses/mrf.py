@@ -9,9 +9,9 @@ from torch import Tensor
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.functional import region_at
 from nstyle.losses.parts import Part
-from nstyle.losses.patches import EDGE, nearest_patches, patch_distance, rows_of
-from nstyle.losses.terms import AtLayer, Statistic
-from nstyle.numerics import at_least_float32
+from nstyle.losses.patches import EDGE, nearest_patches, patch_distance, rows_of, squared_norms
+from nstyle.losses.terms import AtLayer, Statistic, share_of
+from nstyle.numerics import at_least_float32, inner_product, sum_of_squares
 
 MRF_SCALE = 0.5
 """Chosen by eye: with it, style weight 1 and content weight 10 are in balance, as they are with Gram matrices."""
@@ -29,7 +29,8 @@ class MrfTerm(AtLayer):
         style: the style's feature map, h' x w' x C, in at least float32.
         weight: of the term.
         allowed: (h' - 2) x (w' - 2), which of the style's patches count; None: all.
-        is_relative: divide by the sum over all patches of the style's mean |q|^2, in place of 1 / MRF_SCALE.
+        unit: the style's mean |q|^2, of its patches that count; the sum is divided by that, times the number of the
+            image's patches, in place of 1 / MRF_SCALE. None: it is not relative.
         region: 1 x 1 x H x W, 0..1, of the image's size: how much a patch counts is its mean below the middle of
             the patch. None: all do.
 
@@ -38,7 +39,7 @@ class MrfTerm(AtLayer):
     style: Tensor
     weight: float
     allowed: Tensor | None = None
-    is_relative: bool = False
+    unit: Tensor | None = None
     region: Tensor | None = None
     is_local: ClassVar[bool] = True
 
@@ -77,8 +78,10 @@ class MrfTerm(AtLayer):
         return replace(self, weight=self.weight * weight, region=region)
 
     def relative(self) -> "MrfTerm":
-        """Return the term with its loss as a share of that of an image without features."""
-        return replace(self, is_relative=True)
+        """Return the term with its loss as a share of that of an image without features, the style's mean patch."""
+        norms = squared_norms(self.style)
+        counting = torch.ones_like(norms) if self.allowed is None else self.allowed.to(norms.dtype)
+        return replace(self, unit=inner_product(norms, counting) / sum_of_squares(counting))
 
     def statistic(self, part: Part) -> Statistic:
         """Return the sum of squared distances between patches and the style's.
@@ -99,15 +102,10 @@ class MrfTerm(AtLayer):
             weights = None
             if self.region is not None:
                 weights = part.cut(self.layer, _at_middles(self.region, height, width))
-        return Statistic(self._scale(height, width) * patch_distance(feature_map, self.style, nearest, weights))
-
-    def _scale(self, height: int, width: int) -> float:
-        """Return the factor on the distances between the patches of a map of this size."""
-        if not self.is_relative:
-            return MRF_SCALE
-        of_a_patch = EDGE**2 * self.style.square().mean(dim=(0, 1)).sum()
-        patches = (height - EDGE + 1) * (width - EDGE + 1)
-        return 1 / (patches * max(float(of_a_patch), torch.finfo(self.style.dtype).tiny))
+        distance = patch_distance(feature_map, self.style, nearest, weights)
+        if self.unit is None:
+            return Statistic(MRF_SCALE * distance)
+        return Statistic(share_of(distance, (height - EDGE + 1) * (width - EDGE + 1) * self.unit))
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""

@@ -9,17 +9,18 @@ import copy
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from pkgutil import resolve_name
 
 import torch
-from cachetools import LRUCache, cachedmethod
+from cachetools import LRUCache
 from torch import Tensor
 
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.parts import Part
 from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
 from nstyle.losses.terms import ContentTerm, StyleTerm, StyleTermMaker, Term
+from nstyle.lru import made_once
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER
 from nstyle.numerics import at_least_float32, clip_to_norm
@@ -61,7 +62,7 @@ class Evaluation:
         style_losses: {layer: style_weight / (C^2 M) * sum((G - A)^2)}, or the other style loss's; of several styles,
             their sum.
 
-    Relative losses are multiplied by `UNIT` and by the number of the image's values that are painted.
+    Relative losses are multiplied by `UNIT` and by the number of the image's values.
 
     """
 
@@ -93,9 +94,11 @@ class StyleTargets:
             TARGET_BYTES, lambda terms: sum(term.bytes_held for term in terms.values())
         )
 
-    @cachedmethod(lambda self: self._kept, key=lambda self, *chosen: _key(*chosen))
     def of(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
         """Return the style's term at each of the layers, of weight 1 and for everywhere."""
+        return made_once(self._kept, _key(style, layers, style_loss), partial(self._make, style, layers, style_loss))
+
+    def _make(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
         maps = self.features(style.image, layers) if layers else {}
         maker: StyleTermMaker = resolve_name(STYLE_LOSSES[style_loss].maker)
         return {layer: maker(layer, maps[layer], 1.0, style.mask) for layer in layers}
@@ -203,7 +206,7 @@ class Objective:
         kept = any(term.layers for term in others)  # the graph of the maps is needed more than once
         losses = torch.stack([term.loss(term.statistic(whole)) for term in clipped])
         if self.is_relative:
-            losses = losses * (UNIT * self._values_painted(image))
+            losses = losses * (UNIT * image.numel())  # a region's loss has its share of the image as a factor
         (gradient,) = torch.autograd.grad(losses.sum(), image, retain_graph=kept)
         with torch.no_grad():
             gradient = self._projected(gradient)

@@ -39,8 +39,7 @@ def nearest_patches(image: Tensor, style: Tensor, allowed: Tensor | None = None)
     """
     (height, width, channels), (style_height, style_width, _) = image.shape, style.shape
     margin = EDGE - 1
-    squares = style.square().sum(-1)
-    norms = _sum_over_patches(squares).sqrt()
+    norms = squared_norms(style).sqrt()
     inverse_norms = 1 / norms.clamp(min=torch.finfo(norms.dtype).tiny)
     edge = max(EDGE, int((BLOCK / (width * style_width)) ** 0.5))
     best = image.new_full((height - margin, width - margin), -torch.inf)
@@ -66,8 +65,9 @@ def nearest_patches(image: Tensor, style: Tensor, allowed: Tensor | None = None)
     return nearest
 
 
-def _sum_over_patches(plane: Tensor) -> Tensor:
-    """Return for each 3 x 3 patch of an H x W plane its sum: (H - 2) x (W - 2)."""
+def squared_norms(style: Tensor) -> Tensor:
+    """Return |q|^2 of each patch q of a map (H x W x C): (H - 2) x (W - 2)."""
+    plane = style.square().sum(-1)
     return plane.unfold(0, EDGE, 1).sum(-1).unfold(1, EDGE, 1).sum(-1)
 
 

@@ -84,6 +84,11 @@ class StyleTermMaker(Protocol):
         """Return the term."""
 
 
+def share_of(loss: Tensor, nothing: Tensor) -> Tensor:
+    """Return a loss as a share of that of an image without features; 0 if that is 0: the target has no features."""
+    return torch.where(nothing > 0, loss / nothing.clamp_min(torch.finfo(nothing.dtype).tiny), 0)
+
+
 @dataclass(frozen=True)
 class AtLayer:
     """What the terms at one layer have in common: the reference clips them."""
@@ -107,8 +112,8 @@ class ContentTerm(AtLayer):
 
     def relative(self) -> "ContentTerm":
         """Return the term with its loss as a share of that of an image without features, whose maps are all 0."""
-        nothing = sum_of_squares(self.target).clamp_min(torch.finfo(self.target.dtype).tiny)
-        return replace(self, weight=self.weight / float(nothing))
+        weight = torch.full_like(nothing := sum_of_squares(self.target), self.weight)
+        return replace(self, weight=float(share_of(weight, nothing)))
 
     def statistic(self, part: Part) -> Statistic:
         """Return the sum of squared differences."""

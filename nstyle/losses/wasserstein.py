@@ -8,14 +8,15 @@ from torch import Tensor
 
 from nstyle.losses.functional import gram_matrix, guidance_at, sum_over_positions
 from nstyle.losses.parts import Part
-from nstyle.losses.terms import AtLayer, Statistic
+from nstyle.losses.terms import AtLayer, Statistic, share_of
 from nstyle.numerics import sum_of_squares
 
 SMOOTHING = 1e-4
 """Of the mean variance of the style's features: how far from 0 the square root of a variance keeps a finite slope."""
 
 LEAST_VARIANCE = 1e-7
-"""Of the style's largest: along directions with less, the style counts as constant."""
+"""Of the style's largest and its squared mean together: along directions with less, the style counts as constant.
+Less than that float32 cannot tell from 0 in a second moment."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class WassersteinTerm(AtLayer):
         W2^2 = |m - m'|^2 + tr(V) + tr(V') - 2 tr((S^T V S)^(1/2)),   V' = S S^T.
 
     Other than a Gram matrix, it tells contrast from brightness. K. Crowson's style-transfer-pytorch has this loss.
-    The square root is that of S^T V S + d^2 I with a small d: so the gradient is finite where the painting does not
-    vary. Mean and second moment are sums over positions, so they add up over the parts of a picture.
+    The root of an eigenvalue e of S^T V S is taken as e / (e + d^2)^(1/2) with a small d: so the gradient is finite
+    if the painting does not vary, and the loss is never below 0. Mean and second moment are sums over positions, so
+    they add up over the parts of a picture.
 
     Attributes:
         layer: whose maps are compared.
@@ -70,10 +72,8 @@ class WassersteinTerm(AtLayer):
             weight = weight if share > 0 else 0.0  # so small a part that nothing of it is left at this layer
         sums = moment_sums(style_map.double(), None if guidance is None else guidance.double())
         mean, covariance = mean_and_covariance(sums, height * width)
-        variances, directions = torch.linalg.eigh(covariance)
-        kept = variances > LEAST_VARIANCE * variances[-1].clamp_min(torch.finfo(torch.float32).tiny)
-        root = directions[:, kept] * variances[kept].sqrt()
         precision = torch.promote_types(style_map.dtype, torch.float32)
+        root = _root(covariance, mean)
         return cls(layer, mean.to(precision), root.to(precision), weight, region=region)
 
     @property
@@ -106,8 +106,7 @@ class WassersteinTerm(AtLayer):
         common: Tensor = _TraceOfRoot.apply(covariance, self.root, smoothing)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         distance = sum_of_squares(mean - self.mean) + covariance.trace() + style_variance - 2 * common
         if self.is_relative:
-            nothing = sum_of_squares(self.mean) + style_variance
-            distance = distance / nothing.clamp_min(torch.finfo(nothing.dtype).tiny)
+            distance = share_of(distance, sum_of_squares(self.mean) + style_variance)
         else:
             distance = distance * (statistic.positions / len(self.mean))
         weight: Tensor | float = self.weight if statistic.share is None else self.weight * statistic.share
@@ -136,11 +135,21 @@ def mean_and_covariance(sums: Tensor, positions: int) -> tuple[Tensor, Tensor]:
     return mean, moments[:, :-1] - torch.outer(mean, mean)
 
 
-class _TraceOfRoot(torch.autograd.Function):
-    """tr((S^T V S + d^2 I)^(1/2)) of a covariance V.
+def _root(covariance: Tensor, mean: Tensor) -> Tensor:
+    """Return S (C x R), S S^T being the covariance but for directions of next to no variance; NaN if that is NaN."""
+    if not torch.isfinite(covariance).all():  # then so is the loss: the descent ends as one that diverged
+        return covariance * torch.nan
+    variances, directions = torch.linalg.eigh(covariance)
+    kept = variances > LEAST_VARIANCE * (variances[-1] + sum_of_squares(mean))
+    root: Tensor = directions[:, kept] * variances[kept].sqrt()
+    return root
 
-    With S^T V S = U diag(e) U^T that is the sum of (e + d^2)^(1/2), and its gradient by V is
-    S U diag((e + d^2)^(-1/2)) U^T S^T / 2. So one eigen-decomposition serves both.
+
+class _TraceOfRoot(torch.autograd.Function):
+    """tr((S^T V S)^(1/2)) of a covariance V, the root being finite in slope.
+
+    With S^T V S = U diag(e) U^T that is the sum of e / (e + d^2)^(1/2), and its gradient by V is S U diag(g) U^T S^T,
+    g being (e / 2 + d^2) / (e + d^2)^(3/2). So one eigen-decomposition serves both.
     """
 
     @staticmethod
@@ -150,9 +159,12 @@ class _TraceOfRoot(torch.autograd.Function):
             ctx.save_for_backward(covariance * torch.nan)
             return covariance.new_tensor(torch.nan)
         variances, directions = torch.linalg.eigh((seen + seen.T) / 2)
-        roots: Tensor = (variances.clamp_min(0) + smoothing.square()).sqrt()
+        variances = variances.clamp_min(0)
+        smoothed = (variances + smoothing.square()).clamp_min(torch.finfo(variances.dtype).tiny).sqrt()
+        roots: Tensor = variances / smoothed
+        slopes = (1 - roots / smoothed / 2) / smoothed
         turned = root @ directions
-        ctx.save_for_backward((turned / roots) @ turned.T / 2)
+        ctx.save_for_backward((turned * slopes) @ turned.T)
         return roots.sum()
 
     @staticmethod

@@ -8,7 +8,9 @@ from torch import Tensor
 from nstyle.networks.features import Features
 
 MARGIN = 16
-"""Pixels on each side: one position of relu5_1, the deepest layer of the losses. No picture has a shorter edge."""
+"""Pixels on each side: one position of relu5_1, the deepest layer of the losses. No picture has a shorter edge.
+
+Positions of VGG-19's layers up to relu3_1 see no further; those of deeper layers do, and see some of the frame."""
 
 
 def mirrored(image: Tensor, margin: int) -> Tensor:
@@ -34,10 +36,11 @@ class Padded:
     """A network that sees a picture go on beyond its edges. Its maps have the positions of the picture alone.
 
     The network pads its maps with zeros: a dark frame, whose influence reaches far into the deep layers; and it drops
-    what is left over when it halves them. With a margin of picture around the picture neither happens inside of it.
+    what is left over when it halves them. With a margin of picture around the picture the frame is further away: of
+    layers that see no further than `MARGIN`, no position sees it.
 
     Args:
-        features: the network; its maps are those of the picture, halved any number of times.
+        features: the network; its maps are those of the picture, halved up to four times.
         padding: one of `PADDINGS`.
 
     """

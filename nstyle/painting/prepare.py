@@ -115,7 +115,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = _Layers.chosen(config, loaded.model)
-    memory = descent_bytes(inputs, sizes[-1], loaded.model, precision)
+    memory = descent_bytes(inputs, sizes[-1], loaded.model, precision, config.padding)
     check_memory(config, memory, sizes[-1], device)
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)

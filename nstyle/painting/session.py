@@ -5,10 +5,12 @@ Nothing here changes a bit of any picture: a thing is found again only by all th
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 
-from cachetools import LRUCache, cachedmethod
+from cachetools import LRUCache
 
 from nstyle.losses.objective import StyleTargets
+from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.pictures.picture import Picture
 
@@ -40,16 +42,18 @@ class Session:
         self._models: LRUCache[Hashable, Loaded] = LRUCache(MODELS)
         self._pictures: LRUCache[Hashable, Picture] = LRUCache(STYLE_BYTES, _bytes_of)
 
-    @cachedmethod(lambda self: self._models)
     def load(self, name: str, options: ModelOptions) -> Loaded:
         """Return a network: see `model.load_model`."""
-        model = load_model(name, options)
-        return Loaded(model, StyleTargets(model.features))
+        return made_once(self._models, (name, options), partial(_load, name, options))
 
-    @cachedmethod(lambda self: self._pictures, key=lambda self, key, make: key)
     def style_picture(self, key: Hashable, make: Callable[[], Picture]) -> Picture:
         """Return a style picture in its size; the key tells of the file's content and of the size."""
-        return make()
+        return made_once(self._pictures, key, make)
+
+
+def _load(name: str, options: ModelOptions) -> Loaded:
+    model = load_model(name, options)
+    return Loaded(model, StyleTargets(model.features))
 
 
 def _bytes_of(picture: Picture) -> int:

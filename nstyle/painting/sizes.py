@@ -38,11 +38,6 @@ class ScaleSize:
     width: int
     frames: Mapping[Source, Frame]
 
-    @property
-    def pixels(self) -> int:
-        """How many pixels the painting has."""
-        return self.height * self.width
-
 
 def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> list[ScaleSize]:
     """Return the size at each scale, the coarsest first; the last is the painting's own.
