@@ -1,15 +1,17 @@
 #!/bin/sh
-# Paints the pictures that the README shows, anew, into docs/gallery/. The sample pair with every default takes the
-# longest, some twenty minutes on two CPU cores; the others use bfloat16 where the processor has it.
+# Paints the pictures that the README shows first, anew, into docs/gallery/: four pairs with `--preset painterly`, some
+# three minutes each on two CPU cores, and the sample pair with every default, some twenty.
+# usage: sh scripts/gallery.sh [painterly | reference]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
+parts=${1:-painterly reference}
 sh scripts/environment.sh
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p docs/gallery
 
-# What scikit-image ships under CC0 (coffee: Rachel Michetti) and in the public domain (rocket: SpaceX).
+# What scikit-image ships in the public domain (astronaut, rocket: NASA, SpaceX) and under CC0 (coffee: Rachel Michetti).
 .venv/bin/python - "$work" <<'PYTHON'
 import sys
 from pathlib import Path
@@ -17,17 +19,32 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
-for name in ("coffee", "rocket"):
+for name in ("astronaut", "coffee", "rocket"):
     Image.fromarray(getattr(data, name)()).save(Path(sys.argv[1]) / f"{name}.png")
 PYTHON
+cp input/chelsea.jpg input/vortices.jpg "$work"
 
-.venv/bin/nstyle --output-dir "$work/chelsea"
-for name in coffee rocket; do
-    .venv/bin/nstyle --content-image "$work/$name.png" --precision auto --max-long-edge 480 --max-num-epochs 400 \
-        --output-dir "$work/$name"
+painterly() {
+    .venv/bin/nstyle --preset painterly --max-long-edge 640 --content-image "$work/$1" --style-image "$work/$2" \
+        --output-dir "$work/painterly_$3"
+}
+for part in $parts; do
+    case $part in
+    painterly)
+        for manner in planes dabs pastel; do
+            .venv/bin/python scripts/paint_style.py --manner $manner --output "$work/$manner.png"
+        done
+        painterly chelsea.jpg vortices.jpg chelsea
+        painterly astronaut.png planes.png astronaut
+        painterly coffee.png dabs.png coffee
+        painterly rocket.png pastel.png rocket
+        ;;
+    reference) .venv/bin/nstyle --output-dir "$work/reference" ;;
+    *) echo "$0: no part $part: painterly or reference" >&2 && exit 2 ;;
+    esac
 done
 
-# Small JPEGs, all of them 400 pixels wide.
+# JPEGs as large as a page shows them: 640 pixels wide, snapshots 400, styles 320.
 .venv/bin/python - "$work" <<'PYTHON'
 import sys
 from pathlib import Path
@@ -35,10 +52,13 @@ from pathlib import Path
 from PIL import Image
 
 work, gallery = Path(sys.argv[1]), Path("docs/gallery")
-chosen = {name: work / name / "final.jpg" for name in ("chelsea", "coffee", "rocket")}
-chosen |= {f"chelsea_{epoch}": work / "chelsea" / f"e_{epoch}.jpg" for epoch in (50, 100, 200)}
-for name, path in chosen.items():
+chosen = {folder.name: (folder / "final.jpg", 640) for folder in work.glob("painterly_*")}
+chosen |= {f"style_{style.stem}": (style, 320) for style in work.glob("*.png") if style.stem in ("planes", "dabs", "pastel")}
+if (work / "reference").exists():
+    chosen |= {f"chelsea_{epoch}": (work / "reference" / f"e_{epoch}.jpg", 400) for epoch in (50, 100, 200)}
+    chosen |= {"chelsea": (work / "reference" / "final.jpg", 400)}
+for name, (path, width) in chosen.items():
     with Image.open(path) as picture:
-        picture.thumbnail((400, 400), Image.Resampling.LANCZOS)
-        picture.save(gallery / f"{name}.jpg", quality=88)
+        picture.thumbnail((width, width), Image.Resampling.LANCZOS)
+        picture.convert("RGB").save(gallery / f"{name}.jpg", quality=88)
 PYTHON
