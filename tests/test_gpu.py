@@ -176,8 +176,21 @@ With the other roundings of `--convolution winograd` the CPU itself is 5e-6 off,
 from noise.
 """
 
-LESS_CLOSE = {"noise": 0.01, "lbfgs": 1e-3, "adam": 0.01, "patches": 0.01, "patches in regions": 0.01}
-"""Adam follows the sign of even the smallest gradient; two of the style's patches may be equally near."""
+LESS_CLOSE = {
+    "noise": 0.01,
+    "lbfgs": 1e-3,
+    "adam": 0.01,
+    "patches": 0.01,
+    "patches in regions": 0.01,
+    "mirrored": 1e-3,
+    "wrapped": 1e-3,
+    "wasserstein": 1.0,
+    "wasserstein in regions": 1.0,
+    "painterly": 16.0,
+}
+"""Adam follows the sign of even the smallest gradient; two of the style's patches may be equally near; where maps
+vary less than float32 tells, the Wasserstein loss pulls by chance. By Winograd the CPU itself is 7e-5 off mirrored,
+0.16 with the Wasserstein loss, and 6.4 after all of painterly's scales: two pictures of one look."""
 
 
 @pytest.mark.parametrize("name", FEATURES)
