@@ -13,12 +13,19 @@ from test_terms import loss_of
 from torch import Tensor
 
 from nstyle.errors import DivergenceError, Kind
+from nstyle.losses import wasserstein
 from nstyle.losses.objective import Objective, Style
 from nstyle.losses.wasserstein import WassersteinTerm
 from nstyle.networks.vgg19 import VGG19
 from nstyle.optim.descent import descend
 
 Floats = NDArray[np.float64]
+
+
+@pytest.fixture
+def _hardly_smoothed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what float64 computes is the closed form to many digits."""
+    monkeypatch.setattr(wasserstein, "SMOOTHING", 1e-4)
 
 
 def random_map(channels: int, height: int, width: int, seed: int) -> Tensor:
@@ -46,6 +53,7 @@ def closed_form(map_: Tensor, style_map: Tensor, weights: Tensor | None = None) 
     return float(np.sum((m - n) ** 2) + np.trace(v) + np.trace(w) - 2 * common), float(np.sum(n**2) + np.trace(w))
 
 
+@pytest.mark.usefixtures("_hardly_smoothed")
 @pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize("channels", [1, 3, 8])
 @pytest.mark.parametrize("size", [(9, 7), (5, 6)])
@@ -58,6 +66,7 @@ def test_is_the_closed_form(channels: int, size: tuple[int, int], relative: bool
     assert float(loss) == pytest.approx(0.7 * expected, rel=1e-5)
 
 
+@pytest.mark.usefixtures("_hardly_smoothed")
 def test_positions_count_by_region_and_mask() -> None:
     """The region's share of the picture is a factor; the part of the style that counts is as were it the whole."""
     map_, style_map = random_map(3, 6, 8, seed=1), random_map(3, 6, 8, seed=2)
@@ -77,6 +86,15 @@ def test_tells_contrast_from_brightness() -> None:
     assert float(loss) == pytest.approx(2)  # a mean and a deviation that are both 1 off, beside 1 in all
 
 
+def test_smoothing_is_hardly_seen() -> None:
+    map_, style_map = random_map(8, 9, 7, seed=1), random_map(8, 8, 10, seed=2)
+    distance, nothing = closed_form(map_, style_map)
+    term = WassersteinTerm.towards("any", style_map, 1.0).relative()
+    assert float(loss_of(term, {"any": map_})) == pytest.approx(distance / nothing, rel=0.01)
+    assert 0 <= float(loss_of(term, {"any": style_map})) < 1e-3
+
+
+@pytest.mark.usefixtures("_hardly_smoothed")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [(12, 9), (2, 3)])
 def test_nothing_is_left_at_the_style_itself(size: tuple[int, int], dtype: torch.dtype) -> None:

@@ -11,7 +11,7 @@ from nstyle.losses.parts import Part
 from nstyle.losses.terms import AtLayer, Statistic, share_of
 from nstyle.numerics import sum_of_squares
 
-SMOOTHING = 1e-4
+SMOOTHING = 1e-2
 """Of the mean variance of the style's features: how far from 0 the square root of a variance keeps a finite slope."""
 
 LEAST_VARIANCE = 1e-7

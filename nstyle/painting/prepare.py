@@ -44,12 +44,14 @@ class Scale:
         start: 1 x 3 x H x W, model space, on the device: what a painting that begins at this scale starts from.
         finish: makes the picture for display of an image at this scale, smoothed by so much (see `denoise`).
         make_objective: has the network look at the pictures; called when the scale's turn comes.
+        keeps_details: whether the start's details are added to the enlarged image that this scale begins with.
 
     """
 
     start: Tensor
     finish: Finish
     make_objective: Callable[[], Objective]
+    keeps_details: bool = False
     _objective: Objective | None = field(default=None, init=False)
 
     @property
@@ -255,7 +257,10 @@ class _ScaleMaker:
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
         return Scale(
-            start, finish, partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey)
+            start,
+            finish,
+            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey),
+            keeps_details=config.details == "start",
         )
 
     def _content_picture(self, size: ScaleSize) -> Picture:

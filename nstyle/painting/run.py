@@ -86,9 +86,20 @@ def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:
     return checkpoint.epochs_before + sum(prepared.epochs[checkpoint.scale - 1 :])
 
 
-def _enlarged(image: Tensor, following: Scale) -> Tensor:
-    """Return what a scale begins with: the image of the scale before, stretched bilinearly to its size."""
-    return F.interpolate(image, size=following.start.shape[2:], mode="bilinear", align_corners=False)
+def _enlarged(image: Tensor, scale: Scale, following: Scale) -> Tensor:
+    """Return what a scale begins with: the image of the scale before, stretched bilinearly to its size.
+
+    If the painting keeps the details of its start, what the start has at this size beyond its own enlargement is
+    added: a level of its Laplacian pyramid (Burt and Adelson, 1983).
+    """
+    enlarged = _stretched(image, following)
+    if not following.keeps_details:
+        return enlarged
+    return enlarged + (following.start - _stretched(scale.start, following))
+
+
+def _stretched(image: Tensor, to: Scale) -> Tensor:
+    return F.interpolate(image, size=to.start.shape[2:], mode="bilinear", align_corners=False)
 
 
 class _Painting:
@@ -163,7 +174,9 @@ class _Painting:
         self.scale.free()
         following = self.prepared.scales[self.checkpoint.scale]
         # As a checkpoint holds it: an image that was read from one is contiguous, and sums are rounded by layout.
-        enlarged = _enlarged(self.checkpoint.descent.image.contiguous(), following)
+        enlarged = _enlarged(self.checkpoint.descent.image.contiguous(), self.scale, following)
+        if (bounds := self.prepared.descent.get("bounds")) is not None:
+            enlarged = enlarged.clamp(*bounds)
         self.checkpoint = Checkpoint(DescentState(enlarged), self.checkpoint.scale + 1, self.checkpoint.epoch)
 
     def _close(self) -> None:

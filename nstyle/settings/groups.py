@@ -166,6 +166,14 @@ class Painting:
         PAINTING,
         metavar="|".join((*STARTS, "PATH")),
     )
+    details: str = setting(
+        None,
+        "what is added when the picture of one scale is enlarged for the next: none, or the details that the start "
+        "has there (start), which keeps fine drawing",
+        OURS,
+        PAINTING,
+        choices=("none", "start"),
+    )
     seed: int = setting(
         0,
         "seed of the noise; the same seed gives the same picture on the same machine",
