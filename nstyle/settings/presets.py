@@ -36,7 +36,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "painterly": {
         "style_fit": "area",
-        "content_weight": 0.5,
+        "content_weight": 1.0,
         "tv_weight": 0.15,
         "init": "content",
         "details": "start",
