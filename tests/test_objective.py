@@ -2,14 +2,17 @@
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from nstyle.losses.functional import gram_matrix, gram_scale, total_variation_gradient
+from nstyle.losses.gram import GramTerm
 from nstyle.losses.objective import Objective, Style
 from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
+from nstyle.networks.padding import Padded, seamless
 from nstyle.numerics import clip_to_norm, sum_of_squares
 
 
@@ -348,3 +351,23 @@ def test_styles_go_only_where_it_is_painted() -> None:
     masked = Objective(network, content, style, mask=mask).gradient(image)
     placed = Objective(network, content, [Style(style, region=mask)]).gradient(image)
     assert masked.style_losses == placed.style_losses
+
+
+def test_a_seamless_image_has_no_edges() -> None:
+    """Its gradient moves around with it. The style is looked at as ever; its edges are edges."""
+    network, (_, style, _) = SmallNetwork(), images()
+    image = torch.randn(1, 3, 17, 40, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    options: dict[str, Any] = {"content_weight": 0, "tv_weight": 5.0}
+    tiling = Objective(network, None, style, seamless=True, **options)
+    gradient, moved = (tiling.gradient(x).gradient for x in (image, image.roll((2, 3), (2, 3))))
+    torch.testing.assert_close(moved, gradient.roll((2, 3), (2, 3)))
+    plain = Objective(network, None, style, **options)
+    for one, other in zip(tiling.style_terms, plain.style_terms, strict=True):
+        assert isinstance(one, GramTerm)
+        assert isinstance(other, GramTerm)
+        torch.testing.assert_close(one.target, other.target)
+
+
+def test_seamless_takes_the_place_of_other_padding() -> None:
+    network = SmallNetwork()
+    assert seamless(network).features is seamless(Padded(network, "mirror")).features is network

@@ -80,6 +80,7 @@ class Prepared:
         inputs: path and SHA-256 of each picture that was read, by the name of its setting.
         weights: where the network's are from: path, SHA-256, and whether they are the original ones.
         memory: bytes that the descent at the finest scale takes, beside what any painting takes.
+        seamless: whether the painting tiles.
 
     """
 
@@ -89,6 +90,7 @@ class Prepared:
     inputs: Mapping[str, Mapping[str, str]]
     weights: Mapping[str, Any]
     memory: int
+    seamless: bool
 
     @property
     def size(self) -> tuple[int, int]:
@@ -130,6 +132,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
         hashes,
         dict(loaded.model.provenance),
         memory,
+        config.seamless,
     )
 
 
@@ -204,6 +207,7 @@ class _ObjectiveMaker:
             style_loss=config.style_loss,
             balance=config.balance,
             padding=config.padding,
+            seamless=config.seamless,
             mask=mask,
             clip=OPTIMIZERS[config.optimizer].follows_clipped,
             grey=keeps_grey,
@@ -228,7 +232,7 @@ class _ScaleMaker:
         masks = self._fit_masks(size)
         picture = self._content_picture(size)
         mask = None if self.inputs.mask is None else masks[self.inputs.mask]
-        finish = Finish(picture, config.preserve_colors, mask)
+        finish = Finish(picture, config.preserve_colors, mask, seamless=config.seamless)
         framed = {
             source: self.session.style_picture(
                 (self.hashes[source.name]["sha256"], frame), partial(frame.picture, self.pictures[source])

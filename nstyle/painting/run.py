@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
@@ -86,9 +87,22 @@ def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:
     return checkpoint.epochs_before + sum(prepared.epochs[checkpoint.scale - 1 :])
 
 
-def _enlarged(image: Tensor, following: Scale) -> Tensor:
-    """Return what a scale begins with: the image of the scale before, stretched bilinearly to its size."""
-    return F.interpolate(image, size=following.start.shape[2:], mode="bilinear", align_corners=False)
+def _enlarged(image: Tensor, size: tuple[int, int], *, seamless: bool) -> Tensor:
+    """Return what a scale begins with: the image of the scale before, stretched bilinearly to width and height."""
+    width, height = size
+    if seamless:
+        return _stretched(_stretched(image, height, -2), width, -1)
+    return F.interpolate(image, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _stretched(image: Tensor, length: int, dim: int) -> Tensor:
+    """Stretch an image that tiles along a dimension, bilinearly: beyond its last pixels lie its first."""
+    pixels = image.shape[dim]
+    places = (torch.arange(length, device=image.device) + 0.5) * (pixels / length) - 0.5
+    before = places.floor()
+    share = (places - before).unsqueeze(-1) if dim == -2 else places - before
+    first = before.long() % pixels
+    return torch.lerp(image.index_select(dim, first), image.index_select(dim, (first + 1) % pixels), share)
 
 
 class _Painting:
@@ -163,7 +177,8 @@ class _Painting:
         self.scale.free()
         following = self.prepared.scales[self.checkpoint.scale]
         # As a checkpoint holds it: an image that was read from one is contiguous, and sums are rounded by layout.
-        enlarged = _enlarged(self.checkpoint.descent.image.contiguous(), following)
+        image = self.checkpoint.descent.image.contiguous()
+        enlarged = _enlarged(image, following.size, seamless=self.prepared.seamless)
         self.checkpoint = Checkpoint(DescentState(enlarged), self.checkpoint.scale + 1, self.checkpoint.epoch)
 
     def _close(self) -> None:
