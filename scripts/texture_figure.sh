@@ -7,6 +7,7 @@
 #
 # The weights make a layer's loss about as large as its normalised error, times one factor for all layers, so that none
 # is left behind. L-BFGS, as Gatys did: after 800 epochs at 96x64 the error was 1.4e-4, where that of nag was 5.3e-3.
+# With --seamless they tile.
 # usage: sh scripts/texture_figure.sh [more flags of nstyle ...]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."

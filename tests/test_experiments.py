@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -131,6 +132,26 @@ def test_a_texture_may_start_from_a_picture(init: str, pair: tuple[Path, Path], 
     seen = resize(rgb, 32, 32) if init == "style" else rgb  # a texture's style is fitted to the long edge
     start = to_model_space(resize(seen, 24, 40))
     assert (result.image - start).abs().max() < 0.1
+
+
+def test_a_seamless_texture_tiles(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """In every scale, and as a snapshot, which is smoothed."""
+    texture: dict[str, Any] = {
+        "content_weight": 0,
+        "size": "64x56",
+        "max_long_edge": 64,
+        "preset": "fast",
+        "scales": 2,
+    }
+    texture |= {"style_layers": "relu1_1,relu2_1,relu3_1", "max_num_epochs": 20, "save_epochs": 30}
+    for seamless in (False, True):
+        folder = tmp_path / str(seamless)
+        paint((None, pair[1]), folder, image_format="png", seamless=seamless, **texture)
+        for name in ("final.png", "e_30.png"):
+            rgb = read_picture(folder / name).rgb
+            within = sum(float(np.abs(np.diff(rgb, axis=axis)).mean()) for axis in (0, 1))
+            across = float(np.abs(rgb[0] - rgb[-1]).mean() + np.abs(rgb[:, 0] - rgb[:, -1]).mean())
+            assert across < 1.3 * within if seamless else across > 2.5 * within
 
 
 def test_a_texture_that_does_not_fit(

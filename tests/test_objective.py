@@ -10,9 +10,11 @@ from torch import Tensor
 
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.functional import gram_matrix, gram_scale, total_variation_gradient
+from nstyle.losses.gram import GramTerm
 from nstyle.losses.objective import UNIT, Objective, Style
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
+from nstyle.networks.padding import Padded, seamless
 from nstyle.numerics import clip_to_norm, sum_of_squares
 
 
@@ -463,3 +465,23 @@ def test_a_layer_without_features_is_no_share_of_anything() -> None:
         evaluation = relative_objective(network, content, style, style_loss=style_loss).gradient(image)
         assert evaluation.loss == 0
         assert torch.isfinite(evaluation.gradient).all()
+
+
+def test_a_seamless_image_has_no_edges() -> None:
+    """Its gradient moves around with it. The style is looked at as ever; its edges are edges."""
+    network, (_, style, _) = SmallNetwork(), images()
+    image = torch.randn(1, 3, 17, 40, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    options: dict[str, Any] = {"content_weight": 0, "tv_weight": 5.0}
+    tiling = Objective(network, None, style, seamless=True, **options)
+    gradient, moved = (tiling.gradient(x).gradient for x in (image, image.roll((2, 3), (2, 3))))
+    torch.testing.assert_close(moved, gradient.roll((2, 3), (2, 3)))
+    plain = Objective(network, None, style, **options)
+    for one, other in zip(tiling.style_terms, plain.style_terms, strict=True):
+        assert isinstance(one, GramTerm)
+        assert isinstance(other, GramTerm)
+        torch.testing.assert_close(one.target, other.target)
+
+
+def test_seamless_takes_the_place_of_other_padding() -> None:
+    network = SmallNetwork()
+    assert seamless(network).features is seamless(Padded(network, "mirror")).features is network

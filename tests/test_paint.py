@@ -17,7 +17,7 @@ from nstyle.errors import OutputError
 from nstyle.losses.parts import PIXELS, Part
 from nstyle.losses.terms import Statistic
 from nstyle.painting.prepare import Prepared, prepare
-from nstyle.painting.run import paint
+from nstyle.painting.run import _stretched, paint
 from nstyle.painting.steps import Ending
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import Picture
@@ -123,6 +123,18 @@ class Towards:
 
     def loss(self, statistic: Statistic) -> torch.Tensor:
         return 1e7 * statistic.sums
+
+
+def test_a_seamless_image_is_enlarged_as_if_it_lay_among_copies_of_itself() -> None:
+    image = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    for width, height in ((12, 10), (9, 7), (6, 5)):
+        tiles = torch.nn.functional.interpolate(
+            image.repeat(1, 1, 3, 3), size=(3 * height, 3 * width), mode="bilinear", align_corners=False
+        )
+        enlarged = _stretched(image, (width, height), seamless=True)
+        torch.testing.assert_close(enlarged, tiles[..., height:-height, width:-width])
+    moved = _stretched(image.roll((2, 3), (2, 3)), (12, 10), seamless=True)
+    torch.testing.assert_close(moved, _stretched(image, (12, 10), seamless=True).roll((4, 6), (2, 3)))
 
 
 def test_one_more_term(pair: tuple[Path, Path]) -> None:

@@ -213,6 +213,14 @@ def test_denoising_smooths_and_weight_0_does_not() -> None:
     assert denoise(noisy, 0.3).std() < smooth.std()
 
 
+def test_denoise_smooths_a_seamless_picture_across_its_edges() -> None:
+    noisy = np.random.default_rng(0).random((20, 24, 3), dtype=np.float32)
+    smooth, moved = (denoise(x, 0.1, seamless=True) for x in (noisy, np.roll(noisy, (10, 12), (0, 1))))
+    assert np.abs(np.roll(smooth, (10, 12), (0, 1)) - moved).max() < 0.03
+    smooth, moved = (denoise(x, 0.1) for x in (noisy, np.roll(noisy, (10, 12), (0, 1))))
+    assert np.abs(np.roll(smooth, (10, 12), (0, 1)) - moved).max() > 0.1
+
+
 def test_grey_levels_of_unknown_scale_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "heights.tiff"
     Image.fromarray(np.full((20, 20), 1234.5, dtype=np.float32)).save(path)

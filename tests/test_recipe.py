@@ -29,7 +29,14 @@ from nstyle.storage.recipe import (
 
 SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 4, "save_epochs": 2}
 # One of each kind of value, none of them its default.
-UNUSUAL: dict[str, Any] = {"seed": 7, "tv_weight": 0.1 + 0.2, "lr": 0.0013, "lr_sched_delay": 2, "remove_noise": 0.3}
+UNUSUAL: dict[str, Any] = {
+    "seed": 7,
+    "tv_weight": 0.1 + 0.2,
+    "lr": 0.0013,
+    "lr_sched_delay": 2,
+    "remove_noise": 0.3,
+    "seamless": True,
+}
 
 
 def pixels(path: Path) -> Any:

@@ -23,6 +23,7 @@ from nstyle.losses.terms import ContentTerm, StyleTerm, StyleTermMaker, Term
 from nstyle.lru import made_once
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER
+from nstyle.networks.padding import seamless as seamless_view
 from nstyle.numerics import at_least_float32, clip_to_norm
 
 UNIT = 127.5**2
@@ -124,8 +125,10 @@ class Objective:
         balance: "absolute", the reference's sums; or "relative": each layer's loss is divided by that of an image
             without features, whose maps are all 0. So the weights mean the same with another style, size, network or
             set of layers. See `UNIT` for what the regularisers weigh beside them.
-        padding: what the total variation sees beyond the image's edges: "zero" (mid-grey, as the reference), "mirror"
-            or "wrap". What the network sees there is up to `features`: see `networks.padding.Padded`.
+        padding: what the total variation sees beyond the image's edges: "zero" (mid-grey, as the reference) or
+            "mirror". What the network sees there is up to `features`: see `networks.padding.Padded`.
+        seamless: whether image and content tile: network and total variation see copies of them beyond their edges,
+            whatever `padding` is. Styles do not tile: the network sees them as `features` does.
         mask: 1 x 1 x H x W, 0..1: what is painted. Styles go nowhere else, and the gradient is multiplied by it;
             it is clipped to the number of values that are painted at all. None: everything.
         clip: whether the gradient of the terms that the reference clips is clipped.
@@ -153,6 +156,7 @@ class Objective:
         style_loss: str = "gram",
         balance: str = "absolute",
         padding: str = "zero",
+        seamless: bool = False,
         mask: Tensor | None = None,
         clip: bool = True,
         grey: bool = False,
@@ -160,7 +164,7 @@ class Objective:
         if content_weight == 0 and style_weight == 0:
             raise ValueError("content_weight and style_weight are both 0: nothing is left to descend on")
         targets = features if isinstance(features, StyleTargets) else StyleTargets(features)
-        self.features = targets.features
+        self.features = seamless_view(targets.features) if seamless else targets.features
         self.content_weight = content_weight
         self.style_weight = style_weight
         self.mask = mask
@@ -187,7 +191,8 @@ class Objective:
             ]
             self.style_terms = [term.relative() for term in style_terms] if self.is_relative else style_terms
             self.content_terms = [term.relative() for term in content_terms] if self.is_relative else content_terms
-        regularisers = (TotalVariationTerm(tv_weight, padding), BoundedRangeTerm(range_weight))
+        smoothness = TotalVariationTerm(tv_weight, "wrap" if seamless else padding)
+        regularisers = (smoothness, BoundedRangeTerm(range_weight))
         others = [term for term in regularisers if term.weight > 0]
         self.terms: list[Term] = [*self.style_terms, *self.content_terms, *others]
 

@@ -21,6 +21,7 @@ class Finish:
         preserve_colors: how its colours are kept, see `color_transfer`.
         mask: what is painted; elsewhere the picture's pixels are the content's. None: everything.
         grey: whether the picture is grey: R, G and B are the same to the bit.
+        seamless: whether it tiles.
 
     """
 
@@ -28,6 +29,7 @@ class Finish:
     preserve_colors: str = "none"
     mask: Mask | None = None
     grey: bool = False
+    seamless: bool = False
 
     @property
     def where(self) -> NDArray[np.bool_]:
@@ -39,7 +41,7 @@ class Finish:
 
     def __call__(self, image: Tensor, remove_noise: float) -> Picture:
         """Make the picture, smoothed by this weight (see `denoise`) before anything else is done with it."""
-        rgb = denoise(from_model_space(image), remove_noise)
+        rgb = denoise(from_model_space(image), remove_noise, seamless=self.seamless)
         rgb = recolor_painting(self.preserve_colors, rgb, self.content.rgb, self.where)
         if self.mask is not None:
             rgb = composite(rgb, self.content.rgb, self.mask)

@@ -5,7 +5,7 @@ import torch
 from nstyle.devices import memory_of
 from nstyle.errors import DeviceError, Kind
 from nstyle.networks.model import Model
-from nstyle.networks.padding import MARGIN
+from nstyle.networks.padding import MARGINS
 from nstyle.painting.inputs import Inputs
 from nstyle.painting.sizes import ScaleSize
 from nstyle.settings.config import Config, parse_size
@@ -24,7 +24,7 @@ def descent_bytes(
     inputs: Inputs, size: ScaleSize, model: Model, precision: torch.dtype, padding: str = "zero"
 ) -> int:
     """Return the bytes that a descent takes at this size, with what the network sees beyond the edges."""
-    margin = 0 if padding == "zero" else MARGIN
+    margin = MARGINS.get(padding, 0)
     guided = inputs.mask is not None or inputs.has_regions
     per_pixel = (model.bytes_per_pixel or BYTES_PER_PIXEL[precision]) + guided * GUIDED_BYTES_PER_PIXEL
     return (size.height + 2 * margin) * (size.width + 2 * margin) * per_pixel

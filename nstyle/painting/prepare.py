@@ -82,6 +82,7 @@ class Prepared:
         inputs: path and SHA-256 of each picture that was read, by the name of its setting.
         weights: where the network's are from: path, SHA-256, and whether they are the original ones.
         memory: bytes that the descent at the finest scale takes, beside what any painting takes.
+        seamless: whether the painting tiles.
 
     """
 
@@ -91,6 +92,7 @@ class Prepared:
     inputs: Mapping[str, Mapping[str, str]]
     weights: Mapping[str, Any]
     memory: int
+    seamless: bool
 
     @property
     def size(self) -> tuple[int, int]:
@@ -117,7 +119,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = _Layers.chosen(config, loaded.model)
-    memory = descent_bytes(inputs, sizes[-1], loaded.model, precision, config.padding)
+    memory = descent_bytes(inputs, sizes[-1], loaded.model, precision, "wrap" if config.seamless else config.padding)
     check_memory(config, memory, sizes[-1], device)
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
@@ -132,6 +134,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
         hashes,
         dict(loaded.model.provenance),
         memory,
+        config.seamless,
     )
 
 
@@ -206,6 +209,7 @@ class _ObjectiveMaker:
             style_loss=config.style_loss,
             balance=config.balance,
             padding=config.padding,
+            seamless=config.seamless,
             mask=mask,
             clip=OPTIMIZERS[config.optimizer].follows_clipped,
             grey=keeps_grey,
@@ -230,7 +234,7 @@ class _ScaleMaker:
         masks = self._fit_masks(size)
         picture = self._content_picture(size)
         mask = None if self.inputs.mask is None else masks[self.inputs.mask]
-        finish = Finish(picture, config.preserve_colors, mask)
+        finish = Finish(picture, config.preserve_colors, mask, seamless=config.seamless)
         framed = {
             source: self.session.style_picture(
                 (self.hashes[source.name]["sha256"], frame), partial(frame.picture, self.pictures[source])

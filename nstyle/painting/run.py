@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
@@ -86,20 +87,34 @@ def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:
     return checkpoint.epochs_before + sum(prepared.epochs[checkpoint.scale - 1 :])
 
 
-def _enlarged(image: Tensor, scale: Scale, following: Scale) -> Tensor:
+def _enlarged(image: Tensor, scale: Scale, following: Scale, *, seamless: bool) -> Tensor:
     """Return what a scale begins with: the image of the scale before, stretched bilinearly to its size.
 
     If the painting keeps the details of its start, what the start has at this size beyond its own enlargement is
     added: a level of its Laplacian pyramid (Burt and Adelson, 1983).
     """
-    enlarged = _stretched(image, following)
+    enlarged = _stretched(image, following.size, seamless=seamless)
     if not following.keeps_details:
         return enlarged
-    return enlarged + (following.start - _stretched(scale.start, following))
+    return enlarged + (following.start - _stretched(scale.start, following.size, seamless=seamless))
 
 
-def _stretched(image: Tensor, to: Scale) -> Tensor:
-    return F.interpolate(image, size=to.start.shape[2:], mode="bilinear", align_corners=False)
+def _stretched(image: Tensor, size: tuple[int, int], *, seamless: bool) -> Tensor:
+    """Stretch an image bilinearly to width and height."""
+    width, height = size
+    if seamless:
+        return _wrapped(_wrapped(image, height, -2), width, -1)
+    return F.interpolate(image, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _wrapped(image: Tensor, length: int, dim: int) -> Tensor:
+    """Stretch an image that tiles along a dimension, bilinearly: beyond its last pixels lie its first."""
+    pixels = image.shape[dim]
+    places = (torch.arange(length, device=image.device) + 0.5) * (pixels / length) - 0.5
+    before = places.floor()
+    share = (places - before).unsqueeze(-1) if dim == -2 else places - before
+    first = before.long() % pixels
+    return torch.lerp(image.index_select(dim, first), image.index_select(dim, (first + 1) % pixels), share)
 
 
 class _Painting:
@@ -174,7 +189,8 @@ class _Painting:
         self.scale.free()
         following = self.prepared.scales[self.checkpoint.scale]
         # As a checkpoint holds it: an image that was read from one is contiguous, and sums are rounded by layout.
-        enlarged = _enlarged(self.checkpoint.descent.image.contiguous(), self.scale, following)
+        image = self.checkpoint.descent.image.contiguous()
+        enlarged = _enlarged(image, self.scale, following, seamless=self.prepared.seamless)
         if (bounds := self.prepared.descent.get("bounds")) is not None:
             enlarged = enlarged.clamp(*bounds)
         self.checkpoint = Checkpoint(DescentState(enlarged), self.checkpoint.scale + 1, self.checkpoint.epoch)

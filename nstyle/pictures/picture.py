@@ -14,6 +14,9 @@ Rgb = NDArray[np.float32]
 Alpha = NDArray[np.float32]
 """H x W, from 0 (transparent) to 1 (opaque)."""
 
+SEAM = 16
+"""Pixels of its copies that a picture that tiles is smoothed with, on each side."""
+
 FAINTEST = 1 / 510
 """Alpha, half a level of 8 bits, below which the colour of a resized pixel is only rounding noise."""
 
@@ -81,10 +84,16 @@ def on_white(picture: Picture) -> Rgb:
     return picture.rgb * alpha + (1 - alpha)
 
 
-def denoise(rgb: Rgb, weight: float) -> Rgb:
-    """Smooth a picture by total-variation minimisation (Chambolle, 2004); weights below 1e-6 leave it as it is."""
+def denoise(rgb: Rgb, weight: float, *, seamless: bool = False) -> Rgb:
+    """Smooth a picture by total-variation minimisation (Chambolle, 2004); weights below 1e-6 leave it as it is.
+
+    A seamless one is smoothed across its edges, so that it still tiles.
+    """
     if weight < 1e-6:
         return rgb
+    if seamless:
+        tiled = np.pad(rgb, ((SEAM, SEAM), (SEAM, SEAM), (0, 0)), mode="wrap")
+        return denoise(tiled, weight)[SEAM:-SEAM, SEAM:-SEAM]
     denoised: NDArray[np.float32] = denoise_tv_chambolle(rgb, weight=weight, channel_axis=-1)
     return denoised.astype(np.float32, copy=False)
 

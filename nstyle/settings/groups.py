@@ -60,6 +60,13 @@ class Pictures:
         PICTURES,
         metavar="WxH",
     )
+    seamless: bool = setting(
+        False,
+        "paint what tiles: the painting goes on beyond each edge at the opposite one; for textures (--size), or "
+        "content pictures that tile themselves",
+        OURS,
+        PICTURES,
+    )
 
 
 @dataclass(frozen=True)
@@ -234,10 +241,10 @@ class Terms:
     )
     padding: str = setting(
         None,
-        "how pictures go on beyond their edges: zero (mid-grey), mirror, or wrap (as if they were tiled)",
+        "how pictures go on beyond their edges: zero (mid-grey) or mirror",
         MXNET,
         TERMS,
-        choices=("zero", "mirror", "wrap"),
+        choices=("zero", "mirror"),
     )
 
 

@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "scale_factor": 2**0.5,
         "coarsest_edge": 128,
         "style_layers": None,
-        "max_num_epochs": (60, 40, 30, 20, 14, 10),
+        "max_num_epochs": (50, 35, 25, 14, 9, 8),
         "stop_eps": 0,
         "optimizer": "lbfgs",
         "image_range": "clamped",
