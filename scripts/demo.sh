@@ -3,4 +3,4 @@
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 sh scripts/environment.sh
-.venv/bin/nstyle --max-long-edge 384 --max-num-epochs 300 --precision auto "$@"
+.venv/bin/nstyle --preset painterly --max-long-edge 512 "$@"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Paints the pictures that the README shows first, anew, into docs/gallery/: four pairs with `--preset painterly`, some
-# three minutes each on two CPU cores, and the sample pair with every default, some twenty.
+# Paints the pictures that the README shows first, anew, into docs/gallery/: four pairs with `--preset painterly`, about two
+# minutes each on two CPU cores, and the sample pair with every default, some twenty.
 # usage: sh scripts/gallery.sh [painterly | reference]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
@@ -25,7 +25,7 @@ PYTHON
 cp input/chelsea.jpg input/vortices.jpg "$work"
 
 painterly() {
-    .venv/bin/nstyle --preset painterly --max-long-edge 640 --content-image "$work/$1" --style-image "$work/$2" \
+    .venv/bin/nstyle --preset painterly --max-long-edge 512 --content-image "$work/$1" --style-image "$work/$2" \
         --output-dir "$work/painterly_$3"
 }
 for part in $parts; do
@@ -44,7 +44,7 @@ for part in $parts; do
     esac
 done
 
-# JPEGs as large as a page shows them: 640 pixels wide, snapshots 400, styles 320.
+# JPEGs as large as a page shows them: 512 pixels wide, snapshots 400, styles 320.
 .venv/bin/python - "$work" <<'PYTHON'
 import sys
 from pathlib import Path
@@ -52,7 +52,7 @@ from pathlib import Path
 from PIL import Image
 
 work, gallery = Path(sys.argv[1]), Path("docs/gallery")
-chosen = {folder.name: (folder / "final.jpg", 640) for folder in work.glob("painterly_*")}
+chosen = {folder.name: (folder / "final.jpg", 512) for folder in work.glob("painterly_*")}
 chosen |= {f"style_{style.stem}": (style, 320) for style in work.glob("*.png") if style.stem in ("planes", "dabs", "pastel")}
 if (work / "reference").exists():
     chosen |= {f"chelsea_{epoch}": (work / "reference" / f"e_{epoch}.jpg", 400) for epoch in (50, 100, 200)}

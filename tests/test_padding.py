@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 from nstyle.networks.filter_bank import LAYERS as SCALES
 from nstyle.networks.layers import STYLE_LAYERS
 from nstyle.networks.model import Model, ModelOptions, load_model
-from nstyle.networks.padding import MARGINS, PADDINGS, Padded
+from nstyle.networks.padding import PADDINGS, Padded
 from nstyle.networks.vgg19 import VGG19
 
 WITHIN_MARGIN = ("relu1_1", "relu2_1", "relu3_1")
@@ -115,7 +115,7 @@ def test_a_wrapped_picture_has_no_beginning(vgg19: VGG19) -> None:
 def test_pixels_are_pulled_by_what_they_are_seen_as_beyond_the_edges(padding: str) -> None:
     """Each image of a pixel adds to its gradient."""
     image = noise(16, 16).requires_grad_()
-    (gradient,) = torch.autograd.grad(PADDINGS[padding](image, MARGINS[padding]).sum(), image)
+    (gradient,) = torch.autograd.grad(PADDINGS[padding](image, 16).sum(), image)
     assert torch.equal(gradient, torch.full_like(image, 9))
 
 

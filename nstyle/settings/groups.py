@@ -19,7 +19,7 @@ STARTS_FROM_CONTENT = ("content", "recolored")
 WHOLE_STYLE = "all"
 """In `style_mask`, in place of a mask of the style picture: all of it counts."""
 
-PRESET, PICTURES, CONTROLS, PAINTING, TERMS = "preset", "pictures", "controls", "painting", "terms of the objective"
+PRESET, PICTURES, CONTROLS, PAINTING, TERMS = "look", "pictures", "controls", "painting", "terms of the objective"
 DESCENT, MACHINE, OUTPUT = "descent", "machine", "output"
 
 
