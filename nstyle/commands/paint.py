@@ -24,7 +24,7 @@ from nstyle.commands.terminal import (
 )
 from nstyle.errors import Kind, NStyleError, OptionError
 from nstyle.settings.config import Config
-from nstyle.settings.groups import OUTPUT
+from nstyle.settings.groups import OUTPUT, PRESET
 from nstyle.settings.options import flag, is_repeatable, option
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    groups: dict[str, Any] = {}
+    groups: dict[str, Any] = {PRESET: parser.add_argument_group(PRESET)}  # what people need first
     for field in dataclasses.fields(Config):
         group = option(field).group
         if group not in groups:

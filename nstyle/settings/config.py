@@ -31,7 +31,7 @@ from nstyle.settings.scales import Scales
 
 
 @dataclass(frozen=True)
-class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Pictures, Preset):
+class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset, Pictures):
     """All settings of one painting, checked and complete.
 
     A setting that is left open (None) gets a default that may depend on others: on the preset, on the optimizer. Such
