@@ -71,6 +71,7 @@ def test_what_presets_set_is_open_and_checked_like_a_flag() -> None:
         "scales",
         "preview_edge",
         "content_layers",
+        "style_layers",
         "size",
         "mask",
         "gpu",
@@ -160,16 +161,7 @@ def test_a_preset_may_have_several_values(monkeypatch: pytest.MonkeyPatch) -> No
     assert json.dumps(fast.max_num_epochs) == "[60, 30]"
     assert dataclasses.replace(fast, preset="reference") == Config()
     assert dataclasses.replace(fast, scales=2).coarsest_edge is None  # it is for a number of scales that is open
-    assert dataclasses.replace(fast, scales="auto").coarsest_edge == 192
-
-
-def test_a_presets_style_layers_are_for_its_own_style_loss_and_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "fast", {**PRESETS["fast"], "style_loss": "gram", "style_layers": "relu1_1,relu3_1"})
-    assert Config(preset="fast").style_layers == "relu1_1,relu3_1"
-    assert Config(preset="fast", style_loss="mrf").style_layers is None
-    assert Config(preset="fast", model="filters").style_layers is None
-    assert dataclasses.replace(Config(preset="fast"), style_loss="wasserstein").style_layers is None
-    assert Config(preset="fast", style_loss="mrf", style_layers="relu2_1").style_layers == "relu2_1"
+    assert dataclasses.replace(fast, scales="auto").coarsest_edge is None
 
 
 def test_strength_is_a_factor_on_the_contents_weight_that_is_1_at_50() -> None:

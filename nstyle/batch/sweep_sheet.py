@@ -4,6 +4,7 @@ import math
 
 from nstyle.batch.sweep import Sweep
 from nstyle.errors import RecordError
+from nstyle.settings.presets import content_factor
 from nstyle.view.films import write_sheet
 from nstyle.view.runs import Run, read_run
 
@@ -32,6 +33,9 @@ def losses(run: Run) -> str:
     """Return content and style loss of the last epoch, a line each; without their weights, so that they compare."""
     content = _last(run, ["content_loss"])
     style = _last(run, [name for name in run.curves if name.startswith("style_loss_")])
+    strength = run.settings.get("strength")
+    if isinstance(strength, int | float):
+        content /= content_factor(strength)
     parts = (("content", content, "content_weight"), ("style", style, "style_weight"))
     return "\n".join(f"{word} loss {_unweighted(loss, run.settings.get(weight))}" for word, loss, weight in parts)
 

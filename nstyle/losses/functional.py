@@ -66,7 +66,7 @@ def sum_over_positions(feature_map: Tensor, weights: Tensor | None = None) -> Te
 
     """
     rows = at_least_float32(_positions_by_channels(feature_map))
-    return rows.sum(dim=0) if weights is None else rows.T @ weights.reshape(-1)
+    return rows.sum(dim=0) if weights is None else rows.T @ weights.reshape(-1).to(rows)
 
 
 def gram_scale(channels: int, positions: int) -> int:

@@ -27,8 +27,8 @@ from nstyle.networks.padding import seamless as seamless_view
 from nstyle.numerics import at_least_float32, clip_to_norm
 
 UNIT = 127.5**2
-"""Squared grey levels: what a relative loss of 1 weighs for each value of the image, beside the regularisers, which
-are sums over its values. So much a black or white value is away from mid-grey."""
+"""Squared grey levels, from mid-grey to black or white. A relative loss is multiplied by this and by the number of
+the image's values, so that it has the scale of the regularisers, which sum squared grey levels."""
 
 TARGET_BYTES = 16_000_000
 """Of the targets that `StyleTargets` keeps; a style's Gram matrices take 2.4 MB, its patches as much as its maps."""

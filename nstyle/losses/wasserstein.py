@@ -28,7 +28,7 @@ class WassersteinTerm(AtLayer):
 
         W2^2 = |m - m'|^2 + tr(V) + tr(V') - 2 tr((S^T V S)^(1/2)),   V' = S S^T.
 
-    Other than a Gram matrix, it tells contrast from brightness. K. Crowson's style-transfer-pytorch has this loss.
+    Unlike a Gram matrix, it distinguishes contrast from brightness. K. Crowson's style-transfer-pytorch has it.
     The root of an eigenvalue e of S^T V S is taken as e / (e + d^2)^(1/2) with a small d: so the gradient is finite
     if the painting does not vary, and the loss is never below 0. Mean and second moment are sums over positions, so
     they add up over the parts of a picture.
@@ -70,11 +70,10 @@ class WassersteinTerm(AtLayer):
         if mask is not None:
             guidance, share = guidance_at(mask, height, width)
             weight = weight if share > 0 else 0.0  # so small a part that nothing of it is left at this layer
-        sums = moment_sums(style_map.double(), None if guidance is None else guidance.double())
-        mean, covariance = mean_and_covariance(sums, height * width)
-        precision = torch.promote_types(style_map.dtype, torch.float32)
+        sums = moment_sums(style_map, guidance)
+        mean, covariance = mean_and_covariance(sums.cpu().double(), height * width)
         root = _root(covariance, mean)
-        return cls(layer, mean.to(precision), root.to(precision), weight, region=region)
+        return cls(layer, mean.to(sums), root.to(sums), weight, region=region)
 
     @property
     def bytes_held(self) -> int:
@@ -145,8 +144,14 @@ def _root(covariance: Tensor, mean: Tensor) -> Tensor:
     return root
 
 
+def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues and eigenvectors; Apple's GPUs have none of their own, so the CPU finds them."""
+    values, vectors = torch.linalg.eigh(symmetric.cpu() if symmetric.device.type == "mps" else symmetric)
+    return values.to(symmetric), vectors.to(symmetric)
+
+
 class _TraceOfRoot(torch.autograd.Function):
-    """tr((S^T V S)^(1/2)) of a covariance V, the root being finite in slope.
+    """tr((S^T V S)^(1/2)) of a covariance V, the root smoothed near 0, so that its gradient stays finite.
 
     With S^T V S = U diag(e) U^T that is the sum of e / (e + d^2)^(1/2), and its gradient by V is S U diag(g) U^T S^T,
     g being (e / 2 + d^2) / (e + d^2)^(3/2). So one eigen-decomposition serves both.
@@ -158,7 +163,7 @@ class _TraceOfRoot(torch.autograd.Function):
         if not torch.isfinite(seen).all():  # a picture that diverged: the descent says so
             ctx.save_for_backward(covariance * torch.nan)
             return covariance.new_tensor(torch.nan)
-        variances, directions = torch.linalg.eigh((seen + seen.T) / 2)
+        variances, directions = _eigh((seen + seen.T) / 2)
         variances = variances.clamp_min(0)
         smoothed = (variances + smoothing.square()).clamp_min(torch.finfo(variances.dtype).tiny).sqrt()
         roots: Tensor = variances / smoothed

@@ -117,7 +117,7 @@ def _counted_up(
 ) -> list[ScaleSize]:
     """Return the scales whose longer edges are `coarse_edges`, and the painting's own.
 
-    A scale is left out if an edge of it, or of a style picture there, is too short for the network.
+    A scale is left out if an edge of it, or of a style picture there, is too short for the network or the style loss.
 
     Raises:
         OptionError: there are too many scales.
@@ -128,7 +128,8 @@ def _counted_up(
     for edge in coarse_edges(coarsest_edge, config.scale_factor, own_edge):
         with suppress(ImageError):
             scales.append(_size_at(config, inputs, sizes, _proportion(edge, own_edge)))
-    return [*scales, own]
+    shortest = STYLE_LOSSES[config.style_loss].coarsest_edge
+    return [*(size for size in scales if min(size.height, size.width) >= shortest), own]
 
 
 def _proportion(edge: int, own_edge: int) -> Shrink:

@@ -58,8 +58,8 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
                 left_open.append(field)
             else:
                 object.__setattr__(self, field.name, checked(flag(field.name), field.type, value, option(field)))
-        # These come last: they depend on others, which a preset may choose.
-        for field in sorted(left_open, key=lambda field: field.name in ("lr", "style_layers")):
+        # The learning rate comes last: it depends on the optimizer, which a preset may choose.
+        for field in sorted(left_open, key=lambda field: field.name == "lr"):
             value = checked(flag(field.name), field.type, self._default(field.name), option(field))
             object.__setattr__(self, field.name, default_of(value))
         self._check_weights()
@@ -74,15 +74,10 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         """Return the value of a setting that is left open."""
         if name == "lr":
             return OPTIMIZERS[self.optimizer].learning_rate
-        if name == "coarsest_edge" and isinstance(self.scales, int):
-            return None  # a number of scales counts more than a preset's coarsest edge
+        if name == "coarsest_edge" and self.scales is not None:
+            return None  # the user's scales count more than a preset's coarsest edge
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
-        if name == "style_layers" and (self.model, self.style_loss) != (
-            Machine.model,
-            PRESETS[self.preset]["style_loss"],
-        ):
-            return None  # a preset's layers are meant for the default network and its own style loss
         return PRESETS[self.preset].get(name)
 
     def descent_settings(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(fi
 _OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise"}
 # Settings that other facts of the recipe say more exactly: the preset's values, the device and precision chosen.
 _SAID_ELSEWHERE = {"preset", "gpu", "device", "precision"}
+_SCALES = frozenset({"scales", "scale_factor", "coarsest_edge"})
 OF_THE_END = frozenset({"max_num_epochs", "stop_eps", "on_divergence"})
 """Settings that may differ when a run is resumed: they decide only when it ends."""
 
@@ -180,6 +181,8 @@ def parse_recipe(text: str | bytes, path: Path) -> Recipe:
 def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
     """Check the settings of a recipe, and complete them.
 
+    What an older nstyle did not know is as the reference has it: so that nstyle painted, whatever the preset.
+
     Raises:
         RecipeError: one is unknown or impossible.
 
@@ -189,8 +192,9 @@ def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
             f"the recipe has the setting {unknown[0]!r}, which this nstyle does not know; take a newer",
             kind=Kind.UNKNOWN,
         )
+    older = {name: value for name, value in PRESETS["reference"].items() if name not in found}
     try:
-        return recorded_settings(Config(**found))
+        return recorded_settings(Config(**{**older, **found}))
     except NStyleError as error:
         raise RecipeError(f"the recipe's {error}", flag=error.flag, kind=error.kind) from error
 
@@ -210,8 +214,9 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     """Return the settings that make a recipe's picture again, but for some changes.
 
     A precision that was left to be chosen is the one that was chosen; of the two ways to name a device, the one that
-    the changes take counts; another optimizer has its own learning rate, another preset its own values. A larger
-    picture goes on from the recipe's, and adds details: so its strokes grow with it.
+    the changes take counts; another optimizer has its own learning rate, another preset its own values; other scales
+    are those that the changes name. A larger picture goes on from the recipe's, or from the one that it went on from,
+    and adds details: so its strokes grow with it.
     """
     settings: dict[str, Any] = dict(recipe.settings)
     if settings["precision"] == "auto":
@@ -221,8 +226,12 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     if changes.get("optimizer", settings["optimizer"]) != settings["optimizer"]:
         settings["lr"] = None
     if changes.get("preset", settings["preset"]) != settings["preset"]:
-        settings |= dict.fromkeys([*PRESETS[settings["preset"]], "lr"])
-    elif settings["preview_edge"] is None and not {"scales", "scale_factor", "coarsest_edge"} & set(changes):
+        settings |= dict.fromkeys([*PRESETS[settings["preset"]], "lr", "preview_edge"])
+    elif _SCALES & set(changes):
+        settings["preview_edge"] = None
+        settings |= {"coarsest_edge": None} if "scales" in changes else {}
+        settings |= {"scales": None} if "coarsest_edge" in changes else {}
+    elif settings["preview_edge"] is None:
         settings["preview_edge"] = _preview_of(recipe, changes.get("max_long_edge"))
     return settings | dict(changes)
 

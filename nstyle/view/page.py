@@ -24,7 +24,7 @@ from nstyle.files import sha256
 from nstyle.pictures.formats import FORMATS
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
-from nstyle.settings.scales import MOST_SCALES, epochs_at_scales
+from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
 from nstyle.storage.layout import StopReason
 from nstyle.view.album import Album
 from nstyle.view.films import playing_rate
@@ -153,7 +153,7 @@ def describe_state(run: Run) -> str:
 def _most_epochs(setting: Any, scales: int) -> int | None:
     """Return how many epochs a run takes at most in all scales; None if its record's setting makes no sense."""
     given = setting if isinstance(setting, list) else [setting]
-    if not given or not all(isinstance(number, int) for number in given) or scales > MOST_SCALES:
+    if not given or not all(isinstance(number, int) for number in given) or scales > 2 * MOST_COUNTED_UP:
         return None
     return sum(epochs_at_scales(given, scales))
 
