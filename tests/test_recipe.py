@@ -64,6 +64,23 @@ def test_settings_that_an_older_recipe_does_not_have_are_at_their_defaults() -> 
     assert parse_recipe(json.dumps(facts), Path("x")).settings == recorded_settings(Config(seed=5))
 
 
+def test_what_an_older_nstyle_did_not_know_is_as_the_reference_has_it() -> None:
+    """Before there were these settings the preset fast had none of them."""
+    facts = recipe(Config(preset="fast", optimizer="lbfgs", content_weight=10, coarsest_edge=None)).facts()
+    for name in ("balance", "padding", "details", "coarsest_edge", "scale_factor", "image_range", "style_fit"):
+        del facts["settings"][name]
+    older = parse_recipe(json.dumps(facts), Path("x")).settings
+    assert (older["balance"], older["padding"], older["coarsest_edge"]) == ("absolute", "zero", None)
+    assert (older["preset"], older["optimizer"]) == ("fast", "lbfgs")
+
+
+def test_other_scales_take_the_place_of_the_recipes() -> None:
+    ours = recipe(Config(preset="painterly"))
+    assert Config(**settings_to_repeat(ours, {"scales": 2})).coarsest_edge is None
+    other = recipe(Config(scales=2))
+    assert Config(**settings_to_repeat(other, {"coarsest_edge": 64})).scales is None
+
+
 @pytest.mark.parametrize("image_format", ["jpg", "png", "tiff", "webp"])
 def test_every_picture_carries_it_and_is_made_again_to_the_bit(
     image_format: str, pair: tuple[Path, Path], tmp_path: Path
