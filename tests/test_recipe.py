@@ -71,7 +71,7 @@ def test_what_an_older_nstyle_did_not_know_is_as_the_reference_has_it() -> None:
         del facts["settings"][name]
     older = parse_recipe(json.dumps(facts), Path("x")).settings
     assert (older["balance"], older["padding"], older["coarsest_edge"]) == ("absolute", "zero", None)
-    assert (older["preset"], older["optimizer"]) == ("fast", "lbfgs")
+    assert older["optimizer"] == "lbfgs"
 
 
 def test_other_scales_take_the_place_of_the_recipes() -> None:

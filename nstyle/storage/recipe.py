@@ -181,7 +181,7 @@ def parse_recipe(text: str | bytes, path: Path) -> Recipe:
 def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
     """Check the settings of a recipe, and complete them.
 
-    What an older nstyle did not know is as the reference has it: so that nstyle painted, whatever the preset.
+    What an older nstyle did not know is as the reference has it: so that nstyle painted, whatever the preset was.
 
     Raises:
         RecipeError: one is unknown or impossible.
@@ -192,9 +192,10 @@ def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
             f"the recipe has the setting {unknown[0]!r}, which this nstyle does not know; take a newer",
             kind=Kind.UNKNOWN,
         )
-    older = {name: value for name, value in PRESETS["reference"].items() if name not in found}
+    if PRESETS["reference"].keys() - found.keys():
+        found = {**found, "preset": "reference"}
     try:
-        return recorded_settings(Config(**{**older, **found}))
+        return recorded_settings(Config(**found))
     except NStyleError as error:
         raise RecipeError(f"the recipe's {error}", flag=error.flag, kind=error.kind) from error
 
