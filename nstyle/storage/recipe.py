@@ -147,7 +147,7 @@ def read_recipe(path: Path) -> Recipe:
 def parse_recipe(text: str | bytes, path: Path) -> Recipe:
     """Make a recipe of its JSON; `path` is where it was found, for the errors.
 
-    Settings that a recipe of an older nstyle does not have are at their defaults.
+    Settings that a recipe of an older nstyle does not have are as the preset reference has them.
 
     Raises:
         RecipeError: it is no recipe, or not of this program's kind, or has an impossible setting.
@@ -192,7 +192,7 @@ def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
             f"the recipe has the setting {unknown[0]!r}, which this nstyle does not know; take a newer",
             kind=Kind.UNKNOWN,
         )
-    if PRESETS["reference"].keys() - found.keys():
+    if set(PRESETS["reference"]) - set(found):
         found = {**found, "preset": "reference"}
     try:
         return recorded_settings(Config(**found))
