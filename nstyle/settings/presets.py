@@ -8,7 +8,7 @@ STRENGTH_SPAN = 8
 PURPOSES = {
     "reference": "MXNet's program, to the digit",
     "painterly": "the picture that most people would choose, strokes that belong together at any size",
-    "fast": "nearly that, in half the time",
+    "fast": "near to that, in three quarters of the time",
 }
 """What each preset is for."""
 
