@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at
+from nstyle.losses.functional import gram_matrix, gram_scale
 from nstyle.losses.parts import Part
-from nstyle.losses.terms import AtLayer, Statistic, share_of
+from nstyle.losses.terms import AtLayer, Statistic, guidance_of_part, guidance_of_style, share_of
 from nstyle.numerics import sum_of_squares
 
 
@@ -51,12 +51,8 @@ class GramTerm(AtLayer):
             region: see the class.
 
         """
-        height, width = style_map.shape[-2:]
-        guidance = None
-        if mask is not None:
-            guidance, share = guidance_at(mask, height, width)
-            weight = weight if share > 0 else 0.0  # so small a part that nothing of it is left at this layer
-        return cls(layer, gram_matrix(style_map, guidance), weight, height * width, region=region)
+        guidance, weight = guidance_of_style(style_map, mask, weight)
+        return cls(layer, gram_matrix(style_map, guidance), weight, style_map.shape[-2:].numel(), region=region)
 
     @property
     def bytes_held(self) -> int:
@@ -74,10 +70,7 @@ class GramTerm(AtLayer):
     def statistic(self, part: Part) -> Statistic:
         """Return the part's Gram matrix, guided by the region, and the number of positions."""
         feature_map = part.owned(self.layer)
-        guidance, share = None, None
-        if self.region is not None:
-            guidance, share = guidance_at(self.region, *part.size(self.layer))
-            guidance = part.cut(self.layer, guidance)
+        guidance, share = guidance_of_part(part, self.layer, self.region)
         return Statistic(gram_matrix(feature_map, guidance), feature_map.shape[-2:].numel(), share)
 
     def loss(self, statistic: Statistic) -> Tensor:

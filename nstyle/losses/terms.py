@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from nstyle.losses.functional import guidance_at
 from nstyle.losses.parts import Part
 from nstyle.numerics import at_least_float32, sum_of_squares
 
@@ -87,6 +88,25 @@ class StyleTermMaker(Protocol):
 def share_of(loss: Tensor, nothing: Tensor) -> Tensor:
     """Return a loss as a share of that of an image without features; 0 if that is 0: the target has no features."""
     return torch.where(nothing > 0, loss / nothing.clamp_min(torch.finfo(nothing.dtype).tiny), 0)
+
+
+def guidance_of_style(style_map: Tensor, mask: Tensor | None, weight: float) -> tuple[Tensor | None, float]:
+    """Return how a style's positions count (see `functional.guidance_at`; None: alike), and the term's weight.
+
+    The weight is 0 where so small a part of the style counts that nothing of it is left at this layer.
+    """
+    if mask is None:
+        return None, weight
+    guidance, share = guidance_at(mask, *style_map.shape[-2:])
+    return guidance, weight if share > 0 else 0.0
+
+
+def guidance_of_part(part: Part, layer: str, region: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Return how a part's positions count in a region, and the region's share of the whole; None: everywhere."""
+    if region is None:
+        return None, None
+    guidance, share = guidance_at(region, *part.size(layer))
+    return part.cut(layer, guidance), share
 
 
 @dataclass(frozen=True)

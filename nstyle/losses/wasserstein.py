@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nstyle.losses.functional import gram_matrix, guidance_at, sum_over_positions
+from nstyle.losses.functional import gram_matrix, sum_over_positions
 from nstyle.losses.parts import Part
-from nstyle.losses.terms import AtLayer, Statistic, share_of
+from nstyle.losses.terms import AtLayer, Statistic, guidance_of_part, guidance_of_style, share_of
 from nstyle.numerics import sum_of_squares
 
 SMOOTHING = 1e-2
@@ -65,13 +65,9 @@ class WassersteinTerm(AtLayer):
             region: see the class.
 
         """
-        height, width = style_map.shape[-2:]
-        guidance = None
-        if mask is not None:
-            guidance, share = guidance_at(mask, height, width)
-            weight = weight if share > 0 else 0.0  # so small a part that nothing of it is left at this layer
+        guidance, weight = guidance_of_style(style_map, mask, weight)
         sums = moment_sums(style_map, guidance)
-        mean, covariance = mean_and_covariance(sums.cpu().double(), height * width)
+        mean, covariance = mean_and_covariance(sums.cpu().double(), style_map.shape[-2:].numel())
         root = _root(covariance, mean)
         return cls(layer, mean.to(sums), root.to(sums), weight, region=region)
 
@@ -91,10 +87,7 @@ class WassersteinTerm(AtLayer):
     def statistic(self, part: Part) -> Statistic:
         """Return the sums of the part's feature vectors and of their products, and the number of positions."""
         feature_map = part.owned(self.layer)
-        guidance, share = None, None
-        if self.region is not None:
-            guidance, share = guidance_at(self.region, *part.size(self.layer))
-            guidance = part.cut(self.layer, guidance)
+        guidance, share = guidance_of_part(part, self.layer, self.region)
         return Statistic(moment_sums(feature_map, guidance), feature_map.shape[-2:].numel(), share)
 
     def loss(self, statistic: Statistic) -> Tensor:
