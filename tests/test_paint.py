@@ -137,6 +137,20 @@ def test_a_seamless_image_is_enlarged_as_if_it_lay_among_copies_of_itself() -> N
     torch.testing.assert_close(moved, _stretched(image, (12, 10), seamless=True).roll((4, 6), (2, 3)))
 
 
+def test_a_share_of_the_starts_details_is_added(pair: tuple[Path, Path]) -> None:
+    def painted(details: float) -> torch.Tensor:
+        ready = prepared(pair, init="content", scales=2, details=details, lr=1e-20, max_num_epochs=1)
+        return paint(ready).image
+
+    ready = prepared(pair, init="content", scales=2)
+    coarse, finest = (scale.start for scale in ready.scales)
+    enlarged = _stretched(coarse, (48, 32), seamless=False)
+    assert (finest - enlarged).abs().max() > 1
+    torch.testing.assert_close(painted(0), enlarged)
+    torch.testing.assert_close(painted(0.5), (enlarged + finest) / 2)
+    torch.testing.assert_close(painted(1), finest)
+
+
 def test_one_more_term(pair: tuple[Path, Path]) -> None:
     ready, towards = (
         prepared(pair, optimizer="lbfgs", max_num_epochs=6, init="content"),

@@ -44,14 +44,14 @@ class Scale:
         start: 1 x 3 x H x W, model space, on the device: what a painting that begins at this scale starts from.
         finish: makes the picture for display of an image at this scale, smoothed by so much (see `denoise`).
         make_objective: has the network look at the pictures; called when the scale's turn comes.
-        keeps_details: whether the start's details are added to the enlarged image that this scale begins with.
+        details: share of the start's details, 0..1, that is added to the enlarged image that this scale begins with.
 
     """
 
     start: Tensor
     finish: Finish
     make_objective: Callable[[], Objective]
-    keeps_details: bool = False
+    details: float = 0.0
     _objective: Objective | None = field(default=None, init=False)
 
     @property
@@ -264,7 +264,7 @@ class _ScaleMaker:
             start,
             finish,
             partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey),
-            keeps_details=config.details == "start",
+            details=config.details,
         )
 
     def _content_picture(self, size: ScaleSize) -> Picture:

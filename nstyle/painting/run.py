@@ -90,13 +90,14 @@ def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:
 def _enlarged(image: Tensor, scale: Scale, following: Scale, *, seamless: bool) -> Tensor:
     """Return what a scale begins with: the image of the scale before, stretched bilinearly to its size.
 
-    If the painting keeps the details of its start, what the start has at this size beyond its own enlargement is
-    added: a level of its Laplacian pyramid (Burt and Adelson, 1983).
+    The scale's share of the start's details is added. These are what the start has at this size beyond its own
+    enlargement: a level of its Laplacian pyramid (Burt and Adelson, 1983).
     """
     enlarged = _stretched(image, following.size, seamless=seamless)
-    if not following.keeps_details:
+    if not following.details:
         return enlarged
-    return enlarged + (following.start - _stretched(scale.start, following.size, seamless=seamless))
+    details = following.start - _stretched(scale.start, following.size, seamless=seamless)
+    return enlarged + following.details * details
 
 
 def _stretched(image: Tensor, size: tuple[int, int], *, seamless: bool) -> Tensor:

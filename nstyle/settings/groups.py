@@ -173,13 +173,15 @@ class Painting:
         PAINTING,
         metavar="|".join((*STARTS, "PATH")),
     )
-    details: str = setting(
+    details: float = setting(
         None,
-        "what is added when the picture of one scale is enlarged for the next: none, or the details that the start "
-        "has there (start), which keeps fine drawing",
+        "share of the start's details (0..1) that is added whenever the picture of one scale is enlarged for the "
+        "next: more keeps fine drawing, less looks more like paint",
         OURS,
         PAINTING,
-        choices=("none", "start"),
+        at_least=0,
+        at_most=1,
+        metavar="SHARE",
     )
     seed: int = setting(
         0,
