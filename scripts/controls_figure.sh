@@ -1,8 +1,8 @@
 #!/bin/sh
-# Paints what the README shows of the controls, anew, into docs/gallery/controls_*.jpg: the sample pair, a second
-# style (a mosaic), masks, styles blended, scaled, put into regions, and the three ways to keep the content's colours.
+# Paints the pictures of docs/controls.md into docs/gallery/controls_*.jpg: the sample pair, a second style (a mosaic),
+# masks, several styles, the size of strokes, regions, and the three ways to keep the content's colors.
 # usage: sh scripts/controls_figure.sh [PICTURE ...]     PICTURE: some of them only, such as scale_2 or luma
-# Some twenty minutes on two CPU cores for all.
+# All take about twenty minutes on two CPU cores.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 sh scripts/environment.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Paints the pictures that the README shows first, anew, into docs/gallery/: four pairs with `--preset painterly`, about two
-# minutes each on two CPU cores, and the sample pair with every default, some twenty.
+# Paints the pictures of docs/gallery.md into docs/gallery/: four pairs with `--preset painterly`, about two minutes each
+# on two CPU cores, and the sample pair with every default, about twenty minutes.
 # usage: sh scripts/gallery.sh [painterly | reference]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Paints the sample pair and a portrait by both style losses, Gram matrices and patches, for the README: into
+# Paints the sample pair and a portrait by both style losses, Gram matrices and patches, for docs/experiments.md: into
 # docs/gallery/. The portrait is NASA's of Eileen Collins, in the public domain, which scikit-image ships.
 # usage: sh scripts/mrf_figure.sh [more flags of nstyle ...]
 set -eu

@@ -1,4 +1,4 @@
-"""Lay pictures out in a sheet with a line of text under each, as a small JPEG for the README."""
+"""Lay pictures out in a sheet with a line of text under each, as a small JPEG for the documentation."""
 
 from collections.abc import Sequence
 from pathlib import Path
