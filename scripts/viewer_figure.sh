@@ -8,7 +8,7 @@ sh scripts/environment.sh dev
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-.venv/bin/nstyle --quiet --max-long-edge 256 --max-num-epochs 120 --save-epochs 5 --output-dir "$work" "$@"
+.venv/bin/nstyle --quiet --max-long-edge 256 --max-num-epochs 100 --save-epochs 5 --output-dir "$work" "$@"
 .venv/bin/nstyle-view --quiet --gif --sheet "$work"
 .venv/bin/python - "$work/index.html" docs/gallery/viewer.jpg <<'PYTHON'
 import io
