@@ -17,6 +17,7 @@ from PIL import Image
 
 import nstyle
 from nstyle.commands import paint, view
+from nstyle.commands.flags import build_parser
 from nstyle.painting import session
 from nstyle.painting.session import Session
 
@@ -175,7 +176,7 @@ def test_what_is_not_run_is_there() -> None:
                     continue
                 left_out.add(start)
                 if command[0] == "nstyle":
-                    paint.build_parser().parse_args(command[1:])
+                    build_parser().parse(command[1:])
                 elif command[0] == "sh":
                     assert (ROOT / command[1]).is_file(), command
     assert left_out == set(NOT_RUN)
@@ -221,7 +222,7 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 def test_flags_exist() -> None:
-    known = {name for build in (paint.build_parser, view.build_parser) for name in build()._option_string_actions}
+    known = {name for build in (build_parser, view.build_parser) for name in build()._option_string_actions}
     known |= {"--index-url", "--nthreads", "--no-cov", "--strict"}  # of pip, dask, pytest, mypy
     for document in DOCUMENTS:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]*", document.read_text(encoding="utf-8")))
