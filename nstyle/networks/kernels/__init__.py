@@ -1,1 +1,1 @@
-"""Convolutions computed in other ways than PyTorch does."""
+"""Convolutions by algorithms that PyTorch lacks."""
