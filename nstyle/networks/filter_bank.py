@@ -31,6 +31,7 @@ _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0.0), (1 / 4, 1 / 4, -1 / 2)
 """Rows: light, red-green, yellow-blue. Columns: their factors on red, green, blue."""
 
 _BYTES_PER_PIXEL = {torch.float32: 1500, torch.bfloat16: 900}
+"""Memory that a descent takes for each pixel of the painting."""
 
 
 def _filters() -> Tensor:

@@ -83,7 +83,7 @@ def load_model(name: str, options: ModelOptions) -> Model:
     """
     model = registry.find(name)(options)
     if not isinstance(model, Model):
-        raise TypeError(f"{name} returned a {type(model).__name__}, not a nstyle.Model")
+        raise TypeError(f"{name} returned a {type(model).__name__}, not an nstyle.Model")
     return model if options.padding == "zero" else _padded(model, options.padding)
 
 

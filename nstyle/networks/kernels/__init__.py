@@ -1,1 +1,1 @@
-"""Convolutions by algorithms that PyTorch lacks."""
+"""Convolution algorithms to use instead of PyTorch's."""
