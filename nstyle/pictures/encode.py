@@ -43,7 +43,7 @@ def write_picture(path: Path, picture: Picture, *, bit_depth: int = 8, recipe: s
     """
     form = WRITTEN[path.suffix.removeprefix(".")]
     if bit_depth not in form.bit_depths:
-        raise ValueError(f"{bit_depth} bits a channel in {form.name}")
+        raise ValueError(f"{form.name} does not support {bit_depth} bits per channel")
     edge = max(picture.size)
     if not form.can_hold(edge, bit_depth):
         raise OutputError(
