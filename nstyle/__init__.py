@@ -1,4 +1,4 @@
-"""nstyle paints one picture in the style of another: MXNet's neural-style example, faithfully, in PyTorch."""
+"""Paint one picture in the style of another: a faithful PyTorch port of MXNet's neural-style example."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ __all__ = [
     "stylize_many",
 ]
 
-# These bring in torch, which takes a second: they are imported when they are first asked for.
+# These import torch, which takes a second, so each is imported on first use.
 _LATE = {
     "Outcome": "batch.local",
     "stylize_many": "batch.local",
@@ -77,7 +77,7 @@ _LATE = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name late (PEP 562)."""
+    """Import a public name on first use (PEP 562)."""
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"nstyle.{_LATE[name]}"), name)

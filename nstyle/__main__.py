@@ -1,4 +1,4 @@
-"""`python -m nstyle` is the command `nstyle`."""
+"""Run the command `nstyle` as `python -m nstyle`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Which device and which precision a run uses."""
+"""Device, precision and memory of a run."""
 
 import ctypes
 import os
@@ -15,23 +15,25 @@ from nstyle.errors import DeviceError, Kind
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Of glibc's mallopt(3): free memory at the end of the heap beyond the first is given back; as many large blocks as
-the second are had from the system each for itself, and given back when they are freed."""
+"""Parameters of glibc's mallopt(3). M_TRIM_THRESHOLD: free() returns memory to the system if more than this many
+bytes are free at the end of the heap. M_MMAP_MAX: the number of large blocks that malloc may map one by one; each is
+returned to the system when it is freed."""
 
-_NEVER = -1
+_NEVER = -1  # as a trim threshold: free() returns nothing
 _ADAPTED_TRIM, _DEFAULT_MMAPS = 2**26, 2**16
-"""What glibc itself has raised the one to, at most, by the time that large blocks have been freed; and the other."""
+"""Values to restore. Trim threshold: 64 MiB, the most that glibc raises it to after large blocks were freed.
+Number of mapped blocks: glibc's default."""
 
 
 def choose_device(name: str | None, gpu: int | None) -> torch.device:
-    """Return the device that the settings mean: by name, by number, or GPU 0 where there is one, else the CPU.
+    """Return the device chosen by name or number; by default GPU 0 if there is one, else the CPU.
 
     Args:
-        name: "cpu", "mps", "cuda" or "cuda:1"; None: not said.
-        gpu: number of a CUDA device, -1 for the CPU; None: not said.
+        name: "cpu", "mps", "cuda" or "cuda:1"; None if not given.
+        gpu: number of a CUDA device, -1 for the CPU; None if not given. `name` takes precedence.
 
     Raises:
-        DeviceError: there is no such device.
+        DeviceError: the device does not exist.
 
     """
     flag = "--gpu" if name is None else "--device"
@@ -54,7 +56,7 @@ def choose_device(name: str | None, gpu: int | None) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """Return the name of the hardware, as far as PyTorch tells it."""
+    """Return the name of the hardware, as far as PyTorch knows it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
@@ -63,7 +65,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def has_native_bfloat16(device: torch.device) -> bool:
-    """Tell whether the device computes in bfloat16 by itself, instead of emulating it slowly."""
+    """Tell whether the hardware computes in bfloat16, instead of emulating it slowly."""
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -74,7 +76,7 @@ def has_native_bfloat16(device: torch.device) -> bool:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the precision of the network: as named, or for "auto" bfloat16 where the device has it, else float32."""
+    """Return the network's precision: the one named; for "auto", bfloat16 if the hardware has it, else float32."""
     if name == "bfloat16" or (name == "auto" and has_native_bfloat16(device)):
         return torch.bfloat16
     return torch.float32
@@ -86,9 +88,10 @@ _switches_before = ExitStack()
 
 
 def _set_float32(convolution: str, recurrence: str, matmul: str) -> None:
-    """Set what cuDNN and cuBLAS compute float32 in: "ieee" (all its digits), "tf32", or "none" (PyTorch's default).
+    """Set how cuDNN and cuBLAS compute float32: "ieee" (full precision), "tf32" or "none" (PyTorch's default).
 
-    PyTorch has older and newer switches for this, and raises an error if they contradict each other: both are set.
+    PyTorch has older and newer switches for this. It raises an error if they contradict each other, so this sets
+    both.
     """
     cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
     cudnn.allow_tf32, cublas.allow_tf32 = convolution == "tf32", matmul == "tf32"
@@ -98,17 +101,17 @@ def _set_float32(convolution: str, recurrence: str, matmul: str) -> None:
 
 
 def _float32() -> tuple[str, str, str]:
-    """Return what cuDNN's convolutions and recurrences, and cuBLAS, compute float32 in."""
+    """Return the float32 precision of cuDNN's convolutions, of its recurrences and of cuBLAS; see `_set_float32`."""
     cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
     return cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, cublas.fp32_precision  # type: ignore[attr-defined]
 
 
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
-    """Have a GPU compute in full float32 and in the same order each time; a CPU does so by itself.
+    """Make a GPU compute in full float32 and in the same order each time; a CPU always does.
 
-    PyTorch's switches are the process's. Runs that overlap share them: the first one sets them, the last one puts
-    them back.
+    PyTorch's switches apply to the whole process. If runs overlap, the first sets the switches and the last restores
+    them.
     """
     global _reproducible_runs
     if device.type != "cuda":
@@ -133,9 +136,10 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
 
 def memory_of(device: torch.device) -> int | None:
-    """Return the bytes of memory that a process may hope for on the device; None where nobody tells.
+    """Return the bytes of memory that a process can expect on the device; None if unknown.
 
-    Of a GPU, what PyTorch keeps of earlier tensors for later ones is among them.
+    On a GPU, that is free memory plus what PyTorch keeps cached for new tensors. On a CPU, it is physical memory or
+    the container's limit, whichever is less.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -144,23 +148,24 @@ def memory_of(device: torch.device) -> int | None:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         try:
             return min(physical, int(_CONTAINER_LIMIT.read_text()))
-        except (OSError, ValueError):  # not in a container, or in one without a limit ("max")
+        except (OSError, ValueError):  # no container, or one without a limit ("max")
             return physical
     return None
 
 
 @contextmanager
 def keeping_freed_memory(device: torch.device, needed: int) -> Iterator[None]:
-    """Have the C library keep what is freed meanwhile, for the next maps: new memory from the system takes time.
+    """Make the C library keep freed memory for the next feature maps, instead of returning it to the system.
 
-    An epoch frees and allocates the same large maps as the last; at 1024 pixels a fifth of it was for new pages. It
-    may take 1.4 times the memory, so that is done only where there is three times as much; with glibc alone, and on
-    the CPU, as PyTorch keeps a GPU's memory anyway. In the end all that is free is given back. Maps that another than
-    the main thread allocates are had from the system as before: glibc's heaps of those are too small for them.
+    Every epoch frees and allocates the same large maps. At 1024 pixels, new pages from the system took a fifth of an
+    epoch. This can use 1.4 times the memory, so it is done only if the device has three times `needed`. It is done
+    only with glibc, and only on a CPU: PyTorch caches GPU memory anyway. All free memory is returned at the end.
+    Maps that other threads than the main one allocate still come from the system, because glibc's heaps for those
+    threads are too small for them.
 
     Args:
-        device: where the descent is.
-        needed: bytes that the descent's maps take, about.
+        device: the device of the descent.
+        needed: bytes of the descent's feature maps, roughly.
 
     """
     there = memory_of(device)

@@ -1,6 +1,6 @@
-"""Errors that a user can cause and mend: every message is one line that names the cause and the way out.
+"""Errors that a user can cause and fix. Each message is one line that names the cause and the way out.
 
-Anything else that is raised is a bug of nstyle's, and shows its traceback.
+Any other exception is a bug in nstyle and shows its traceback.
 """
 
 from enum import StrEnum
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 class Kind(StrEnum):
-    """What is wrong, as a word that programs can compare; the message says it to people."""
+    """What is wrong, as a word that programs can compare. The message is for people."""
 
     MISSING = "missing"
-    """It does not exist, is not installed, or holds nothing of the kind asked for."""
+    """It does not exist, is not installed, or holds nothing of the kind that was asked for."""
 
     UNREADABLE = "unreadable"
     """The system refuses to read it, or it is a folder where a file is needed."""
@@ -20,32 +20,32 @@ class Kind(StrEnum):
     """The system refuses to write it, or the disk is full."""
 
     DAMAGED = "damaged"
-    """It is cut off, corrupted, or something else than it should be."""
+    """It is truncated, corrupted, or not what it should be."""
 
     UNSUPPORTED = "unsupported"
-    """It is valid, and nstyle has no way to use it."""
+    """It is valid, but nstyle cannot use it."""
 
     OUT_OF_RANGE = "out of range"
     """A value, size or amount is too small or too large."""
 
     CONFLICT = "conflict"
-    """Two things that were asked for exclude each other."""
+    """Two requests exclude each other."""
 
     IN_THE_WAY = "in the way"
-    """The run would overwrite a file that it may not overwrite."""
+    """The run would overwrite a file that it must keep."""
 
     UNKNOWN = "unknown"
-    """There is nothing of that name."""
+    """Nothing has that name."""
 
 
 class NStyleError(Exception):
-    """Base of all errors that a user can cause and mend.
+    """Base class of all errors that a user can cause and fix.
 
     Args:
         message: one line for people.
-        flag: the flag whose value is at fault, such as "--max-long-edge", if it is one.
-        path: the file or folder at fault, if it is one.
-        kind: what is wrong with it.
+        flag: the flag with the faulty value, such as "--max-long-edge"; None if no flag is at fault.
+        path: the faulty file or folder; None if none is at fault.
+        kind: what is wrong.
 
     """
 
@@ -59,19 +59,19 @@ class NStyleError(Exception):
 
 
 class OptionError(NStyleError, ValueError):
-    """A setting has an impossible value. The command exits with 2."""
+    """A setting has an invalid value. The command exits with 2."""
 
 
 class ImageError(NStyleError):
-    """A picture cannot be read, or cannot be painted."""
+    """A picture cannot be read or painted."""
 
 
 class WeightsError(NStyleError):
-    """A file of network weights cannot be read, or does not hold a VGG-19."""
+    """A file of network weights cannot be read or holds no VGG-19."""
 
 
 class DeviceError(NStyleError):
-    """The chosen device is missing, or has too little memory."""
+    """The chosen device is missing or has too little memory."""
 
 
 class ClusterError(NStyleError):
@@ -83,11 +83,11 @@ class OutputError(NStyleError):
 
 
 class RecordError(NStyleError):
-    """A folder holds no run to look at."""
+    """A folder holds no run to view."""
 
 
 class DivergenceError(NStyleError):
-    """The descent left the range of pictures: its numbers are no longer finite, or absurdly large."""
+    """The descent diverged: the image's values are not finite, or far outside the range of pictures."""
 
 
 class RecipeError(NStyleError):

@@ -15,10 +15,10 @@ from nstyle.errors import Kind, OutputError
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` for writing, and move it to `path` when the block ends without an error.
 
-    If the block raises, or the process is killed, whatever stood at `path` before stays.
+    If the block raises or the process is killed, `path` keeps its old content.
 
     Raises:
-        OutputError: the file cannot be written (no permission, a full disk, a folder of that name).
+        OutputError: the file cannot be written (no permission, full disk, a folder has that name).
 
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             with temporary.open("wb") as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())  # else a crash of the machine could leave the new name on an empty file
+                os.fsync(file.fileno())  # without it, a crash of the machine could leave an empty file at `path`
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def link_or_copy(source: Path, path: Path) -> None:
     """Make `path` a hard link to `source`, or a copy if the file system has no hard links.
 
-    It replaces whatever stands at `path`, whole or not at all.
+    An old file at `path` is replaced as a whole or not at all.
 
     Raises:
         OutputError: `path` cannot be written.
@@ -51,14 +51,14 @@ def link_or_copy(source: Path, path: Path) -> None:
             os.link(source, temporary)
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)  # it stays if both are the same file already
+            temporary.unlink(missing_ok=True)  # `replace` leaves it if both are the same file already
     except OSError:
         with replacing(path) as file:
             file.write(source.read_bytes())
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:
-    """Return the error that says why the system refused to write `path`."""
+    """Make the error for a `path` that the system refused to write."""
     return OutputError(
         f"cannot write {path}: {error.strerror or error}; make room or choose another --output-dir",
         flag="--output-dir",
@@ -68,10 +68,10 @@ def unwritable(path: Path, error: OSError) -> OutputError:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder `path` and its parents if they are missing, and make sure that files can be written into it.
+    """Make the folder `path` and its parents if they are missing, and check that it accepts files.
 
     Raises:
-        OutputError: `path` is a file, or may not be written to.
+        OutputError: `path` is a file, or writing to it is not permitted.
 
     """
     try:
@@ -83,6 +83,6 @@ def make_folder(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of the file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What is made once and kept for as long as there is room."""
+"""Values that are made once and cached while there is room."""
 
 from collections.abc import Callable, Hashable, MutableMapping
 from contextlib import suppress
@@ -8,14 +8,14 @@ T = TypeVar("T")
 
 
 def made_once(cache: MutableMapping[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
-    """Return what the cache has under the key; if it has nothing, make it, and keep it unless it is too large.
+    """Return the cached value of a key; if there is none, make it and cache it, unless it is too large.
 
-    `cachetools.cachedmethod` does that, too, but it has an object refer to itself. A network would then stay in
-    memory until Python collects garbage, and a GPU that is full does not wait for that.
+    `cachetools.cachedmethod` does this too, but it makes an object refer to itself. A network would then stay in
+    memory until Python's garbage collector runs, and a full GPU does not trigger that.
     """
     with suppress(KeyError):
         return cache[key]
     value = make()
-    with suppress(ValueError):  # cachetools' word for too large
+    with suppress(ValueError):  # cachetools raises it if the value is too large
         cache[key] = value
     return value

@@ -1,39 +1,39 @@
-"""Sums and norms of tensors, the same to the bit on any number of threads."""
+"""Sums and norms of tensors, bit-identical for any number of CPU threads."""
 
 import math
 
 import torch
 from torch import Tensor
 
-_ONE_THREADS_WORK = 16384  # elements; PyTorch splits a reduction to one number from 32768 on
+_ONE_THREADS_WORK = 16384  # elements a piece; from 32768 on, PyTorch splits a full reduction among threads
 
 
 def sum_of_squares(tensor: Tensor) -> Tensor:
-    """Return the sum of a tensor's squares as a scalar, the same to the bit on any number of CPU threads.
+    """Return the sum of a tensor's squared elements as a scalar, bit-identical for any number of CPU threads.
 
-    PyTorch splits the sum of a whole tensor among its threads, and so rounds otherwise with each number of them. It
-    never splits a sum along one dimension: so the sum is taken one dimension after the other.
+    PyTorch splits the sum of a whole tensor among its threads, so the rounding depends on their number. It never
+    splits a sum along one dimension, so this sums one dimension after the other.
     """
     return _sum(tensor.square())
 
 
 def inner_product(first: Tensor, second: Tensor) -> Tensor:
-    """Return the sum of the products of two tensors' values as a scalar, summed as the squares are."""
+    """Return the sum of the elementwise products of two tensors as a scalar, summed as in `sum_of_squares`."""
     return _sum(first * second)
 
 
 def _sum(tensor: Tensor) -> Tensor:
-    """Return the sum of a tensor's values, taken along one dimension after the other."""
+    """Return the sum of a tensor's elements as a scalar, one dimension after the other."""
     while tensor.ndim > 0:
         tensor = tensor.sum(dim=-1)
     return tensor
 
 
 def euclidean_norm(tensor: Tensor) -> Tensor:
-    """Return ||tensor||_2 as a scalar, the same to the bit on any number of CPU threads.
+    """Return ||tensor||_2 as a scalar, bit-identical for any number of CPU threads.
 
-    It is taken of pieces that PyTorch does not split among its threads, then of the pieces' norms; a small tensor is
-    one such piece.
+    It takes the norm of pieces too small for PyTorch to split among threads, then the norm of those norms. A small
+    tensor is one piece.
     """
     flat = tensor.reshape(-1)
     whole = flat.numel() // _ONE_THREADS_WORK * _ONE_THREADS_WORK
@@ -44,21 +44,21 @@ def euclidean_norm(tensor: Tensor) -> Tensor:
 
 
 def root_mean_square(tensor: Tensor) -> Tensor:
-    """Return the root of the mean of a tensor's squares as a scalar."""
+    """Return the root mean square of a tensor's elements as a scalar."""
     return euclidean_norm(tensor) / math.sqrt(tensor.numel())
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
-    """Return the tensor as it is, or, in half precision, as float32."""
+    """Convert a half-precision tensor to float32; return any other unchanged."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def clip_to_norm(gradient: Tensor, max_norm: float) -> tuple[Tensor, Tensor]:
-    """Shorten a gradient to a Euclidean norm of at most `max_norm`; never lengthen it.
+    """Scale a gradient down to a Euclidean norm of at most `max_norm`; never scale it up.
 
     Returns:
-        The clipped gradient, and the norm before clipping as a scalar tensor. Where the norm is beyond the range of
-        the numbers, and so unknown, the gradient is NaN.
+        The clipped gradient, and the norm before clipping as a scalar tensor. If the norm is infinite or NaN, the
+        gradient is NaN.
 
     """
     norm = euclidean_norm(gradient)
@@ -67,6 +67,6 @@ def clip_to_norm(gradient: Tensor, max_norm: float) -> tuple[Tensor, Tensor]:
 
 
 def relative_change(old: Tensor, new: Tensor) -> Tensor:
-    """Return ||old - new||_2 / ||new||_2 as a scalar tensor; 0 where nothing changed."""
+    """Return ||old - new||_2 / ||new||_2 as a scalar tensor; 0 if nothing changed."""
     change = euclidean_norm(old - new)
     return torch.where(change == 0, change, change / euclidean_norm(new))

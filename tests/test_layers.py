@@ -41,4 +41,4 @@ def test_a_wrong_name_gets_the_list_of_right_ones() -> None:
     check_layers("--content-layers", {"relu5_4": 1.0}, VGG19_LAYERS)
     with refuses(OptionError, kind=Kind.UNKNOWN, flag="--content-layers") as refused:
         check_layers("--content-layers", {"relu4_2": 1.0, "relu6_1": 1.0}, VGG19_LAYERS)
-    assert "'relu6_1'; there are relu1_1, relu1_2" in str(refused.value)
+    assert "'relu6_1'; choose from relu1_1, relu1_2" in str(refused.value)

@@ -38,7 +38,7 @@ def test_another_size_will_do(size: tuple[int, int]) -> None:
 def test_another_shape_will_not(size: tuple[int, int]) -> None:
     with refuses(ImageError, kind=Kind.CONFLICT, path=Path("mask.png")) as refused:
         to_mask(picture(*size), picture(20, 30), "mask.png", "content.png")
-    assert f"mask.png has {size[1]}x{size[0]} pixels, content.png 30x20" in str(refused.value)
+    assert f"mask.png has {size[1]}x{size[0]} pixels, but content.png has 30x20" in str(refused.value)
 
 
 def test_black_all_over_is_an_error() -> None:

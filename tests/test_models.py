@@ -81,7 +81,7 @@ def test_a_function_of_the_users_own(own_module: str, pair: tuple[Path, Path], t
         nstyle.stylize(
             *pair, model=f"{own_module}:Family.load", style_layers="relu1_1", output_dir=tmp_path / "output"
         )
-    assert "there are sharp, blurred" in str(refused.value)
+    assert "choose from sharp, blurred" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_an_entry_point_of_another_package(own_module: str, tmp_path: Path) -> N
     assert registry.where("vgg19") == registry.OWN["vgg19"]
     with refuses(OptionError, kind=Kind.UNKNOWN, flag="--model") as refused:
         registry.where("other")
-    assert "there are blur, vgg19, filters" in str(refused.value)
+    assert "choose from blur, vgg19, filters" in str(refused.value)
 
 
 def test_names_are_checked_without_torch() -> None:

@@ -116,7 +116,7 @@ def test_counted_up_scales_that_leave_too_little_are_left_out() -> None:
 def test_too_many_scales() -> None:
     with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--coarsest-edge") as refused:
         edges_of((600, 600), coarsest_edge=16, scale_factor=1.1)
-    assert f"{MOST_COUNTED_UP} scales of 600 pixels" in str(refused.value)
+    assert f"{MOST_COUNTED_UP} scales up to 600 pixels" in str(refused.value)
     assert len(coarse_edges(16, 2**0.5, 55000)) == MOST_COUNTED_UP - 1
 
 

@@ -209,7 +209,7 @@ def test_an_interrupt_keeps_the_picture_so_far(pair: tuple[Path, Path], tmp_path
     with pytest.raises(KeyboardInterrupt) as caught:
         paint(pair, tmp_path / "output", callback=callback, image_format="png")
     picture = tmp_path / "output" / "final.png"
-    assert caught.value.__notes__ == [f"the picture after 2 epochs is {picture}; --resume goes on with it"]
+    assert caught.value.__notes__ == [f"the picture after 2 epochs is {picture}; --resume continues it"]
     kept = np.asarray(Image.open(tmp_path / "output" / "final.png"))
     np.testing.assert_array_equal(kept, to_uint8(from_model_space(images[-1])))
 

@@ -1,1 +1,1 @@
-"""Many paintings: which ones, painted here or on a cluster, and sweeps of settings."""
+"""Many paintings: plan them, paint them in this process or on a cluster, and sweep settings."""

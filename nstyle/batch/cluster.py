@@ -1,4 +1,4 @@
-"""Several paintings on the workers of a Dask scheduler. Dask does the work of it: queues, lost workers, retries."""
+"""Paint several pictures on a Dask cluster. Dask handles queues, lost workers and retries."""
 
 import contextlib
 import logging
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PATIENCE = 30
-"""Seconds to wait for an answer of the scheduler."""
+"""Timeout for the connection to the scheduler, in seconds."""
 
 _session = Session(owns_process=True)
-"""What a worker's process keeps from one painting to the next."""
+"""The cache that the paintings of a worker process share."""
 
 _one_at_a_time = threading.Lock()
-"""Several threads in one worker paint no faster, and each takes its own memory."""
+"""Lock for one painting at a time per worker: more threads are not faster, and each needs its own memory."""
 
 
 def paint_on_cluster(
     jobs: Sequence[Job], address: str, *, followed: Recipe | None = None, fail_fast: bool = False
 ) -> Iterator[Outcome]:
-    """Have a scheduler's workers paint, and yield the outcome of each job as soon as it is done.
+    """Paint on the workers of a Dask scheduler, and yield the outcome of each job as soon as it is known.
 
-    The workers must see the same files under the same names, and have the same version of nstyle. If a worker dies,
-    another one paints its picture again. A picture fails if more workers die with it than Dask allows
+    The workers must see the same files under the same paths, and have the same version of nstyle. If a worker dies,
+    another one repeats its job. A job fails if more workers die with it than Dask allows
     (`distributed.scheduler.allowed-failures`).
 
     Args:
-        jobs: what is to be painted.
-        address: the scheduler's: "tcp://host:8786".
-        followed: see `stylize.run`.
-        fail_fast: leave out what has not begun when one cannot be painted.
+        jobs: the paintings.
+        address: the scheduler's address, such as "tcp://host:8786".
+        followed: the recipe that supplied the settings; see `stylize.run`.
+        fail_fast: after the first failure, cancel the jobs that have not begun.
 
     Raises:
-        ClusterError: Dask is not installed, or there is no scheduler at this address.
-        KeyboardInterrupt: with a note that says how many are done.
+        ClusterError: Dask is not installed, no scheduler answers at this address, or the connection is lost.
+        KeyboardInterrupt: with a note that says how many pictures are done.
 
     """
     try:
@@ -69,23 +69,25 @@ def paint_on_cluster(
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise ClusterError(
-            f"no Dask scheduler answers at {address}; start one: dask scheduler", flag="--cluster", kind=Kind.MISSING
+            f"no Dask scheduler answers at {address}; check the address, or start one with: dask scheduler",
+            flag="--cluster",
+            kind=Kind.MISSING,
         ) from error
     with client:
-        _log.info("%d pictures for the %d workers of %s", len(left), len(client.nthreads()), address)
+        _log.info("painting %d pictures on the %d workers of %s", len(left), len(client.nthreads()), address)
         try:
             for outcome in _outcomes(client, address, left, followed, fail_fast=fail_fast):
                 done += outcome.path is not None
                 yield outcome
         except KeyboardInterrupt as interrupt:
-            interrupt.add_note(f"{done} of {len(jobs)} pictures are done; workers finish those that they have begun")
+            interrupt.add_note(f"{done} of {len(jobs)} pictures are done; workers finish the ones they have begun")
             raise
 
 
 def _outcomes(
     client: "Client", address: str, jobs: Sequence[Job], followed: Recipe | None, *, fail_fast: bool
 ) -> Iterator[Outcome]:
-    """Hand the jobs to the scheduler, and yield what becomes of each."""
+    """Submit the jobs to the scheduler, and yield their outcomes in the order in which they end."""
     from distributed import CancelledError, KilledWorker, as_completed
 
     folder = str(Path.cwd())
@@ -95,10 +97,10 @@ def _outcomes(
             try:
                 outcome: Outcome = future.result()
             except KilledWorker as error:
-                outcome = Outcome(futures[future], reason=f"it has cost {error.allowed_failures + 1} workers")
+                outcome = Outcome(futures[future], reason=f"{error.allowed_failures + 1} workers died painting it")
             except CancelledError as error:
                 raise ClusterError(
-                    f"{address} has gone; the same command again paints what is left",
+                    f"lost the scheduler at {address}; run the same command again to paint the rest",
                     flag="--cluster",
                     kind=Kind.MISSING,
                 ) from error
@@ -114,13 +116,13 @@ def _outcomes(
 
 
 def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:
-    """Paint a job in a worker, from the same working folder as the command."""
+    """Paint a job in a worker, with the working folder of the command."""
     with _one_at_a_time:
         before = Path.cwd()
         try:
             os.chdir(folder)
         except OSError as error:
-            reason = f"the worker has no {folder} ({error.strerror}); have it see the same files under the same names"
+            reason = f"the worker cannot open {folder} ({error.strerror}); mount the same files at the same paths"
             return Outcome(job, reason=reason)
         try:
             return paint(job, _session, followed=followed)

@@ -1,4 +1,4 @@
-"""From what the user names to the paintings that are to be made of it: files, folders, globs, pairs, names."""
+"""Plan paintings: expand files, folders and globs, form pairs, and choose folder names."""
 
 import dataclasses
 import glob
@@ -17,17 +17,17 @@ from nstyle.settings.options import check_not_url, flag
 Names: TypeAlias = str | Path | Sequence[str | Path]
 
 ENDINGS = frozenset(f".{ending}" for form in FORMATS for ending in form.endings)
-"""Files in a folder that end so, in upper or lower case, count as pictures."""
+"""Endings of the files in a folder that count as pictures, in lower case; the case in the folder does not matter."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One painting of several.
+    """One of several paintings.
 
     Attributes:
-        config: its settings; its folder is its own.
-        title: what it is, for people.
-        copy: where its finished picture goes besides; None: nowhere.
+        config: its settings, with an output folder of its own.
+        title: its description in messages.
+        copy: path for a copy of the finished picture; None: no copy.
 
     """
 
@@ -37,38 +37,39 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The name of the output folder."""
         return self.config.output_dir.name
 
 
 def plan(content: Names, style: Names, settings: Mapping[str, Any], *, pair: bool = False) -> list[Job]:
-    """Return the paintings: every content in every style, all of a style one after the other.
+    """Return the paintings: every content in every style, grouped by style.
 
-    Of several, each gets the folder `<content>_<style>` in the output folder, and a copy beside that.
+    If there are several, each gets a folder `<content>_<style>` in the output folder, and a copy of its picture next
+    to that folder.
 
     Args:
-        content: files, folders and globs, one or several: see `expand`.
-        style: likewise.
-        settings: all others of `Config`.
-        pair: the first content in the first style, the second in the second, and so on.
+        content: one or several files, folders or globs; see `expand`.
+        style: one or several files, folders or globs.
+        settings: the other settings of `Config`.
+        pair: paint the first content in the first style, the second in the second, and so on.
 
     Raises:
-        OptionError: a setting makes no sense, or there are not as many contents as styles for `pair`.
+        OptionError: a setting is invalid, or `pair` is set and the numbers of contents and styles differ.
         ImageError: a folder or glob has no pictures.
-        OutputError: a copy would be written over one of the pictures.
+        OutputError: a copy would overwrite an input picture.
 
     """
     contents, styles = expand("content_image", content), expand("style_image", style)
     if pair and len(contents) != len(styles):
         raise OptionError(
             f"--pair needs as many contents as styles, not {len(contents)} and {len(styles)}; "
-            "leave it out to paint every content in every style",
+            "without --pair, every content is painted in every style",
             flag="--pair",
             kind=Kind.CONFLICT,
         )
-    if settings.get("size") is not None:  # a texture, painted of the style alone
+    if settings.get("size") is not None:  # a texture, which has no content
         contents, pair = contents[:1], False
-    if not pair:  # a picture that is named twice is painted once
+    if not pair:  # paint a picture once, even if it is named twice
         contents, styles = _once(contents), _once(styles)
     chosen = list(zip(contents, styles, strict=True)) if pair else [(c, s) for s in styles for c in contents]
     pairs = list({(os.path.abspath(c), os.path.abspath(s)): (c, s) for c, s in chosen}.values())
@@ -83,7 +84,7 @@ def plan(content: Names, style: Names, settings: Mapping[str, Any], *, pair: boo
     for job in jobs:
         if job.copy is not None and os.path.abspath(job.copy) in sources:
             raise OutputError(
-                f"{job.copy} would be painted over; choose another --output-dir",
+                f"{job.copy} is an input picture that the run would overwrite; choose another --output-dir",
                 flag="--output-dir",
                 path=job.copy,
                 kind=Kind.IN_THE_WAY,
@@ -92,7 +93,7 @@ def plan(content: Names, style: Names, settings: Mapping[str, Any], *, pair: boo
 
 
 def _sources(content: Path, style: Path, settings: Mapping[str, Any]) -> list[Path]:
-    """Return those of the two that are painted of: a texture has no content."""
+    """Return the pictures that the painting uses: content and style, or only the style for a texture."""
     return [content, style] if settings.get("size") is None else [style]
 
 
@@ -107,26 +108,25 @@ def _in_its_folder(job: Job, name: str) -> Job:
 
 
 def expand(setting: str, names: Names) -> list[Path]:
-    """Return the files that names mean, in their order.
+    """Expand names to files, in order.
 
-    What exists under a name is meant by it, whatever characters it has. A folder means the pictures in it, by their
-    endings, in the order of their names; hidden ones and those in its folders don't count. Any other name with one of
-    the characters `*?[` is a glob, which a shell has left as it was: the files that match it, in the order of their
-    names; `**` stands for folders of any depth.
+    A folder becomes the pictures in it, sorted by name: files with a known ending, but not hidden files or files in
+    subfolders. A name with one of the characters `*?[` is a glob, unless a file has exactly this name. It becomes the
+    files that match, sorted by name; `**` matches folders of any depth. Any other name is returned unchanged.
 
     Args:
-        setting: whose value they are, for the errors.
-        names: one or several.
+        setting: the setting with these names, for the errors.
+        names: one or several names.
 
     Raises:
-        OptionError: there is no name, an empty one, or a URL.
-        ImageError: there is no picture in a folder, or for a glob.
+        OptionError: there is no name, or a name is empty, not a path, or a URL.
+        ImageError: a folder has no pictures, a folder cannot be read, or no file matches a glob.
 
     """
     given = [names] if isinstance(names, str | Path) or not isinstance(names, Iterable) else list(names)
     if not given:
         raise OptionError(
-            f"{flag(setting)} must be one path or several, not none", flag=flag(setting), kind=Kind.MISSING
+            f"{flag(setting)} has no value; name at least one picture", flag=flag(setting), kind=Kind.MISSING
         )
     for name in given:
         if not isinstance(name, str | Path) or not str(name):
@@ -144,9 +144,7 @@ def _expanded(path: Path) -> list[Path]:
         return [path]
     found = [Path(match) for match in sorted(glob.glob(str(path), recursive=True)) if not os.path.isdir(match)]
     if not found:
-        raise ImageError(
-            f"no file is called {path}, and none matches it; name pictures", path=path, kind=Kind.MISSING
-        )
+        raise ImageError(f"no file matches {path}; check the name", path=path, kind=Kind.MISSING)
     return found
 
 
@@ -155,7 +153,7 @@ def _pictures_in(folder: Path) -> list[Path]:
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise ImageError(
-            f"{folder} may not be read: {error.strerror}; check the folder", path=folder, kind=Kind.UNREADABLE
+            f"{folder} cannot be read: {error.strerror}; check its permissions", path=folder, kind=Kind.UNREADABLE
         ) from error
     found = [
         folder / name
@@ -164,7 +162,7 @@ def _pictures_in(folder: Path) -> list[Path]:
     ]
     if not found:
         raise ImageError(
-            f"{folder} is a folder without a picture in it; name pictures, or a folder of them",
+            f"{folder} has no pictures in it; name pictures, or a folder with pictures",
             path=folder,
             kind=Kind.MISSING,
         )
@@ -172,15 +170,19 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _once(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths; of those that name the same only one."""
+    """Remove duplicates: keep one of the paths that lead to the same place."""
     return list({os.path.abspath(path): path for path in paths}.values())
 
 
 def folder_names(sources: Sequence[tuple[Path, ...]]) -> list[str]:
-    """Return a name for what is painted of each content and style; no two are alike, whatever the case.
+    """Return a folder name for each painting; no two are equal, even if upper and lower case are ignored.
 
-    That is `<content>_<style>`, without the pictures' endings. Those for which that would be the same keep the
-    endings; where that does not help either, a number follows, in the order of the pictures' paths.
+    A name is `<content>_<style>` without file endings. Names that would be equal keep the endings; if they are still
+    equal, a number is added, in the order of the pictures' paths.
+
+    Args:
+        sources: the pictures of each painting: content and style, or only the style.
+
     """
     short = ["_".join(path.stem for path in paths) for paths in sources]
     times = Counter(map(str.casefold, short))
@@ -193,7 +195,7 @@ def folder_names(sources: Sequence[tuple[Path, ...]]) -> list[str]:
 
 
 def unlike(names: Iterable[str]) -> list[str]:
-    """Return the names, a number added to each that is one before it, whatever the case."""
+    """Make names unique, ignoring case: add a number to each name that occurs earlier in the list."""
     found: list[str] = []
     taken: set[str] = set()
     for name in names:

@@ -1,4 +1,4 @@
-"""Several paintings in one process: what is finished is left alone, what fails does not stop the others."""
+"""Paint several pictures in one process: skip finished ones, and continue after a failure."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,13 +29,13 @@ JobCallback: TypeAlias = Callable[[PaintingStep, Job], object]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
+    """The outcome of a job.
 
     Attributes:
         job: the job.
-        path: the finished picture's file; None: there is none.
-        reason: why not, in one line.
-        skipped: whether it was there already.
+        path: the file of the finished picture; None: the job failed.
+        reason: why it failed, in one line; None: it did not.
+        skipped: whether the picture was finished by an earlier run.
 
     """
 
@@ -56,25 +56,25 @@ def stylize_many(
     recipe: str | Path | None = None,
     **options: Any,
 ) -> list[Outcome]:
-    """Paint every content in every style, as the command does: the network is loaded once, what is there is skipped.
+    """Paint every content in every style, as the command does: load the network once, and skip finished pictures.
 
     Args:
-        content_images: files, folders and globs of pictures to paint, one or several; see `jobs.expand`.
-        style_images: likewise of pictures to paint them like.
-        pair: the first content in the first style, the second in the second, and so on.
-        callback: called with each `PaintingStep` and its `Job`, once an epoch.
-        watch: called with each `Outcome`, once a picture.
-        fail_fast: leave out what comes after a picture that cannot be painted.
-        recipe: see `stylize`.
+        content_images: one or several files, folders or globs of pictures to paint; see `jobs.expand`.
+        style_images: one or several files, folders or globs of style pictures.
+        pair: paint the first content in the first style, the second in the second, and so on.
+        callback: called with the `PaintingStep` and its `Job` after each epoch.
+        watch: called with the `Outcome` after each picture.
+        fail_fast: stop after the first failure.
+        recipe: a picture or run.json that supplies the settings; see `stylize`.
         options: the command's flags with underscores; see `Config`.
 
     Returns:
-        What became of each pair: the file of the picture, or the reason why there is none.
+        The outcome of each pair: the file of the picture, or the reason for the failure.
 
     Raises:
-        NStyleError: the settings make no sense, or a folder has no pictures: before anything is painted.
-        TypeError: there is no such option.
-        KeyboardInterrupt: passed on, after the picture so far has been written.
+        NStyleError: a setting is invalid, or a folder has no pictures; raised before painting begins.
+        TypeError: an option does not exist.
+        KeyboardInterrupt: after the current picture is written.
 
     """
     followed = None
@@ -99,18 +99,18 @@ def paint_all(
     fail_fast: bool = False,
     session: Session | None = None,
 ) -> Iterator[Outcome]:
-    """Paint one after the other, and yield what becomes of each.
+    """Paint the jobs in order, and yield the outcome of each.
 
     Args:
-        jobs: what is to be painted.
+        jobs: the paintings.
         callback: called with each step and its job.
-        progress: makes, for a job, what makes the observer that shows its progress; see `stylize.run`.
-        followed: see `stylize.run`.
-        fail_fast: stop after the first that cannot be painted.
-        session: what the paintings share; None: a new one.
+        progress: returns, for a job, the `progress` argument of `stylize.run`.
+        followed: the recipe that supplied the settings; see `stylize.run`.
+        fail_fast: stop after the first failure.
+        session: the cache that the paintings share; None: a new one.
 
     Raises:
-        KeyboardInterrupt: with a note that says how many are done.
+        KeyboardInterrupt: with a note that says how many pictures are done.
 
     """
     session, done = session or Session(), 0
@@ -135,11 +135,11 @@ def paint(
     progress: Callable[[Job], ProgressMaker] | None = None,
     followed: Recipe | None = None,
 ) -> Outcome:
-    """Paint one job, unless it is finished; an `NStyleError` becomes its reason. For the arguments: `paint_all`."""
+    """Paint one job, unless it is finished; an `NStyleError` becomes the reason. See `paint_all` for arguments."""
     watch = None if callback is None else lambda step: callback(step, job)
     try:
         if (picture := finished_picture(job, session)) is not None:
-            _log.info("it is there already: %s", picture)
+            _log.info("skipped, already finished: %s", picture)
             outcome = Outcome(job, picture, skipped=True)
         else:
             _check_copy(job)
@@ -151,9 +151,9 @@ def paint(
             link_or_copy(outcome.path, job.copy)
     except NStyleError as error:
         _log.info("not painted: %s", error)
-        with suppress(OSError):  # it is not there, or not empty
+        with suppress(OSError):  # the folder is missing or not empty
             job.config.output_dir.rmdir()
-        return Outcome(job, reason=str(error))  # not the error itself: its traceback holds pictures
+        return Outcome(job, reason=str(error))  # not the error: its traceback would keep pictures in memory
     return outcome
 
 
@@ -165,9 +165,9 @@ def _is_file(copy: Path, path: Path) -> bool:
 
 
 def finished_picture(job: Job, session: Session) -> Path | None:
-    """Return the picture that a run of the same recipe has finished in the job's folder; None if there is none.
+    """Return the picture if a run with the same recipe has finished in the job's folder; else None.
 
-    No picture is decoded for that, and VGG-19 is not loaded.
+    This decodes no picture and does not load VGG-19.
     """
     config = job.config
     folder = RunFolder(config.output_dir, config.image_format, inputs_of(config).paths)
@@ -176,13 +176,13 @@ def finished_picture(job: Job, session: Session) -> Path | None:
         return None
     try:
         now = _recipe_now(job, finished, session)
-    except (OSError, NStyleError):  # the run will say what is wrong
+    except (OSError, NStyleError):  # the run will report the error
         return None
     return None if finished.differences(now) else folder.final
 
 
 def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:
-    """Return the recipe of the job's run, were it to begin now; the size is what it was, if the pictures are."""
+    """Return the recipe that the job would have now; `finished` gives the size, which depends only on the recipe."""
     config = job.config
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
@@ -194,21 +194,21 @@ def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:
 
 
 def _check_copy(job: Job) -> None:
-    """Make sure that the copy is written over nothing but an earlier copy, unless that may be.
+    """Make sure that the copy replaces nothing but an earlier copy, or that the user allows overwriting.
 
     Raises:
-        OutputError: something else is there.
+        OutputError: another file, an input picture or a folder is in the way.
 
     """
     copy, config = job.copy, job.config
     if copy is None or not copy.exists():
         return
     if _is_file(copy, config.output_dir / final_name(config.image_format)):
-        return  # then the run decides what may become of both
+        return  # the run checks whether it may replace both
     if copy.is_dir():
-        raise _in_the_way(copy, "is a folder, where the picture is to go; choose another --output-dir")
+        raise _in_the_way(copy, "is a folder, but the picture needs this name; choose another --output-dir")
     if any(copy.resolve() == path.resolve() for path in inputs_of(config).paths):
-        raise _in_the_way(copy, "would be painted over; choose another --output-dir")
+        raise _in_the_way(copy, "is an input picture that the run would overwrite; choose another --output-dir")
     if config.overwrite:
         return
     try:
@@ -216,12 +216,12 @@ def _check_copy(job: Job) -> None:
         is_ours = painted_from == {one["sha256"] for one in hash_inputs(inputs_of(config)).values()}
     except RecipeError:
         is_ours = False
-    except OSError:  # an input is not there: the run says so
+    except OSError:  # an input is missing: the run will report it
         return
     if not is_ours:
-        raise _in_the_way(copy, "is not a picture of this pair; choose another --output-dir, or say --overwrite")
+        raise _in_the_way(copy, "is not a painting of this pair; choose another --output-dir, or add --overwrite")
 
 
 def _in_the_way(copy: Path, what: str) -> OutputError:
-    """Return the error that says why a copy may not be written there."""
+    """Return the error that a copy would overwrite something else; `what` says why and what to do."""
     return OutputError(f"{copy} {what}", flag="--output-dir", path=copy, kind=Kind.IN_THE_WAY)

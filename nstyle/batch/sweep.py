@@ -1,4 +1,4 @@
-"""Sweeps: a painting with every combination of some settings, small, and a contact sheet to choose from."""
+"""Sweeps: small paintings with every combination of some settings, and a contact sheet to choose from."""
 
 import dataclasses
 import itertools
@@ -14,13 +14,13 @@ from nstyle.settings.config import Config
 from nstyle.settings.options import flag, option
 
 LONG_EDGE = 192
-"""Of the paintings, unless another is asked for."""
+"""Default `max_long_edge` of a sweep's paintings, in pixels: small, because there are many."""
 
 FOLDER, SHEET = "sweep", "sweep.png"
-"""Where the paintings go, and the sheet, in the output folder."""
+"""Names of the folder with the paintings and of the contact sheet; both are in the output folder."""
 
 _WHOLE = (int, int | None, int | tuple[int, ...])
-"""Types of settings whose values are swept as whole numbers: of a list of numbers each is a value of its own."""
+"""Types of the settings that are swept as integers. A comma separates two values, even if a value may be a list."""
 
 _SWEPT = {
     field.name: float if field.type is float else int if field.type in _WHOLE else str
@@ -31,13 +31,13 @@ _SWEPT = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """The combinations.
+    """The paintings of a sweep.
 
     Attributes:
-        jobs: the painting of each, the last setting's values next to each other.
-        labels: of each what was set, a line a setting.
-        columns: how many values the last setting has.
-        sheet: the contact sheet's file.
+        jobs: one for each combination of values; the last setting varies fastest.
+        labels: the values of each job, one line per setting.
+        columns: the number of values of the last setting.
+        sheet: the file of the contact sheet.
 
     """
 
@@ -54,14 +54,14 @@ def plan_sweep(
     sweeps: Sequence[str],
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> Sweep:
-    """Return the paintings of every combination of the values that each of `sweeps` gives a setting.
+    """Return a painting for every combination of the swept values.
 
     Args:
-        content: the picture to paint: only one.
-        style: likewise.
-        settings: all others of `Config`.
-        sweeps: `style-weight=0.5,1,2`, each of another setting.
-        complete: makes all settings of those that are given and swept, as a recipe does.
+        content: the picture to paint; only one.
+        style: the style picture; only one.
+        settings: the other settings of `Config`.
+        sweeps: texts such as `style-weight=0.5,1,2`, one for each setting.
+        complete: function that adds the missing settings to the given and swept ones, for example from a recipe.
 
     Raises:
         OptionError: a sweep cannot be parsed, or a combination of settings is impossible.
@@ -72,7 +72,7 @@ def plan_sweep(
     for text in sweeps:
         name, found = _parse(text)
         if name in values:
-            raise _refusal(f"--sweep {text}: {name} is swept already; give all its values at once", Kind.CONFLICT)
+            raise _refusal(f"--sweep {text}: {name} has two sweeps; list all its values in one", Kind.CONFLICT)
         values[name] = found
     settings = {"max_long_edge": LONG_EDGE, **settings}
     jobs, labels = [], []
@@ -81,7 +81,8 @@ def plan_sweep(
         one, *others = plan(content, style, complete({**settings, **chosen}))
         if others:
             raise _refusal(
-                f"--sweep is for a single pair of pictures, not {1 + len(others)}; name one of each", Kind.CONFLICT
+                f"--sweep needs one content and one style picture, but you named {1 + len(others)} pairs",
+                Kind.CONFLICT,
             )
         jobs.append(one)
         labels.append("\n".join(f"{flag(name)[2:]} {_word(value)}" for name, value in chosen.items()))
@@ -99,26 +100,26 @@ def plan_sweep(
 
 
 def _parse(text: str) -> tuple[str, list[Any]]:
-    """Return the setting and its values."""
+    """Parse `name=value,value`; return the setting and its values without duplicates."""
     name, equals, listed = text.partition("=")
     setting = name.strip().removeprefix("--").replace("-", "_")
     if not equals or not listed:
-        raise _refusal(f"--sweep must be like style-weight=0.5,1,2, not {text!r}", Kind.OUT_OF_RANGE)
+        raise _refusal(f"--sweep needs a form like style-weight=0.5,1,2, not {text!r}", Kind.OUT_OF_RANGE)
     if setting not in _SWEPT:
-        raise _refusal(f"--sweep: {name!r} is no setting that takes a number or a word", Kind.UNKNOWN)
+        raise _refusal(f"--sweep cannot vary {name!r}; choose a flag that takes a number or a word", Kind.UNKNOWN)
     values: list[Any] = []
     for word in listed.split(","):
         try:
             value = _SWEPT[setting](word.strip())
         except ValueError:
-            raise _refusal(f"--sweep {text}: {word!r} is no value for {flag(setting)}", Kind.OUT_OF_RANGE) from None
+            raise _refusal(f"--sweep {text}: {word!r} is not valid for {flag(setting)}", Kind.OUT_OF_RANGE) from None
         if value not in values:
             values.append(value)
     return setting, values
 
 
 def _refusal(message: str, kind: Kind) -> OptionError:
-    """Return the error that says that `--sweep` cannot be followed."""
+    """Return an error about `--sweep`."""
     return OptionError(message, flag="--sweep", kind=kind)
 
 

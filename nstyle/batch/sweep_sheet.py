@@ -10,11 +10,11 @@ from nstyle.view.runs import Run, read_run
 
 
 def write_sweep_sheet(sweep: Sweep) -> None:
-    """Write the sheet of what has been painted; what could not be is left out.
+    """Write the contact sheet; it leaves out paintings that are not finished.
 
     Raises:
-        ImageError: nothing has been painted.
-        OutputError: it cannot be written.
+        ImageError: no painting is finished.
+        OutputError: the sheet cannot be written.
 
     """
     pictures = []
@@ -30,7 +30,7 @@ def write_sweep_sheet(sweep: Sweep) -> None:
 
 
 def losses(run: Run) -> str:
-    """Return content and style loss of the last epoch, a line each; without their weights, so that they compare."""
+    """Return the content and style loss of the last epoch, one line each, without their weights, to compare runs."""
     content = _last(run, ["content_loss"])
     style = _last(run, [name for name in run.curves if name.startswith("style_loss_")])
     strength = run.settings.get("strength")

@@ -1,1 +1,1 @@
-"""The objective: its terms, and the gradient that a descent follows."""
+"""The objective: its terms, and the gradient that the descent follows."""

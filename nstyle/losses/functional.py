@@ -1,4 +1,4 @@
-"""The mathematics of the losses: pure functions of tensors."""
+"""The mathematics of the losses, as pure functions of tensors."""
 
 from typing import Any
 
@@ -10,17 +10,18 @@ from nstyle.numerics import at_least_float32, sum_of_squares
 
 
 def gram_matrix(feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
-    """Return the Gram matrix G = F F^T of a feature map, not normalised (Gatys et al., CVPR 2016, eq. 3).
+    """Return the Gram matrix G = F F^T of a feature map, not normalized (Gatys et al., CVPR 2016, eq. 3).
 
-    With a guidance channel T it is the guided one, of T o F (Gatys et al., CVPR 2017, "Controlling Perceptual
-    Factors in Neural Style Transfer", section 5): each position counts by the square of its guidance.
+    A guidance channel T gives the guided Gram matrix, that of T o F (elementwise; Gatys et al., CVPR 2017,
+    "Controlling Perceptual Factors in Neural Style Transfer", section 5). Each position counts by the square of its
+    guidance.
 
     Args:
-        feature_map: 1 x C x H x W; F is its C x (H W) matrix. Half precision is allowed.
-        guidance: 1 x 1 x H x W, or None: all ones. It gets no gradient.
+        feature_map: 1 x C x H x W; F is this map as a C x (H W) matrix. Half precision is allowed.
+        guidance: T, 1 x 1 x H x W; None means all ones. It gets no gradient.
 
     Returns:
-        C x C, symmetric, positive semi-definite; summed in at least float32 and returned so.
+        C x C, symmetric, positive semi-definite; computed and returned in at least float32.
 
     """
     gram: Tensor = _GramMatrix.apply(feature_map, guidance)  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -28,9 +29,9 @@ def gram_matrix(feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
 
 
 class _GramMatrix(torch.autograd.Function):
-    """G = F F^T with dL/dF = (dL/dG + dL/dG^T) F: one matrix product, where autograd would take two.
+    """G = F F^T with the gradient dL/dF = (dL/dG + dL/dG^T) F: one matrix product; autograd would need two.
 
-    With guidance F is T o F, and dL/dF gets T^2 as a factor. The guided map is not kept.
+    With guidance, T o F replaces F in G, and dL/dF gets the factor T^2. The guided map is not stored.
     """
 
     @staticmethod
@@ -53,16 +54,16 @@ class _GramMatrix(torch.autograd.Function):
 
 
 def _positions_by_channels(feature_map: Tensor) -> Tensor:
-    """Return a 1 x C x H x W map as (H W) x C: without a copy when the map is channels_last."""
+    """Return a 1 x C x H x W map as (H W) x C; a view if the map is channels_last."""
     return feature_map.permute(0, 2, 3, 1).reshape(-1, feature_map.shape[1])
 
 
 def sum_over_positions(feature_map: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the sum of a feature map's vectors over all positions: C values, in at least float32.
+    """Return the sum of a feature map's vectors over all positions: shape C, in at least float32.
 
     Args:
         feature_map: 1 x C x H x W.
-        weights: 1 x 1 x H x W, of the positions; None: all 1.
+        weights: 1 x 1 x H x W, one for each position; None means all 1.
 
     """
     rows = at_least_float32(_positions_by_channels(feature_map))
@@ -70,15 +71,15 @@ def sum_over_positions(feature_map: Tensor, weights: Tensor | None = None) -> Te
 
 
 def gram_scale(channels: int, positions: int) -> int:
-    """Return C^2 M: the reference divides a layer's style loss by it. M counts the positions of the layer's map."""
+    """Return C^2 M, by which the reference divides a layer's style loss; M is the map's number of positions."""
     return channels**2 * positions
 
 
 def region_at(region: Tensor, height: int, width: int) -> Tensor:
     """Average a region of a picture (1 x 1 x H x W) down to a layer's size: 1 x 1 x height x width.
 
-    It is averaged over squares of 2 x 2, rounded down, as often as the network pools: so a position has the mean of
-    the pixels below it. For a network of other sizes it is averaged over equal parts.
+    It applies 2 x 2 average pooling, rounded down, as often as the network pools. So each position gets the mean of
+    the pixels below it. If a network's maps have other sizes, it averages over equal parts.
     """
     while region.shape[-2] // 2 >= height and region.shape[-1] // 2 >= width:
         region = F.avg_pool2d(region, kernel_size=2)
@@ -88,22 +89,23 @@ def region_at(region: Tensor, height: int, width: int) -> Tensor:
 
 
 def guidance_at(region: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return the guidance channel that a region of a picture is at a layer of the network, and the region's share.
+    """Return a region's guidance channel T at a layer of the network, and the region's share of the picture.
+
+    T is the square root of the region, so each position counts by the region itself. Gatys et al. (CVPR 2017) use the
+    region as T, so a position counts by its square. If two regions cross-fade (r and 1 - r), their squares sum to
+    only a half in the middle, and both styles would be weak there; the regions themselves sum to 1.
 
     Args:
-        region: 1 x 1 x H x W, 0..1: how much each pixel of the picture belongs to it.
-        height: of the layer's map.
-        width: of the layer's map.
+        region: 1 x 1 x H x W, 0..1: how much each pixel of the picture belongs to the region.
+        height: height of the layer's map.
+        width: width of the layer's map.
 
     Returns:
-        T, 1 x 1 x height x width, scaled so that its sum of squares is the number M of positions (Gatys et al., CVPR
-        2017, scale it to 1; M makes the guided Gram matrix the ordinary one where the region is everything, and
-        as large as that where it is not); and, before scaling, sum(T^2) / M: the part of the picture that it guides.
-        Where nothing of the region is left at the layer, both are 0.
-
-        T is the square root of the region, so each position counts by the region itself. Gatys et al. take the
-        region for T, so a position counts by its square. Of two regions that cross-fade (r and 1 - r), the squares
-        sum to a half in the middle, and both styles would be weak there; the regions themselves sum to 1.
+        T, 1 x 1 x height x width, scaled so that its sum of squares is the number M of positions. If the region is
+        the whole picture, that makes the guided Gram matrix equal the ordinary one; if it is smaller, it keeps that
+        magnitude. (Gatys et al. scale the sum to 1.)
+        The share, a scalar: sum(T^2) / M before scaling.
+        Both are 0 if nothing of the region is left at the layer.
 
     """
     guidance = region_at(region, height, width).sqrt()
@@ -114,9 +116,9 @@ def guidance_at(region: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
 def total_variation_gradient(image: Tensor) -> Tensor:
     """Return the gradient of the (quadratic) total variation of an image.
 
-    It is conv(image, K) with K = [[0,-1,0],[-1,4,-1],[0,-1,0]] / 8, each channel by itself, zero padding 1: the
-    gradient of 1/16 times the sum of squared differences between neighbours, outside of the image being 0. That sum
-    is half the inner product of the image and this gradient.
+    It is conv(image, K) with K = [[0,-1,0],[-1,4,-1],[0,-1,0]] / 8, for each channel separately, with zero padding 1.
+    It is the gradient of 1/16 times the sum of squared differences between neighbors, if the image is 0 beyond its
+    edges. That loss is half the inner product of the image and this gradient.
 
     Args:
         image: 1 x C x H x W.
@@ -136,9 +138,9 @@ def bounded_range(values: Tensor, half_range: float = 127.5, alpha: int = 6) -> 
     It is half_range / alpha * sum(|v / half_range|^alpha).
 
     Args:
-        values: of any shape, centred in their range: 0 is mid-grey.
-        half_range: from the centre to the edge of the range.
-        alpha: an even exponent; 6 is the paper's.
+        values: any shape, centered in their range: 0 is mid-grey.
+        half_range: distance from the center to the edge of the range.
+        alpha: an even exponent; the paper uses 6.
 
     Returns:
         A scalar.
@@ -148,8 +150,8 @@ def bounded_range(values: Tensor, half_range: float = 127.5, alpha: int = 6) -> 
 
 
 def bounded_range_gradient(values: Tensor, half_range: float = 127.5, alpha: int = 6) -> Tensor:
-    """Return the gradient of `bounded_range`, which takes the same arguments.
+    """Return the gradient of `bounded_range`; the arguments are the same.
 
-    It is 1 for a value at the edge of the range, almost 0 in the middle, and grows steeply beyond the edge.
+    Its magnitude is 1 at the edge of the range, almost 0 in the middle, and grows steeply beyond the edge.
     """
     return (values / half_range) ** (alpha - 1)

@@ -1,4 +1,4 @@
-"""Likeness of Gram matrices."""
+"""Style loss on Gram matrices."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -13,20 +13,20 @@ from nstyle.numerics import sum_of_squares
 
 @dataclass(frozen=True)
 class GramTerm(AtLayer):
-    """weight / (C^2 M) * sum((G - A)^2), A being the style's Gram matrix (Gatys et al., CVPR 2016, eq. 4).
+    """weight / (C^2 M) * sum((G - A)^2), where A is the style's Gram matrix (Gatys et al., CVPR 2016, eq. 4).
 
-    M counts the positions of the *image's* map. There is no 1/4, and M is not squared: the reference's choice.
+    M is the number of positions of the *image's* map. As in the reference, there is no 1/4 and M is not squared.
 
     Attributes:
-        layer: whose maps are compared.
+        layer: the layer whose maps are compared.
         target: A, C x C.
-        weight: of the term.
-        positions: how many of them A was summed over; where the image has another number M, A is scaled to that.
-            None: as many as the image has.
-        is_relative: divide by sum(A^2), the loss of an image without features, in place of C^2 M.
-        region: 1 x 1 x H x W, 0..1, of the image's size: G is guided by it (`functional.guidance_at`), and the loss
-            is multiplied by its share of the image. So each pixel in it is pulled towards the style, against the
-            content, as strongly as were the region a picture of its own. None: everywhere.
+        weight: factor on the loss.
+        positions: the number of positions that A was summed over; None means as many as the image has. If the image
+            has another number, A is scaled to it.
+        is_relative: whether to divide by sum(A^2), the loss of an image without features, instead of C^2 M.
+        region: 1 x 1 x H x W, 0..1, of the image's size; None means everywhere. It guides G
+            (`functional.guidance_at`), and its share of the image multiplies the loss. So style and content are
+            balanced at its pixels as if the region were a picture of its own.
 
     """
 
@@ -41,13 +41,13 @@ class GramTerm(AtLayer):
     def towards(
         cls, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
     ) -> "GramTerm":
-        """Make the term for a style by its feature map.
+        """Make the term from a style's feature map.
 
         Args:
-            layer: whose map it is.
+            layer: the layer of the map.
             style_map: 1 x C x h' x w'.
-            weight: of the term.
-            mask: 1 x 1 x H' x W', 0..1, of the style picture's size: which part of it counts; None: all.
+            weight: factor on the loss.
+            mask: 1 x 1 x H' x W', 0..1, of the style picture's size: which part of it counts; None means all.
             region: see the class.
 
         """
@@ -56,15 +56,15 @@ class GramTerm(AtLayer):
 
     @property
     def bytes_held(self) -> int:
-        """How much memory the target takes."""
+        """Memory of the target, in bytes."""
         return self.target.nbytes
 
     def placed(self, weight: float, region: Tensor | None) -> "GramTerm":
-        """Return the term with its weight multiplied by this, for a region of the image."""
+        """Return a copy with its weight multiplied by `weight` and limited to a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
 
     def relative(self) -> "GramTerm":
-        """Return the term with its loss as a share of that of an image without features."""
+        """Return a copy whose loss is relative to that of an image without features."""
         return replace(self, is_relative=True)
 
     def statistic(self, part: Part) -> Statistic:

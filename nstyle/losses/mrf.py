@@ -1,4 +1,4 @@
-"""Likeness of patches: a Markov random field."""
+"""Style loss on patches: a Markov random field."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -14,25 +14,25 @@ from nstyle.losses.terms import AtLayer, Statistic, share_of
 from nstyle.numerics import at_least_float32, inner_product, sum_of_squares
 
 MRF_SCALE = 0.5
-"""Chosen by eye: with it, style weight 1 and content weight 10 are in balance, as they are with Gram matrices."""
+"""Factor chosen by eye so that style weight 1 balances content weight 10, as it does with Gram matrices."""
 
 
 @dataclass(frozen=True)
 class MrfTerm(AtLayer):
-    """weight * MRF_SCALE * sum over 3x3 patches p of ||p - q(p)||^2, q(p) being the style's most like p.
+    """weight * MRF_SCALE * sum of ||p - q(p)||^2 over 3x3 patches p, where q(p) is the style's patch most like p.
 
-    The Markov random field of Li and Wand (CVPR 2016), eq. 2 and 3. Which patches are alike is found anew for each
-    image, and held while its gradient is taken.
+    This is the Markov random field of Li and Wand (CVPR 2016), eq. 2 and 3. q(p) is found anew for each image and
+    held fixed in the gradient.
 
     Attributes:
-        layer: whose feature map it looks at.
+        layer: the layer whose maps are compared.
         style: the style's feature map, h' x w' x C, in at least float32.
-        weight: of the term.
-        allowed: (h' - 2) x (w' - 2), which of the style's patches count; None: all.
-        unit: the style's mean |q|^2, of its patches that count; the sum is divided by that, times the number of the
-            image's patches, in place of 1 / MRF_SCALE. None: it is not relative.
-        region: 1 x 1 x H x W, 0..1, of the image's size: how much a patch counts is its mean below the middle of
-            the patch. None: all do.
+        weight: factor on the loss.
+        allowed: (h' - 2) x (w' - 2), which of the style's patches count; None means all.
+        unit: the mean |q|^2 of the style's patches that count. The sum is then divided by `unit` times the number of
+            the image's patches, instead of multiplied by MRF_SCALE. None means not relative.
+        region: 1 x 1 x H x W, 0..1, of the image's size: each patch counts by the region's mean below the patch's
+            middle position. None means that all patches count alike.
 
     """
 
@@ -47,14 +47,14 @@ class MrfTerm(AtLayer):
     def towards(
         cls, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
     ) -> "MrfTerm":
-        """Make the term for a style by its feature map.
+        """Make the term from a style's feature map.
 
         Args:
-            layer: whose map it is.
+            layer: the layer of the map.
             style_map: 1 x C x h' x w'.
-            weight: of the term.
-            mask: 1 x 1 x H' x W', 0..1, of the style picture's size: patches count whose middle lies in it, or, where
-                it is too thin for that, those that come nearest to it; None: all.
+            weight: factor on the loss.
+            mask: 1 x 1 x H' x W', 0..1, of the style picture's size. Patches count if the mask is at least 0.5 at
+                their middle; if it is too thin for that, those with its largest value count. None means all.
             region: see the class.
 
         Raises:
@@ -70,21 +70,21 @@ class MrfTerm(AtLayer):
 
     @property
     def bytes_held(self) -> int:
-        """How much memory the target takes."""
+        """Memory of the target, in bytes."""
         return self.style.nbytes + (0 if self.allowed is None else self.allowed.nbytes)
 
     def placed(self, weight: float, region: Tensor | None) -> "MrfTerm":
-        """Return the term with its weight multiplied by this, for a region of the image."""
+        """Return a copy with its weight multiplied by `weight` and limited to a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
 
     def relative(self) -> "MrfTerm":
-        """Return the term with its loss as a share of that of an image without features, the style's mean patch."""
+        """Return a copy whose loss is relative to that of an image without features: mean |q|^2 for each patch."""
         norms = squared_norms(self.style)
         counting = torch.ones_like(norms) if self.allowed is None else self.allowed.to(norms.dtype)
         return replace(self, unit=inner_product(norms, counting) / sum_of_squares(counting))
 
     def statistic(self, part: Part) -> Statistic:
-        """Return the sum of squared distances between patches and the style's.
+        """Return the sum of squared distances between the part's patches and the style's nearest ones.
 
         A patch belongs to the part that owns its upper left corner.
 
@@ -95,7 +95,7 @@ class MrfTerm(AtLayer):
         height, width = part.size(self.layer)
         _check_for_patches(self.layer, height, width)
         feature_map = part.owned(self.layer, after=EDGE - 1)
-        if min(feature_map.shape[-2:]) < EDGE:  # no patch fits into the last rows or columns
+        if min(feature_map.shape[-2:]) < EDGE:  # the part owns only last rows or columns: no patch begins there
             return Statistic(0 * at_least_float32(feature_map).sum())
         with torch.no_grad():
             nearest = nearest_patches(rows_of(feature_map), self.style, self.allowed)
@@ -113,15 +113,15 @@ class MrfTerm(AtLayer):
 
 
 def _at_middles(mask: Tensor, height: int, width: int) -> Tensor:
-    """Return what a 1 x 1 x H x W mask of a picture is at the middle of each patch of its map: (h - 2) x (w - 2)."""
+    """Return a mask's (1 x 1 x H x W) value at the middle of each patch of a map: (height - 2) x (width - 2)."""
     return region_at(mask, height, width)[0, 0, 1:-1, 1:-1]
 
 
 def _check_for_patches(layer: str, height: int, width: int) -> None:
     if min(height, width) < EDGE:
         raise ImageError(
-            f"{layer} has {width}x{height} positions for a picture so small, --style-loss mrf needs {EDGE} on each "
-            "edge; raise --max-long-edge or --size, or name lower --style-layers",
+            f"the picture is too small: --style-loss mrf needs {EDGE}x{EDGE} positions at {layer}, which has "
+            f"{width}x{height}; raise --max-long-edge or --size, or choose lower --style-layers",
             flag="--max-long-edge",
             kind=Kind.OUT_OF_RANGE,
         )

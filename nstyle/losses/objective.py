@@ -1,8 +1,8 @@
 """The objective of Gatys, Ecker and Bethge (CVPR 2016) as the reference computes it: a gradient, not a scalar loss.
 
-The gradient of content + style is clipped *before* the gradients of the regularisers are added (total variation, the
-bounded-range prior). Once clipping is active, no scalar loss has this gradient. An optimizer that needs a scalar loss
-(L-BFGS, Adam) follows the unclipped gradient: that of the sum of all terms.
+The gradient of content + style is clipped *before* the gradients of the regularizers (total variation, bounded-range
+prior) are added. If it is shortened, no scalar loss has the resulting gradient. Optimizers that need a scalar loss
+(L-BFGS, Adam) therefore follow the unclipped gradient of the sum of all terms.
 """
 
 import copy
@@ -27,22 +27,23 @@ from nstyle.networks.padding import seamless as seamless_view
 from nstyle.numerics import at_least_float32, clip_to_norm
 
 UNIT = 127.5**2
-"""Squared grey levels, from mid-grey to black or white. A relative loss is multiplied by this and by the number of
-the image's values, so that it has the scale of the regularisers, which sum squared grey levels."""
+"""Square of the distance from mid-grey to black or white, in grey levels. Relative losses are multiplied by this and
+by the number of the image's values. So they have the scale of the regularizers, which sum squared grey levels."""
 
 TARGET_BYTES = 16_000_000
-"""Of the targets that `StyleTargets` keeps; a style's Gram matrices take 2.4 MB, its patches as much as its maps."""
+"""Limit on the targets that `StyleTargets` caches. A style's Gram matrices take 2.4 MB, its patches as much as its
+feature maps."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """A style, and where it goes.
+    """A style picture, and where it goes.
 
     Attributes:
         image: 1 x 3 x H' x W', model space, of any size.
         weight: multiplies the objective's style weight.
-        mask: 1 x 1 x H' x W', 0..1: which part of the style picture counts; None: all of it.
-        region: 1 x 1 x H x W, 0..1: where in the painting it goes; None: everywhere.
+        mask: 1 x 1 x H' x W', 0..1: which part of the style picture counts; None means all of it.
+        region: 1 x 1 x H x W, 0..1: where in the painting the style goes; None means everywhere.
 
     """
 
@@ -54,14 +55,15 @@ class Style:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The objective at one image. All are tensors on the image's device; the losses are scalars in float32.
+    """The objective at one image, as tensors on the image's device. The losses are scalars in float32.
 
     Attributes:
-        gradient: 1 x 3 x H x W, clipped unless it is not to be, the regularisers added: what the descent follows.
-        gradient_norm: Euclidean norm of the gradient of content + style, before clipping.
-        content_loss: content_weight * sum((F - P)^2), at relu4_2 unless other layers are named.
-        style_losses: {layer: style_weight / (C^2 M) * sum((G - A)^2)}, or the other style loss's; of several styles,
-            their sum.
+        gradient: 1 x 3 x H x W: what the descent follows. The gradient of content + style, clipped if the objective
+            clips, plus that of the regularizers.
+        gradient_norm: Euclidean norm of the gradient of content + style before clipping.
+        content_loss: content_weight * sum((F - P)^2), summed over the content layers.
+        style_losses: {layer: weighted loss}, summed over several styles. For Gram matrices, the loss is
+            style_weight / (C^2 M) * sum((G - A)^2).
 
     Relative losses are multiplied by `UNIT` and by the number of the image's values.
 
@@ -74,15 +76,15 @@ class Evaluation:
 
     @property
     def loss(self) -> Tensor:
-        """Content + style. The regularisers are not in it: they have no part in what is clipped."""
+        """Content + style, the losses whose gradient is clipped. It excludes the regularizers."""
         return sum(self.style_losses.values(), start=self.content_loss)
 
 
 class StyleTargets:
-    """A network, and the targets that it has made of style pictures: the same picture is looked at but once.
+    """A network with a cache of its style targets, so that it evaluates each style picture only once.
 
-    A style is known by the values of its image and mask themselves, so by all that shapes them. How much is kept is
-    bounded.
+    The key is a hash of the values of image and mask, so anything that changes them counts. The cache evicts the
+    least recently used target once it holds more than `TARGET_BYTES`.
 
     Args:
         features: the network.
@@ -96,7 +98,7 @@ class StyleTargets:
         )
 
     def of(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
-        """Return the style's term at each of the layers, of weight 1 and for everywhere."""
+        """Return {layer: term} for a style, each with weight 1 and without a region."""
         return made_once(self._kept, _key(style, layers, style_loss), partial(self._make, style, layers, style_loss))
 
     def _make(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
@@ -106,38 +108,39 @@ class StyleTargets:
 
 
 class Objective:
-    """How far an image is from the content's feature maps and from the style's statistics.
+    """Distance of an image from the content's feature maps and from the styles' statistics.
 
     Args:
-        features: the network; or, with what it has made of styles before, `StyleTargets`.
-        content: 1 x 3 x H x W, model space; None where `content_weight` is 0.
-        style: 1 x 3 x H' x W', model space; the reference makes it as large as the content. Or several `Style`s.
-            None where `style_weight` is 0.
-        content_weight: of sum((F - P)^2) at each content layer; without the paper's 1/2.
-        style_weight: of the style loss at each style layer. Of Gram matrices that is sum((G - A)^2) / (C^2 M), M
-            being the positions of the *image's* map; without the paper's 1/(4 C^2 M^2).
-        tv_weight: of the total variation; 0 leaves it out.
-        range_weight: of the bounded-range prior, which pulls black and white values towards mid-grey; 0 leaves it
-            out.
-        content_layers: {layer: weight, a factor on `content_weight`}; None: relu4_2.
-        style_layers: {layer: weight, a factor on `style_weight`}; None: the style loss's own on VGG-19, each 1.
+        features: the network, or `StyleTargets` to reuse targets from earlier objectives.
+        content: 1 x 3 x H x W, model space; may be None if `content_weight` is 0.
+        style: 1 x 3 x H' x W', model space, or several `Style`s; may be None if `style_weight` is 0. The reference
+            resizes the style to the content's size.
+        content_weight: factor on sum((F - P)^2) at each content layer, without the paper's 1/2.
+        style_weight: factor on the style loss at each style layer. For Gram matrices that is
+            sum((G - A)^2) / (C^2 M), without the paper's 1/(4 C^2 M^2); M is the number of positions of the
+            *image's* map.
+        tv_weight: weight of the total variation; 0 leaves it out.
+        range_weight: weight of the bounded-range prior, which pulls black and white values towards mid-grey; 0
+            leaves it out.
+        content_layers: {layer: factor on `content_weight`}; None means relu4_2.
+        style_layers: {layer: factor on `style_weight`}; None means the style loss's default layers of VGG-19, each 1.
         style_loss: one of `catalog.STYLE_LOSSES`.
-        balance: "absolute", the reference's sums; or "relative": each layer's loss is divided by that of an image
-            without features, whose maps are all 0. So the weights mean the same with another style, size, network or
-            set of layers. See `UNIT` for what the regularisers weigh beside them.
-        padding: what the total variation sees beyond the image's edges: "zero" (mid-grey, as the reference) or
-            "mirror". What the network sees there is up to `features`: see `networks.padding.Padded`.
-        seamless: whether image and content tile: network and total variation see copies of them beyond their edges,
-            whatever `padding` is. Styles do not tile: the network sees them as `features` does.
-        mask: 1 x 1 x H x W, 0..1: what is painted. Styles go nowhere else, and the gradient is multiplied by it;
-            it is clipped to the number of values that are painted at all. None: everything.
-        clip: whether the gradient of the terms that the reference clips is clipped.
-        grey: whether a grey image stays grey: the gradient is averaged over the channels.
+        balance: "absolute" for the reference's sums; "relative" to divide each layer's loss by that of an image
+            without features, whose maps are all 0. Relative weights mean the same for any style, size, network and
+            set of layers. For their scale against the regularizers, see `UNIT`.
+        padding: what the total variation sees beyond the image's edges: "zero" (mid-grey, as in the reference) or
+            "mirror". `features` decides what the network sees there; see `networks.padding.Padded`.
+        seamless: whether image and content tile. Network and total variation then see copies of them beyond their
+            edges, for any `padding`. Styles do not tile; the network sees them as `features` does.
+        mask: 1 x 1 x H x W, 0..1: what is painted; None means everything. It limits the styles and multiplies the
+            gradient. The gradient is clipped to a norm of the number of painted values (mask above 0).
+        clip: whether to clip the gradient of content + style, as the reference does.
+        grey: whether a grey image stays grey; if so, the gradient is averaged over the channels.
 
-    A term whose weight is 0 is not computed: its layers are missing in `style_losses`, its `content_loss` is 0.
+    A term with weight 0 is not computed: `style_losses` lacks its layer, or `content_loss` is 0.
 
     Raises:
-        ValueError: both weights are 0, or a picture is None whose weight is not.
+        ValueError: both weights are 0, or a picture is None but its weight is not 0.
 
     """
 
@@ -162,7 +165,7 @@ class Objective:
         grey: bool = False,
     ) -> None:
         if content_weight == 0 and style_weight == 0:
-            raise ValueError("content_weight and style_weight are both 0: nothing is left to descend on")
+            raise ValueError("content_weight and style_weight are both 0: raise one of them")
         targets = features if isinstance(features, StyleTargets) else StyleTargets(features)
         self.features = seamless_view(targets.features) if seamless else targets.features
         self.content_weight = content_weight
@@ -177,7 +180,7 @@ class Objective:
             style_layers = dict.fromkeys(STYLE_LOSSES[style_loss].layers, 1.0)
         styles = style if isinstance(style, Sequence) else [] if style is None else [Style(style)]
         if (content_weight > 0 and content is None) or (style_weight > 0 and not styles):
-            raise ValueError("a picture is missing whose weight is not 0")
+            raise ValueError("content or style is missing but has a weight: give the picture, or set the weight to 0")
         with torch.no_grad():
             style_terms = [
                 term.placed(weight, _product(mask, one.region))
@@ -197,7 +200,7 @@ class Objective:
         self.terms: list[Term] = [*self.style_terms, *self.content_terms, *others]
 
     def with_terms(self, terms: Sequence[Term]) -> "Objective":
-        """Return this objective with more terms, such as one that draws a film's frame to the one before."""
+        """Return a copy with more terms, such as one that pulls a film's frame towards the previous one."""
         objective = copy.copy(self)
         objective.terms = [*self.terms, *terms]
         return objective
@@ -208,10 +211,10 @@ class Objective:
         whole = Part(image, self.features(image, {layer for term in self.terms for layer in term.layers}))
         clipped = [term for term in self.terms if term.is_clipped]
         others = [term for term in self.terms if not term.is_clipped]
-        kept = any(term.layers for term in others)  # the graph of the maps is needed more than once
+        kept = any(term.layers for term in others)  # then the graph of the maps is used more than once
         losses = torch.stack([term.loss(term.statistic(whole)) for term in clipped])
         if self.is_relative:
-            losses = losses * (UNIT * image.numel())  # a region's loss has its share of the image as a factor
+            losses = losses * (UNIT * image.numel())  # a region's share of the image is already a factor
         (gradient,) = torch.autograd.grad(losses.sum(), image, retain_graph=kept)
         with torch.no_grad():
             gradient = self._projected(gradient)
@@ -223,7 +226,7 @@ class Objective:
         return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
 
     def _evaluation(self, gradient: Tensor, norm: Tensor, losses: Mapping[int, Tensor]) -> Evaluation:
-        """Sum up the losses (by the `id` of their terms): the style's by layer, the content's in one."""
+        """Sum the losses (by the `id` of their terms): the style's for each layer, the content's over all layers."""
         style_losses: dict[str, Tensor] = {}
         for term in self.style_terms:
             loss = losses[id(term)]
@@ -237,42 +240,42 @@ class Objective:
         )
 
     def _projected(self, gradient: Tensor) -> Tensor:
-        """Return the part of a gradient that the image may follow: where it is painted, and in grey if it is grey."""
+        """Limit a gradient to what the image may follow: the mask, and grey for a grey image."""
         if self.grey:
             gradient = gradient.mean(dim=1, keepdim=True).expand_as(gradient).contiguous()
         return gradient if self.mask is None else gradient * self.mask
 
     def _values_painted(self, image: Tensor) -> int:
-        """Return the number of values that are painted at all: three for each pixel."""
+        """Return the number of values that are painted: three for each pixel with a mask above 0."""
         return image.numel() if self.mask is None else image.shape[1] * int((self.mask > 0).sum())
 
 
 def _weighted_terms(
     targets: StyleTargets, style: Style, style_weight: float, layers: Mapping[str, float], style_loss: str
 ) -> list[tuple[float, StyleTerm]]:
-    """Return the weight and the term of one style at each layer."""
+    """Return the (weight, term) of one style at each layer with a weight above 0."""
     weights = _weights(style_weight * style.weight, layers)
     terms = targets.of(style, tuple(weights), style_loss)
     return [(weight, terms[layer]) for layer, weight in weights.items()]
 
 
 def _product(*masks: Tensor | None) -> Tensor | None:
-    """Return the product of those masks that there are; None where there is none."""
+    """Return the product of the masks that are not None; None if all are."""
     there = [mask for mask in masks if mask is not None]
     return reduce(torch.mul, there) if there else None
 
 
 def _weights(weight: float, layers: Mapping[str, float]) -> dict[str, float]:
-    """Return the weight of the term at each layer: the product, where it is not 0."""
+    """Return {layer: weight of its term}, without layers of weight 0."""
     return {layer: weight * factor for layer, factor in layers.items() if weight * factor > 0}
 
 
 def _key(style: Style, layers: Sequence[str], style_loss: str) -> Hashable:
-    """Return what the terms of a style depend on."""
+    """Return a cache key made of everything that a style's terms depend on."""
     image, mask = style.image, style.mask
     return style_loss, *layers, image.shape, _digest(image), None if mask is None else _digest(mask)
 
 
 def _digest(tensor: Tensor) -> bytes:
-    """Return a hash of a tensor's values."""
+    """Return the SHA-256 of a tensor's values."""
     return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().data).digest()

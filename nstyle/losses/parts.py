@@ -1,4 +1,4 @@
-"""A part of a picture, as the terms of the objective see it; the whole picture is one, too."""
+"""Parts of a picture, as the terms of the objective see them. The whole picture is a part too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 PIXELS = "pixels"
-"""Stands for the image itself where a layer is named."""
+"""Names the image itself in place of a layer."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which positions of a layer's whole map a part owns. Parts own each position once.
+    """The positions of a layer's whole map that a part owns. Each position belongs to exactly one part.
 
     Attributes:
         rows: the rows of the whole map that the part owns.
-        columns: its columns, likewise.
-        top: how many rows of the part's own map come before those: its margin.
-        left: how many of its columns, likewise.
+        columns: the columns of the whole map that the part owns.
+        top: margin in the part's own map: the number of rows above the owned ones.
+        left: likewise, the number of columns left of the owned ones.
         size: height and width of the whole map.
 
     """
@@ -31,12 +31,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Part:
-    """A picture, or a part of one with a margin around what it owns.
+    """A picture, or a part of one with a margin around the positions that it owns.
 
     Attributes:
         image: 1 x 3 x H x W, model space.
         maps: {layer: 1 x C x h x w}, the image's feature maps in the network's precision.
-        windows: of each layer, and of `PIXELS`; none at all: this is the whole picture.
+        windows: {layer: its window}, with one for `PIXELS`; empty if this is the whole picture.
 
     """
 
@@ -45,18 +45,18 @@ class Part:
     windows: Mapping[str, Window] = field(default_factory=dict)
 
     def size(self, layer: str) -> tuple[int, int]:
-        """Return height and width of the layer's whole map."""
+        """Return the height and width of the layer's whole map."""
         if layer in self.windows:
             return self.windows[layer].size
         height, width = self._map(layer).shape[-2:]
         return height, width
 
     def owned(self, layer: str, after: int = 0) -> Tensor:
-        """Return the positions of the layer that the part owns: a view of its map.
+        """Return the owned positions of the layer's map, as a view.
 
         Args:
-            layer: its name, or `PIXELS`.
-            after: how many more rows and columns, below and to the right, as far as there are any in the whole map.
+            layer: name of a layer, or `PIXELS`.
+            after: number of extra rows and columns below and to the right, up to the edge of the whole map.
 
         """
         if layer not in self.windows:
@@ -68,7 +68,7 @@ class Part:
         return self._map(layer)[..., window.top : window.top + rows, window.left : window.left + columns]
 
     def cut(self, layer: str, whole: Tensor) -> Tensor:
-        """Return what belongs to the positions that the part owns, of a tensor (... x h x w) for the whole map."""
+        """Return the owned positions of a tensor (... x h x w) that covers the layer's whole map."""
         if layer not in self.windows:
             return whole
         return whole[..., self.windows[layer].rows, self.windows[layer].columns]

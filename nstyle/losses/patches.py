@@ -1,4 +1,4 @@
-"""Patches of feature maps, and which is most like which: the Markov random field of Li and Wand (CVPR 2016)."""
+"""Patches of feature maps and their nearest neighbors, for the Markov random field of Li and Wand (CVPR 2016)."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from torch import Tensor
 from nstyle.numerics import at_least_float32, sum_of_squares
 
 EDGE = 3
-"""Positions along each edge of a patch, as in the paper."""
+"""Positions along an edge of a patch, as in the paper."""
 
 BLOCK = 2**22
-"""Correlations that are held at once; they are there three times over, so that the matching of two maps takes some
-50 MB in float32 however many patches they have, up to rows of a thousand."""
+"""Number of correlations computed at once. They exist three times over, so matching two maps takes about 50 MB in
+float32, for any number of patches in rows of up to a thousand."""
 
 
 def rows_of(feature_map: Tensor) -> Tensor:
@@ -21,20 +21,21 @@ def rows_of(feature_map: Tensor) -> Tensor:
 
 
 def nearest_patches(image: Tensor, style: Tensor, allowed: Tensor | None = None) -> Tensor:
-    """Find the style's patch that is most like each patch of the image, by normalised cross-correlation.
+    """Find the style's patch most like each patch of the image, by normalized cross-correlation.
 
-    Of a patch p of the image it is the q that maximises <p, q> / (|p| |q|) (Li and Wand, eq. 3); |p| is the same for
-    all q, and left out. A patch's product with another is the sum of nine products of positions, which neighbouring
-    pairs share: so each pair of positions is multiplied once, by a matrix product, and the products are summed along
-    the diagonals, columns first. That is a ninth of the multiplications that patches laid out as vectors take.
+    For a patch p of the image, that is the q that maximizes <p, q> / (|p| |q|) (Li and Wand, eq. 3). |p| is the same
+    for all q, so it is left out. The product of two patches is a sum of nine products of positions, and neighboring
+    pairs of patches share these. So a matrix product multiplies each pair of positions once, and the products are
+    summed along the diagonals, columns first. Patches laid out as vectors would take nine times the multiplications.
 
     Args:
         image: H x W x C, each edge at least 3.
-        style: H' x W' x C, likewise.
-        allowed: (H' - 2) x (W' - 2), which of the style's patches are looked at; None: all. At least one must be.
+        style: H' x W' x C, each edge at least 3.
+        allowed: (H' - 2) x (W' - 2), bool: which of the style's patches are candidates; None means all. At least one
+            must be.
 
     Returns:
-        (H - 2) x (W - 2): where in the style's map, its rows laid end to end, the upper left corner of the patch is.
+        (H - 2) x (W - 2), int64: the index of the found patch's upper left corner in the flattened style map.
 
     """
     (height, width, channels), (style_height, style_width, _) = image.shape, style.shape
@@ -66,13 +67,13 @@ def nearest_patches(image: Tensor, style: Tensor, allowed: Tensor | None = None)
 
 
 def squared_norms(style: Tensor) -> Tensor:
-    """Return |q|^2 of each patch q of a map (H x W x C): (H - 2) x (W - 2)."""
+    """Return |q|^2 for each patch q of a map (H x W x C): (H - 2) x (W - 2)."""
     plane = style.square().sum(-1)
     return plane.unfold(0, EDGE, 1).sum(-1).unfold(1, EDGE, 1).sum(-1)
 
 
 def _sum_along_diagonals(products: Tensor, dim: int) -> Tensor:
-    """Return the sums of products[..., i + d, ..., j + d, ...] over d = 0, 1, 2; i in `dim`, j two dimensions on."""
+    """Return the sum of products[..., i + d, ..., j + d, ...] over d = 0, 1, 2; i is in `dim`, j in `dim + 2`."""
     count, style_count = products.shape[dim] - EDGE + 1, products.shape[dim + 2] - EDGE + 1
     shifted = [products.narrow(dim, d, count).narrow(dim + 2, d, style_count) for d in range(EDGE)]
     total = shifted[0] + shifted[1]
@@ -81,16 +82,16 @@ def _sum_along_diagonals(products: Tensor, dim: int) -> Tensor:
 
 
 def patch_distance(feature_map: Tensor, style: Tensor, nearest: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the sum over the patches p of ||p - q||^2, q being the style's patch chosen for p (the paper's eq. 2).
+    """Return the sum of ||p - q||^2 over the patches p, where q is the style's patch chosen for p (eq. 2).
 
     Args:
         feature_map: 1 x C x H x W. Half precision is allowed.
         style: H' x W' x C, in at least float32.
         nearest: (H - 2) x (W - 2), as `nearest_patches` returns it.
-        weights: (H - 2) x (W - 2), of each patch; None: all 1. They get no gradient.
+        weights: (H - 2) x (W - 2), one for each patch; None means all 1. They get no gradient.
 
     Returns:
-        A scalar in at least float32, differentiable in `feature_map`, the choice of patches being held.
+        A scalar in at least float32, differentiable with respect to `feature_map`; the choice of patches is fixed.
 
     """
     distance: Tensor = _PatchDistance.apply(feature_map, style, nearest, weights)  # type: ignore[no-untyped-call]
@@ -98,7 +99,7 @@ def patch_distance(feature_map: Tensor, style: Tensor, nearest: Tensor, weights:
 
 
 class _PatchDistance(torch.autograd.Function):
-    """Each of a patch's nine positions by itself, of all patches at once: nothing is held nine times over."""
+    """All patches at once, but one of their nine positions at a time, so no map is copied nine times."""
 
     @staticmethod
     def forward(ctx: Any, feature_map: Tensor, style: Tensor, nearest: Tensor, weights: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Regularisers: terms on the pixels themselves, whose gradient the reference adds after it has clipped the rest."""
+"""Regularizers: terms on the pixels. The reference adds their gradient after it clips the rest."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,11 +14,11 @@ from nstyle.networks.padding import PADDINGS
 from nstyle.numerics import inner_product
 
 MID_GREY = 127.5
-"""In 0..255."""
+"""Middle of the range 0..255."""
 
 
 class _KnownGradient(torch.autograd.Function):
-    """A loss whose gradient is known in closed form: autograd's own would be rounded in another way."""
+    """A loss with a gradient in closed form, because autograd would round it differently."""
 
     @staticmethod
     def forward(ctx: Any, pixels: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def _with_gradient(pixels: Tensor, loss: Tensor, gradient: Tensor) -> Statistic:
 
 @dataclass(frozen=True)
 class Regulariser:
-    """What the terms on the pixels have in common."""
+    """Base class of the terms on the pixels."""
 
     weight: float
     layers: ClassVar[tuple[str, ...]] = ()
@@ -51,7 +51,7 @@ class Regulariser:
 
 @dataclass(frozen=True)
 class TotalVariationTerm(Regulariser):
-    """weight * total variation of the image: see `functional.total_variation_gradient`.
+    """weight * total variation of the image; see `functional.total_variation_gradient`.
 
     A part needs a margin of one pixel; "wrap" needs the whole picture.
 
@@ -63,7 +63,7 @@ class TotalVariationTerm(Regulariser):
     padding: str = "zero"
 
     def statistic(self, part: Part) -> Statistic:
-        """Return the total variation of the pixels that the part owns: each has half of each of its differences."""
+        """Return the total variation of the owned pixels; each pixel counts half of each of its differences."""
         pixels = part.owned(PIXELS)
         with torch.no_grad():
             gradient = Part(self._gradient(part.image), {}, part.windows).owned(PIXELS)
@@ -78,10 +78,10 @@ class TotalVariationTerm(Regulariser):
 
 @dataclass(frozen=True)
 class BoundedRangeTerm(Regulariser):
-    """weight * bounded-range prior: it pulls black and white values towards mid-grey, see `functional`."""
+    """weight * bounded-range prior, which pulls black and white values towards mid-grey; see `functional`."""
 
     def statistic(self, part: Part) -> Statistic:
-        """Return the prior of the pixels that the part owns."""
+        """Return the prior of the owned pixels."""
         pixels = part.owned(PIXELS)
         with torch.no_grad():
             centred = pixels + (pixels.new_tensor(MEAN_RGB) - MID_GREY).reshape(1, 3, 1, 1)

@@ -1,4 +1,4 @@
-"""What a term of the objective is: a loss that adds up over the parts of a picture."""
+"""Terms of the objective: losses that add up over the parts of a picture."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
@@ -13,13 +13,13 @@ from nstyle.numerics import at_least_float32, sum_of_squares
 
 @dataclass(frozen=True)
 class Statistic:
-    """What a term keeps of a picture, or of a part of one. The sum of the parts' statistics is the whole picture's.
+    """What a term needs to know of a picture or a part of one. The parts' statistics add up to the picture's.
 
     Attributes:
-        sums: summed over the positions that the part owns; differentiable in the part's image and maps.
-        positions: how many positions those are; 0 if the term does not count them.
-        share: the part of the whole picture that the term's region guides, 0..1; None if it has no region. It is a
-            fact about the whole picture, and the same in each part.
+        sums: sums over the positions that the part owns; differentiable with respect to the part's image and maps.
+        positions: the number of those positions; 0 if the term does not count them.
+        share: the share of the whole picture that the term's region guides, 0..1, the same in each part; None if the
+            term has no region.
 
     """
 
@@ -28,72 +28,72 @@ class Statistic:
     share: Tensor | None = None
 
     def __add__(self, other: "Statistic") -> "Statistic":
-        """Return the statistic of both parts together."""
+        """Return the joint statistic of two parts."""
         return Statistic(self.sums + other.sums, self.positions + other.positions, self.share)
 
 
 class Term(Protocol):
-    """One loss of the objective: a function of a statistic that adds up over the parts of the picture."""
+    """One loss of the objective: a function of a statistic that adds up over the parts of a picture."""
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers whose feature maps it needs; a term that looks at pixels alone needs none."""
+        """The layers whose feature maps it needs; none for a term on pixels."""
 
     @property
     def is_local(self) -> bool:
         """Whether the loss is linear in the statistic.
 
-        Then the loss and its gradient at a part of the picture come from that part alone. Otherwise the gradient at
-        a part needs the statistic of the whole picture (Gram matrices).
+        If so, the loss and its gradient at a part of the picture depend on that part alone. If not (Gram matrices),
+        the gradient at a part needs the statistic of the whole picture.
         """
 
     @property
     def is_clipped(self) -> bool:
-        """Whether its gradient is part of what the reference clips. What is not clipped is added afterwards."""
+        """Whether the reference clips its gradient. Gradients that are not clipped are added after clipping."""
 
     def statistic(self, part: Part) -> Statistic:
-        """Return the statistic of a picture, or of a part of one."""
+        """Return the statistic of a picture or a part of one."""
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss of a picture with this statistic: a scalar in at least float32."""
 
 
 class StyleTerm(Term, Protocol):
-    """A term at one layer whose target comes from a style picture; one target may serve several objectives."""
+    """A term at one layer with a target from a style picture. Several objectives may share one target."""
 
     @property
     def layer(self) -> str:
-        """Name the layer."""
+        """The layer's name."""
 
     @property
     def bytes_held(self) -> int:
-        """How much memory the target takes."""
+        """Memory of the target, in bytes."""
 
     def placed(self, weight: float, region: Tensor | None) -> "StyleTerm":
-        """Return the term with its weight multiplied by this, for a region (1 x 1 x H x W; None: everywhere)."""
+        """Return a copy with its weight multiplied by `weight`, limited to a region (1 x 1 x H x W, or None)."""
 
     def relative(self) -> "StyleTerm":
-        """Return the term with its loss as a share of that of an image without features, whose maps are all 0."""
+        """Return a copy whose loss is relative to that of an image without features, whose maps are all 0."""
 
 
 class StyleTermMaker(Protocol):
-    """Makes a term for a style from its feature map: see `gram.GramTerm.towards`."""
+    """A function that makes a term from a style's feature map; see `gram.GramTerm.towards`."""
 
     def __call__(
         self, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
     ) -> StyleTerm:
-        """Return the term."""
+        """Make the term."""
 
 
 def share_of(loss: Tensor, nothing: Tensor) -> Tensor:
-    """Return a loss as a share of that of an image without features; 0 if that is 0: the target has no features."""
+    """Return loss / nothing, where `nothing` is the loss of an image without features; 0 if that is 0."""
     return torch.where(nothing > 0, loss / nothing.clamp_min(torch.finfo(nothing.dtype).tiny), 0)
 
 
 def guidance_of_style(style_map: Tensor, mask: Tensor | None, weight: float) -> tuple[Tensor | None, float]:
-    """Return how a style's positions count (see `functional.guidance_at`; None: alike), and the term's weight.
+    """Return a style map's guidance (see `functional.guidance_at`; None without a mask) and the term's weight.
 
-    The weight is 0 where so small a part of the style counts that nothing of it is left at this layer.
+    The weight becomes 0 if nothing of the masked part is left at this layer because it is too small.
     """
     if mask is None:
         return None, weight
@@ -102,7 +102,7 @@ def guidance_of_style(style_map: Tensor, mask: Tensor | None, weight: float) -> 
 
 
 def guidance_of_part(part: Part, layer: str, region: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """Return how a part's positions count in a region, and the region's share of the whole; None: everywhere."""
+    """Return a part's guidance in a region and the region's share of the picture; both None without a region."""
     if region is None:
         return None, None
     guidance, share = guidance_at(region, *part.size(layer))
@@ -111,27 +111,27 @@ def guidance_of_part(part: Part, layer: str, region: Tensor | None) -> tuple[Ten
 
 @dataclass(frozen=True)
 class AtLayer:
-    """What the terms at one layer have in common: the reference clips them."""
+    """Base class of the terms at one layer, whose gradients the reference clips."""
 
     layer: str
     is_clipped: ClassVar[bool] = True
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The one layer."""
+        """The layer, as a tuple of one."""
         return (self.layer,)
 
 
 @dataclass(frozen=True)
 class ContentTerm(AtLayer):
-    """weight * sum((F - P)^2), P being the content's feature map (Gatys et al., CVPR 2016, eq. 1, without 1/2)."""
+    """weight * sum((F - P)^2), where P is the content's feature map (Gatys et al., CVPR 2016, eq. 1, without 1/2)."""
 
     target: Tensor
     weight: float
     is_local: ClassVar[bool] = True
 
     def relative(self) -> "ContentTerm":
-        """Return the term with its loss as a share of that of an image without features, whose maps are all 0."""
+        """Return a copy whose loss is relative to that of an image without features, whose maps are all 0."""
         weight = torch.full_like(nothing := sum_of_squares(self.target), self.weight)
         return replace(self, weight=float(share_of(weight, nothing)))
 

@@ -1,4 +1,4 @@
-"""Likeness of Gaussians: the Wasserstein-2 distance between the distributions of feature vectors."""
+"""Style loss on Gaussians: the Wasserstein-2 distance between the distributions of feature vectors."""
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -12,35 +12,36 @@ from nstyle.losses.terms import AtLayer, Statistic, guidance_of_part, guidance_o
 from nstyle.numerics import sum_of_squares
 
 SMOOTHING = 1e-2
-"""Of the mean variance of the style's features: how far from 0 the square root of a variance keeps a finite slope."""
+"""d in `WassersteinTerm`, as a share of the style's mean variance. It keeps a square root's slope finite at 0."""
 
 LEAST_VARIANCE = 1e-7
-"""Of the style's largest and its squared mean together: along directions with less, the style counts as constant.
-Less than that float32 cannot tell from 0 in a second moment."""
+"""Share of the style's largest variance plus its squared mean. Along directions with less variance, the style counts
+as constant: in a second moment, float32 cannot tell less from 0."""
 
 
 @dataclass(frozen=True)
 class WassersteinTerm(AtLayer):
-    """weight * M / C * W2^2 between two Gaussians: those of the painting's and of the style's feature vectors.
+    """weight * M / C * W2^2 between two Gaussians: that of the painting's and that of the style's feature vectors.
 
-    With means m, m' and covariances V, V' (Olkin and Pukelsheim, "The distance between two random vectors with given
-    dispersion matrices", 1982):
+    The painting's map has M positions and C channels. With means m, m' and covariances V, V' (Olkin and Pukelsheim,
+    "The distance between two random vectors with given dispersion matrices", 1982):
 
         W2^2 = |m - m'|^2 + tr(V) + tr(V') - 2 tr((S^T V S)^(1/2)),   V' = S S^T.
 
-    Unlike a Gram matrix, it distinguishes contrast from brightness. K. Crowson's style-transfer-pytorch has it.
-    The root of an eigenvalue e of S^T V S is taken as e / (e + d^2)^(1/2) with a small d: so the gradient is finite
-    if the painting does not vary, and the loss is never below 0. Mean and second moment are sums over positions, so
-    they add up over the parts of a picture.
+    Unlike a Gram matrix, this distinguishes contrast from brightness. K. Crowson's style-transfer-pytorch uses it.
+    The square root of an eigenvalue e of S^T V S is replaced by e / (e + d^2)^(1/2) with a small d. So the gradient
+    is finite even if the painting does not vary, and the loss is never below 0. Mean and second moment are sums over
+    positions, so they add up over the parts of a picture.
 
     Attributes:
-        layer: whose maps are compared.
-        mean: m', C.
-        root: S, C x R; R is the number of directions in which the style varies, at least 0.
-        weight: of the term.
-        is_relative: divide by |m'|^2 + tr(V'), the distance of an image without features, in place of C / M.
-        region: 1 x 1 x H x W, 0..1, of the image's size: positions count by it (`functional.guidance_at`), and the
-            loss is multiplied by its share of the image. None: everywhere.
+        layer: the layer whose maps are compared.
+        mean: m', of shape C.
+        root: S, C x R; R is the number of directions in which the style varies, possibly 0.
+        weight: factor on the loss.
+        is_relative: whether to divide by |m'|^2 + tr(V'), the distance of an image without features, instead of
+            C / M.
+        region: 1 x 1 x H x W, 0..1, of the image's size; None means everywhere. Positions count by it
+            (`functional.guidance_at`), and its share of the image multiplies the loss.
 
     """
 
@@ -55,13 +56,13 @@ class WassersteinTerm(AtLayer):
     def towards(
         cls, layer: str, style_map: Tensor, weight: float, mask: Tensor | None = None, region: Tensor | None = None
     ) -> "WassersteinTerm":
-        """Make the term for a style by its feature map.
+        """Make the term from a style's feature map.
 
         Args:
-            layer: whose map it is.
+            layer: the layer of the map.
             style_map: 1 x C x h' x w'.
-            weight: of the term.
-            mask: 1 x 1 x H' x W', 0..1, of the style picture's size: which part of it counts; None: all.
+            weight: factor on the loss.
+            mask: 1 x 1 x H' x W', 0..1, of the style picture's size: which part of it counts; None means all.
             region: see the class.
 
         """
@@ -73,15 +74,15 @@ class WassersteinTerm(AtLayer):
 
     @property
     def bytes_held(self) -> int:
-        """How much memory the target takes."""
+        """Memory of the target, in bytes."""
         return self.root.nbytes + self.mean.nbytes
 
     def placed(self, weight: float, region: Tensor | None) -> "WassersteinTerm":
-        """Return the term with its weight multiplied by this, for a region of the image."""
+        """Return a copy with its weight multiplied by `weight` and limited to a region of the image."""
         return replace(self, weight=self.weight * weight, region=region)
 
     def relative(self) -> "WassersteinTerm":
-        """Return the term with its loss as a share of that of an image without features."""
+        """Return a copy whose loss is relative to that of an image without features."""
         return replace(self, is_relative=True)
 
     def statistic(self, part: Part) -> Statistic:
@@ -106,14 +107,14 @@ class WassersteinTerm(AtLayer):
 
 
 def moment_sums(feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
-    """Return the sums over positions of f f^T and of f, f being a position's feature vector.
+    """Return the sums of f f^T and of f over the positions, where f is a position's feature vector.
 
     Args:
         feature_map: 1 x C x H x W.
-        guidance: 1 x 1 x H x W: each position counts by its square; None: all count alike.
+        guidance: 1 x 1 x H x W: each position counts by its square; None means that all count alike.
 
     Returns:
-        C x (C + 1) in at least float32: the second moment, and the sum of the vectors as the last column.
+        C x (C + 1) in at least float32: the sum of f f^T, and the sum of f as the last column.
 
     """
     sums = sum_over_positions(feature_map, None if guidance is None else guidance.square())
@@ -121,15 +122,15 @@ def moment_sums(feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
 
 
 def mean_and_covariance(sums: Tensor, positions: int) -> tuple[Tensor, Tensor]:
-    """Return mean (C) and covariance (C x C) of so many feature vectors, from `moment_sums`."""
+    """Return the mean (C) and covariance (C x C) of `positions` feature vectors from their `moment_sums`."""
     moments = sums / positions
     mean: Tensor = moments[:, -1]
     return mean, moments[:, :-1] - torch.outer(mean, mean)
 
 
 def _root(covariance: Tensor, mean: Tensor) -> Tensor:
-    """Return S (C x R), S S^T being the covariance but for directions of next to no variance; NaN if that is NaN."""
-    if not torch.isfinite(covariance).all():  # then so is the loss: the descent ends as one that diverged
+    """Return S (C x R) with S S^T = covariance, less directions of almost no variance; NaN if it is not finite."""
+    if not torch.isfinite(covariance).all():  # then the loss is NaN, and the descent reports divergence
         return covariance * torch.nan
     variances, directions = torch.linalg.eigh(covariance)
     kept = variances > LEAST_VARIANCE * (variances[-1] + sum_of_squares(mean))
@@ -138,22 +139,22 @@ def _root(covariance: Tensor, mean: Tensor) -> Tensor:
 
 
 def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues and eigenvectors; Apple's GPUs have none of their own, so the CPU finds them."""
+    """Return eigenvalues and eigenvectors. The CPU computes them for Apple's GPUs, which cannot."""
     values, vectors = torch.linalg.eigh(symmetric.cpu() if symmetric.device.type == "mps" else symmetric)
     return values.to(symmetric), vectors.to(symmetric)
 
 
 class _TraceOfRoot(torch.autograd.Function):
-    """tr((S^T V S)^(1/2)) of a covariance V, the root smoothed near 0, so that its gradient stays finite.
+    """tr((S^T V S)^(1/2)) of a covariance V, with the root smoothed near 0 so that its gradient stays finite.
 
-    With S^T V S = U diag(e) U^T that is the sum of e / (e + d^2)^(1/2), and its gradient by V is S U diag(g) U^T S^T,
-    g being (e / 2 + d^2) / (e + d^2)^(3/2). So one eigen-decomposition serves both.
+    With S^T V S = U diag(e) U^T, this is the sum of e / (e + d^2)^(1/2). Its gradient with respect to V is
+    S U diag(g) U^T S^T with g = (e / 2 + d^2) / (e + d^2)^(3/2). So one eigendecomposition serves both.
     """
 
     @staticmethod
     def forward(ctx: Any, covariance: Tensor, root: Tensor, smoothing: Tensor) -> Tensor:
         seen = root.T @ covariance @ root
-        if not torch.isfinite(seen).all():  # a picture that diverged: the descent says so
+        if not torch.isfinite(seen).all():  # the picture diverged: the descent reports it
             ctx.save_for_backward(covariance * torch.nan)
             return covariance.new_tensor(torch.nan)
         variances, directions = _eigh((seen + seen.T) / 2)

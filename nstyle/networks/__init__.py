@@ -1,1 +1,1 @@
-"""The networks that look at pictures, their weights and layers."""
+"""The networks that compute feature maps, with their weights and layers."""

@@ -1,9 +1,10 @@
-"""A second network beside VGG-19: a bank of fixed filters at five scales. No weights, nothing learnt, quick.
+"""A bank of fixed filters at five scales: a fast network without trained weights, as an alternative to VGG-19.
 
-It sees colours, edges and lines, each at five sizes, and no objects: enough for palette, grain and strokes. Gram
-matrices of one such layer make textures nearly as those of a trained network do (Ustyuzhaninov, Brendel, Gatys and
-Bethge, "Texture Synthesis Using Shallow Convolutional Networks with Random Filters", 2016); that the filters are
-Gabor's goes back to Heeger and Bergen (SIGGRAPH 1995). It is also the example of how to write a `Model`.
+It sees colors, edges and lines at five sizes, but no objects. That is enough for palette, grain and strokes. Gram
+matrices of one such layer give textures nearly as good as those of a trained network (Ustyuzhaninov, Brendel, Gatys
+and Bethge, "Texture Synthesis Using Shallow Convolutional Networks with Random Filters", 2016). Oriented filters at
+several scales go back to Heeger and Bergen (SIGGRAPH 1995); these are Gabor filters. This module is also the example
+of how to write a `Model`.
 """
 
 import math
@@ -18,22 +19,23 @@ from nstyle.networks.model import Model, ModelOptions
 from nstyle.networks.vgg19 import POOLING
 
 LAYERS = ("scale1", "scale2", "scale3", "scale4", "scale5")
-"""From the picture's own size to a sixteenth of it."""
+"""From the picture's full size to a sixteenth of it."""
 
 ORIENTATIONS = 6
-EDGE = 7  # pixels
+EDGE = 7  # pixels, of a filter
 WAVELENGTH = 4.0  # pixels
-GAIN = 3.0  # the style loss grows by its 4th power, the content loss by its 2nd: this fits the default weights
-DEVIATION = 1.5  # pixels: of the Gaussian that bounds each filter
+GAIN = 3.0  # fits the default weights; style losses grow with its 4th power, content losses with its 2nd
+DEVIATION = 1.5  # pixels, of the Gaussian window of each filter
 
 _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0.0), (1 / 4, 1 / 4, -1 / 2))
-"""Light, red against green, yellow against blue, of red, green, blue."""
+"""Rows: light, red-green, yellow-blue. Columns: their factors on red, green, blue."""
 
 _BYTES_PER_PIXEL = {torch.float32: 1500, torch.bfloat16: 900}
+"""Memory that a descent takes for each pixel of the painting."""
 
 
 def _filters() -> Tensor:
-    """Return a Gaussian, and a line and an edge in each orientation, of sum 0: N x 7 x 7, all of one norm."""
+    """Return a Gaussian, and a line and an edge filter (sum 0) in each orientation: N x 7 x 7, each of norm GAIN."""
     reach = torch.arange(EDGE, dtype=torch.float64) - EDGE // 2
     y, x = torch.meshgrid(reach, reach, indexing="ij")
     window = torch.exp(-(x**2 + y**2) / (2 * DEVIATION**2))
@@ -47,7 +49,7 @@ def _filters() -> Tensor:
 
 
 class FilterBank:
-    """Convolutions of each colour with each filter, halved into what is above and below 0, at each scale."""
+    """Convolutions of each color with each filter at each scale, split into their positive and negative parts."""
 
     def __init__(self, pooling: str, device: torch.device, precision: torch.dtype) -> None:
         colors = torch.tensor(_OPPONENT, dtype=torch.float64)
@@ -56,7 +58,7 @@ class FilterBank:
         self.pooling = pooling
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Return the feature maps of the named layers, 1 x 78 x h x w each; the image is 1 x 3 x H x W."""
+        """Return {layer: 1 x 78 x h x w feature map} for a 1 x 3 x H x W image."""
         wanted = set(layers)
         maps: dict[str, Tensor] = {}
         x = image.to(self.kernels.dtype)
@@ -74,12 +76,12 @@ def filter_bank(options: ModelOptions) -> Model:
     """Load the filter bank.
 
     Raises:
-        OptionError: weights are chosen, and it has none.
+        OptionError: weights are chosen, but this network has none.
 
     """
     if options.weights != "embedded":
         raise OptionError(
-            f"--model filters has no weights: leave --weights {options.weights} out",
+            f"--model filters has no weights: leave out --weights {options.weights}",
             flag="--weights",
             kind=Kind.CONFLICT,
         )

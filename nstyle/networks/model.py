@@ -1,7 +1,7 @@
-"""Models: feature extractors, each with the names of its layers and with defaults for the losses.
+"""Models: feature extractors with the names of their layers and with defaults for the losses.
 
-The reference loads `model_<name>`, a file that names its style and content layers; here such a file is a function
-from `ModelOptions` to `Model`, found by `registry`.
+The reference loads `model_<name>`, a file that names its style and content layers. Here, that is a function from
+`ModelOptions` to `Model`, which `registry` finds by name.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,16 +22,16 @@ from nstyle.networks.weights import load_vgg19, read_weights
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What a model is loaded with.
+    """Options for loading a model.
 
     Attributes:
-        weights: the setting of that name: "embedded" unless the user says otherwise, else "torchvision" or a file.
-        weights_input: the setting of that name: what images the weights in a file were trained for.
+        weights: value of --weights: "embedded" (the default), "torchvision" or a file.
+        weights_input: value of --weights-input: the images that the weights in a file were trained for.
         pooling: "avg" or "max".
-        device: where the images are.
-        precision: of its arithmetic; the images come in float32.
-        convolution: "direct" or "winograd": see `VGG19`.
-        padding: what it sees beyond the edges of a picture: "zero", or one of `padding.PADDINGS`.
+        device: device of the images and the network.
+        precision: dtype of the network's arithmetic; the images are float32.
+        convolution: "direct" or "winograd"; see `VGG19`.
+        padding: what the network sees beyond the edges of a picture: "zero", or one of `padding.PADDINGS`.
 
     """
 
@@ -46,18 +46,19 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class Model:
-    """A network, ready to look at pictures, and what is known of it.
+    """A loaded network and its properties.
 
     Attributes:
-        features: the network, on the device and in the precision asked for.
+        features: the network, on the device and in the precision of the `ModelOptions`.
         layers: the names of all its feature maps, from the image upwards.
-        content_layers: at which to be like the content, unless the user names others.
-        style_layers: at which to be like the style's Gram matrices, likewise.
-        mrf_layers: at which to be like the style's patches, likewise; empty: `style_layers`.
-        provenance: for the run record: "path" and "sha256" of its weights ("": none), whether "original".
-        bytes_per_pixel: memory that a descent takes for each pixel of the painting; None: as VGG-19.
-        adapt: returns a network that suits content and style (1 x 3 x H x W each, model space) better; None: this one
-            suits all pictures.
+        content_layers: default layers of the content loss.
+        style_layers: default layers of the style loss.
+        mrf_layers: default layers of the style loss "mrf"; if empty, `style_layers`.
+        provenance: for the run record: "path" and "sha256" of the weights ("" if there are none), and "original",
+            whether they are the reference's.
+        bytes_per_pixel: memory that a descent takes for each pixel of the painting; None means the same as VGG-19.
+        adapt: function from the content and style images (1 x 3 x H x W each, model space) to a network adapted to
+            them; None if the network needs no adapting.
 
     """
 
@@ -72,22 +73,22 @@ class Model:
 
 
 def load_model(name: str, options: ModelOptions) -> Model:
-    """Load a network by its name: one of nstyle's own, a registered one, or `module:function`.
+    """Load a network by name: one of nstyle's, a registered one, or `module:function`.
 
     Raises:
-        OptionError: there is none of that name.
-        WeightsError: it cannot be made of the weights chosen.
-        TypeError: the function returns something else than a `Model`: a bug of its author's.
+        OptionError: no network has that name.
+        WeightsError: the chosen weights are missing or do not fit the network.
+        TypeError: the function does not return a `Model`. That is a bug in the function.
 
     """
     model = registry.find(name)(options)
     if not isinstance(model, Model):
-        raise TypeError(f"{name} returned a {type(model).__name__}, not a nstyle.Model")
+        raise TypeError(f"{name} returned a {type(model).__name__}, not an nstyle.Model")
     return model if options.padding == "zero" else _padded(model, options.padding)
 
 
 def _padded(model: Model, padding: str) -> Model:
-    """Return the model with a network that sees pictures go on beyond their edges."""
+    """Return a copy of the model whose network sees pictures continue beyond their edges; see `padding.Padded`."""
     adapt = model.adapt
     return replace(
         model,
@@ -97,7 +98,7 @@ def _padded(model: Model, padding: str) -> Model:
 
 
 def vgg19(options: ModelOptions) -> Model:
-    """Load the reference's network. Weights of another scale than the original's are rescaled on the pictures."""
+    """Load VGG-19, the reference's network. `Model.adapt` rescales weights other than the original ones."""
     weights = read_weights(options.weights, options.weights_input)
     network = VGG19(weights.tensors, options.pooling, options.convolution).to(options.device)
 

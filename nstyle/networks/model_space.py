@@ -1,4 +1,4 @@
-"""Model space: what VGG-19 sees. RGB order, range 0..255, minus the mean of ImageNet; shape 1 x 3 x H x W."""
+"""Model space, the images that VGG-19 sees: 1 x 3 x H x W, RGB order, range 0..255 minus the mean of ImageNet."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 MEAN_RGB = (123.68, 116.779, 103.939)
-"""Mean of ImageNet's training pictures in 0..255, as VGG-19 was trained with (Simonyan and Zisserman, 2014)."""
+"""Mean of ImageNet's training pictures in 0..255, subtracted in VGG-19's training (Simonyan and Zisserman, 2014)."""
 
 
 def to_model_space(rgb: NDArray[np.floating]) -> Tensor:
@@ -16,12 +16,12 @@ def to_model_space(rgb: NDArray[np.floating]) -> Tensor:
 
 
 def shown_range(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return black and white in model space, 1 x 3 x 1 x 1 each, of an image's type and on its device."""
+    """Return black and white in model space, 1 x 3 x 1 x 1 each, with the dtype and device of `like`."""
     mean = like.new_tensor(MEAN_RGB).reshape(1, 3, 1, 1)
     return -mean, 255 - mean
 
 
 def from_model_space(image: Tensor) -> NDArray[np.float32]:
-    """Convert an image in model space (1 x 3 x H x W) to one for display (H x W x 3, clipped to 0..1)."""
+    """Convert an image in model space (1 x 3 x H x W) to a picture for display (H x W x 3, clipped to 0..1)."""
     planes = image.detach().to("cpu", torch.float32)[0].permute(1, 2, 0).numpy()
     return np.clip((planes + np.array(MEAN_RGB, dtype=np.float32)) / np.float32(255), 0, 1)

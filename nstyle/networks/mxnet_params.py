@@ -1,11 +1,11 @@
-"""Reader of MXNet's parameter files (`mx.nd.save`), in all three versions of the container.
+"""Reader for MXNet's parameter files (`mx.nd.save`), in all three versions of the format.
 
 The layout, little-endian throughout:
 
-    file    uint64 0x112, uint64 0, uint64 n, n arrays, uint64 n, n names (uint64 length, then so many bytes)
+    file    uint64 0x112, uint64 0, uint64 n, n arrays, uint64 n, n names (uint64 length, then the bytes)
     array   legacy: shape of uint32;  v1: uint32 0xF993FAC8, shape of int64;
             v2: uint32 0xF993FAC9, int32 storage type (0: dense), shape of int64;
-            in each then int32 device type, int32 device number, int32 type of the numbers, the numbers
+            then, in all three: int32 device type, int32 device number, int32 type of the numbers, the numbers
     shape   uint32 number of dimensions, then each dimension
 """
 
@@ -28,10 +28,10 @@ _NUMBER_TYPES = dict(enumerate(("<f4", "<f8", "<f2", "u1", "<i4", "i1", "<i8")))
 
 
 def read_params(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays by their names, `arg:conv1_1_weight` and so on; read-only, of the type they were saved in.
+    """Return {name: array}, such as `arg:conv1_1_weight`. The arrays are read-only and keep their dtype.
 
     Raises:
-        WeightsError: the file is cut off or damaged, or holds sparse arrays.
+        WeightsError: the file is truncated or damaged, or holds sparse arrays.
 
     """
     return _Reader(path).read()
@@ -46,17 +46,17 @@ class _Reader:
     def read(self) -> dict[str, NDArray[np.generic]]:
         magic, _, count = self.numbers("<QQQ")
         if magic != struct.unpack("<Q", MAGIC)[0]:
-            raise self.error("is not a parameter file of MXNet's")
+            raise self.error("is not an MXNet parameter file")
         arrays = [self.array() for _ in range(count)]
         (names,) = self.numbers("<Q")
         if names != count:
-            raise self.error(f"names {names} arrays but holds {count}")
+            raise self.error(f"is damaged: it names {names} arrays but holds {count}")
         return {self.name(): array for array in arrays}
 
     def take(self, size: int) -> memoryview:
         end = self.position + size
         if end > len(self.content):
-            raise self.error("is cut off or damaged")
+            raise self.error("is truncated or damaged")
         start, self.position = self.position, end
         return self.content[start:end]
 
@@ -71,23 +71,23 @@ class _Reader:
         (first,) = self.numbers("<I")
         if first in (_V1, _V2):
             if first == _V2 and self.numbers("<i") != (_DENSE,):
-                raise self.error("holds sparse arrays, which no VGG-19 does", Kind.UNSUPPORTED)
+                raise self.error("holds sparse arrays, but VGG-19 has none", Kind.UNSUPPORTED)
             (dimensions,) = self.numbers("<I")
             dimension = "q"
         else:
             dimensions, dimension = first, "I"
         if not 0 < dimensions <= _MOST_DIMENSIONS:
-            raise self.error("is damaged, or of a version that is not known")
+            raise self.error("is damaged or has an unknown version")
         shape = self.numbers(f"<{dimensions}{dimension}")
         _, _, number_type = self.numbers("<iii")
         if number_type not in _NUMBER_TYPES or min(shape) < 1:
-            raise self.error("is damaged, or holds numbers of a type that is not known")
+            raise self.error("is damaged or holds numbers of an unknown type")
         dtype = np.dtype(_NUMBER_TYPES[number_type])
         return np.frombuffer(self.take(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
 
     def error(self, what: str, kind: Kind = Kind.DAMAGED) -> WeightsError:
         return WeightsError(
-            f"{self.path} {what}; fetch it again (sh scripts/download_vgg19.sh)",
+            f"{self.path} {what}; download it again (sh scripts/download_vgg19.sh)",
             flag="--weights",
             path=self.path,
             kind=kind,

@@ -8,26 +8,28 @@ from torch import Tensor
 from nstyle.networks.features import Features
 
 MARGINS = {"mirror": 16, "wrap": 32}
-"""Pixels on each side, by the name of the padding: one position of relu5_1, the deepest layer of the losses, and two.
+"""Margin in pixels on each side, by padding: one and two positions of relu5_1, the deepest default layer.
 
-Positions of VGG-19's layers up to relu3_1 see no further; those of deeper layers do, and see some of the frame.
-No picture has an edge shorter than the mirror's. Of six textures of 96x96 (preset fast), wrapped with 16, 32, the
-difference of grey levels across the edges is 1.05, 0.98 times that between other neighbours; of 64x64 with 16, 32, 48
-it is 1.18, 1.05, 1.00. An evaluation at 160x160 takes 1.4, 1.6, 2.2 s.
+Up to relu3_1, the receptive fields of VGG-19 reach no further; those of deeper layers do, and see some of the zeros.
+No picture has an edge shorter than the margin of "mirror".
+
+Measured for "wrap" on six textures (preset fast), as the difference of grey levels across the edges divided by that
+between other neighbors: 1.05, 0.98 with margins 16, 32 at 96x96; 1.18, 1.05, 1.00 with 16, 32, 48 at 64x64. An
+evaluation at 160x160 takes 1.4, 1.6, 2.2 s with 16, 32, 48.
 """
 
 
 def mirrored(image: Tensor, margin: int) -> Tensor:
-    """Continue an image (... x H x W) by so many pixels on each side, each a mirror image of what lies inside.
+    """Extend an image (... x H x W) on each side by `margin` mirrored pixels.
 
-    The gradient is the same to the bit each time on a GPU, which that of `torch.nn.functional.pad` is not.
+    The gradient is bit-identical in each run on a GPU; that of `torch.nn.functional.pad` is not.
     """
     image = torch.cat([image[..., :margin].flip(-1), image, image[..., -margin:].flip(-1)], dim=-1)
     return torch.cat([image[..., :margin, :].flip(-2), image, image[..., -margin:, :].flip(-2)], dim=-2)
 
 
 def wrapped(image: Tensor, margin: int) -> Tensor:
-    """Continue an image (... x H x W) by so many pixels on each side, any number, as if copies of it lay there."""
+    """Extend an image (... x H x W) on each side by `margin` pixels (any number) of copies of itself."""
     for dim in (-1, -2):
         length = image.shape[dim]
         copies, rest = divmod(margin, length)
@@ -37,18 +39,18 @@ def wrapped(image: Tensor, margin: int) -> Tensor:
 
 
 PADDINGS: dict[str, Callable[[Tensor, int], Tensor]] = {"mirror": mirrored, "wrap": wrapped}
-"""How an image goes on beyond its edges, by name; what is not named here is up to the network ("zero")."""
+"""Functions that extend an image beyond its edges, by name. Under "zero", the network pads with zeros itself."""
 
 
 class Padded:
-    """A network that sees a picture go on beyond its edges. Its maps have the positions of the picture alone.
+    """A network that sees a picture continue beyond its edges, but returns feature maps of the picture alone.
 
-    The network pads its maps with zeros: a dark frame, whose influence reaches far into the deep layers; and it drops
-    what is left over when it halves them. With a margin of picture around the picture the frame is further away: of
-    layers that see no further than the margin, no position sees it.
+    A network pads its maps with zeros: a dark frame, whose influence reaches far into the deep layers. It also drops
+    the last row or column when it halves an odd size. A margin of picture moves the frame outwards. If a layer's
+    receptive field reaches no further than the margin, none of its positions sees the frame.
 
     Args:
-        features: the network; its maps are those of the picture, halved up to four times.
+        features: the network; its maps have the picture's size, halved up to four times.
         padding: one of `PADDINGS`.
 
     """
@@ -59,7 +61,7 @@ class Padded:
         self.margin = MARGINS[padding]
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Return the feature maps of the named layers: 1 x C x h x w each, as large as without padding."""
+        """Return {layer: 1 x C x h x w feature map}, of the same sizes as without padding."""
         height, width = image.shape[-2:]
         maps = self.features(self.pad(image, self.margin), layers)
         return {layer: self._inside(maps[layer], height, width) for layer in maps}
@@ -72,12 +74,12 @@ class Padded:
 
 
 def seamless(features: Features) -> Padded:
-    """Return a network that sees a picture as if copies of it lay around it, whatever it saw there before."""
+    """Return a network that sees copies of the picture around it, replacing any other padding."""
     return Padded(features.features if isinstance(features, Padded) else features, "wrap")
 
 
 def _stride(edge: int, positions: int) -> int:
-    """Return how many pixels lie between two positions of a map: a power of 2."""
+    """Return the distance in pixels between two positions of a map: a power of 2."""
     stride = 1
     while edge // (2 * stride) >= positions:
         stride *= 2

@@ -1,7 +1,7 @@
-"""Networks by name: nstyle's own, those that other packages register, and functions of the user's. Knows no tensors.
+"""Networks by name: nstyle's own, those that other packages register, and the user's functions. Imports no torch.
 
-A package registers a network as an entry point of the group `nstyle.models`; a function that is not registered is
-named `module:function`. Either way it is a function from `model.ModelOptions` to `model.Model`.
+A network is a function from `model.ModelOptions` to `model.Model`. A package registers it as an entry point of the
+group `nstyle.models`. An unregistered function is named `module:function`.
 """
 
 import re
@@ -12,22 +12,22 @@ from typing import Any
 from nstyle.errors import Kind, OptionError
 
 GROUP = "nstyle.models"
-"""The group of entry points that other packages register their networks in."""
+"""Group of entry points in which other packages register their networks."""
 
 OWN = {"vgg19": "nstyle.networks.model:vgg19", "filters": "nstyle.networks.filter_bank:filter_bank"}
-"""nstyle's own networks."""
+"""nstyle's own networks: {name: "module:function"}."""
 
 
 def _registered() -> dict[str, str]:
-    """Return {name: "module:function"} of every network. No package can replace a network of nstyle's own."""
+    """Return {name: "module:function"} for every network. Packages cannot replace nstyle's own networks."""
     return {point.name: point.value for point in entry_points(group=GROUP)} | OWN
 
 
 def where(name: str) -> str:
-    """Return the "module:function" that a name of a network means, without importing it.
+    """Return the "module:function" of a network, without importing it.
 
     Raises:
-        OptionError: there is no network of that name; the message lists those there are.
+        OptionError: no network has that name; the message lists the known ones.
 
     """
     if ":" in name:
@@ -41,7 +41,7 @@ def where(name: str) -> str:
     registered = _registered()
     if name not in registered:
         raise OptionError(
-            f"--model: no network {name!r}; there are {', '.join(registered)}, or module:function",
+            f"--model: there is no network {name!r}; choose from {', '.join(registered)}, or give module:function",
             flag="--model",
             kind=Kind.UNKNOWN,
         )
@@ -49,10 +49,10 @@ def where(name: str) -> str:
 
 
 def find(name: str) -> Any:
-    """Import and return what a name of a network means. Errors that its module raises are not caught.
+    """Import and return the function of a network. Errors that its module raises are not caught.
 
     Raises:
-        OptionError: there is no such name, module or function.
+        OptionError: the name, module or function does not exist.
 
     """
     module_name, _, attribute = where(name).partition(":")
@@ -60,9 +60,9 @@ def find(name: str) -> Any:
         found: Any = import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and wants another that is not
+            raise  # the module exists, but imports one that is missing
         raise OptionError(
-            f"--model {name}: no module {error.name!r}; is it installed, or on PYTHONPATH?",
+            f"--model {name}: there is no module {error.name!r}; install it or put it on PYTHONPATH",
             flag="--model",
             kind=Kind.MISSING,
         ) from error
@@ -76,7 +76,7 @@ def find(name: str) -> Any:
         found = getattr(found, part)
     if not callable(found):
         raise OptionError(
-            f"--model {name}: {attribute} in {module_name} is no function; name one that loads a network",
+            f"--model {name}: {attribute} in {module_name} is not a function; name one that loads a network",
             flag="--model",
             kind=Kind.UNSUPPORTED,
         )

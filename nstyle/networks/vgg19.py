@@ -25,12 +25,12 @@ POOLING: dict[str, Callable[[Tensor, int], Tensor]] = {"avg": F.avg_pool2d, "max
 
 
 def _layer(convolution: str) -> str:
-    """Return the name of the feature map that a convolution ends in: relu1_1 for conv1_1."""
+    """Return the name of a convolution's feature map, after the ReLU: relu1_1 for conv1_1."""
     return convolution.replace("conv", "relu")
 
 
 def _weight_shapes() -> dict[str, tuple[int, ...]]:
-    """Return the shape of each weight and bias by its name: conv1_1.weight is 64 x 3 x 3 x 3, and so on."""
+    """Return {name: shape} of each weight and bias; conv1_1.weight is 64 x 3 x 3 x 3, and so on."""
     shapes: dict[str, tuple[int, ...]] = {}
     channels_in = 3
     for name in CONVOLUTIONS:
@@ -44,27 +44,27 @@ def _weight_shapes() -> dict[str, tuple[int, ...]]:
 WEIGHT_SHAPES = _weight_shapes()
 
 LAST_NEEDED = "conv5_1"
-"""Weights must reach up to this convolution; the default layers use nothing above it."""
-
+"""Weights must include the convolutions up to this one; the default layers need none above it."""
 
 WINOGRAD_KERNELS = 128 * 256
-"""Input times output channels from which on Winograd's algorithm is faster."""
+"""Product of input and output channels from which Winograd's algorithm is faster."""
 
 
 class VGG19(nn.Module):
-    """The frozen network, without its classifier: 3x3 convolutions, ReLU, 2x2 pooling rounded down.
+    """The frozen network without its classifier: 3x3 convolutions, ReLU, 2x2 pooling that rounds sizes down.
 
     Args:
-        weights: `conv1_1.weight`, `conv1_1.bias` ... up to `conv5_1.bias` at least, for images in model space.
-        pooling: "avg", as Gatys et al. (2016) and the reference, or "max", as the network was trained.
-        convolution: "direct", or "winograd": in float32 on a CPU, convolutions of many channels use Winograd's
-            algorithm, which is faster and rounds differently. Otherwise both are the same.
+        weights: {name: tensor} for images in model space: `conv1_1.weight`, `conv1_1.bias` ..., at least up to
+            `conv5_1.bias`.
+        pooling: "avg" as in Gatys et al. (2016) and the reference, or "max" as in the network's training.
+        convolution: "direct" or "winograd". With "winograd", float32 convolutions of many channels on a CPU use
+            Winograd's algorithm, which is faster and rounds differently. All others are the same for both.
 
     Attributes:
-        layers: the feature maps that these weights suffice for, relu1_1 ... relu5_4.
+        layers: names of the feature maps that these weights can compute, among relu1_1 ... relu5_4.
 
     Raises:
-        WeightsError: a weight is missing, or has another shape than VGG-19's, or is not finite.
+        WeightsError: a weight is missing, has a wrong shape, or is not finite.
 
     """
 
@@ -85,22 +85,22 @@ class VGG19(nn.Module):
             self.register_buffer(f"{name}_bias", weights[f"{name}.bias"])
 
     def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Return the feature maps of the named layers; nothing above the highest of them is computed.
+        """Return the feature maps of the named layers; compute nothing above the highest of them.
 
         Args:
-            image: 1 x 3 x H x W in model space; H and W at least 16 for relu5_1.
+            image: 1 x 3 x H x W in model space; for relu5_1, H and W must be at least 16.
             layers: names such as "relu4_2".
 
         Returns:
             {layer: 1 x C x h x w}, in the precision of the weights.
 
         Raises:
-            ValueError: no such layer, or the weights do not reach up to it.
+            ValueError: a layer is unknown, or the weights do not reach it.
 
         """
         wanted = set(layers)
         if unknown := wanted.difference(self.layers):
-            raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; there are {', '.join(self.layers)}")
+            raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; choose from {', '.join(self.layers)}")
         maps: dict[str, Tensor] = {}
         x = image.to(self.get_buffer("conv1_1_weight").dtype).contiguous(memory_format=torch.channels_last)
         for name in self.convolutions:
@@ -122,25 +122,25 @@ class VGG19(nn.Module):
         return F.relu_(F.conv2d(maps, weight, bias, padding=1))
 
     def _by_winograd(self, weight: Tensor, maps: Tensor) -> bool:
-        """Tell whether a convolution is computed by Winograd's algorithm."""
+        """Tell whether to compute a convolution by Winograd's algorithm."""
         many_channels = weight.shape[:2].numel() >= WINOGRAD_KERNELS
         in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
         return self.convolution == "winograd" and many_channels and in_float32
 
     def _kernels_of(self, name: str) -> Tensor:
-        """Return a convolution's kernels for Winograd's algorithm; they are computed on first use."""
+        """Return a convolution's kernels for Winograd's algorithm, computed on first use."""
         if name not in self._winograd_kernels:
             self._winograd_kernels[name] = winograd.transform_kernels(self.get_buffer(f"{name}_weight"))
         return self._winograd_kernels[name]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Convert the weights: `.to()` and its like call this."""
+        """Convert the weights; `.to()` and similar methods call this."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # PyTorch's own
         _forget_kernels(self)
         return self
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the weights by their names, `conv1_1.weight` ..., as the constructor takes them."""
+        """Return {name: tensor}, `conv1_1.weight` ..., as the constructor takes them."""
         return {
             f"{name}.{kind}": self.get_buffer(f"{name}_{kind}")
             for name in self.convolutions
@@ -149,12 +149,12 @@ class VGG19(nn.Module):
 
 
 def _forget_kernels(network: VGG19, *_: object) -> None:
-    """Drop the Winograd kernels, because the weights that they were computed from change."""
+    """Drop the Winograd kernels, because the weights behind them change."""
     network._winograd_kernels.clear()
 
 
 def check_weights(weights: Mapping[str, Tensor]) -> None:
-    """Make sure that `weights` are a VGG-19's.
+    """Check that `weights` belong to a VGG-19.
 
     Raises:
         WeightsError: see `VGG19`.
@@ -164,35 +164,32 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
     for name in (f"{convolution}.{kind}" for convolution in needed for kind in ("weight", "bias")):
         if name not in weights:
             raise WeightsError(
-                f"{name} is missing: not a VGG-19; see --weights in the README for what can be read",
+                f"{name} is missing: this is no VGG-19; docs/weights.md says what nstyle can read",
                 kind=Kind.MISSING,
             )
     for name, tensor in weights.items():
         check_shape(name, tensor)
-        if not torch.isfinite(
-            tensor.sum(dtype=torch.float64)
-        ):  # finds the same as testing each number, and is much faster
+        # A sum is finite only if each number is, and is much faster than testing each.
+        if not torch.isfinite(tensor.sum(dtype=torch.float64)):
             raise WeightsError(
-                f"{name} holds NaN or infinity: the file is damaged; fetch it again", kind=Kind.DAMAGED
+                f"{name} holds NaN or infinity: the file is damaged; download it again", kind=Kind.DAMAGED
             )
 
 
 def check_shape(name: str, tensor: Tensor) -> None:
-    """Make sure that a tensor has the shape of VGG-19's weight of that name.
+    """Check that a tensor has the shape of the VGG-19 weight with this name.
 
     Raises:
-        WeightsError: it has not.
+        WeightsError: it has another shape.
 
     """
     if tuple(tensor.shape) != WEIGHT_SHAPES[name]:
-        shapes = f"{tuple(tensor.shape)} where VGG-19 has {WEIGHT_SHAPES[name]}"
-        raise WeightsError(
-            f"{name} has the shape {shapes}: another network; give --weights of a VGG-19", kind=Kind.UNSUPPORTED
-        )
+        shapes = f"{tuple(tensor.shape)}, but VGG-19 has {WEIGHT_SHAPES[name]}"
+        raise WeightsError(f"{name} has the shape {shapes}: give --weights of a VGG-19", kind=Kind.UNSUPPORTED)
 
 
 def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, float]:
-    """Return each layer's activation, averaged over channels, positions and images (1 x 3 x H x W each)."""
+    """Return {layer: mean activation} over channels, positions and images (1 x 3 x H x W each)."""
     layers = network.layers
     means = []
     for image in images:
@@ -203,14 +200,14 @@ def mean_activations(network: VGG19, images: Iterable[Tensor]) -> dict[str, floa
 
 
 def match_activations(network: VGG19, reference: VGG19, images: Iterable[Tensor]) -> VGG19:
-    """Rescale a network so that each layer's mean activation on `images` equals the reference network's.
+    """Rescale a network so that each layer's mean activation on `images` equals that of `reference`.
 
-    A ReLU network is positively homogeneous: if a layer's weights and bias are multiplied by a factor, and the next
-    layer's weights are divided by it, only the scale of that one feature map changes. So the result computes what
-    `network` computes, in the units that the default weights of the losses, step sizes and clipping are made for.
+    A ReLU network is positively homogeneous: if a layer's weights and bias are multiplied by a positive factor and
+    the next layer's weights are divided by it, only the scale of that one feature map changes. So the new network
+    computes the same maps in the units that the default loss weights, step sizes and clipping are made for.
 
     Raises:
-        WeightsError: a layer does not respond to the pictures at all.
+        WeightsError: a layer's mean activation is 0 or not finite.
 
     """
     images = list(images)

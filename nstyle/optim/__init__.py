@@ -1,1 +1,1 @@
-"""Descent along a gradient: update rules, schedule, stopping. Knows nothing of pictures."""
+"""Descent along a gradient: update rules, learning-rate schedule, stopping. Independent of networks and losses."""

@@ -1,6 +1,6 @@
-"""The optimizers by name, and what each one wants. Imports no torch, so that bad flags are refused at once.
+"""The optimizers by name, with their defaults. Imports no torch, so that bad flags fail at once.
 
-To add an optimizer, write a class that follows `rules.UpdateRule` and name it here.
+To add an optimizer, write a class that implements `rules.UpdateRule` and name it here.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What the settings and the descent need to know about an optimizer.
+    """An optimizer and its defaults.
 
     Attributes:
         help: what it is, in a few words, for `--help`.
         rule: its class as "module:name"; see `rules.UpdateRule`.
-        learning_rate: the rate it uses unless the user names another.
-        follows_clipped: whether it follows the gradient as the reference clips it; the others follow it unclipped.
-        settings: what else its class takes, with the defaults; `descend` takes the same keywords.
+        learning_rate: the default learning rate.
+        follows_clipped: whether it follows the clipped gradient, as the reference does; if not, the unclipped one.
+        settings: the other arguments of its class, with their defaults; `descend` takes the same keywords.
 
     """
 
@@ -29,7 +29,7 @@ class Optimizer:
 
 OPTIMIZERS = {
     "nag": Optimizer(
-        help="Nesterov's accelerated gradient along the clipped gradient, as MXNet",
+        help="Nesterov's accelerated gradient along the clipped gradient, as in MXNet",
         rule="nstyle.optim.rules:Nesterov",
         learning_rate=0.001,
         follows_clipped=True,
@@ -46,4 +46,4 @@ OPTIMIZERS = {
         learning_rate=10.0,
     ),
 }
-"""The first one is the reference's; its learning rate is MXNet's."""
+"""Optimizers by name; the first is the reference's, with MXNet's learning rate."""

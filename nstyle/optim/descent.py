@@ -1,4 +1,4 @@
-"""Descent along a gradient: update rule, learning-rate schedule, stopping. Knows nothing of pictures or networks."""
+"""Descent along a gradient: update rule, learning-rate schedule, stopping. Independent of networks and losses."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,32 +15,32 @@ from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.rules import UpdateRule
 
 LOWEST_LEARNING_RATE = 1e-8
-"""The schedule goes no lower: MXNet's `FactorScheduler(stop_factor_lr=1e-8)`."""
+"""Lower limit of the schedule, as in MXNet's `FactorScheduler(stop_factor_lr=1e-8)`."""
 
 DIVERGED_RMS = 255.0
-"""Root mean square beyond which an image is lost: nothing that can be displayed has more than 141 in model space."""
+"""Root mean square, in grey levels, from which an image counts as diverged. Images for display reach at most 141."""
 
 RECOVERY_RMS = 8.0
-"""Root mean square by which an update may move the image after one that diverged: an update that only just stays in
-the range of pictures goes on to oscillate there."""
+"""Limit on the root mean square of an update, in grey levels, after one that diverged. An update that only just stays
+in the range of pictures would start to oscillate there."""
 
 SMALLEST_RATE_FACTOR = 2.0**-40
-"""Where going back with half the rate ends: a descent that still diverges does not do so for its rate."""
+"""Limit on halving the learning rate: a descent that still diverges here has another cause than its rate."""
 
 
 class HasGradient(Protocol):
-    """What an evaluation of an objective has to offer to be descended."""
+    """What the descent needs from an evaluation of the objective."""
 
     @property
     def gradient(self) -> Tensor:
-        """The direction of steepest ascent, of the image's shape."""
+        """The objective's gradient, of the image's shape."""
 
 
 EvaluationT = TypeVar("EvaluationT", bound=HasGradient, covariant=True)
 
 
 class DifferentiableObjective(Protocol[EvaluationT]):
-    """Anything that tells its gradient at an image."""
+    """Anything that has a gradient at an image."""
 
     def gradient(self, image: Tensor) -> EvaluationT:
         """Evaluate the objective at an image."""
@@ -48,15 +48,14 @@ class DifferentiableObjective(Protocol[EvaluationT]):
 
 @dataclass(frozen=True)
 class DescentState:
-    """Where a descent stands between two epochs: all that it needs to go on as if nothing had happened.
+    """State of a descent between two epochs: all that it needs to continue as if it had not stopped.
 
     Attributes:
-        image: the current one.
-        epoch: the next one's number; so many are done.
-        memory: what the update rule remembers, by name; each of the image's shape, or a scalar.
-        rate_factor: what the scheduled learning rate is multiplied by: 1, halved each time that an epoch was taken
-            back.
-        relative_change: the last epoch's.
+        image: the current image.
+        epoch: number of the next epoch, which is also how many are done.
+        memory: the update rule's state by name; each tensor has the image's shape or is a scalar.
+        rate_factor: factor on the scheduled learning rate: 1 at first, halved each time that an update is undone.
+        relative_change: that of the last epoch.
 
     """
 
@@ -72,13 +71,13 @@ class Step(Generic[EvaluationT]):
     """One epoch of a descent.
 
     Attributes:
-        epoch: from 0.
-        image: after the update; the live tensor, on the descent's device: copy it to change it.
+        epoch: its number, from 0.
+        image: the image after the update. It is the live tensor on the descent's device: copy it before changing it.
         relative_change: ||old - new|| / ||new||.
-        learning_rate: the one used.
-        evaluation: of the objective, *before* the update.
+        learning_rate: the learning rate used.
+        evaluation: the objective *before* the update.
         stopped: whether the change was below `stop_eps`, which makes this the last step.
-        state: what the descent can go on from after this step.
+        state: the state from which the descent can continue after this step.
 
     """
 
@@ -92,21 +91,22 @@ class Step(Generic[EvaluationT]):
 
 
 def make_rule(optimizer: str, settings: Mapping[str, float]) -> UpdateRule:
-    """Make the update rule of an optimizer, with these settings of its own.
+    """Make the update rule of an optimizer; `settings` override its defaults.
 
     Raises:
-        TypeError: it has no such setting.
+        TypeError: the optimizer has no such setting.
 
     """
     declared = OPTIMIZERS[optimizer]
     if unknown := set(settings) - set(declared.settings):
-        raise TypeError(f"the optimizer {optimizer} has no setting {', '.join(sorted(unknown))}")
+        known = ", ".join(declared.settings) or "none"
+        raise TypeError(f"the optimizer {optimizer} has no setting {', '.join(sorted(unknown))}; it has {known}")
     rule: UpdateRule = resolve_name(declared.rule)(**{**declared.settings, **settings})
     return rule
 
 
 def scheduled_learning_rate(epoch: int, lr: float, delay: int, factor: float) -> float:
-    """Return lr * factor^max(0, floor((epoch - 1) / delay)), never below 1e-8; epochs count from 0."""
+    """Return lr * factor^max(0, floor((epoch - 1) / delay)), but at least 1e-8; epochs count from 0."""
     return max(LOWEST_LEARNING_RATE, lr * factor ** max(0, (epoch - 1) // delay))
 
 
@@ -124,30 +124,31 @@ def descend(
     bounds: tuple[Tensor, Tensor] | None = None,
     **settings: float,
 ) -> Iterator[Step[EvaluationT]]:
-    """Descend, yielding each epoch; ends after `max_num_epochs`, or when the change is below `stop_eps`.
+    """Descend, yielding a step after each epoch, until `max_num_epochs` or a change below `stop_eps`.
 
-    An epoch is one evaluation of the objective.
+    An epoch is one evaluation of the objective and one update of the image.
 
     Args:
-        objective: what is descended. An optimizer that follows the unclipped gradient needs `Objective(clip=False)`;
-            see `catalog.OPTIMIZERS`.
-        start: an image, or an earlier descent's state to go on from: with the same settings as if it had never ended.
+        objective: the objective to descend. An optimizer that follows the unclipped gradient needs
+            `Objective(clip=False)`; see `catalog.OPTIMIZERS`.
+        start: an image, or the state of an earlier descent to continue. With the same settings, a continued descent
+            gives the same steps as an uninterrupted one.
         optimizer: one of `catalog.OPTIMIZERS`.
-        lr: learning rate; None: the optimizer's own.
-        lr_sched_delay: epochs after which the learning rate is lowered.
-        lr_sched_factor: by what.
-        stop_eps: relative change that ends the descent.
-        max_num_epochs: counted from the start of the earlier descent, if there was one.
-        on_divergence: "stop", or "backoff": when an update leaves the range of pictures, take it back, forget the
-            momentum, and update again with half the learning rate from now on; with a half of that, until the update
-            moves the image by no more than 8 grey levels.
-        bounds: the least and the greatest image; after each update, what is beyond them is set to them (projected
-            gradient descent). None: no limits.
-        settings: the optimizer's own, by name: `momentum` and `weight_decay` of "nag".
+        lr: learning rate; None means the optimizer's default.
+        lr_sched_delay: number of epochs between two reductions of the learning rate.
+        lr_sched_factor: factor of each reduction.
+        stop_eps: relative change below which the descent ends.
+        max_num_epochs: maximum number of epochs, including those of an earlier descent.
+        on_divergence: "stop" to raise an error, or "backoff": if an update leaves the range of pictures, undo it,
+            clear the rule's memory, and repeat it with half the learning rate, for good. Halve again until the update
+            moves the image by at most 8 grey levels (root mean square).
+        bounds: lower and upper limit of the image's values; each update is clamped to them (projected gradient
+            descent). None means no limits.
+        settings: the optimizer's own settings by name, such as `momentum` and `weight_decay` for "nag".
 
     Raises:
-        DivergenceError: an epoch's image is not finite, or its root mean square is beyond 255. The step
-            yielded before it holds the last good one.
+        DivergenceError: an update gives an image that is not finite or has a root mean square of at least 255. The
+            previous step holds the last good image.
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)
@@ -172,7 +173,7 @@ def descend(
 
 
 def diverged(epoch: int, lr: float, where: str = "") -> DivergenceError:
-    """Return the error that says that this epoch left the range of pictures."""
+    """Make the error for an epoch that left the range of pictures; `where` says where it was, such as a scale."""
     return DivergenceError(
         f"the picture diverged in epoch {epoch}{where}: lower --lr (now {lr:g}) or the weights",
         flag="--lr",
@@ -183,7 +184,7 @@ def diverged(epoch: int, lr: float, where: str = "") -> DivergenceError:
 def _update(
     rule: UpdateRule, state: DescentState, gradient: Tensor, learning_rate: float, *, may_back_off: bool
 ) -> tuple[Tensor | None, float]:
-    """Return the new image and the factor on the learning rate that led to it; None if each one is out of range."""
+    """Return the new image and its factor on the learning rate; None for the image if every attempt diverged."""
     rate_factor, furthest = state.rate_factor, math.inf
     while rate_factor >= SMALLEST_RATE_FACTOR:
         new = rule(state.image, gradient, learning_rate * rate_factor)

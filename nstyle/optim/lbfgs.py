@@ -1,4 +1,4 @@
-"""L-BFGS, with an initial Hessian that is diagonal in spatial frequency and color."""
+"""L-BFGS with an initial inverse Hessian that is diagonal in spatial frequency and color."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,54 +8,56 @@ from torch import Tensor
 from nstyle.numerics import euclidean_norm, inner_product, root_mean_square
 
 HISTORY = 10
-"""Steps that L-BFGS remembers; each takes the memory of two images. More made no difference in 40 epochs."""
+"""Number of steps that L-BFGS remembers. Each takes the memory of two images; more did not help in 40 epochs."""
 
 FIRST_RMS = 4.0
-"""Root mean square of L-BFGS's first step at learning rate 1, in grey levels: as yet it knows of no scale."""
+"""Root mean square of the first step at learning rate 1, in grey levels: no curvature is known yet to scale it."""
 
 LARGEST_RMS = 16.0
-"""Root mean square, in grey levels, by which L-BFGS moves an image at most, whatever the learning rate."""
+"""Limit on the root mean square of a step, in grey levels, at any learning rate."""
 
 LEAST_RMS = 1e-30
-"""Of what a direction is divided by: so a gradient of nothing makes a step of nothing, not of NaN."""
+"""Lower limit of a divisor, so that a zero gradient gives a zero step, not NaN."""
 
 FLAT_BELOW = 0.02
-"""Cycles a pixel: longer waves are one to L-BFGS."""
+"""Frequency in cycles per pixel below which L-BFGS treats all waves nearly alike."""
 
 BANDS = 12
-"""Of frequencies, in which L-BFGS compares steps with what the gradient changed by in them."""
+"""Number of frequency bands in which L-BFGS compares steps with the changes of the gradient along them."""
 
 RECENT = 5
-"""Steps, the last ones, in which it does."""
+"""Number of last steps that it compares."""
 
 COLOR_AXES = ((1, 1, 1), (1, 0, -1), (1, -2, 1))
-"""Light and dark, red and blue, green and magenta: at right angles, and divided by their lengths."""
+"""Light to dark, red to blue, magenta to green: orthogonal; `Spectrum` scales them to length 1."""
 
 LEAST_CURVATURE = 1e-6
-"""Cosine between a step and what the gradient changed by in it, below which L-BFGS learns nothing from the step."""
+"""Cosine between a step and the change of the gradient along it. L-BFGS ignores steps with less."""
 
 
 class LBFGS:
     """Limited-memory BFGS without line search (Nocedal and Wright, Numerical Optimization, 2006, algorithm 7.4).
 
-    As `torch.optim.LBFGS(max_iter=1)`, but for the length of the first step, the greatest length of any, and for what
-    each direction begins with, the algorithm's H0. That is a multiple of the gradient there. Here waves and colours
-    have their own factors, what the last steps were long in each, compared with what the gradient changed by: see
-    `Spectrum`. The sample pair's loss after 40 epochs, from the content at 192 pixels: 4.9e11 with a multiple of the
-    gradient, 3.4e11 where waves are divided by their frequency; learning the factors saves up to another fifth of the
-    epochs, as the style may be. Without a greatest length some steps from noise went hundreds of grey levels too far:
-    4.5e11 after 30 epochs at 160 pixels, 3.3e11 with it.
+    It differs from `torch.optim.LBFGS(max_iter=1)` in the length of the first step, in a limit on the length of
+    every step, and in the initial inverse Hessian H0 of each direction. PyTorch's H0 is a multiple of the identity.
+    Here each frequency and color axis has its own factor: the ratio of the amplitudes of recent steps to those of the
+    gradient's changes (`Spectrum`).
+
+    Loss of the sample pair after 40 epochs, from the content at 192 pixels: 4.9e11 with a multiple of the identity,
+    3.4e11 with factors of 1 / frequency. Learning the factors saves up to another fifth of the epochs, depending on
+    the style. Without the limit, some steps from noise were hundreds of grey levels too long: at 160 pixels, the loss
+    after 30 epochs was 4.5e11 without the limit and 3.3e11 with it.
     """
 
     def __init__(self) -> None:
-        self.last: tuple[Tensor, Tensor] | None = None  # image and gradient
-        self.pairs: list[tuple[Tensor, Tensor]] = []  # steps, and what the gradient changed by in each
+        self.last: tuple[Tensor, Tensor] | None = None  # last image and gradient
+        self.pairs: list[tuple[Tensor, Tensor]] = []  # steps, and the change of the gradient along each
         self.spectrum: Spectrum | None = None
-        self.ratios: list[Tensor] = []  # of the last pairs
+        self.ratios: list[Tensor] = []  # `Spectrum.compare` of the last pairs
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
-        gradient = gradient.contiguous()  # sums are rounded otherwise in another order, as which it is not saved
+        gradient = gradient.contiguous()  # the memory layout affects rounding, and checkpoints do not keep it
         if self.last is not None:
             step, change = image - self.last[0], gradient - self.last[1]
             lengths = euclidean_norm(step) * euclidean_norm(change)
@@ -75,7 +77,7 @@ class LBFGS:
         return self.spectrum
 
     def _direction(self, gradient: Tensor) -> Tensor:
-        """Return the inverse Hessian, as far as it is known, times the gradient."""
+        """Return the approximate inverse Hessian times the gradient."""
         spectrum = self._spectrum_of(gradient)
         factors = spectrum.factors(self.ratios)
         if not self.pairs:
@@ -96,7 +98,7 @@ class LBFGS:
         return direction
 
     def memory(self) -> dict[str, Tensor]:
-        """Return the last image and gradient, and the steps."""
+        """Return the last image and gradient, and the steps with their changes of the gradient."""
         if self.last is None:
             return {}
         memory = dict(zip(("image", "gradient"), self.last, strict=True))
@@ -105,7 +107,7 @@ class LBFGS:
         return memory
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace them."""
+        """Replace them; without them, L-BFGS starts anew."""
         self.last, self.pairs, self.ratios = None, [], []
         if memory:
             self.last = memory["image"], memory["gradient"]
@@ -114,9 +116,9 @@ class LBFGS:
 
 
 class Spectrum:
-    """Images of one size (1 x 3 x H x W) as waves: along three colour axes, by their frequency.
+    """Waves in images of one size (1 x 3 x H x W): a spatial spectrum along each of three color axes.
 
-    Whatever is computed here is diagonal in that basis, which is orthonormal.
+    These waves are an orthonormal basis, and every factor here is diagonal in it.
     """
 
     def __init__(self, image: Tensor) -> None:
@@ -132,7 +134,7 @@ class Spectrum:
         self.centres = torch.stack([self.logs[band].mean() for band in self.bands])
 
     def compare(self, step: Tensor, change: Tensor) -> Tensor:
-        """Return log(amplitude of step / amplitude of change) along each axis in each band."""
+        """Return log(amplitude of step / amplitude of change) for each color axis and band: 3 x bands."""
         of_step, of_change = self._powers(step), self._powers(change)
         least = torch.finfo(of_step.dtype).tiny
         return (of_step.clamp_min(least).log() - of_change.clamp_min(least).log()) / 2
@@ -144,7 +146,7 @@ class Spectrum:
     def factors(self, ratios: Sequence[Tensor]) -> Tensor:
         """Return a factor for each wave: the geometric mean of the ratios, interpolated between the bands.
 
-        Without ratios it is 1 / frequency, as which pictures have waves.
+        Without ratios, it is 1/f, the amplitude spectrum of natural images. Shape 3 x number of waves.
         """
         if not ratios:
             return (-self.logs).exp().expand(3, -1)
@@ -158,13 +160,13 @@ class Spectrum:
         return interpolated
 
     def scale(self, image: Tensor, factors: Tensor) -> Tensor:
-        """Return an image whose waves are multiplied by factors."""
+        """Return the image with its waves multiplied by `factors`."""
         waves = self._waves(image)
         scaled = torch.fft.irfft2(waves * factors.reshape(waves.shape), s=self.size)
         image = torch.einsum("ac,ahw->chw", self.axes, scaled)[None]
         return image
 
     def _waves(self, image: Tensor) -> Tensor:
-        """Return what is along each colour axis as waves: 3 x H x (W // 2 + 1), complex."""
+        """Return the Fourier transform along each color axis: 3 x H x (W // 2 + 1), complex."""
         waves: Tensor = torch.fft.rfft2(torch.einsum("ac,chw->ahw", self.axes, image[0]))
         return waves

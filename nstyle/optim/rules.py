@@ -1,4 +1,4 @@
-"""Update rules: each makes a new image from an image, its gradient and a learning rate, and may remember."""
+"""Update rules: each computes a new image from an image, its gradient and a learning rate, and may keep state."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,20 +8,20 @@ from torch import Tensor
 
 
 class UpdateRule(Protocol):
-    """Makes a new image from an old one. A rule may remember earlier steps; it serves one descent."""
+    """Computes a new image from an old one. A rule may remember earlier steps, so each descent needs its own."""
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
 
     def memory(self) -> dict[str, Tensor]:
-        """Return what is remembered: tensors of the image's shape, or scalars, that nobody changes later."""
+        """Return the rule's state: tensors of the image's shape, or scalars, that are not changed later."""
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace what is remembered by an earlier result of `memory()`; an empty mapping forgets everything."""
+        """Replace the rule's state by an earlier result of `memory()`; an empty mapping clears it."""
 
 
 class Nesterov:
-    """Nesterov's accelerated gradient with weight decay, as MXNet's `nag` and `torch.optim.SGD(nesterov=True)`.
+    """Nesterov's accelerated gradient with weight decay, as in MXNet's `nag` and `torch.optim.SGD(nesterov=True)`.
 
     d = g + weight_decay * x;  v = momentum * v + d;  x = x - learning_rate * (d + momentum * v)
     """
@@ -43,12 +43,12 @@ class Nesterov:
         return {} if self.velocity is None else {"velocity": self.velocity}
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace the velocity."""
+        """Replace the velocity; without one, it starts anew."""
         self.velocity = memory.get("velocity")
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015), computed by `torch.optim.Adam` with its default decay rates."""
+    """Adam (Kingma and Ba, 2015): `torch.optim.Adam` with its default decay rates."""
 
     def __init__(self) -> None:
         self._parameter = torch.empty(0)
@@ -75,6 +75,6 @@ class Adam:
         return {name: tensor.clone() for name, tensor in self._adam.state[self._parameter].items()}
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace them."""
+        """Replace the moments and the number of steps; without them, Adam starts anew."""
         self._adam = None
         self._remembered = dict(memory)

@@ -1,4 +1,4 @@
-"""From an image of the descent to the picture that is shown: smoothing, colours, and what the mask keeps."""
+"""Turn an image of the descent into the picture that is shown: smoothing, colors and the mask."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ from nstyle.pictures.picture import Picture, denoise
 
 @dataclass(frozen=True)
 class Finish:
-    """Makes the picture of an image in model space (1 x 3 x H x W).
+    """Converter from an image in model space (1 x 3 x H x W) to a picture for display.
 
     Attributes:
-        content: the content picture in the painting's size; the painting is transparent where that is.
-        preserve_colors: how its colours are kept, see `color_transfer`.
-        mask: what is painted; elsewhere the picture's pixels are the content's. None: everything.
-        grey: whether the picture is grey: R, G and B are the same to the bit.
-        seamless: whether it tiles.
+        content: the content picture, resized to the painting. The painting gets its alpha.
+        preserve_colors: how the content's colors are kept; see `color_transfer`.
+        mask: the part that is painted; the other pixels are copied from the content. None: everything is painted.
+        grey: whether the picture is grey: R, G and B are equal to the bit.
+        seamless: whether the picture tiles.
 
     """
 
@@ -33,14 +33,14 @@ class Finish:
 
     @property
     def where(self) -> NDArray[np.bool_]:
-        """Tell of each pixel, H x W, whether it is painted and seen."""
+        """Which pixels are both painted and visible, H x W; if there are none, all pixels."""
         where = np.ones(self.content.size, dtype=bool)
         for levels in (self.mask, self.content.alpha):
             where &= True if levels is None else levels > 0
-        return where if where.any() else ~where  # nothing is seen: then all is as good
+        return where if where.any() else ~where
 
     def __call__(self, image: Tensor, remove_noise: float) -> Picture:
-        """Make the picture, smoothed by this weight (see `denoise`) before anything else is done with it."""
+        """Return the picture. The first step smooths it with the weight `remove_noise` (see `denoise`)."""
         rgb = denoise(from_model_space(image), remove_noise, seamless=self.seamless)
         rgb = recolor_painting(self.preserve_colors, rgb, self.content.rgb, self.where)
         if self.mask is not None:

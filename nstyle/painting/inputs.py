@@ -1,4 +1,4 @@
-"""Which pictures a painting is made from, what each is for, and what they were when they were read."""
+"""The pictures that a painting is made from, the purpose of each, and their hashes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from nstyle.settings.groups import STARTS, WHOLE_STYLE
 
 @dataclass(frozen=True)
 class Source:
-    """A picture file, and the name of the setting that it comes from, as the record has it."""
+    """A picture file and the name of its setting, as the run record spells it."""
 
     name: str
     path: Path
@@ -18,7 +18,7 @@ class Source:
 
 @dataclass(frozen=True)
 class StyleSource:
-    """A style picture, and its weight beside the others."""
+    """A style picture and its weight relative to the other styles."""
 
     picture: Source
     weight: float = 1.0
@@ -26,12 +26,12 @@ class StyleSource:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a style goes, and which part of its picture counts.
+    """A style, where in the painting it is used, and the part of the style picture that is used.
 
     Attributes:
         style: the style.
-        region: a mask of the content; None: the style goes everywhere.
-        part: a mask of the style picture; None: all of it counts.
+        region: a mask of the content; None: the style is used everywhere.
+        part: a mask of the style picture; None: all of the picture is used.
 
     """
 
@@ -45,11 +45,11 @@ class Inputs:
     """The pictures of a painting.
 
     Attributes:
-        content: what is painted; None for a texture.
-        styles: what it is painted like, the style image first.
-        placements: where the styles go; without regions, one for each style.
-        start: what the painting starts from, if that is a picture of its own.
-        mask: what is painted of the content; None: everything.
+        content: the content picture; None for a texture.
+        styles: the style pictures, `style_image` first.
+        placements: where each style is used; without regions, one placement per style.
+        start: the picture that the painting starts from, if `init` names a file.
+        mask: the part of the content that is painted; None: everything.
 
     """
 
@@ -61,19 +61,19 @@ class Inputs:
 
     @property
     def sources(self) -> list[Source]:
-        """All of them, in the order in which they are read and recorded."""
+        """All pictures, in the order in which they are read and recorded."""
         masks = [mask for placement in self.placements for mask in (placement.region, placement.part)]
         found = (self.content, *(style.picture for style in self.styles), self.start, self.mask, *masks)
         return [source for source in found if source is not None]
 
     @property
     def paths(self) -> list[Path]:
-        """Their files."""
+        """The files of `sources`, in the same order."""
         return [source.path for source in self.sources]
 
     @property
     def has_regions(self) -> bool:
-        """Whether styles go to regions of their own."""
+        """Whether any style is limited to a region."""
         return any(placement.region is not None for placement in self.placements)
 
 
@@ -89,7 +89,7 @@ def inputs_of(config: Config) -> Inputs:
         for i, (region, part) in enumerate(config.style_mask):
             placements.append(
                 Placement(
-                    styles[i] if config.blend_style else styles[0],  # with one style, all masks are for it
+                    styles[i] if config.blend_style else styles[0],  # a single style uses all masks
                     Source(f"style_mask[{i}][0]", region),
                     None if part == WHOLE_STYLE else Source(f"style_mask[{i}][1]", Path(part)),
                 )
@@ -104,10 +104,10 @@ def inputs_of(config: Config) -> Inputs:
 
 
 def hash_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
-    """Return the absolute path and the SHA-256 of each picture, by the name of its setting, for the record.
+    """Return "path" (absolute) and "sha256" of each picture, by the name of its setting, for the run record.
 
     Raises:
-        OSError: one does not exist.
+        OSError: a picture cannot be read.
 
     """
     return {

@@ -1,4 +1,4 @@
-"""How much memory a painting takes, and whether the device has it."""
+"""How much memory a painting needs, and whether the device has that much."""
 
 import torch
 
@@ -11,19 +11,19 @@ from nstyle.painting.sizes import ScaleSize
 from nstyle.settings.config import Config, parse_size
 
 BYTES_PER_PIXEL = {torch.float32: 1900, torch.bfloat16: 1250}
-"""Memory that a descent takes for each pixel of the painting, beside what any painting takes; measured on a CPU."""
+"""Bytes of memory that a descent needs per pixel, measured on a CPU; the constant overhead is not included."""
 
 GUIDED_BYTES_PER_PIXEL = 500
-"""What masks add to that, where they guide Gram matrices: a guided copy of one map at a time."""
+"""Bytes per pixel that masks add: a masked copy of one feature map at a time, for the guided Gram matrices."""
 
 STYLE_BYTES_PER_PIXEL = 600
-"""Memory that the network takes for each pixel of a style picture."""
+"""Bytes of memory that the network needs per pixel of a style picture."""
 
 
 def descent_bytes(
     inputs: Inputs, size: ScaleSize, model: Model, precision: torch.dtype, padding: str = "zero"
 ) -> int:
-    """Return the bytes that a descent takes at this size, with what the network sees beyond the edges."""
+    """Return the bytes of memory that a descent needs at this size, including the padding around the picture."""
     margin = MARGINS.get(padding, 0)
     guided = inputs.mask is not None or inputs.has_regions
     per_pixel = (model.bytes_per_pixel or BYTES_PER_PIXEL[precision]) + guided * GUIDED_BYTES_PER_PIXEL
@@ -31,16 +31,16 @@ def descent_bytes(
 
 
 def check_memory(config: Config, painting: int, size: ScaleSize, device: torch.device) -> None:
-    """Refuse what cannot fit before the machine grinds to a halt.
+    """Refuse a painting that does not fit into memory, before the system starts to swap.
 
     Args:
-        config: what has to be lowered.
-        painting: bytes that the descent takes.
-        size: the finest scale. The network sees its style pictures one after the other, before the descent begins.
-        device: where the memory is.
+        config: the settings, for the error.
+        painting: bytes that the descent needs.
+        size: the finest scale. The network processes its style pictures one at a time, before the descent.
+        device: the device whose memory counts.
 
     Raises:
-        DeviceError: the painting, or a style picture, needs more memory than there is.
+        DeviceError: the painting or a style picture needs more memory than the device has.
 
     """
     there = memory_of(device)
@@ -65,7 +65,8 @@ def check_memory(config: Config, painting: int, size: ScaleSize, device: torch.d
     else:
         return
     raise DeviceError(
-        f"{flag} {value} needs {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f}; lower it to {fitting}",
+        f"{flag} {value} needs {needed / 1e9:.1f} GB of memory, but {device} has {there / 1e9:.1f} GB; "
+        f"lower {flag} to {fitting}",
         flag=flag,
         kind=Kind.OUT_OF_RANGE,
     )

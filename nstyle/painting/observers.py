@@ -1,4 +1,4 @@
-"""The observers of a painting that write files, speak in the log, or call a function of the user's."""
+"""Observers of a painting: they write its files and log messages, and call the user's function."""
 
 import contextlib
 import csv
@@ -22,14 +22,14 @@ _log = logging.getLogger(__name__)
 
 
 def is_due(step: PaintingStep, save_epochs: int) -> bool:
-    """Tell whether a step is saved: each `save_epochs`, except the last one, whose picture is the final one."""
+    """Tell whether to save a step: every `save_epochs` epochs, but not the last step, which `FinalPicture` saves."""
     return not step.stopped and (step.epoch + 1) % save_epochs == 0
 
 
 class Snapshots:
-    """Writes `e_<epoch + 1>.<format>` every `save_epochs` epochs, denoised, and notes the file in the step.
+    """Writer of a denoised snapshot, `e_<epoch + 1>.<format>`, every `save_epochs` epochs.
 
-    A snapshot has the size of its scale.
+    A snapshot has the size of its scale. Its path is stored in `step.snapshot`.
     """
 
     def __init__(self, folder: RunFolder, recipe: Recipe, config: Config) -> None:
@@ -38,7 +38,7 @@ class Snapshots:
         self.config = config
 
     def __call__(self, step: PaintingStep) -> None:
-        """Write the picture if it is due; a run that stops in this epoch writes none, as the reference."""
+        """Write a snapshot if it is due. The epoch in which a run stops has no snapshot, as in the reference."""
         if not is_due(step, self.config.save_epochs):
             return
         path = self.folder.snapshot(step.epoch + 1)
@@ -48,11 +48,11 @@ class Snapshots:
         _log.debug("wrote %s", path)
 
     def close(self, ending: Ending) -> None:
-        """Do nothing: the last picture is `FinalPicture`'s."""
+        """Do nothing: `FinalPicture` writes the last picture."""
 
 
 class Checkpoints:
-    """Writes the checkpoint over the one before, every `save_epochs` epochs and at the end."""
+    """Writer of the checkpoint, every `save_epochs` epochs and at the end; it replaces the previous one."""
 
     def __init__(self, path: Path, recipe: Recipe, *, save_epochs: int) -> None:
         self.path = path
@@ -65,25 +65,25 @@ class Checkpoints:
             write_checkpoint(self.path, step.checkpoint, self.recipe)
 
     def close(self, ending: Ending) -> None:
-        """Write the last checkpoint; the start is worth none."""
+        """Write the last checkpoint, unless no epoch is done."""
         if ending.checkpoint.epoch > 0:
             write_checkpoint(self.path, ending.checkpoint, self.recipe)
 
 
 class Record:
-    """Writes `run.json` when the run begins ("running"), when a scale begins, and when the run ends."""
+    """Writer of `run.json`: when the run begins (with the status "running"), when a scale begins, and at the end."""
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
         self.scale = 0
 
     def begin(self, checkpoint: Checkpoint) -> None:
-        """Write that the run is under way, from this checkpoint on."""
+        """Write that the run continues from this checkpoint."""
         self.scale = checkpoint.scale
         self.record.write(StopReason.RUNNING, checkpoint)
 
     def __call__(self, step: PaintingStep) -> None:
-        """Write the record if this is the first step at its scale."""
+        """Write the record if this is the first step of its scale."""
         if step.scale != self.scale:
             self.begin(step.checkpoint)
 
@@ -93,10 +93,12 @@ class Record:
 
 
 class FinalPicture:
-    """Writes `final.<format>` at the end: the finished picture, or the last good one.
+    """Writer of `final.<format>` at the end of a run: the finished picture, or the last good one.
+
+    It never replaces an older picture with the start.
 
     Attributes:
-        epochs: that the written picture has; None: none was written. The start is not worth an older picture.
+        epochs: the number of epochs of the picture that was written; None: no picture was written.
 
     """
 
@@ -107,16 +109,19 @@ class FinalPicture:
         self.epochs: int | None = None
 
     def __call__(self, step: PaintingStep) -> None:
-        """Do nothing: the picture is not finished."""
+        """Do nothing: the picture is written at the end."""
 
     def close(self, ending: Ending) -> None:
-        """Write the picture."""
+        """Write the picture, unless no epoch is done.
+
+        A run that diverges in its first epoch writes its start, if the folder has no picture yet.
+        """
         checkpoint, path = ending.checkpoint, self.folder.final
         diverged_at_once = ending.stop_reason == StopReason.DIVERGED and not path.exists()
         if checkpoint.epoch == 0 and not diverged_at_once and self.epochs is None:
             return
         self.epochs = checkpoint.epoch
-        # A picture that was not finished is made again by as many epochs as it had; of several scales, by no setting.
+        # The recipe of an unfinished picture asks for the epochs it has. With several scales no setting can.
         cut = ending.scales == 1 and ending.stop_reason not in FINISHED
         settings = {"max_num_epochs": checkpoint.epoch} if cut else {}
         picture = ending.finish(checkpoint.descent.image, 0)
@@ -124,14 +129,14 @@ class FinalPicture:
 
 
 class BackoffNotice:
-    """Warns when an epoch was taken back because it left the range of pictures."""
+    """Observer that warns if an epoch diverged and was undone."""
 
     def __init__(self, start: Checkpoint) -> None:
         self.scale = start.scale
         self.rate_factor = start.descent.rate_factor
 
     def __call__(self, step: PaintingStep) -> None:
-        """Warn if the learning rate was lowered out of turn; each scale begins with the whole rate."""
+        """Warn if the rate factor was lowered; it is 1 when a scale begins."""
         if step.scale != self.scale:
             self.scale, self.rate_factor = step.scale, 1.0
         if step.state.rate_factor < self.rate_factor:
@@ -146,13 +151,13 @@ class BackoffNotice:
 
 
 class ScaleNotice:
-    """Says in the log which scale begins, if there are several."""
+    """Observer that logs the beginning of each scale, if there are several."""
 
     def __init__(self) -> None:
         self.scale = 0
 
     def __call__(self, step: PaintingStep) -> None:
-        """Say it at the first step of each scale."""
+        """Log the number and size of the scale at its first step."""
         if step.scales > 1 and step.scale != self.scale:
             self.scale = step.scale
             _, _, height, width = step.image.shape
@@ -163,11 +168,11 @@ class ScaleNotice:
 
 
 class EpochLog:
-    """Writes `epochs.csv`: a line for each epoch, there to be read while the run goes on.
+    """Writer of `epochs.csv`, one line per epoch, which can be read while the run continues.
 
-    The columns: epoch (from 0, through all scales), scale (1 is the coarsest), relative_change, learning_rate,
-    gradient_norm (before clipping), loss (content + style), content_loss, a loss for each style layer, seconds (since
-    the painting began).
+    Columns: epoch (from 0, counted through all scales), scale (1 is the coarsest), relative_change, learning_rate,
+    gradient_norm (before clipping), loss (content + style), content_loss, one loss for each style layer, seconds
+    (since the painting began).
     """
 
     def __init__(self, path: Path, *, done: int = 0) -> None:
@@ -187,19 +192,19 @@ class EpochLog:
             raise unwritable(path, error) from error
 
     def _lines_of_earlier_run(self, done: int) -> list[list[str]]:
-        """Return the lines of the epochs that the run had done before it was resumed, and note the columns."""
+        """Return the lines of the epochs before the run was resumed, and set `columns` to theirs."""
         if done == 0:
             return []
         try:
             with self.path.open(encoding="utf-8", newline="") as file:
                 self.columns, *lines = csv.reader(file)
             return [line for line in lines if len(line) == len(self.columns) and int(line[0]) < done]
-        except (OSError, ValueError, csv.Error):  # it is gone or damaged: the lines begin where this run does
+        except (OSError, ValueError, csv.Error):  # the file is gone or damaged: start a new one
             self.columns = []
             return []
 
     def _write(self, line: Sequence[object]) -> None:
-        """Append a line, so that a reader sees it whole."""
+        """Append a line and flush the file, so that a reader sees the whole line."""
         try:
             csv.writer(self.file).writerow(line)
             self.file.flush()
@@ -207,7 +212,7 @@ class EpochLog:
             raise unwritable(self.path, error) from error
 
     def __call__(self, step: PaintingStep) -> None:
-        """Append the step's line."""
+        """Append the line of a step; the first one also writes the column names."""
         row = {
             "epoch": step.epoch,
             "scale": step.scale,
@@ -222,16 +227,16 @@ class EpochLog:
         if not self.columns:
             self.columns = list(row)
             self._write(self.columns)
-        self._write([row.get(name, "") for name in self.columns])  # an older nstyle had fewer columns
+        self._write([row.get(name, "") for name in self.columns])  # a file by an older nstyle has fewer columns
 
     def close(self, ending: Ending) -> None:
-        """Close the file. What a full disk kept from being written was an error at its step."""
+        """Close the file and ignore errors: each line was flushed, so a full disk has already been reported."""
         with contextlib.suppress(OSError):
             self.file.close()
 
 
 class CallbackObserver:
-    """Hands each step to a function of the user's."""
+    """Observer that passes each step to the user's function."""
 
     def __init__(self, callback: Callback) -> None:
         self.callback = callback

@@ -1,4 +1,4 @@
-"""From settings to all that a painting needs: an objective, a start and a finish at each scale."""
+"""Prepare a painting from its settings: an objective, a start and a finish for each scale."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ from nstyle.settings.presets import content_factor
 from nstyle.settings.scales import epochs_at_scales
 
 NOISE = 0.1
-"""The reference starts from noise, uniform in (-0.1, 0.1), in model space."""
+"""Amplitude of the start noise in model space: the reference draws it uniformly from (-0.1, 0.1)."""
 
 
 @dataclass
@@ -41,10 +41,12 @@ class Scale:
     """One scale of a painting.
 
     Attributes:
-        start: 1 x 3 x H x W, model space, on the device: what a painting that begins at this scale starts from.
-        finish: makes the picture for display of an image at this scale, smoothed by so much (see `denoise`).
-        make_objective: has the network look at the pictures; called when the scale's turn comes.
-        details: share of the start's details, 0..1, that is added to the enlarged image that this scale begins with.
+        start: the image with which a painting that begins at this scale starts; 1 x 3 x H x W, model space, on the
+            device.
+        finish: converts an image at this scale to the picture for display.
+        make_objective: makes the objective, for which the network processes the pictures; called when the scale
+            begins.
+        details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
 
     """
 
@@ -61,27 +63,27 @@ class Scale:
         return width, height
 
     def objective(self) -> Objective:
-        """Return what is descended. It is made at the first call, and kept until `free`."""
+        """Return the objective. The first call makes it; it is kept until `free`."""
         if self._objective is None:
             self._objective = self.make_objective()
         return self._objective
 
     def free(self) -> None:
-        """Let go of the objective, whose targets take memory."""
+        """Drop the objective to free the memory of its targets."""
         self._objective = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that a painting needs.
+    """Everything that a painting needs.
 
     Attributes:
-        scales: the coarsest first; the last has the painting's own size.
-        epochs: how many the descent at each scale takes at most.
-        descent: the other settings of the descent at each scale, as `descend` takes them.
-        inputs: path and SHA-256 of each picture that was read, by the name of its setting.
-        weights: where the network's are from: path, SHA-256, and whether they are the original ones.
-        memory: bytes that the descent at the finest scale takes, beside what any painting takes.
+        scales: the scales, coarsest first; the last has the painting's full size.
+        epochs: the largest number of epochs at each scale.
+        descent: the other arguments of `descend`, the same at each scale.
+        inputs: "path" and "sha256" of each input picture, by the name of its setting.
+        weights: the source of the network's weights: path, SHA-256, and whether they are the original ones.
+        memory: bytes that the descent at the finest scale needs, without the constant overhead.
         seamless: whether the painting tiles.
 
     """
@@ -101,15 +103,15 @@ class Prepared:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the painting is transparent anywhere."""
+        """Whether any part of the painting is transparent."""
         return self.scales[-1].finish.content.alpha is not None
 
 
 def prepare(config: Config, device: torch.device, precision: torch.dtype, session: Session | None = None) -> Prepared:
-    """Read what the settings name, and make all that the painting needs; use what the session has already.
+    """Read the pictures and the network, and prepare all scales; reuse what the session has in its cache.
 
     Raises:
-        NStyleError: a file, or the memory, does not allow for it.
+        NStyleError: a file cannot be used, the painting is too small, or it does not fit into memory.
 
     """
     session = Session() if session is None else session
@@ -123,7 +125,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     check_memory(config, memory, sizes[-1], device)
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
-    scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: it says best what is wrong
+    scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: its errors are the clearest
     descent = config.descent_settings()
     if config.image_range == "clamped":
         descent["bounds"] = shown_range(scales[0].start)
@@ -139,7 +141,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
 
 
 def model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:
-    """Return what the settings have the network loaded with."""
+    """Return the options for loading the network."""
     return ModelOptions(
         weights=config.weights,
         weights_input=config.weights_input,
@@ -153,17 +155,17 @@ def model_options(config: Config, device: torch.device, precision: torch.dtype) 
 
 @dataclass(frozen=True)
 class _Layers:
-    """The layers at which the painting is to be like its pictures, with their weights."""
+    """The content and style layers, with their weights."""
 
     content: Mapping[str, float]
     style: Mapping[str, float]
 
     @classmethod
     def chosen(cls, config: Config, model: Model) -> "_Layers":
-        """Return the layers that the settings choose, or else the network's own.
+        """Return the layers in the settings, or the network's defaults.
 
         Raises:
-            OptionError: the network, as far as its weights reach, has no such layer.
+            OptionError: the network, or the part of it that the weights file holds, has no such layer.
 
         """
         style_loss = STYLE_LOSSES[config.style_loss]
@@ -184,14 +186,14 @@ def _chosen(name: str, text: str | None, own: tuple[str, ...], model: Model) -> 
 
 @dataclass(frozen=True)
 class _ObjectiveMaker:
-    """Makes the objective of a scale. It lives as long as the scale does, so it does not hold the source pictures."""
+    """Maker of a scale's objective. It lives as long as the scale, so it does not hold the source pictures."""
 
     config: Config
     loaded: Loaded
     layers: _Layers
 
     def make(self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool) -> Objective:
-        """Have the network look at content and styles."""
+        """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
         features: StyleTargets | Features = self.loaded.targets
         if model.adapt is not None:
@@ -218,7 +220,7 @@ class _ObjectiveMaker:
 
 @dataclass(frozen=True)
 class _ScaleMaker:
-    """Makes the scales of one painting, each from the pictures as they were read."""
+    """Maker of a painting's scales; it resizes each scale's pictures from the originals."""
 
     config: Config
     inputs: Inputs
@@ -229,7 +231,7 @@ class _ScaleMaker:
     session: Session
 
     def make(self, size: ScaleSize) -> Scale:
-        """Bring all pictures to their sizes, and make the start; the objective is made later."""
+        """Resize all pictures, and make the start; the objective is made later."""
         config, device = self.config, self.device
         masks = self._fit_masks(size)
         picture = self._content_picture(size)
@@ -246,7 +248,7 @@ class _ScaleMaker:
             for source, style in framed.items()
         }
         shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
-        # With "luma" all that is painted is grey, but the finished picture has the content's colours.
+        # With "luma" the descent paints in grey, and the finished picture gets the content's colors.
         keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
         finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
         content = to_model_space(shown).to(device)
@@ -268,13 +270,13 @@ class _ScaleMaker:
         )
 
     def _content_picture(self, size: ScaleSize) -> Picture:
-        """Return the content at this size; of a texture, which has none, a black one that never counts."""
+        """Return the content at this size; for a texture, a black picture, which the objective ignores."""
         if self.inputs.content is None:
             return Picture(np.zeros((size.height, size.width, 3), dtype=np.float32), None)
         return resize_picture(self.pictures[self.inputs.content], size.height, size.width)
 
     def _start(self, content: Tensor, style: Rgb) -> Tensor:
-        """Return what the painting starts from, 1 x 3 x H x W like the content; a picture is stretched to that."""
+        """Return the image that the painting starts from, 1 x 3 x H x W; pictures are resized to the content."""
         height, width = content.shape[-2:]
         if self.inputs.start is not None:
             return to_model_space(resize_picture(self.pictures[self.inputs.start], height, width).rgb)
@@ -287,16 +289,16 @@ class _ScaleMaker:
         return to_model_space(style if style.shape[:2] == (height, width) else resize(style, height, width))
 
     def _fit_masks(self, size: ScaleSize) -> dict[Source, Mask]:
-        """Return the masks in the sizes of the pictures that they are for.
+        """Return the masks, each resized like the picture that it belongs to.
 
         Raises:
-            ImageError: one has another shape than its picture, or nothing of it is left where it is needed.
+            ImageError: the aspect ratio of a mask differs from its picture's, or a mask leaves nothing to paint.
 
         """
         masks: dict[Source, Mask] = {}
         content, whole = self.inputs.content, Frame((size.height, size.width), (size.height, size.width))
         mask = self.inputs.mask
-        if content is None:  # a texture has no masks of the content
+        if content is None:  # a texture has no masks
             return masks
         if mask is not None:
             masks[mask] = self._fit_mask(mask, content, whole)
@@ -308,7 +310,8 @@ class _ScaleMaker:
                 masks[part] = self._fit_mask(part, style, size.frames[style])
             if mask is not None and region is not None and not (masks[region] * masks[mask]).any():
                 raise ImageError(
-                    f"{region.path} and {mask.path} have nothing in common: that style would go nowhere",
+                    f"{region.path} and {mask.path} do not overlap, so that style would be unused; "
+                    "make their white parts overlap",
                     flag="--style-mask",
                     path=region.path,
                     kind=Kind.CONFLICT,
@@ -320,7 +323,7 @@ class _ScaleMaker:
         fitted = rounded(frame.levels(levels))
         if not fitted.any():
             raise ImageError(
-                f"{mask.path} is black wherever {of.path} is seen; paint white what it is for",
+                f"{mask.path} is black wherever {of.path} is used; paint the wanted part white",
                 path=mask.path,
                 kind=Kind.OUT_OF_RANGE,
             )
@@ -333,10 +336,10 @@ class _ScaleMaker:
         visible: Mapping[Source, Alpha | None],
         content_alpha: Alpha | None,
     ) -> list[Style]:
-        """Return the styles with their weights, and where they go: nowhere where either picture is transparent.
+        """Return the styles with their weights and masks. Transparent pixels of either picture do not count.
 
-        Without regions, each has its share of the style weight, so that one more does not outweigh the content. With
-        regions, each has its own weight in its region, however many there are elsewhere.
+        Without regions, the weights are normalized to a sum of 1, so that more styles do not outweigh the content.
+        With regions, each style has its own weight in its region, regardless of the others.
         """
         inputs = self.inputs
         total = 1.0 if inputs.has_regions else sum(style.weight for style in inputs.styles)
@@ -357,7 +360,7 @@ class _ScaleMaker:
 
 
 def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:
-    """Return the product of those that there are."""
+    """Return the product of a mask and alpha; None counts as 1 everywhere."""
     if mask is None or alpha is None:
         return alpha if mask is None else mask
     return mask * alpha
@@ -369,6 +372,6 @@ def _mask_tensor(mask: Mask | None, device: torch.device) -> Tensor | None:
 
 
 def _noise(height: int, width: int, seed: int) -> Tensor:
-    """Return the reference's start, 1 x 3 x H x W: drawn on the CPU, so that it is the same on every device."""
+    """Return the reference's start noise, 1 x 3 x H x W; drawn on the CPU, it is the same on every device."""
     uniform = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     return (uniform * 2 - 1) * NOISE

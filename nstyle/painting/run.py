@@ -1,4 +1,4 @@
-"""One painting without files: it descends at one scale after the other, and shows each step to its observers."""
+"""Paint without files: descend at each scale in turn, and show every step to the observers."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,9 +24,9 @@ class Painted:
 
     Attributes:
         image: 1 x 3 x H x W, model space, float32, on the device.
-        picture: the same for display.
-        epochs: how many were done, in all scales.
-        stop_reason: why it ended.
+        picture: the picture for display.
+        epochs: the number of epochs in all scales.
+        stop_reason: why the painting ended.
 
     """
 
@@ -43,24 +43,25 @@ def paint(
     observers: Sequence[Observer] = (),
     more_terms: Sequence[Term] = (),
 ) -> Painted:
-    """Paint what has been prepared. No file is written, and no state of the process changes, unless an observer does.
+    """Descend at each scale, from the coarsest to the finest.
 
-    On a GPU the same bits each time need PyTorch's switches for that: see `devices.reproducible`.
+    The first scale begins with its own start, every other one with the enlarged result of the scale before (Li and
+    Wand, CVPR 2016). All scales use the same settings, except for the largest number of epochs.
 
-    At each scale the objective is descended with the same settings, but for the most epochs. The first scale begins
-    with its start, each other one with the result of the scale before, enlarged (Li and Wand, CVPR 2016).
+    This writes no file and changes no state of the process; only observers may. To get the same bits on a GPU every
+    time, set PyTorch's determinism switches: see `devices.reproducible`.
 
     Args:
-        prepared: what is painted; its objectives are made when they are needed.
-        start: an image to begin the first scale with (1 x 3 x H x W, model space, of that scale's size), or a
-            checkpoint to go on from as if the painting had never been interrupted; None: `prepared`'s own start.
-        more_terms: terms besides the objective's own, which fit each scale; a film draws a frame to the one before.
-        observers: shown each step, in their order, and closed when the painting is over, however it ends.
+        prepared: the painting; each objective is made when it is needed.
+        start: an image for the first scale (1 x 3 x H x W, model space, of that scale's size), or a checkpoint, which
+            gives the same result as a painting without interruption; None: the start in `prepared`.
+        more_terms: additional terms of the objective, valid at every scale, such as a film's temporal term.
+        observers: called in this order with each step, and closed when the painting ends, whatever the reason.
 
     Raises:
-        DivergenceError: the image left the range of pictures. Observers are closed with the last good one.
-        KeyboardInterrupt: passed on, after the observers were closed.
-        ValueError: a checkpoint or an image has not the size of its scale.
+        DivergenceError: the image diverged. The observers have been closed with the last good image.
+        KeyboardInterrupt: after the observers are closed.
+        ValueError: the size of a checkpoint or an image does not match its scale.
 
     """
     if not isinstance(start, Checkpoint):
@@ -71,27 +72,27 @@ def paint(
 
 
 def beginning(prepared: Prepared) -> Checkpoint:
-    """Return where the painting begins: the first scale, with its own start."""
+    """Return the checkpoint at the beginning: the first scale, with its own start."""
     return Checkpoint(DescentState(prepared.scales[0].start))
 
 
 def fits(checkpoint: Checkpoint, prepared: Prepared) -> bool:
-    """Tell whether a painting can go on from a checkpoint: it names a scale, and its image has the size of that."""
+    """Tell whether a painting can continue from a checkpoint: its scale exists, and its image has that size."""
     if not 1 <= checkpoint.scale <= len(prepared.scales):
         return False
     return checkpoint.descent.image.shape == prepared.scales[checkpoint.scale - 1].start.shape
 
 
 def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:
-    """Return how many epochs the painting takes at most, those that are done at the scales before included."""
+    """Return the largest number of epochs of the whole painting, including those of the finished scales."""
     return checkpoint.epochs_before + sum(prepared.epochs[checkpoint.scale - 1 :])
 
 
 def _enlarged(image: Tensor, scale: Scale, following: Scale, *, seamless: bool) -> Tensor:
-    """Return what a scale begins with: the image of the scale before, stretched bilinearly to its size.
+    """Return the image with which the scale `following` begins: that of the scale before, resized bilinearly.
 
-    The scale's share of the start's details is added. These are what the start has at this size beyond its own
-    enlargement: a level of its Laplacian pyramid (Burt and Adelson, 1983).
+    A share of the details of its start is added, too. The details are the start minus the enlarged start of the scale
+    before: a level of the start's Laplacian pyramid (Burt and Adelson, 1983).
     """
     enlarged = _stretched(image, following.size, seamless=seamless)
     if not following.details:
@@ -101,7 +102,7 @@ def _enlarged(image: Tensor, scale: Scale, following: Scale, *, seamless: bool) 
 
 
 def _stretched(image: Tensor, size: tuple[int, int], *, seamless: bool) -> Tensor:
-    """Stretch an image bilinearly to width and height."""
+    """Resize an image bilinearly to (width, height)."""
     width, height = size
     if seamless:
         return _wrapped(_wrapped(image, height, -2), width, -1)
@@ -109,7 +110,7 @@ def _stretched(image: Tensor, size: tuple[int, int], *, seamless: bool) -> Tenso
 
 
 def _wrapped(image: Tensor, length: int, dim: int) -> Tensor:
-    """Stretch an image that tiles along a dimension, bilinearly: beyond its last pixels lie its first."""
+    """Resize an image linearly along one dimension, in which it tiles: the first pixel follows the last one."""
     pixels = image.shape[dim]
     places = (torch.arange(length, device=image.device) + 0.5) * (pixels / length) - 0.5
     before = places.floor()
@@ -119,7 +120,7 @@ def _wrapped(image: Tensor, length: int, dim: int) -> Tensor:
 
 
 class _Painting:
-    """A painting that is under way."""
+    """A painting in progress."""
 
     def __init__(
         self, prepared: Prepared, observers: Sequence[Observer], more_terms: Sequence[Term], start: Checkpoint
@@ -161,7 +162,7 @@ class _Painting:
         return Painted(image, self.scale.finish(image, 0), self.checkpoint.epoch, self.stop_reason)
 
     def _descend(self) -> None:
-        """Descend at the current scale, and show each step."""
+        """Descend at the current scale, and show each step to the observers."""
         scale, scales = self.checkpoint.scale, len(self.prepared.scales)
         most = most_epochs(self.checkpoint, self.prepared)
         objective = self.scale.objective().with_terms(self.more_terms)
@@ -186,10 +187,10 @@ class _Painting:
                 observer(shown)
 
     def _go_to_next_scale(self) -> None:
-        """Begin the next scale with the image of this one."""
+        """Set the checkpoint to the beginning of the next scale."""
         self.scale.free()
         following = self.prepared.scales[self.checkpoint.scale]
-        # As a checkpoint holds it: an image that was read from one is contiguous, and sums are rounded by layout.
+        # An image read from a checkpoint is contiguous. The layout affects rounding, so use the same one here.
         image = self.checkpoint.descent.image.contiguous()
         enlarged = _enlarged(image, self.scale, following, seamless=self.prepared.seamless)
         if (bounds := self.prepared.descent.get("bounds")) is not None:
@@ -197,15 +198,16 @@ class _Painting:
         self.checkpoint = Checkpoint(DescentState(enlarged), self.checkpoint.scale + 1, self.checkpoint.epoch)
 
     def _close(self) -> None:
-        """Close each observer, whatever becomes of the others."""
+        """Close every observer, even if closing another one fails."""
         with ExitStack() as stack:
             for observer in reversed(self.observers):
                 stack.callback(self._close_observer, observer)
 
     def _close_observer(self, observer: Observer) -> None:
-        """Close an observer. An interrupt that comes meanwhile waits until that is done.
+        """Close an observer. If Ctrl-C interrupts that, close it again, then raise the interrupt.
 
-        If that fails, those that follow learn that the painting failed: without its picture it is not finished.
+        If an observer fails, the next ones see the stop reason FAILED: a painting whose picture could not be written
+        is not finished.
         """
         ending = Ending(self.stop_reason, self.checkpoint, len(self.prepared.scales), self.scale.finish)
         try:

@@ -1,6 +1,6 @@
-"""What the runs of one process share: the network, and what was made of the style pictures.
+"""A cache that the runs of one process share: networks, resized style pictures and their targets.
 
-Nothing here changes a bit of any picture: a thing is found again only by all that it was made of.
+Sharing does not change a bit of any painting: each key holds everything that its entry depends on.
 """
 
 from collections.abc import Callable, Hashable
@@ -15,25 +15,31 @@ from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.pictures.picture import Picture
 
 MODELS = 2
-"""So many are kept: a batch has one, and may be followed by another in the same process."""
+"""Networks in the cache. A batch needs one; two allow a second batch in the same process."""
 
 STYLE_BYTES = 64_000_000
-"""Of style pictures in the size that they are looked at; there is one for each style and size of painting."""
+"""Bytes of resized style pictures in the cache, one for each style and size; 600 x 600 pixels need 4.3 MB."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network, and what it has made of styles; one that is fitted to each pair's pictures makes nothing of them."""
+    """A network, and the style targets computed with it.
+
+    Attributes:
+        model: the network.
+        targets: a cache of style targets; not used by a network that is fitted to each pair of pictures.
+
+    """
 
     model: Model
     targets: StyleTargets
 
 
 class Session:
-    """Hand one to several runs (`stylize.run`), one after the other: what it keeps is made once, and is bounded.
+    """A cache for several runs (`stylize.run`) in sequence. It is bounded, and evicts the least recently used.
 
     Args:
-        owns_process: whether the process is nstyle's own, so that its memory may be tuned while a run paints.
+        owns_process: whether the process belongs to nstyle. If so, a run may tune the process's memory allocator.
 
     """
 
@@ -43,11 +49,11 @@ class Session:
         self._pictures: LRUCache[Hashable, Picture] = LRUCache(STYLE_BYTES, _bytes_of)
 
     def load(self, name: str, options: ModelOptions) -> Loaded:
-        """Return a network: see `model.load_model`."""
+        """Return a network, from the cache if possible; see `model.load_model`."""
         return made_once(self._models, (name, options), partial(_load, name, options))
 
     def style_picture(self, key: Hashable, make: Callable[[], Picture]) -> Picture:
-        """Return a style picture in its size; the key tells of the file's content and of the size."""
+        """Return a resized style picture, from the cache if possible; `key` identifies file content and size."""
         return made_once(self._pictures, key, make)
 
 

@@ -1,4 +1,4 @@
-"""How large a painting is at each of its scales, and how its style pictures are framed there."""
+"""The size of a painting at each scale, and the frames of its style pictures."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ from nstyle.settings.config import Config, parse_size
 from nstyle.settings.scales import MOST_COUNTED_UP, MOST_SCALES
 
 PREVIEW_EDGE = 256
-"""Pixels that the longer edge of the coarsest scale has at least with `--scales auto`."""
+"""Smallest length of the coarsest scale's longer edge with `--scales auto`, in pixels."""
 
 
 Shrink: TypeAlias = Callable[[int], int]
-"""Makes of a length at the finest scale the one at another, both in pixels."""
+"""Function that converts a length at the finest scale to the length at another scale, both in pixels."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class ScaleSize:
 
     Attributes:
         height: of the painting, in pixels.
-        width: likewise.
-        frames: how each style picture is brought to its size there.
+        width: of the painting, in pixels.
+        frames: how each style picture is resized and cropped at this scale.
 
     """
 
@@ -40,17 +40,18 @@ class ScaleSize:
 
 
 def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> list[ScaleSize]:
-    """Return the size at each scale, the coarsest first; the last is the painting's own.
+    """Return the size at each scale, coarsest first; the last is the painting's full size.
 
     Args:
-        config: the settings. With `coarsest_edge` the sizes are counted up from that, else down from the painting.
-            With `preview_edge` those of a painting of that size come first, and are counted up from there.
+        config: the settings. With `coarsest_edge`, sizes are multiplied up from it; otherwise, the full size is
+            divided down. With `preview_edge`, the scales of a painting of that size come first, and larger sizes are
+            multiplied up from it.
         inputs: the pictures.
-        sizes: height and width of each picture as it was read.
+        sizes: height and width of each picture in its file.
 
     Raises:
         ImageError: the painting or a style picture is too small.
-        OptionError: there are too many scales, or their number leaves too little.
+        OptionError: there are too many scales, or the coarsest one would be too small.
 
     """
     own = _size_at(config, inputs, sizes, lambda length: length)
@@ -67,13 +68,13 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
 def _counted_down(
     own: ScaleSize, config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]
 ) -> list[ScaleSize]:
-    """Return the scales whose edges are those of the painting, divided by the factor once, twice and so on.
+    """Return the painting's size divided by the scale factor again and again, coarsest first.
 
-    A number of scales that the user names must be possible. Without one there are as many scales as "auto" or the
-    style loss want, or fewer where they would leave too little of the painting or of a style picture.
+    If the user gives the number of scales, it must be possible. Otherwise "auto" or the style loss decides; scales
+    at which the painting or a style picture would be too small are left out.
 
     Raises:
-        OptionError: the number of scales leaves too little.
+        OptionError: the painting or a style picture is too small for the number of scales.
 
     """
     scales = [own]
@@ -93,8 +94,8 @@ def _counted_down(
             of_style = any(error.path == style.picture.path for style in inputs.styles)
             what = error.path if of_style else f"{scales[-1].width}x{scales[-1].height} pixels"
             raise OptionError(
-                f"--scales {config.scales} leaves too little of {what}, each divides the edges by "
-                f"{config.scale_factor:g}; lower it",
+                f"--scales {config.scales} is too many: {what} divided by {config.scale_factor:g} is too small for "
+                "the network; lower --scales",
                 flag="--scales",
                 kind=Kind.OUT_OF_RANGE,
             ) from error
@@ -106,7 +107,7 @@ def _counted_down(
 
 
 def _division(factor: float, times: int) -> Shrink:
-    """Return what divides a length so often by the factor: halves are rounded down, other parts to the nearest."""
+    """Return a function that divides a length by factor^times: it rounds down if the factor is 2, else to nearest."""
     if factor == 2:
         return lambda length: length >> times
     return lambda length: round(length / factor**times)
@@ -115,9 +116,9 @@ def _division(factor: float, times: int) -> Shrink:
 def _counted_up(
     own: ScaleSize, config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], coarsest_edge: int
 ) -> list[ScaleSize]:
-    """Return the scales whose longer edges are `coarse_edges`, and the painting's own.
+    """Return the scales whose longer edges are `coarse_edges`, and the full size last.
 
-    A scale is left out if an edge of it, or of a style picture there, is too short for the network or the style loss.
+    A scale is left out if the painting or a style picture is too small there for the network or the style loss.
 
     Raises:
         OptionError: there are too many scales.
@@ -133,23 +134,23 @@ def _counted_up(
 
 
 def _proportion(edge: int, own_edge: int) -> Shrink:
-    """Return what makes an edge of `own_edge` pixels one of `edge`, and other lengths in proportion."""
+    """Return a function that multiplies a length by edge / own_edge, rounded to the nearest."""
     return lambda length: round(length * edge / own_edge)
 
 
 def coarse_edges(coarsest_edge: int, factor: float, own_edge: int) -> list[int]:
-    """Return the longer edges of all scales but the painting's own: c, c F, c F^2 ..., rounded.
+    """Return the longer edges of all scales except the full size: c, c F, c F^2, ..., rounded to pixels.
 
-    The painting's own edge is between F^0.5 and F^1.5 times the last of them. It decides how many there are, and
-    nothing else. If it is below c F^0.5, there are none.
+    The full size sets only their number: its edge is F^0.5 to F^1.5 times the last one. If it is below c F^0.5,
+    the list is empty.
 
     Args:
         coarsest_edge: c, in pixels.
         factor: F.
-        own_edge: the painting's own longer edge.
+        own_edge: longer edge of the full size, in pixels.
 
     Raises:
-        OptionError: there are too many.
+        OptionError: there are more than `MOST_COUNTED_UP` scales.
 
     """
     edges: list[int] = []
@@ -157,24 +158,24 @@ def coarse_edges(coarsest_edge: int, factor: float, own_edge: int) -> list[int]:
         if len(edges) == MOST_COUNTED_UP - 1:
             raise OptionError(
                 f"--coarsest-edge {coarsest_edge} and --scale-factor {factor:g} make more than {MOST_COUNTED_UP} "
-                f"scales of {own_edge} pixels; raise one of them",
+                f"scales up to {own_edge} pixels; raise one of them",
                 flag="--coarsest-edge",
                 kind=Kind.OUT_OF_RANGE,
             )
         edges.append(round(edge))
-    return [edge for edge in dict.fromkeys(edges) if edge < own_edge]  # equal ones come of F near 1
+    return [edge for edge in dict.fromkeys(edges) if edge < own_edge]  # F near 1 makes duplicates
 
 
 def _size_at(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], shrink: Shrink) -> ScaleSize:
-    """Return the size of the painting at the scale whose lengths `shrink` makes.
+    """Return the sizes at one scale; `shrink` converts lengths to that scale.
 
     Raises:
-        ImageError: an edge of the painting, or of a style picture, becomes too short for the network.
+        ImageError: an edge of the painting or of a style picture is too short for the network.
 
     """
     height, width = _painting_size(config, inputs, sizes, shrink)
     fit, box = config.style_fit, (height, width)
-    if inputs.content is None:  # a texture: a style picture keeps its shape, and has the long edge
+    if inputs.content is None:  # a texture: --max-long-edge sizes the style picture, which keeps its aspect ratio
         edge = shrink(config.max_long_edge)
         fit, box = "cover" if fit == "cover" else "contain", (edge, edge)
     frames = {}
@@ -184,9 +185,9 @@ def _size_at(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, i
         frame_height, frame_width = frame.window
         if min(frame.window) < SHORTEST_EDGE:
             raise ImageError(
-                f"{source.path} becomes {frame_width}x{frame_height} pixels with --style-fit {config.style_fit} at "
-                f"--style-scale {config.style_scale:g}; raise that, or --max-long-edge: each edge needs "
-                f"{SHORTEST_EDGE}",
+                f"{source.path} becomes {frame_width}x{frame_height} pixels with --style-fit {config.style_fit} and "
+                f"--style-scale {config.style_scale:g}, but each edge needs {SHORTEST_EDGE}; raise --style-scale or "
+                "--max-long-edge",
                 flag="--style-scale",
                 path=source.path,
                 kind=Kind.OUT_OF_RANGE,
@@ -198,10 +199,10 @@ def _size_at(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, i
 def _painting_size(
     config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]], shrink: Shrink
 ) -> tuple[int, int]:
-    """Return height and width: the content's, fitted to the long edge, or a texture's own.
+    """Return (height, width): the content's, scaled to the long edge, or a texture's `--size`.
 
     Raises:
-        ImageError: an edge becomes too short for the network.
+        ImageError: an edge is too short for the network.
 
     """
     edge = shrink(config.max_long_edge)
@@ -214,8 +215,8 @@ def _painting_size(
         what, flag, path = str(inputs.content.path), "--max-long-edge", inputs.content.path
     if min(height, width) < SHORTEST_EDGE:
         raise ImageError(
-            f"{what} becomes {width}x{height} pixels at --max-long-edge {edge}; "
-            f"raise that, or crop the picture: each edge needs {SHORTEST_EDGE}",
+            f"{what} becomes {width}x{height} pixels at --max-long-edge {edge}, but each edge needs {SHORTEST_EDGE}; "
+            f"raise {flag}{'' if path is None else ', or crop the picture'}",
             flag=flag,
             path=path,
             kind=Kind.OUT_OF_RANGE,

@@ -1,4 +1,4 @@
-"""What is shown of a painting while it goes on, and when it ends."""
+"""What the observers of a painting see: each step, and the end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ class PaintingStep(Step[Evaluation]):
 
     Attributes:
         epoch: from 0, counted through all scales.
-        stopped: whether this is the painting's last step because the image hardly changed.
+        stopped: whether the painting stops after this step because the image hardly changed.
         scale: the current scale; 1 is the coarsest.
-        scales: how many there are.
-        most_epochs: how many epochs the painting takes at most, those that are done included.
-        checkpoint: what the painting can go on from after this step.
-        finish: makes the picture for display of this scale's image.
-        snapshot: the file that this step's picture was written to, if it was; set by the observer that writes it.
+        scales: the number of scales.
+        most_epochs: the largest number of epochs of the whole painting, including the finished ones.
+        checkpoint: the state after this step, from which the painting can be resumed.
+        finish: converts the image of this scale to the picture for display.
+        snapshot: the file with this step's picture; None: there is none. The observer that writes it sets this.
 
     """
 
@@ -41,10 +41,10 @@ class Ending:
     """How a painting ended.
 
     Attributes:
-        stop_reason: why.
-        checkpoint: what it can go on from; its image is the last good one.
-        scales: how many scales the painting has.
-        finish: makes the picture for display of that image.
+        stop_reason: why it ended.
+        checkpoint: the state from which the painting can be resumed; its image is the last good one.
+        scales: the number of scales.
+        finish: converts that image to the picture for display.
 
     """
 
@@ -55,15 +55,15 @@ class Ending:
 
 
 class Observer(Protocol):
-    """Something that watches a painting."""
+    """A watcher of a painting: it is called after each step, and closed at the end."""
 
     def __call__(self, step: PaintingStep) -> None:
-        """Take notice of a step. Its image is the live tensor: an observer that keeps it copies it."""
+        """Handle a step. `step.image` is the live tensor of the descent: copy it to keep it or to change it."""
 
     def close(self, ending: Ending) -> None:
-        """Take notice that the painting is over, however it ended; after an interrupt this may be called twice."""
+        """Handle the end of the painting, whatever the reason. An interrupt can cause a second call."""
 
 
 Callback: TypeAlias = Callable[[PaintingStep], object]
 ProgressMaker: TypeAlias = Callable[[int, int], Observer]
-"""Makes an observer that shows progress, from the largest number of epochs and the number already done."""
+"""Function that makes an observer for progress from the largest number of epochs and the number already done."""

@@ -1,4 +1,4 @@
-"""One painting with its files: from two pictures to a folder with the painting and its record."""
+"""Paint one picture and write all files of the run: pictures, record, checkpoint and epoch log."""
 
 import logging
 from collections.abc import Iterator
@@ -40,7 +40,9 @@ from nstyle.storage.run_folder import RunFolder
 _log = logging.getLogger(__name__)
 
 _OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FAILED")
-"""What PyTorch says on a CPU, on a GPU that is full before it begins, and for cuBLAS, cuDNN and cuFFT."""
+"""Parts of PyTorch's out-of-memory messages: on a CPU, on a GPU that is full at the start, and from cuBLAS, cuDNN
+and cuFFT. These errors have no class of their own.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ class Result:
 
     Attributes:
         image: 1 x 3 x H x W, model space, float32, on the CPU.
-        picture: the same for display, as it was written.
-        epochs: how many were done, in all scales.
-        stop_reason: "relative change" (below `stop_eps`) or "epochs" (`max_num_epochs` were done).
-        path: the final picture's file.
-        record: the run record's file.
+        picture: the picture for display, as written to the file.
+        epochs: the number of epochs in all scales.
+        stop_reason: "relative change" (it fell below `stop_eps`) or "epochs" (`max_num_epochs` are done).
+        path: the file of the final picture.
+        record: the file of the run record.
 
     """
 
@@ -66,7 +68,7 @@ class Result:
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
-        """The picture for display: H x W x 3, 0..255, as it stands in the file."""
+        """The colors of the picture for display: H x W x 3, sRGB, 0..255."""
         return to_uint8(self.picture.rgb)
 
 
@@ -81,18 +83,18 @@ def stylize(
     """Paint one picture in the style of another, as the command does.
 
     Args:
-        content_image: file of the picture to paint; None: the recipe's, or the sample in input/, if one is needed.
-        style_image: file of the picture to paint it like; None likewise.
-        callback: called with each `PaintingStep`, once an epoch; `step.scale` is the current scale, `step.snapshot`
+        content_image: file of the picture to paint. Default: the recipe's, else the sample in input/.
+        style_image: file of the picture with the style. Default: likewise.
+        callback: called with the `PaintingStep` after each epoch; `step.scale` is the current scale, `step.snapshot`
             the file just written, or None.
-        recipe: a picture that nstyle wrote, or a run.json: whatever is not given here is as it was there.
+        recipe: a picture that nstyle wrote, or a run.json. It supplies every setting that is not given here.
         options: the command's flags with underscores, `max_long_edge=400, output_dir="output"`; see `Config`.
 
     Raises:
-        NStyleError: one line that says what to do. Of a picture that diverges, the last good state is written first,
-            unless that is the start and an older picture is there.
-        TypeError: there is no such option.
-        KeyboardInterrupt: passed on, after the picture so far has been written.
+        NStyleError: the message is one line that says what to do. If the painting diverges, the last good image is
+            written first, except that the start never replaces an older picture.
+        TypeError: an option does not exist.
+        KeyboardInterrupt: after the current picture is written.
 
     """
     named = {"content_image": content_image, "style_image": style_image}
@@ -110,16 +112,16 @@ def run(
     followed: Recipe | None = None,
     session: Session | None = None,
 ) -> Result:
-    """Paint as `config` says. See `stylize`.
+    """Paint with the settings in `config`. See `stylize` for errors.
 
-    On a GPU, PyTorch's switches for determinism are set for as long as it paints: they are the process's.
+    On a GPU, this sets PyTorch's determinism switches for the whole process until the painting ends.
 
     Args:
         config: the settings.
-        callback: called with each `PaintingStep`.
-        progress: makes one more observer, which shows the progress.
-        followed: the recipe that the settings come from; the user is warned of what is no longer as it says.
-        session: what earlier runs have made, and this one may use; None: nothing.
+        callback: called with the `PaintingStep` after each epoch.
+        progress: makes an additional observer, which shows the progress.
+        followed: the recipe that supplied the settings. The log warns of any difference between it and this run.
+        session: the cache of earlier runs; None: a new one.
 
     """
     session = Session() if session is None else session
@@ -134,13 +136,14 @@ def run(
             log_changes(followed, recipe)
         resumed = _resumed(folder, recipe, prepared, device) if config.resume else None
         checkpoint = resumed or beginning(prepared)
-        prepared.scales[checkpoint.scale - 1].objective()  # an error in it comes before any file is removed
+        prepared.scales[checkpoint.scale - 1].objective()  # if this fails, no file has been removed yet
         if resumed is None:
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
         log_run(recipe, device)
         if prepared.has_alpha and not (form := WRITTEN[config.image_format]).has_alpha:
             _log.warning(
-                "%s has no transparency: the picture is laid on white; --image-format png keeps it", form.title
+                "%s has no transparency: transparent parts become white; --image-format png keeps them transparent",
+                form.title,
             )
         tuned = keeping_freed_memory(device, prepared.memory) if session.owns_process else nullcontext()
         with tuned:
@@ -159,11 +162,11 @@ def _paint(
     callback: Callback | None,
     progress: ProgressMaker | None,
 ) -> Painted:
-    """Paint, and have observers write everything into the folder; say in errors which picture was kept."""
+    """Paint with observers that write all files of the run; add the path of the kept picture to errors."""
     record = Record(RunRecord(folder.record, recipe, len(prepared.scales)))
     record.begin(checkpoint)
     final = FinalPicture(folder, recipe, config)
-    # Each in its turn: a checkpoint follows the picture and the line that it counts as done.
+    # The order matters: the checkpoint is written after the picture and the log line of its epoch.
     observers: list[Observer] = [
         ScaleNotice(),
         BackoffNotice(checkpoint),
@@ -181,7 +184,7 @@ def _paint(
         return paint(prepared, start=checkpoint, observers=observers)
     except KeyboardInterrupt as interrupt:
         if final.epochs is not None:
-            interrupt.add_note(f"the picture after {final.epochs} epochs is {folder.final}; --resume goes on with it")
+            interrupt.add_note(f"the picture after {final.epochs} epochs is {folder.final}; --resume continues it")
         raise
     except DivergenceError as error:
         if final.epochs is None:
@@ -195,55 +198,55 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
     """Return the checkpoint of the earlier run in the folder, or None if there is none.
 
     Raises:
-        RecipeError: it is of another run than the recipe's, or damaged.
+        RecipeError: the checkpoint is damaged, or the earlier run's recipe differs from `recipe`.
 
     """
     if not folder.checkpoint.exists():
         return None
     checkpoint, saved = read_checkpoint(folder.checkpoint, device)
-    # With several scales, when each one ends is part of the picture: no recipe would tell of a later change.
+    # With several scales, the end of each scale shapes the picture, and a recipe cannot record a change during a run.
     may_differ = OF_THE_END if len(prepared.scales) == 1 else {"on_divergence"}
     if differences := saved.differences(recipe, may_differ=may_differ):
         raise RecipeError(
-            f"{folder.path} holds the state of a run with other settings: {', '.join(differences[:3])}; "
-            f"--recipe {folder.record} --resume goes on with that one",
+            f"{folder.path} holds a run with other settings: {', '.join(differences[:3])}; "
+            f"to continue that run: --recipe {folder.record} --resume",
             flag="--resume",
             path=folder.path,
             kind=Kind.CONFLICT,
         )
     if not fits(checkpoint, prepared) and checkpoint.scale == 1:
-        checkpoint = replace(checkpoint, scale=len(prepared.scales))  # an older nstyle saved the finest scale alone
+        checkpoint = replace(checkpoint, scale=len(prepared.scales))  # an older nstyle saved only the finest scale
     if not fits(checkpoint, prepared):
         raise damaged_checkpoint(folder.checkpoint)
     if recipe.settings["stop_eps"] > saved.settings["stop_eps"]:
         raise RecipeError(
-            f"--stop-eps may only be lowered by --resume: {folder.path} was painted with "
-            f"{saved.settings['stop_eps']}",
+            f"--resume cannot raise --stop-eps: {folder.path} was painted with {saved.settings['stop_eps']}; "
+            "use that value or a lower one",
             flag="--stop-eps",
             path=folder.path,
             kind=Kind.CONFLICT,
         )
     if prepared.epochs[checkpoint.scale - 1] < checkpoint.descent.epoch:
         raise RecipeError(
-            f"{folder.path} has {checkpoint.descent.epoch} epochs already; --max-num-epochs must be as many or more",
+            f"{folder.path} already has {checkpoint.descent.epoch} epochs; --max-num-epochs must be at least that",
             flag="--max-num-epochs",
             path=folder.path,
             kind=Kind.CONFLICT,
         )
-    _log.info("going on after epoch %d of %s", checkpoint.epoch, folder.path)
+    _log.info("resuming %s after epoch %d", folder.path, checkpoint.epoch)
     return checkpoint
 
 
 @contextmanager
 def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
-    """Say what to do if PyTorch gets no memory; some of its errors for that are known only by their messages."""
+    """Turn PyTorch's out-of-memory errors into a `DeviceError`; some can be told only by their messages."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
         if known or any(words in str(error) for words in _OUT_OF_MEMORY):
             raise DeviceError(
-                f"{device} has too little memory; lower --max-long-edge (now {long_edge})",
+                f"{device} ran out of memory; lower --max-long-edge (now {long_edge})",
                 flag="--max-long-edge",
                 kind=Kind.OUT_OF_RANGE,
             ) from error

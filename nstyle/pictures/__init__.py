@@ -1,1 +1,1 @@
-"""Pictures as arrays and as files. Knows no tensors."""
+"""Pictures as arrays and as files, without tensors."""

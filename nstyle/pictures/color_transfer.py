@@ -1,8 +1,8 @@
-"""Color transfer: give a picture the colours of another, chiefly to preserve the content's colours in a painting.
+"""Color transfer: give a picture the colors of another, mainly to preserve the content's colors in a painting.
 
 After Gatys et al., "Preserving Color in Neural Artistic Style Transfer" (2016).
 
-`rgb` is a picture for display (H x W x 3, float32, range 0..1); `colors` is a list of colours (N x 3, float64).
+`rgb` is a picture for display (H x W x 3, float32, sRGB, range 0..1); `colors` is a list of colors (N x 3, float64).
 """
 
 from collections.abc import Callable
@@ -17,38 +17,45 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luminance Y of YIQ (ITU-R BT.601), which the paper's luminance-only transfer uses."""
 
 LIKE_GREY = 1.5 / 255
-"""By how much the channels of a grey pixel may differ: by the one level that rounding to 8 bits makes, no more."""
+"""Smallest channel difference that is not grey: rounding to 8 bits makes one level of difference, and no more."""
 
 _NOISE = 0.003
-"""Standard deviation, less than a grey level: variation below it is noise or rounding."""
+"""Standard deviation below which variation counts as noise or rounding: less than an 8-bit level."""
 
 _CORRECTIONS = 50
+"""Most steps of `match_covariance`."""
+
 _CLOSE = 1e-3
+"""Relative error of mean and covariance at which `match_covariance` stops."""
+
 _ROTATIONS = 20
+"""Sets of axes in `match_histogram`."""
+
 _QUANTILES = np.linspace(0, 1, 513)
+"""Quantiles at which `match_histogram` compares two distributions; it interpolates between them."""
 
 
 def luminance(rgb: Rgb) -> Rgb:
-    """Return the luminance Y, H x W, range 0..1. The luminance of a grey pixel is exactly its level."""
+    """Return the luminance Y, H x W, range 0..1; for a grey pixel, exactly its level."""
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     y: Rgb = green + np.float32(LUMA[0]) * (red - green) + np.float32(LUMA[2]) * (blue - green)
     return y
 
 
 def grey(levels: Rgb) -> Rgb:
-    """Return a grey picture of H x W levels, clipped to 0..1."""
+    """Return a grey picture, H x W x 3, from levels, H x W, clipped to 0..1."""
     return np.repeat(np.clip(levels, 0, 1)[..., None], 3, axis=-1).astype(np.float32, copy=False)
 
 
 def is_grey(rgb: Rgb) -> bool:
-    """Tell whether R, G and B are equal in each pixel, but for the rounding of a colour profile."""
+    """Tell whether R, G and B are equal in each pixel, except for the rounding of a color profile."""
     return bool((np.abs(rgb - rgb[..., [1, 2, 0]]) < LIKE_GREY).all())
 
 
 def match_luminance(style: Rgb, content: Rgb) -> Rgb:
     """Return the style in grey, with the mean and standard deviation of the content's luminance.
 
-    L' = sd_C / sd_S (L - mean_S) + mean_C, the linear match that the paper does before luminance-only transfer.
+    L' = sd_C / sd_S (L - mean_S) + mean_C: the paper's linear match before luminance-only transfer.
     """
     own, wanted = (luminance(rgb).astype(np.float64) for rgb in (style, content))
     matched = wanted.std() / max(own.std(), _NOISE) * (own - own.mean()) + wanted.mean()
@@ -56,11 +63,11 @@ def match_luminance(style: Rgb, content: Rgb) -> Rgb:
 
 
 def with_luminance_of(content: Rgb, painting: Rgb) -> Rgb:
-    """Return the content's colours with the painting's luminance.
+    """Return the content's colors with the painting's luminance.
 
-    The same number is added to R, G and B of a pixel, which changes Y by that number and leaves I and Q alone. It is
-    limited so that all three stay in 0..1. So the chroma is always the content's, and a colour that cannot become as
-    light or dark as the painting comes as close as it can.
+    Adding the same number to R, G and B of a pixel changes Y by that number, and leaves I and Q alone. The number is
+    limited so that R, G and B stay in 0..1. So the chroma is exactly the content's, and the luminance is as close to
+    the painting's as that allows.
     """
     change = luminance(painting) - luminance(content)
     change = np.clip(change, -content.min(axis=-1), 1 - content.max(axis=-1))
@@ -69,13 +76,13 @@ def with_luminance_of(content: Rgb, painting: Rgb) -> Rgb:
 
 
 def match_covariance(colors: Colors, wanted: Colors) -> Colors:
-    """Move colours linearly so that they have the mean and covariance of the wanted ones.
+    """Transform colors linearly to the mean and covariance of the wanted colors.
 
     c' = A (c - mean) + wanted mean, A = S_wanted^(1/2) S^(-1/2) with symmetric square roots: the paper's "image
-    analogies" variant, which it found better than Cholesky factors; unlike those it favours no channel.
+    analogies" variant. The paper prefers it to Cholesky factors, which favor some channels.
 
-    Clipping to 0..1 changes mean and covariance again, so the step is repeated until both are within 0.1%, at most
-    50 times. A direction in which the colours hardly vary, such as the hue of a grey picture, holds only noise, which
+    Clipping to 0..1 changes mean and covariance, so the step is repeated, at most 50 times, until both are within
+    0.1%. If the colors hardly vary in a direction, such as the hue of a grey picture, that variation is noise. It
     is not amplified to the wanted variance.
     """
     mean, covariance = _moments(wanted)
@@ -86,7 +93,7 @@ def match_covariance(colors: Colors, wanted: Colors) -> Colors:
         if off[0] <= _CLOSE * np.linalg.norm(mean) and off[1] <= _CLOSE * np.linalg.norm(covariance):
             break
         variances, axes = np.linalg.eigh(own_covariance)
-        if repeated:  # what is still far from the wanted variance has been found to be noise: it stays as it is
+        if repeated:  # a variance that is still far too small is noise: leave it
             along = ((axes.T @ covariance) * axes.T).sum(axis=1)
             variances = np.where(variances < along / 10, along, variances)
         inverse_root = (axes / np.sqrt(np.maximum(variances, _NOISE**2))) @ axes.T
@@ -95,11 +102,11 @@ def match_covariance(colors: Colors, wanted: Colors) -> Colors:
 
 
 def match_histogram(colors: Colors, wanted: Colors) -> Colors:
-    """Move colours so that they are distributed like the wanted ones, all three channels together.
+    """Transform colors to the joint distribution of the wanted colors in all three channels.
 
-    Iterative distribution transfer (Pitie, Kokaram, Dahyot, ICCV 2005): along each of three orthogonal axes, the
-    coordinates are mapped monotonically to the wanted distribution; then the axes are rotated. This is done twenty
-    times, always with the same rotations. A last linear step corrects mean and covariance.
+    Iterative distribution transfer (Pitie, Kokaram, Dahyot, ICCV 2005): along each of three orthogonal axes, map the
+    coordinates monotonically to the wanted distribution; then rotate the axes. This is repeated 20 times, with fixed
+    rotations. A last linear step corrects mean and covariance.
     """
     generator = np.random.default_rng(0)
     for turn in range(_ROTATIONS):
@@ -130,17 +137,17 @@ MATCHES: dict[str, Callable[[Colors, Colors], Colors]] = {
     "histogram": match_histogram,
     "covariance": match_covariance,
 }
-"""Ways to give colours the distribution of other colours, by name."""
+"""Functions that match the distribution of colors to that of other colors, by the name of the setting."""
 
 
 def recolor_style(how: str, style: Rgb, content: Rgb, where: NDArray[np.bool_]) -> Rgb:
-    """Return a style picture recoloured for painting, so that the content's colours are preserved.
+    """Return a style picture recolored for painting, so that the content's colors are preserved.
 
     Args:
         how: "none", "luma", "histogram" or "covariance".
-        style: of any size.
-        content: the picture whose colours are wanted.
-        where: H x W, which pixels of the content count.
+        style: the style picture, of any size.
+        content: the picture whose colors are wanted.
+        where: the pixels of the content that count, H x W.
 
     """
     if how == "luma":
@@ -151,9 +158,9 @@ def recolor_style(how: str, style: Rgb, content: Rgb, where: NDArray[np.bool_]) 
 
 
 def recolor_painting(how: str, painting: Rgb, content: Rgb, where: NDArray[np.bool_]) -> Rgb:
-    """Return a painting with the content's colours; see `recolor_style`.
+    """Return a painting with the content's colors; see `recolor_style`.
 
-    "histogram" and "covariance" change only the pixels `where`, and "none" nothing.
+    "histogram" and "covariance" change only the pixels in `where`; "none" changes nothing.
     """
     if how == "luma":
         return with_luminance_of(content, painting)
@@ -164,7 +171,7 @@ def recolor_painting(how: str, painting: Rgb, content: Rgb, where: NDArray[np.bo
 
 
 def recolored(rgb: Rgb, like: Rgb) -> Rgb:
-    """Return a picture with the mean and covariance of the colours of another one; both may have any size."""
+    """Return a picture with the color mean and covariance of another one; each may have any size."""
     return _matched("covariance", rgb, _colors(like))
 
 

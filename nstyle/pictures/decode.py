@@ -1,6 +1,6 @@
-"""Decoding picture files.
+"""Decode picture files.
 
-Pillow decodes whatever has 8 bits a channel, imagecodecs (libpng) and tifffile what has more, pillow-heif HEIC.
+Pillow decodes 8 bits per channel; imagecodecs (libpng) and tifffile decode more; pillow-heif decodes HEIC.
 """
 
 import math
@@ -20,18 +20,19 @@ from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.opening import check_size, head_of, is_heif, is_tiff, open_by_pillow, reading
 from nstyle.pictures.picture import Alpha, Picture, fill_hidden
 
-_ORIENTATION = 0x0112  # EXIF: how to turn the pixels to see them upright
+_ORIENTATION = 0x0112  # EXIF tag: how to rotate and mirror the pixels for display
 
 
 @dataclass
 class _Raster:
-    """A picture as decoded.
+    """The contents of a picture file.
 
     Attributes:
-        levels: H x W x C, grey, RGB or CMYK (as ink); 0..255 in uint8, or 0..1 in float32; not multiplied by alpha.
+        levels: H x W x C; grey, RGB or CMYK (amount of ink); 0..255 in uint8, or 0..1 in float32; not multiplied by
+            alpha.
         alpha: H x W, range 0..1; None if the file has none.
         profile: the file's ICC profile; None if it has none.
-        orientation: EXIF's, 1 to 8, which is yet to be applied.
+        orientation: EXIF's orientation, 1 to 8, not yet applied.
 
     """
 
@@ -42,21 +43,21 @@ class _Raster:
 
 
 def read_picture(path: Path) -> Picture:
-    """Decode a picture file in any of the formats in `nstyle.pictures.formats`. Safe in several threads at once.
+    """Decode a picture file in any of the formats in `nstyle.pictures.formats`. Thread-safe.
 
-    PNG and TIFF of more than 8 bits a channel (TIFF in floating point, too, 0..1) and HEIC of 10 and 12 are read in
-    full, other formats in 8 bits. The orientation that the camera noted is applied. Colours are converted to sRGB by
-    the file's ICC profile; without one they are taken for sRGB. Of an animation, the first frame is read. Pixels that
-    are wholly transparent get the colours of the nearest ones that are not: what a file hides there means nothing.
+    PNG and TIFF with more than 8 bits per channel (including floating-point TIFF, 0..1) and HEIC with 10 or 12 bits
+    keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are converted
+    to sRGB with the file's ICC profile; without one they count as sRGB. An animation gives its first frame. Wholly
+    transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
 
-    Memory: the header tells how large a picture is, and one above the limits in `nstyle.pictures.limits` is refused
-    before anything is decoded (a TIFF of more than 64 bits a pixel may have fewer pixels). Decoding takes up to 48
-    bytes a pixel besides the file itself, and 24 for 8-bit RGB in sRGB.
+    Memory: a picture above the limits in `nstyle.pictures.limits` is refused before it is decoded (the limit is lower
+    for a TIFF with more than 64 bits per pixel). Decoding needs up to 48 bytes per pixel besides the file itself, and
+    24 for 8-bit RGB in sRGB.
 
     Raises:
-        ImageError: the file does not exist, is no picture or is cut off, or the picture is wholly transparent, has
-            levels of unknown scale, has less than 16 pixels on an edge, or is far too large. If the program makes
-            warnings errors, a file of which a decoder would only warn is refused as damaged, too.
+        ImageError: the file does not exist, is not a picture or is truncated; or the picture is wholly transparent,
+            has levels of unknown scale, has an edge below 16 pixels, or is too large. If the program turns warnings
+            into errors, a decoder's warning makes a file count as damaged.
 
     """
     with reading(path):
@@ -65,17 +66,19 @@ def read_picture(path: Path) -> Picture:
         alpha = (
             None if raster.alpha is None or raster.alpha.min() >= 1 else _upright(raster.alpha, raster.orientation)
         )
-        del raster  # its levels need memory that is wanted now
+        del raster  # free the memory of its levels before the next step
         if alpha is not None:
             if not alpha.any():
                 raise ImageError(
-                    f"{path} is wholly transparent; take a picture that shows something", path=path, kind=Kind.MISSING
+                    f"{path} is completely transparent; use a picture with visible pixels",
+                    path=path,
+                    kind=Kind.MISSING,
                 )
             rgb = fill_hidden(rgb, alpha > 0)
     height, width, _ = rgb.shape
     if min(height, width) < SHORTEST_EDGE:
         raise ImageError(
-            f"{path} has {width}x{height} pixels; take one with at least {SHORTEST_EDGE} on each edge",
+            f"{path} has {width}x{height} pixels; use a picture with at least {SHORTEST_EDGE} on each edge",
             path=path,
             kind=Kind.OUT_OF_RANGE,
         )
@@ -83,7 +86,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def _decode(path: Path) -> _Raster:
-    """Decode a file by the library that keeps the most of its precision."""
+    """Decode a file with the library that keeps its full precision."""
     head = head_of(path)
     if is_heif(head):
         return _decode_heif(path)
@@ -98,10 +101,10 @@ def _decode(path: Path) -> _Raster:
 
 
 def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
-    """Decode 8 bits a channel, or 16 in the grey formats that Pillow alone reads."""
+    """Decode 8 bits per channel, or 16-bit grey in formats that only Pillow reads."""
     ImageOps.exif_transpose(picture, in_place=True)
     profile = picture.info.get("icc_profile")
-    if picture.mode.startswith("I"):  # 16 bits, held in 16 or 32
+    if picture.mode.startswith("I"):  # 16 bits, stored in 16 or 32
         return _Raster(_in_range(path, np.asarray(picture, np.float32) / np.float32(65535))[..., None], None, profile)
     if picture.mode == "F":
         return _Raster(_in_range(path, np.asarray(picture, np.float32))[..., None], None, profile)
@@ -118,7 +121,7 @@ def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
 
 
 def _decode_deep_png(path: Path, header: Image.Image) -> _Raster:
-    """Decode a PNG of 16 bits a channel; Pillow would keep 8 of them."""
+    """Decode a PNG with 16 bits per channel; Pillow would keep only 8."""
     orientation = header.getexif().get(_ORIENTATION, 1)
     levels = imagecodecs.png_decode(path.read_bytes())
     if levels.dtype != np.uint16 or levels.shape[:2] != header.size[::-1]:
@@ -143,27 +146,27 @@ _TIFF_CHANNELS = {
 
 
 def _decode_deep_tiff(path: Path) -> _Raster | None:
-    """Decode a TIFF of more than 8 bits a channel, whole numbers or floating point; return None for any other."""
+    """Decode a TIFF with more than 8 bits per channel, integer or floating point; return None for any other."""
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
         bits = page.samplesperpixel * page.bitspersample
         check_size(path, page.imagewidth, page.imagelength * page.imagedepth, bits)
         if len(page.dataoffsets) < math.prod(page.chunked) or 0 in page.databytecounts:
-            raise ValueError("parts are missing")  # tifffile and Pillow would paint them black, at any size
+            raise ValueError("parts are missing")  # tifffile and Pillow would fill them with black
         if page.bitspersample <= 8:
             return None
-        channels = _TIFF_CHANNELS.get(page.photometric)  # type: ignore[call-overload]  # a number, if it is unknown
+        channels = _TIFF_CHANNELS.get(page.photometric)  # type: ignore[call-overload]  # an unknown one is an int
         if channels is None or page.samplesperpixel > 8:
             raise ImageError(
-                f"{path} is a TIFF of a kind that is not read (a raw photo?); save it as RGB",
+                f"{path} is an unsupported kind of TIFF (a raw photo?); save it as RGB",
                 path=path,
                 kind=Kind.UNSUPPORTED,
             )
         planes, depth, _, _, samples = page.shaped
         if planes > len(page.dataoffsets) and not page.is_contiguous:
-            raise ValueError("planes are missing")  # tifffile would leave theirs as the memory was
+            raise ValueError("planes are missing")  # tifffile would return uninitialized memory for them
         if depth != 1 or planes * samples != page.samplesperpixel or page.samplesperpixel < channels:
-            raise ValueError("not a flat picture")
+            raise ValueError("not a two-dimensional picture")
         decoded = page.asarray(squeeze=False, maxworkers=1)
         decoded = decoded[0, 0] if planes == 1 else np.moveaxis(decoded[:, 0, :, :, 0], 0, -1)
         if decoded.dtype.kind == "u":
@@ -172,7 +175,7 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
         elif decoded.dtype.kind == "f":
             levels = _in_range(path, decoded.astype(np.float32, copy=False))
         else:
-            raise ValueError("levels with a sign")
+            raise ValueError("signed levels")
         extra = page.extrasamples[:1]
         orientation, profile = page.tags.valueof(_ORIENTATION, 1), page.iccprofile
         inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
@@ -186,21 +189,21 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
 
 
 def _decode_heif(path: Path) -> _Raster:
-    """Decode a HEIC in all of its bits. libheif applies the container's orientation, which EXIF only repeats."""
+    """Decode a HEIC in full precision. libheif applies the container's orientation; EXIF repeats it."""
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
     check_size(path, *heif.size)
     profile = heif.info.get("icc_profile")
     if profile is None and (heif.info.get("nclx_profile") or {}).get("transfer_characteristics") in (16, 18):
         raise ImageError(
-            f"{path} has high dynamic range (PQ or HLG); export it as an ordinary picture",
+            f"{path} has high dynamic range (PQ or HLG), which is not supported; export it as an ordinary picture",
             path=path,
             kind=Kind.UNSUPPORTED,
         )
-    decoded, mode = np.array(heif), heif.mode.split(";")[0]  # a copy: the buffer may not outlive the file
+    decoded, mode = np.array(heif), heif.mode.split(";")[0]  # copied: the buffer is valid only as long as the file
     levels = decoded.reshape(*decoded.shape[:2], -1)[:, : heif.size[0]]
     if mode not in ("L", "LA", "La", "RGB", "RGBA", "RGBa") or levels.shape[2] != len(mode):
         raise ValueError("unknown channels")
-    if levels.dtype != np.uint8:  # 10 or 12 bits, held in the upper ones of 16
+    if levels.dtype != np.uint8:  # 10 or 12 bits, stored in the upper bits of 16
         bits = heif.info["bit_depth"]
         levels = levels.astype(np.float32) / np.float32((2**bits - 1) << (16 - bits))
     if mode[-1] not in "Aa":
@@ -214,15 +217,15 @@ def _decode_heif(path: Path) -> _Raster:
 
 
 def _in_range(path: Path, levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the levels if they lie in 0..1; any other range has an unknown scale (heights, light, ...).
+    """Return the levels if they are in 0..1. Others, such as heights or radiances, have an unknown scale.
 
     Raises:
-        ImageError: they do not.
+        ImageError: a level is outside 0..1, or NaN.
 
     """
-    if not (levels.min() >= 0 and levels.max() <= 1):  # nor is NaN
+    if not (levels.min() >= 0 and levels.max() <= 1):  # `not`: NaN fails, too
         raise ImageError(
-            f"{path} has levels outside of 0..1, of unknown scale; save the picture with 16-bit channels",
+            f"{path} has levels outside 0..1, so their scale is unknown; save the picture with 16-bit channels",
             path=path,
             kind=Kind.UNSUPPORTED,
         )
@@ -230,12 +233,12 @@ def _in_range(path: Path, levels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _unmultiplied(levels: NDArray[np.float32], alpha: Alpha) -> NDArray[np.float32]:
-    """Divide levels (H x W x C) by the alpha that they were multiplied with ("associated", "premultiplied")."""
+    """Divide levels (H x W x C) by alpha, because the file stores them multiplied (premultiplied alpha)."""
     return np.clip(levels / np.where(alpha > 0, alpha, 1)[..., None], 0, 1)
 
 
 def _upright(array: NDArray[np.float32], orientation: object) -> NDArray[np.float32]:
-    """Turn and mirror an array (H x W or H x W x C) as EXIF's orientation demands; an unknown one counts as 1."""
+    """Rotate and mirror an array (H x W or H x W x C) as EXIF's orientation says; an unknown one changes nothing."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""The text that a written picture carries: its recipe."""
+"""Read the recipe that is embedded in a picture as text."""
 
 from pathlib import Path
 
@@ -8,20 +8,20 @@ import tifffile
 from nstyle.pictures.opening import head_of, is_heif, is_tiff, open_by_pillow, reading
 
 EXIF_FOLDER = 0x8769
-"""EXIF: the tag that leads to the folder in which `USER_COMMENT` is."""
+"""EXIF tag of the Exif IFD, the directory that holds `USER_COMMENT`."""
 
 USER_COMMENT = 0x9286
-"""EXIF: the comment, 8 bytes that name its coding and then the text."""
+"""EXIF tag of the UserComment: 8 bytes with the name of the encoding, then the text."""
 
 IMAGE_DESCRIPTION = 270
-"""TIFF: the tag for text about the picture."""
+"""TIFF tag for text about the picture."""
 
 RECIPE_MARK = "nstyle "
-"""What a recipe begins with in a place that other programs use as well (EXIF, TIFF)."""
+"""Prefix of a recipe in EXIF and TIFF tags, which other programs use, too."""
 
 
 def read_recipe_text(path: Path) -> str | None:
-    """Return the recipe that `write_picture` embedded; None if there is none. Safe in several threads at once.
+    """Return the recipe that `write_picture` embedded; None if there is none. Thread-safe.
 
     Raises:
         ImageError: the file does not exist, or is not a picture.

@@ -1,4 +1,4 @@
-"""Writing pictures as files."""
+"""Write picture files."""
 
 import io
 import struct
@@ -20,35 +20,35 @@ from nstyle.pictures.icc import SRGB_PROFILE
 from nstyle.pictures.picture import Picture, on_white, to_uint8, to_uint16
 
 _WholeLevels = NDArray[np.uint8] | NDArray[np.uint16]
-"""H x W x 3 (RGB) or 4 (RGBA): 0..255, or 0..65535."""
+"""H x W x 3 (RGB) or H x W x 4 (RGBA); 0..255 in uint8, or 0..65535 in uint16."""
 
 
 def write_picture(path: Path, picture: Picture, *, bit_depth: int = 8, recipe: str | None = None) -> None:
-    """Write a picture as a file, which appears whole or not at all.
+    """Write a picture file atomically: it is complete, or it is not there.
 
-    The file is tagged with an sRGB profile and has the picture's alpha; in a format without alpha the picture is laid
-    on white. It says nothing of time or place: the same call writes the same bytes.
+    The file has an sRGB profile and the picture's alpha; in a format without alpha, transparent parts become white.
+    It holds no time and no file name: the same call writes the same bytes.
 
     Args:
-        path: the file; its ending is the name of one of the formats in `nstyle.pictures.formats.WRITTEN`.
-        picture: of a size that the format can hold.
-        bit_depth: bits per channel, one of the format's.
-        recipe: text in ASCII, up to 60 kB, for `read_recipe_text`. In PNG it is a text chunk "nstyle"; in JPEG and
-            WebP EXIF's UserComment; in TIFF ImageDescription, TIFF's own place for text, where no EXIF is needed.
+        path: the file; its ending is the name of a format in `nstyle.pictures.formats.WRITTEN`.
+        picture: the picture.
+        bit_depth: bits per channel, a depth that the format supports.
+        recipe: ASCII text of at most 60 kB to embed, for `read_recipe_text`. PNG stores it in a text chunk "nstyle",
+            JPEG and WebP in EXIF's UserComment, TIFF in its own tag ImageDescription.
 
     Raises:
         OutputError: the file cannot be written, or the picture is too large for its format.
-        ValueError: the format does not have this bit depth.
+        ValueError: the format does not support this bit depth.
 
     """
     form = WRITTEN[path.suffix.removeprefix(".")]
     if bit_depth not in form.bit_depths:
-        raise ValueError(f"{bit_depth} bits a channel in {form.name}")
+        raise ValueError(f"{form.name} does not support {bit_depth} bits per channel")
     edge = max(picture.size)
     if not form.can_hold(edge, bit_depth):
         raise OutputError(
-            f"cannot write {path}: {form.name} has at most {form.longest_edge} pixels on an edge; "
-            f"choose {' or '.join(able_to_hold(edge, bit_depth))}",
+            f"cannot write {path}: the limit of {form.title} is {form.longest_edge} pixels on an edge; "
+            f"choose --image-format {' or '.join(able_to_hold(edge, bit_depth))}",
             path=path,
             flag="--image-format",
             kind=Kind.OUT_OF_RANGE,
@@ -72,7 +72,7 @@ def _jpeg(levels: _WholeLevels, recipe: str | None) -> bytes:
 
 
 def _webp(levels: _WholeLevels, recipe: str | None) -> bytes:
-    """Encode without loss: lossy WebP halves the resolution of the colours, whatever its quality."""
+    """Encode a WebP without loss: lossy WebP halves the color resolution at every quality."""
     file = io.BytesIO()
     picture = Image.fromarray(levels)
     picture.save(file, "WEBP", lossless=True, exact=True, icc_profile=SRGB_PROFILE, exif=_exif(recipe))
@@ -88,9 +88,9 @@ def _exif(recipe: str | None) -> bytes:
 
 
 def _png(levels: _WholeLevels, recipe: str | None) -> bytes:
-    """Encode by libpng, which has 16 bits, then insert profile and recipe between the header and the pixels."""
+    """Encode a PNG with libpng, which supports 16 bits; insert profile and recipe between header and pixels."""
     encoded = imagecodecs.png_encode(levels)
-    after_header = 8 + 25
+    after_header = 8 + 25  # bytes: the signature and the chunk IHDR
     chunks = _chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(SRGB_PROFILE))
     if recipe is not None:
         chunks += _chunk(b"tEXt", b"nstyle\0" + recipe.encode("ascii"))
@@ -124,4 +124,4 @@ ENCODERS: dict[str, Callable[[_WholeLevels, str | None], bytes]] = {
     "tiff": _tiff,
     "webp": _webp,
 }
-"""What makes a file's bytes of levels and a recipe, by the format's name."""
+"""Functions that encode levels and a recipe as the bytes of a file, by the format's name."""

@@ -1,6 +1,6 @@
-"""The table of picture formats: what is read, what is written, and what each format can hold.
+"""The table of picture formats: which are read, which are written, and what each can store.
 
-A new written format needs a row here, with its bit depths, and an encoder in `nstyle.pictures.encode`.
+To write a new format, add a row with its bit depths here, and an encoder in `nstyle.pictures.encode`.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ class Format:
     """A picture format.
 
     Attributes:
-        name: the word for it in `image_format`, and the ending of files that are written.
-        title: the word for it in messages.
-        endings: of file names, in lower case and without the dot.
-        pillow: Pillow's names of the plugins that read it; none if another library reads it.
-        bit_depths: bits per channel in which it is written; none if it is only read.
-        longest_edge: pixels of the longest edge that can be written; None: the format sets no limit.
+        name: its name in `image_format`, and the ending of written files.
+        title: its name in messages.
+        endings: endings of its files, in lower case and without the dot.
+        pillow: Pillow's names of the plugins that read it; empty if another library reads it.
+        bit_depths: supported bits per channel for writing; empty if it is only read.
+        longest_edge: longest edge that it can store, in pixels; None: no limit.
         has_alpha: whether it stores transparency.
         shown_by_browsers: whether web browsers display it.
 
@@ -32,12 +32,12 @@ class Format:
     shown_by_browsers: bool = False
 
     def can_hold(self, edge: int, bit_depth: int = 8) -> bool:
-        """Tell whether a picture whose longer edge has so many pixels can be written, with so many bits a channel."""
+        """Tell whether a picture with this longer edge (pixels) and bit depth (per channel) can be written."""
         return bit_depth in self.bit_depths and (self.longest_edge is None or edge <= self.longest_edge)
 
 
-# Pillow knows more formats, and runs other programs for some of them (Ghostscript for EPS): it is allowed only these.
-# It tries them in this order, which matters: the files of some formats, such as TGA, have no mark to be known by.
+# Pillow supports more formats, and runs other programs for some (Ghostscript for EPS), so only these are allowed.
+# They are tried in this order. It matters because some formats, such as TGA, have no signature.
 FORMATS = (
     Format(
         "jpg",
@@ -75,9 +75,9 @@ FORMATS = (
 )
 
 WRITTEN = {form.name: form for form in FORMATS if form.bit_depths}
-"""The formats that are written, by name; a file in one of them ends in a dot and the name."""
+"""The formats that can be written, by name; the name is also the ending of the file."""
 
 
 def able_to_hold(edge: int = 1, bit_depth: int = 8) -> list[str]:
-    """Return the names of the written formats that can hold such a picture; see `Format.can_hold`."""
+    """Return the names of the formats that can store such a picture; see `Format.can_hold`."""
     return [name for name, form in WRITTEN.items() if form.can_hold(edge, bit_depth)]

@@ -1,6 +1,7 @@
-"""Conversion of colours to sRGB by ICC profiles (International Color Consortium), in full precision.
+"""Conversion of colors to sRGB with ICC profiles (International Color Consortium), in full precision.
 
-Pillow's colour management has 8 bits a channel. imagecodecs uses the same engine (Little CMS) in floating point.
+Pillow's color management is limited to 8 bits per channel. imagecodecs uses the same engine, Little CMS, in floating
+point.
 """
 
 import struct
@@ -13,32 +14,32 @@ from numpy.typing import NDArray
 from PIL import ImageCms
 
 Levels = NDArray[np.uint8] | NDArray[np.float32]
-"""H x W x C, C = 1 (grey), 3 (RGB) or 4 (CMYK, as ink): 0..255, or 0..1."""
+"""H x W x C; C = 1 (grey), 3 (RGB) or 4 (CMYK, amount of ink); 0..255 in uint8, or 0..1 in float32."""
 
 
 def _srgb_profile() -> bytes:
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # else the time of day, and no two files would be equal
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # a fixed date, so that equal pictures make equal files
     return bytes(profile)
 
 
 SRGB_PROFILE = _srgb_profile()
-"""The profile that written pictures are tagged with; always the same bytes."""
+"""The sRGB profile of written pictures; always the same bytes."""
 
 _CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 _SPACES = {1: "gray", 3: "rgb", 4: "cmyk"}
 
 
 def to_srgb(levels: Levels, profile: bytes | None) -> NDArray[np.float32]:
-    """Convert levels (H x W x C) from the colour space of an ICC profile to sRGB (H x W x 3, range 0..1).
+    """Convert levels (H x W x C) from the color space of an ICC profile to sRGB (H x W x 3, range 0..1).
 
-    The intent is relative colorimetric with black-point compensation; colours outside of sRGB are clipped. The
-    profile is ignored if it is damaged, was made for other channels, or differs from sRGB by less than half a level
-    of 8 bits. Without a profile, grey and RGB count as sRGB, and CMYK becomes (1 - ink) (1 - black), as in Pillow.
+    The intent is relative colorimetric with black-point compensation; colors outside sRGB are clipped. A profile is
+    ignored if it is damaged, is for other channels, or differs from sRGB by less than half an 8-bit level. Without a
+    profile, grey and RGB count as sRGB, and CMYK becomes (1 - ink) (1 - black), as in Pillow.
     """
     if profile is not None:
         wanted = _CHANNELS.get(profile[16:20])
-        channels = 3 if levels.shape[2] == 1 and wanted == 3 else levels.shape[2]  # grey is RGB, too
+        channels = 3 if levels.shape[2] == 1 and wanted == 3 else levels.shape[2]  # RGB profiles apply to grey, too
         if channels == wanted and not _is_srgb(profile):
             converted = _transform(levels, profile)
             if converted is not None:
@@ -57,7 +58,7 @@ def to_srgb(levels: Levels, profile: bytes | None) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)
 def _is_srgb(profile: bytes) -> bool:
-    """Tell whether a profile changes every colour by less than half a level of 8 bits: sRGB has many spellings."""
+    """Tell whether a profile is a variant of sRGB: it changes no color by half an 8-bit level or more."""
     steps = np.linspace(0, 1, 11, dtype=np.float32)
     if _CHANNELS.get(profile[16:20]) == 3:
         grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
@@ -70,12 +71,12 @@ def _is_srgb(profile: bytes) -> bool:
 
 
 def _transform(levels: Levels, profile: bytes) -> NDArray[np.float32] | None:
-    """Apply a profile for as many channels as `levels` has (or an RGB one to grey); return None if it is damaged."""
+    """Apply a profile with the channels of `levels` (or an RGB profile to grey); return None if it is damaged."""
     channels = _CHANNELS[profile[16:20]]
     source: NDArray[Any] = np.repeat(levels, 3, axis=2) if levels.shape[2] < channels else levels
     if channels == 4 and source.dtype != np.uint8:
         source = source * np.float32(65535)
-        source = np.rint(source, out=source).astype(np.uint16)  # as floating point, Little CMS counts ink in 0..100
+        source = np.rint(source, out=source).astype(np.uint16)  # Little CMS would expect float ink in 0..100
     try:
         rgb: NDArray[np.float32] = imagecodecs.cms_transform(
             np.ascontiguousarray(source[..., 0] if channels == 1 else source),

@@ -1,16 +1,16 @@
-"""How large pictures may be."""
+"""Limits on the size of pictures."""
 
 SHORTEST_EDGE = 16
-"""Pixels: VGG-19 halves a picture four times before relu5_1, so 16 are the fewest that leave one position there."""
+"""Shortest edge, in pixels: VGG-19 halves a picture four times before relu5_1, so 16 pixels leave one position."""
 
 LONGEST_EDGE = 65500
-"""Pixels of the longest edge that is painted; a format may have room for less (`Format.longest_edge`)."""
+"""Longest edge of a painting, in pixels: libjpeg's limit. Other formats may allow less (`Format.longest_edge`)."""
 
 LONGEST_EDGE_READ = 2**16 - 1
-"""Pixels of the longest edge that is read: the most that the header of a JPEG can state."""
+"""Longest edge of a picture that is read, in pixels: the largest number in a JPEG header."""
 
 MOST_PIXELS = 2 * 2**30 // 12
-"""Pixels of the largest picture that is read: 179 million, whose colours alone fill 2 GiB as float32."""
+"""Most pixels of a picture that is read: 179 million, whose colors fill 2 GiB as float32."""
 
 MOST_BYTES = 2 * 2**30
-"""Bytes of the largest file that is read: an uncompressed picture of `MOST_PIXELS` in 16-bit RGBA is smaller."""
+"""Size of the largest file that is read, in bytes: enough for `MOST_PIXELS` of uncompressed 16-bit RGBA."""

@@ -1,8 +1,8 @@
-"""Opening picture files: which kind they are, whether they are too large, and what is wrong with them, in words.
+"""Open picture files: detect the format, check the size, and turn decoder errors into clear messages.
 
-Files come from strangers, so headers are judged before pixels are decoded. Nothing here changes the state of the
-process (warning filters, loggers, file descriptors), so several threads can read at once. What the decoders print on
-standard error about damaged files is the business of the program; the commands hide it.
+Files are not trusted, so headers are checked before pixels are decoded. Nothing here changes the state of the process
+(warning filters, loggers, file descriptors), so several threads can read at once. Decoders may print on standard
+error about damaged files; the commands hide that.
 """
 
 import stat
@@ -19,8 +19,8 @@ from nstyle.errors import ImageError, Kind
 from nstyle.pictures.formats import FORMATS
 from nstyle.pictures.limits import LONGEST_EDGE_READ, MOST_BYTES, MOST_PIXELS
 
-# What the decoders are known to raise on files that are cut off, corrupted or hostile. Warnings are raised only if
-# the program has made them errors; then what they complain of counts as damage.
+# Errors that the decoders raise on truncated, corrupted or malicious files. Warnings are included for programs that
+# turn warnings into errors: there, a warning means that the file is damaged.
 _DECODING_ERRORS = (
     OSError,
     EOFError,
@@ -39,7 +39,7 @@ _DECODING_ERRORS = (
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while the block reads a picture file into an `ImageError`.
+    """Turn all errors of a block that reads a picture file into an `ImageError`.
 
     Raises:
         ImageError: the message names the file, the cause and the way out.
@@ -50,30 +50,30 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise ImageError(
-            f"{path} may not be read; give yourself permission (chmod u+r)", path=path, kind=Kind.UNREADABLE
+            f"{path} cannot be read: no permission; allow it with chmod u+r", path=path, kind=Kind.UNREADABLE
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(
-            f"{path} has far too many pixels ({error}); scale it down first", path=path, kind=Kind.OUT_OF_RANGE
+            f"{path} has too many pixels ({error}); scale it down first", path=path, kind=Kind.OUT_OF_RANGE
         ) from error
     except MemoryError as error:
         raise ImageError(
-            f"{path} needs more memory than there is to be read; scale it down first",
+            f"{path} does not fit into memory; scale it down first",
             path=path,
             kind=Kind.OUT_OF_RANGE,
         ) from error
     except _DECODING_ERRORS as error:
-        reason = "is empty" if size == 0 else "is not a picture that can be read, or is damaged"
+        reason = "is empty" if size == 0 else "is damaged, or not a picture in a supported format"
         raise ImageError(
-            f"{path} {reason}; name a whole JPEG, PNG, TIFF, WebP, ... file", path=path, kind=Kind.DAMAGED
+            f"{path} {reason}; use an intact JPEG, PNG, TIFF, WebP, ... file", path=path, kind=Kind.DAMAGED
         ) from error
 
 
 def _size_of_file(path: Path) -> int:
-    """Return the size in bytes of a file that may be read, as far as the system tells before it is opened.
+    """Return the size of a file in bytes, without opening it.
 
     Raises:
-        ImageError: it does not exist, is not a file, or is too large.
+        ImageError: it does not exist, is not a regular file, or is larger than `MOST_BYTES`.
 
     """
     try:
@@ -82,7 +82,7 @@ def _size_of_file(path: Path) -> int:
         raise ImageError(f"{path} does not exist; name a picture file", path=path, kind=Kind.MISSING) from error
     except OSError as error:
         raise ImageError(
-            f"{path} may not be read: {error.strerror}; check the name and its folder",
+            f"{path} cannot be read: {error.strerror}; check the path and the permissions of its folder",
             path=path,
             kind=Kind.UNREADABLE,
         ) from error
@@ -99,30 +99,29 @@ def _size_of_file(path: Path) -> int:
 
 
 def check_size(path: Path, width: int, height: int, bits: int = 64) -> None:
-    """Refuse a picture that would fill the memory.
+    """Refuse a picture that is too large for memory.
 
     Args:
         path: its file, for the error.
-        width: in pixels, as the header states it.
-        height: likewise.
-        bits: of a pixel; the more it has above 64, the fewer pixels are allowed.
+        width: in pixels, according to the header.
+        height: in pixels, according to the header.
+        bits: bits per pixel, all channels together. Above 64, the limit on pixels shrinks in proportion.
 
     Raises:
-        ImageError: it is too large.
+        ImageError: an edge is longer than `LONGEST_EDGE_READ`, or there are more than `MOST_PIXELS` pixels.
 
     """
     if max(width, height) > LONGEST_EDGE_READ:
         raise ImageError(
-            f"{path} has an edge of far too many pixels ({width}x{height}, at most {LONGEST_EDGE_READ} are read); "
-            "crop it first",
+            f"{path} has {width}x{height} pixels, but the limit for an edge is {LONGEST_EDGE_READ}; "
+            "crop it or scale it down first",
             path=path,
             kind=Kind.OUT_OF_RANGE,
         )
     most = MOST_PIXELS * 64 // max(64, bits)
     if width * height > most:
         raise ImageError(
-            f"{path} has far too many pixels ({width}x{height}, at most {most / 1e6:.0f} million are read); "
-            "scale it down first",
+            f"{path} has {width}x{height} pixels, but the limit is {most / 1e6:.0f} million; scale it down first",
             path=path,
             kind=Kind.OUT_OF_RANGE,
         )
@@ -135,22 +134,21 @@ def head_of(path: Path) -> bytes:
 
 
 def is_tiff(head: bytes) -> bool:
-    """Tell whether a file that begins so is a TIFF or a BigTIFF."""
+    """Tell whether a file with this head is a TIFF or a BigTIFF."""
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def is_heif(head: bytes) -> bool:
-    """Tell whether a file that begins so is a HEIC or the like; AVIF, which has the same container, is not."""
+    """Tell whether a file with this head is a HEIC or HEIF; AVIF has the same container, but is excluded."""
     return head[4:8] == b"ftyp" and head[8:10] in (b"he", b"mi", b"ms") and b"avi" not in head
 
 
 @contextmanager
 def open_by_pillow(path: Path) -> Iterator[Image.Image]:
-    """Have Pillow read the header of a file in one of our formats, and check the picture's size.
+    """Open a file in one of our formats with Pillow, which reads only the header, and check the picture's size.
 
-    This takes the place of `Image.open`, which warns of every picture above 89 million pixels: our own limit is twice
-    as high. Pillow is not told the file's name: it would map the file to memory, and mix up the rows of a TIFF that
-    lies on its side.
+    This replaces `Image.open`, which warns above 89 million pixels; our limit is twice that. Pillow does not get the
+    file name: with it, Pillow memory-maps the file, and mixes up the rows of a rotated TIFF.
     """
     with path.open("rb") as file, _identified(file) as picture:
         check_size(path, *picture.size)
@@ -158,17 +156,17 @@ def open_by_pillow(path: Path) -> Iterator[Image.Image]:
 
 
 def _identified(file: IO[bytes]) -> Image.Image:
-    """Return the picture of the first format that takes the file for its own."""
+    """Open the file with the first of our formats that accepts it."""
     Image.init()
     start = file.read(16)
     for name in (name for form in FORMATS for name in form.pillow if name in Image.OPEN):
         make, accepts = Image.OPEN[name]
         accepted = accepts is None or accepts(start)
-        if not accepted or isinstance(accepted, str):  # a word on why Pillow lacks the format here
+        if not accepted or isinstance(accepted, str):  # a string says why this Pillow lacks the format
             continue
         file.seek(0)
         try:
             return make(file, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # it is of another format, after all
+        except (SyntaxError, IndexError, TypeError, struct.error):  # another format
             continue
     raise UnidentifiedImageError

@@ -1,4 +1,4 @@
-"""Pictures as arrays: sizes, resizing, colours of transparent pixels, denoising."""
+"""Pictures as arrays: sizes, resizing, colors of transparent pixels, denoising."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ Alpha = NDArray[np.float32]
 """H x W, from 0 (transparent) to 1 (opaque)."""
 
 SEAM = 16
-"""Pixels of its copies that a picture that tiles is smoothed with, on each side."""
+"""Width of the wrapped border, in pixels on each side, with which a seamless picture is denoised."""
 
 FAINTEST = 1 / 510
-"""Alpha, half a level of 8 bits, below which the colour of a resized pixel is only rounding noise."""
+"""Smallest alpha of a visible pixel: half an 8-bit level. Below it, a resized pixel's color is rounding noise."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Picture:
     """A picture for display.
 
     Attributes:
-        rgb: the colours, H x W x 3; not multiplied by alpha.
+        rgb: the colors, H x W x 3; not multiplied by alpha.
         alpha: H x W; None if the picture is opaque everywhere.
 
     """
@@ -42,21 +42,21 @@ class Picture:
 
 
 def fit_long_edge(height: int, width: int, long_edge: int) -> tuple[int, int]:
-    """Return (height, width) scaled so that the longer one is `long_edge`, rounded down as in the reference."""
+    """Return (height, width) scaled to a longer edge of `long_edge`; rounded down, as in the reference."""
     factor = long_edge / max(height, width)
     return int(height * factor), int(width * factor)
 
 
 def resize(rgb: Rgb, height: int, width: int) -> Rgb:
-    """Stretch a picture to exactly height x width: bilinear, and smoothed first if it shrinks (skimage's default)."""
+    """Resize a picture to height x width, bilinearly; shrinking smooths it first (skimage's default)."""
     resized: NDArray[np.float32] = skimage_resize(rgb, (height, width))
     return resized.astype(np.float32, copy=False)
 
 
 def resize_picture(picture: Picture, height: int, width: int) -> Picture:
-    """Stretch a picture as `resize` does, with colours weighted by alpha: transparent pixels do not tint others.
+    """Resize a picture like `resize`, with colors weighted by alpha, so that transparent pixels do not tint others.
 
-    Transparent pixels of the result have the colour of the nearest visible one.
+    Transparent pixels of the result get the color of the nearest visible pixel.
     """
     if picture.alpha is None:
         return Picture(resize(picture.rgb, height, width))
@@ -68,7 +68,7 @@ def resize_picture(picture: Picture, height: int, width: int) -> Picture:
 
 
 def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
-    """Give each pixel that is not `visible` (H x W) the colour of the nearest visible one, if there is any."""
+    """Give each pixel that is not `visible` (H x W) the color of the nearest visible pixel, if there is one."""
     if visible.all() or not visible.any():
         return rgb
     rows, columns = distance_transform_edt(~visible, return_distances=False, return_indices=True)
@@ -77,7 +77,7 @@ def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
 
 
 def on_white(picture: Picture) -> Rgb:
-    """Return the colours of a picture laid on white."""
+    """Return the colors of a picture on a white background."""
     if picture.alpha is None:
         return picture.rgb
     alpha = picture.alpha[..., None]
@@ -85,9 +85,9 @@ def on_white(picture: Picture) -> Rgb:
 
 
 def denoise(rgb: Rgb, weight: float, *, seamless: bool = False) -> Rgb:
-    """Smooth a picture by total-variation minimisation (Chambolle, 2004); weights below 1e-6 leave it as it is.
+    """Smooth a picture by total-variation minimization (Chambolle, 2004); a weight below 1e-6 changes nothing.
 
-    A seamless one is smoothed across its edges, so that it still tiles.
+    A seamless picture is smoothed across its edges, so that it still tiles.
     """
     if weight < 1e-6:
         return rgb

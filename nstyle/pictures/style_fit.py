@@ -1,4 +1,4 @@
-"""The size to which a style picture is brought before it is used, and the part of it that is used."""
+"""How a style picture is resized and cropped to fit the painting."""
 
 import math
 from dataclasses import dataclass
@@ -11,9 +11,12 @@ from nstyle.pictures.picture import Picture, resize, resize_picture
 
 @dataclass(frozen=True)
 class Frame:
-    """A size to which a picture is resized, and the size of the window in its middle that is kept.
+    """How a picture is framed: resized, then cropped to a window in its middle.
 
-    Both are (height, width).
+    Attributes:
+        resized: size after resizing, (height, width).
+        window: size after cropping, (height, width).
+
     """
 
     resized: tuple[int, int]
@@ -25,7 +28,7 @@ class Frame:
         return Picture(self._crop(resized.rgb), None if resized.alpha is None else self._crop(resized.alpha))
 
     def levels(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Resize and crop an H x W array that belongs to a picture, such as a mask, as `picture` does the picture."""
+        """Resize and crop an H x W array, such as a mask, in the same way as `picture`."""
         return self._crop(resize(levels, *self.resized))
 
     def _crop(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -34,15 +37,14 @@ class Frame:
 
 
 def frame_style(style: tuple[int, int], content: tuple[int, int], fit: str, scale: float) -> Frame:
-    """Return the frame of a style picture. It fits a box, which is the size of the painting times `scale`.
+    """Return the frame that fits a style picture to a box: the size of the painting times `scale`.
 
     Args:
-        style: height and width of the style picture.
-        content: height and width of the painting.
-        fit: "stretch" resizes the picture to the box and ignores its aspect ratio, as the reference does; "cover"
-            keeps the aspect ratio, fills the box, and crops what is outside; "contain" keeps the aspect ratio and
-            fits the picture into the box without padding, which a Gram matrix does not need; "area" keeps it and
-            makes the picture as many pixels as the box.
+        style: height and width of the style picture, in pixels.
+        content: height and width of the painting, in pixels.
+        fit: "stretch" resizes the picture to the box and ignores its aspect ratio, as the reference does. The others
+            keep the aspect ratio: "cover" fills the box and crops what is outside; "contain" fits the picture into
+            the box, without padding, which a Gram matrix does not need; "area" gives the picture the box's area.
         scale: size of the box relative to the painting; strokes grow with it.
 
     """

@@ -1,1 +1,1 @@
-"""Convolutions computed in other ways than PyTorch does."""
+"""Convolution algorithms to use instead of PyTorch's."""

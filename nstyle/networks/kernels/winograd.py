@@ -1,7 +1,7 @@
 """Winograd's minimal filtering F(4x4, 3x3): 3x3 convolutions of stride 1 with a quarter of the multiplications.
 
 From Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016): a 6x6 tile d of the input and a
-kernel g give a 4x4 tile of the output, A' ((G g G') * (B' d B)) A, where * is by element, and A' is A transposed.
+kernel g give a 4x4 tile of the output, A' ((G g G') * (B' d B)) A, where * is elementwise and A' is A transposed.
 Over all tiles and channels, a convolution becomes 36 matrix products. It rounds differently from direct convolution.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MOST_VALUES = 3_000_000
-"""Values that an intermediate may hold: rows of tiles are transformed in groups of at most this size."""
+"""Limit on the values in an intermediate result; rows of tiles are processed in groups of at most this size."""
 
 
 def _both_ways(rows: tuple[tuple[float, ...], ...]) -> Tensor:
@@ -46,7 +46,7 @@ _OF_OUTPUT = _both_ways(((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 
 
 
 def transform_kernels(weight: Tensor) -> Tensor:
-    """Return the kernels (C_out x C_in x 3 x 3) as `convolve` takes them: 36 x C_in x C_out."""
+    """Transform kernels (C_out x C_in x 3 x 3) for `convolve`: 36 x C_in x C_out."""
     channels_out, channels_in, _, _ = weight.shape
     flat = weight.permute(2, 3, 1, 0).reshape(9, -1)
     return (_OF_KERNEL.to(flat) @ flat).reshape(36, channels_in, channels_out)
@@ -69,7 +69,7 @@ def convolve(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
 
 
 class _Convolution(torch.autograd.Function):
-    """The convolution, and its adjoint: the transposes of the same steps in reverse order."""
+    """The convolution, and its adjoint as the gradient: the transposed steps in reverse order."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class _Convolution(torch.autograd.Function):
 
 
 def _some_rows(rows: int, columns: int, kernels: Tensor) -> Iterator[range]:
-    """Split the rows of tiles into groups with intermediates of at most `MOST_VALUES`, or into single rows."""
+    """Split the rows of tiles into groups of at most `MOST_VALUES` intermediate values, or into single rows."""
     at_a_time = max(1, MOST_VALUES // (36 * columns * max(kernels.shape[1:])))
     for first in range(0, rows, at_a_time):
         yield range(first, min(first + at_a_time, rows))
@@ -122,7 +122,7 @@ def _some_rows(rows: int, columns: int, kernels: Tensor) -> Iterator[range]:
 def _tiles(maps: Tensor, rows: range, columns: int, top: int, left: int, tall: int, wide: int) -> Tensor:
     """Return a view of part of each tile in these rows of tiles: tall x wide x rows x columns x C.
 
-    Tiles begin every four values of the maps (H x W x C); the part of a tile begins at its `top` and `left`.
+    In the maps (H x W x C), a tile begins every four positions. The part begins at `top` and `left` of its tile.
     """
     down, right, _ = maps.stride()
     return maps.as_strided(
