@@ -219,7 +219,7 @@ def test_bad_pictures_stop_nothing_and_nothing_is_painted_twice(
 def test_fail_fast_leaves_out_the_rest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--content-image", "missing.jpg", "contents", "--style-image", "styles", *SMALL_FLAGS, "--fail-fast"]
     assert main(flags) == 1
-    assert "1 of 8 pictures could not be painted; 7 were left out" in capsys.readouterr().err
+    assert "1 of 8 pictures could not be painted; 7 were not tried" in capsys.readouterr().err
     assert not list(Path().glob("output/*.png"))
 
 
@@ -372,7 +372,7 @@ def test_lines_name_the_pair(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     lines = capsys.readouterr().out.splitlines()
     assert "2 of 2: contents/c1.png in the style of styles/s0.png" in lines
     assert [line.split(":")[0] for line in lines if "epoch 1 of at most 3" in line] == ["c0_s0", "c1_s0"]
-    assert lines[-1] == "2 of 2 pictures are done, 0 of them before"
+    assert lines[-1] == "2 of 2 pictures are done, 0 of them by an earlier run"
     assert main([*flags, "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
 

@@ -20,7 +20,8 @@ from pictures import painted
 from PIL import Image
 
 from nstyle import Config, __version__
-from nstyle.commands.paint import build_parser, main
+from nstyle.commands.flags import build_parser
+from nstyle.commands.paint import main
 from nstyle.networks.weights import read_weights
 from nstyle.painting.stylize import Result, run
 from nstyle.pictures.encode import write_picture
@@ -140,7 +141,7 @@ def test_no_argument_at_all_paints_the_sample_pair(tmp_path: Path, monkeypatch: 
 
 def test_both_spellings_of_the_references_flag() -> None:
     for name in ("--output_dir", "--output-dir"):
-        assert build_parser().parse_args([name, "there"]).output_dir == "there"
+        assert build_parser().parse([name, "there"]).output_dir == "there"
 
 
 def test_gpu_minus_1_is_the_cpu(flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,7 @@ def test_a_killed_workers_pictures_are_painted_again(
     victim.send_signal(signal.SIGKILL)
     said, error = command.communicate()
     assert command.returncode == 0, error
-    assert "6 of 6 pictures are done, 0 of them before" in said
+    assert "6 of 6 pictures are done, 0 of them by an earlier run" in said
     assert victim.wait() == -signal.SIGKILL
     assert len(pixels(Path("alone"))) == 6 * (3 + 2)  # snapshots; the picture and its copy
     assert pixels(Path("output")) == pixels(Path("alone"))
@@ -155,7 +155,7 @@ def test_what_is_done_is_skipped_and_what_fails_is_listed(
     assert main(flags) == 1
     said = capsys.readouterr()
     assert "contents/bad.jpg in the style of styles/s0.png: contents/bad.jpg" in said.err
-    assert "3 of 4 pictures are done, 2 of them before" in said.out
+    assert "3 of 4 pictures are done, 2 of them by an earlier run" in said.out
     assert Path("output/c0_s0.png").stat().st_mtime_ns == before
     assert Path("output/c2_s0.png").exists()
     jobs = plan(["gone.png", "contents/c0.png"], "styles/s1.png", {"max_long_edge": 24, "max_num_epochs": 1})

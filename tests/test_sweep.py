@@ -104,7 +104,7 @@ def test_a_sheet_to_choose_from(
         assert sheet.convert("L").crop((0, high // 2, wide, high)).getextrema() == (0, 255)  # words on white
     assert not list(output.glob("*.jpg"))
     assert main([*flags, "content-weight=5,10,20"]) == 0
-    assert "6 of them before" in capsys.readouterr().out
+    assert "6 of them by an earlier run" in capsys.readouterr().out
 
 
 def test_what_cannot_be_painted_is_not_on_the_sheet(

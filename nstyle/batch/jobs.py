@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from nstyle.errors import ImageError, Kind, OptionError, OutputError
 from nstyle.pictures.formats import FORMATS
 from nstyle.settings.config import Config
-from nstyle.settings.options import flag
+from nstyle.settings.options import check_not_url, flag
 
 Names: TypeAlias = str | Path | Sequence[str | Path]
 
@@ -119,7 +119,7 @@ def expand(setting: str, names: Names) -> list[Path]:
         names: one or several names.
 
     Raises:
-        OptionError: there is no name, or a name is empty or not a path.
+        OptionError: there is no name, or a name is empty, a URL, or not a path.
         ImageError: a folder has no pictures, a folder cannot be read, or no file matches a glob.
 
     """
@@ -133,6 +133,7 @@ def expand(setting: str, names: Names) -> list[Path]:
             raise OptionError(
                 f"{flag(setting)} must be a path, not {name!r}", flag=flag(setting), kind=Kind.UNSUPPORTED
             )
+        check_not_url(flag(setting), name)
     return [path for name in given for path in _expanded(Path(name))]
 
 

@@ -1,7 +1,6 @@
-"""The command `nstyle`: flags to settings, log lines, exit codes."""
+"""The command `nstyle`: runs the painting that the flags ask for, prints log lines, returns exit codes."""
 
 import argparse
-import dataclasses
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import nstyle
 from nstyle.batch.jobs import Job, Names, plan
 from nstyle.batch.sweep import Sweep, plan_sweep
+from nstyle.commands.completion import completion_script
+from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.terminal import (
-    Parser,
     accept_any_name,
     complain,
     complain_of_interrupt,
@@ -24,8 +23,7 @@ from nstyle.commands.terminal import (
 )
 from nstyle.errors import Kind, NStyleError, OptionError
 from nstyle.settings.config import Config
-from nstyle.settings.groups import OUTPUT, PRESET
-from nstyle.settings.options import flag, is_repeatable, option
+from nstyle.settings.options import check_not_url
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
@@ -34,116 +32,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-EPILOG = """\
-While it works, look into the output folder: there are snapshots (e_50.jpg, e_100.jpg ...) and the losses of each
-epoch (epochs.csv), at the end the picture (final.jpg); run.json says how it was made. Ctrl-C ends a run early and
-writes the picture so far as final.jpg; the same command with --resume goes on with it.
-
-Several contents and styles: each pair is painted into output/<content>_<style>/, and its finished picture is
-output/<content>_<style>.jpg, too. The same command again paints what is not finished yet.
-
-exit codes: 0 done, 1 something is wrong with a file or the machine (one line says what), 2 wrong usage,
-130 after Ctrl-C, 143 after SIGTERM
-"""
-
-
-_DEFAULTS = Config()
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser: a flag for each setting of `Config`, with its help and default, and a few of the command's."""
-    parser = Parser(
-        prog="nstyle",
-        description=nstyle.__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    groups: dict[str, Any] = {PRESET: parser.add_argument_group(PRESET)}  # what people need first
-    for field in dataclasses.fields(Config):
-        group = option(field).group
-        if group not in groups:
-            groups[group] = parser.add_argument_group(group)
-        _add_setting(groups[group], field)
-    groups[OUTPUT].add_argument(
-        "--recipe",
-        metavar="PATH",
-        help="a picture that nstyle wrote, or a run.json: every setting is as it was there, but for the flags given",
-    )
-    _add_flags_for_many(parser.add_argument_group("several pictures"))
-    talk = parser.add_argument_group("talk")
-    loudness = talk.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    loudness.add_argument("--verbose", action="store_true", help="log every epoch and every file written")
-    talk.add_argument("--version", action="version", version=f"nstyle {nstyle.__version__}")
-    return parser
-
-
-def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
-    """Add the flag of a setting; only flags that are given appear in the result."""
-    declared = option(field)
-    names = [flag(field.name)]
-    if field.name == "output_dir":
-        names.append("--output_dir")  # the reference's only flag with an underscore
-    common: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}
-    if field.type is bool:
-        group.add_argument(*names, action="store_true", help=declared.help, **common)
-        return
-    default = "" if (value := getattr(_DEFAULTS, field.name)) in (None, ()) else f" (default: {value})"
-    if is_repeatable(field.type):
-        common |= {"action": "append", "nargs": 2}
-    if declared.several:
-        common |= {"nargs": "+"}
-    group.add_argument(
-        *names,
-        type=int if field.type in (int, int | None) else float if field.type is float else str,
-        choices=declared.choices or None if field.type is str else None,
-        metavar=declared.metavar,
-        help=(declared.help + default).replace("%", "%%"),
-        **common,
-    )
-
-
-def _add_flags_for_many(many: Any) -> None:
-    """Add the flags of the command that are about several pictures."""
-    many.add_argument(
-        "--pair", action="store_true", help="paint the first content in the first style, the second in the second ..."
-    )
-    on_failure = many.add_mutually_exclusive_group()
-    on_failure.add_argument(
-        "--keep-going",
-        action="store_false",
-        default=False,
-        dest="fail_fast",
-        help="paint the others if a picture cannot be painted; what failed is listed at the end (default)",
-    )
-    on_failure.add_argument(
-        "--fail-fast", action="store_true", help="leave out what comes after a picture that cannot be painted"
-    )
-    many.add_argument(
-        "--sweep",
-        action="append",
-        metavar="NAME=V1,V2,...",
-        help="paint the pair with each of these values of a setting, small, and with every combination of several "
-        "sweeps; output/sweep.png shows all",
-    )
-    many.add_argument(
-        "--cluster",
-        metavar="ADDRESS",
-        help="have the workers of the Dask scheduler at this address paint; they see the same files as this machine",
-    )
-
-
-_OF_THE_COMMAND = ("quiet", "verbose", "recipe", "pair", "fail_fast", "sweep", "cluster")
-"""The flags that are no settings of a painting."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments (None: the process's own) and return its exit code."""
-    arguments = vars(build_parser().parse_args(argv))
-    command = argparse.Namespace(**{name: arguments.pop(name) for name in _OF_THE_COMMAND})
+    """Run the command with these arguments (None: the process's own). Return its exit code."""
+    arguments = vars(build_parser().parse(argv))
+    command = argparse.Namespace(**{name: arguments.pop(name) for name in COMMAND_FLAGS})
     with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
+            if command.print_completion is not None:
+                sys.stdout.write(completion_script(build_parser(), command.print_completion))
+                return 0
+            take_names(arguments)
             followed, complete = _recipe(command)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
@@ -163,13 +62,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 Completion: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
-"""Makes all settings of those that are given."""
+"""A function that adds the settings of the recipe, if there is one, to those that are given."""
 
 
 def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
-    """Return the recipe that is followed, if one is, and what completes settings by it."""
+    """Return the recipe to follow, if there is one, and the function that adds its settings."""
     if command.recipe is None:
         return None, dict
+    check_not_url("--recipe", command.recipe)
     from nstyle.storage.recipe import read_recipe, settings_to_repeat
 
     followed = read_recipe(Path(command.recipe))
@@ -177,10 +77,10 @@ def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
 
 
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:
-    """Return the combinations that are to be painted."""
+    """Return the combinations of settings to paint."""
     if command.pair:
         raise OptionError(
-            "--pair and --sweep contradict each other: a sweep is for a single pair",
+            "--pair and --sweep exclude each other: a sweep paints a single pair; leave one out",
             flag="--pair",
             kind=Kind.CONFLICT,
         )
@@ -188,11 +88,11 @@ def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], compl
 
 
 def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
-    """Return what names the contents, and the styles."""
+    """Return the names of the contents and of the styles: the given ones, or the sample pair."""
     return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
 
 
-# What follows imports late, since it brings in torch: bad flags and --help answer at once.
+# The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.
 
 
 def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:
@@ -210,7 +110,7 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
 def _paint_many(
     jobs: Sequence[Job], followed: "Recipe | None", command: argparse.Namespace, sweep: Sweep | None
 ) -> int:
-    """Paint several pictures, and say at the end which could not be painted; of a sweep, make the sheet."""
+    """Paint several pictures, then report which could not be painted. After a sweep, write its contact sheet."""
     from tqdm import tqdm
 
     outcomes: list[Outcome] = []
@@ -233,7 +133,7 @@ def _paint_many(
 
 
 def _outcomes(jobs: Sequence[Job], followed: "Recipe | None", command: argparse.Namespace) -> "Iterator[Outcome]":
-    """Paint several pictures, here or on a cluster."""
+    """Paint several pictures, here or on a cluster. Yield each outcome as it is known."""
     if command.cluster is not None:
         from nstyle.batch.cluster import paint_on_cluster
 
@@ -255,25 +155,27 @@ def _outcomes(jobs: Sequence[Job], followed: "Recipe | None", command: argparse.
 
 
 def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
-    """Say what has become of the jobs; return the exit code."""
+    """Report how the jobs ended. Return the exit code."""
     failed = [outcome for outcome in outcomes if outcome.reason is not None]
     skipped = sum(outcome.skipped for outcome in outcomes)
-    _log.info("%d of %d pictures are done, %d of them before", len(outcomes) - len(failed), wanted, skipped)
+    _log.info(
+        "%d of %d pictures are done, %d of them by an earlier run", len(outcomes) - len(failed), wanted, skipped
+    )
     if not failed:
         return 0
     for outcome in failed:
         complain("nstyle", f"{outcome.job.title}: {outcome.reason}", 1)
-    left_out = f"; {wanted - len(outcomes)} were left out" if len(outcomes) < wanted else ""
+    left_out = f"; {wanted - len(outcomes)} were not tried" if len(outcomes) < wanted else ""
     return complain("nstyle", f"{len(failed)} of {wanted} pictures could not be painted{left_out}", 1)
 
 
 def _has_bars(command: argparse.Namespace) -> bool:
-    """Tell whether progress is shown as bars: a person looks at standard output, and wants no line an epoch."""
+    """Tell whether to show progress as bars: if a terminal shows them and --verbose does not print epochs."""
     return sys.stdout is not None and sys.stdout.isatty() and not command.verbose
 
 
 class _LineHandler(logging.Handler):
-    """Writes log lines to standard output, above the progress bar where there is one, as long as that can be."""
+    """Writes log lines to standard output, above the progress bar if there is one, until the output fails."""
 
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
@@ -286,7 +188,7 @@ class _LineHandler(logging.Handler):
 
 
 class _Lines(logging.Formatter):
-    """The message; a warning is called one."""
+    """Formats a record as its message; a warning starts with "warning: "."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -295,7 +197,7 @@ class _Lines(logging.Formatter):
 
 @contextmanager
 def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
-    """Show nstyle's log on standard output for as long as the command runs."""
+    """Print nstyle's log on standard output while the command runs."""
     accept_any_name()
     logger = logging.getLogger("nstyle")
     handler = _LineHandler()

@@ -1,6 +1,5 @@
 """What nstyle's commands have in common: complaints of one line, output that may go away, signals."""
 
-import argparse
 import faulthandler
 import io
 import logging
@@ -16,14 +15,6 @@ from typing import NoReturn, TextIO
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: to be treated like Ctrl-C, with another exit code."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with 2 after a line that says what was wrong."""
-        self.exit(2, f"{self.prog}: error: {_one_line(message)} ({self.prog} --help lists the flags)\n")
 
 
 def complain(command: str, message: str, exit_code: int) -> int:

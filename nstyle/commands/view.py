@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nstyle
+from nstyle.commands.parser import Parser
 from nstyle.commands.terminal import (
-    Parser,
     accept_any_name,
     complain,
     complain_of_interrupt,
@@ -28,7 +28,7 @@ exit codes: 0 done, 1 something is wrong with a file or the machine (one line sa
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Make the parser."""
     parser = Parser(
         prog=COMMAND,
@@ -76,7 +76,7 @@ def _seconds(text: str) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own) and return its exit code."""
-    arguments = build_parser().parse_args(argv)
+    arguments = build_parser().parse(argv)
     with quiet_libraries(), signals_as_interrupts():
         try:
             _view(arguments)

@@ -17,14 +17,13 @@ from nstyle.pictures.limits import LONGEST_EDGE, SHORTEST_EDGE
 from nstyle.settings.groups import (
     STARTS_FROM_CONTENT,
     Controls,
-    Descent,
     Machine,
     Output,
     Painting,
     Pictures,
     Preset,
-    Terms,
 )
+from nstyle.settings.method import Descent, Terms
 from nstyle.settings.options import checked, default_of, flag, is_default, option
 from nstyle.settings.presets import PRESETS
 from nstyle.settings.scales import Scales

@@ -1,0 +1,117 @@
+"""The settings of the method: the terms of the objective, and how it is minimized."""
+
+from dataclasses import dataclass
+
+from nstyle.losses.catalog import STYLE_LOSSES
+from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.settings.groups import DESCENT, TERMS
+from nstyle.settings.options import MXNET, OURS, setting
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of the objective."""
+
+    content_layers: str | None = setting(
+        None,
+        "layers of the content loss with optional weights: relu3_1:0.5,relu4_2",
+        MXNET,
+        TERMS,
+        default_words="the network's; vgg19: relu4_2",
+        metavar="LAYER[:W],...",
+    )
+    style_layers: str | None = setting(
+        None,
+        "layers of the style loss, likewise",
+        MXNET,
+        TERMS,
+        default_words="the network's; vgg19: relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
+        metavar="LAYER[:W],...",
+    )
+    style_loss: str = setting(
+        None,
+        "how to compare styles: " + ", ".join(f"{name} ({loss.help})" for name, loss in STYLE_LOSSES.items()),
+        MXNET,
+        TERMS,
+        choices=tuple(STYLE_LOSSES),
+    )
+    range_weight: float = setting(
+        0.0,
+        "weight of the bounded-range prior, which pulls black and white values towards mid-grey",
+        OURS,
+        TERMS,
+        at_least=0,
+        metavar="W",
+    )
+    balance: str = setting(
+        None,
+        "unit of the losses: MXNet's sums, or each layer's loss divided by that of an image without features, so "
+        "that weights mean the same for any style, size, network and layers (relative)",
+        MXNET,
+        TERMS,
+        choices=("absolute", "relative"),
+    )
+    pooling: str = setting(None, "pooling of the network's feature maps", MXNET, TERMS, choices=("avg", "max"))
+    padding: str = setting(
+        None,
+        "how the network pads pictures beyond their edges; zero is mid-grey",
+        MXNET,
+        TERMS,
+        choices=("zero", "mirror"),
+    )
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How the objective is minimized."""
+
+    stop_eps: float = setting(
+        None,
+        "stop if an epoch changes the image by less than this, relatively; 0: never",
+        MXNET,
+        DESCENT,
+        at_least=0,
+        metavar="EPS",
+    )
+    optimizer: str = setting(
+        None,
+        "; ".join(f"{name}: {optimizer.help}" for name, optimizer in OPTIMIZERS.items())
+        + ". Unclipped, --tv-weight and --range-weight have less effect",
+        MXNET,
+        DESCENT,
+        choices=tuple(OPTIMIZERS),
+    )
+    lr: float = setting(
+        None,
+        "learning rate",
+        MXNET,
+        DESCENT,
+        default_words=", ".join(f"{optimizer.learning_rate:g} for {name}" for name, optimizer in OPTIMIZERS.items()),
+        above=0,
+        metavar="RATE",
+    )
+    lr_sched_delay: int = setting(
+        75,
+        "lower the learning rate every N epochs",
+        MXNET,
+        DESCENT,
+        at_least=1,
+        metavar="N",
+    )
+    lr_sched_factor: float = setting(
+        0.9, "factor on the learning rate when it is lowered", MXNET, DESCENT, above=0, at_most=1, metavar="FACTOR"
+    )
+    image_range: str = setting(
+        None,
+        "clip the image to black and white after each epoch (clamped), or leave it free",
+        MXNET,
+        DESCENT,
+        choices=("free", "clamped"),
+    )
+    on_divergence: str = setting(
+        "stop",
+        "if an epoch leaves the range of pictures: stop, or undo it and halve the learning rate (backoff)",
+        OURS,
+        DESCENT,
+        choices=("stop", "backoff"),
+    )

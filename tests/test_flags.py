@@ -1,0 +1,178 @@
+"""Flags: names without flags, suggestions, defaults in --help, completion, the page of flags."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pictures import painted
+from refusals import refuses
+
+import flags_page
+from nstyle.batch.jobs import expand
+from nstyle.commands.flags import DEFAULTS, build_parser, take_names
+from nstyle.commands.paint import main
+from nstyle.errors import Kind, OptionError
+from nstyle.settings.config import Config
+from nstyle.settings.groups import EVERYDAY
+from nstyle.settings.options import nearest
+from nstyle.settings.presets import PRESETS
+
+
+def settings(*argv: str) -> dict[str, Any]:
+    """The settings that the command makes of its arguments, before any default."""
+    arguments = vars(build_parser().parse(argv))
+    take_names(arguments)
+    return arguments
+
+
+def error_of(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that the command answers with, and exit code 2."""
+    try:
+        code = main(argv)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    error = capsys.readouterr().err
+    assert (code, error.count("\n")) == (2, 1), error
+    return error
+
+
+def test_two_names_are_content_and_style() -> None:
+    for argv in (
+        ["a.jpg", "b.jpg", "--preset", "fast"],
+        ["--preset", "fast", "a.jpg", "b.jpg"],
+        ["a.jpg", "--preset", "fast", "b.jpg"],
+    ):
+        found = settings(*argv)
+        assert (found["content_image"], found["style_image"], found["preset"]) == ("a.jpg", "b.jpg", "fast"), argv
+
+
+def test_two_names_paint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    painted(32, 24, seed=1).save("photo.png")
+    painted(20, 20, seed=2).save("painting.png")
+    assert main(["photo.png", "painting.png", "--max-long-edge", "24", "--max-num-epochs", "1", "--quiet"]) == 0
+    assert (tmp_path / "output" / "final.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "kind", "flag"),
+    [
+        (["a.jpg"], Kind.MISSING, "--style-image"),
+        (["a.jpg", "b.jpg", "c.jpg"], Kind.UNSUPPORTED, "--content-image"),
+        (["a.jpg", "b.jpg", "--style-image", "c.jpg"], Kind.CONFLICT, "--style-image"),
+        (["a.jpg", "--content-image=c.jpg"], Kind.CONFLICT, "--content-image"),
+    ],
+)
+def test_names_that_are_not_a_pair(argv: list[str], kind: Kind, flag: str) -> None:
+    with refuses(OptionError, kind=kind, flag=flag) as refused:
+        settings(*argv)
+    assert "nstyle photo.jpg painting.jpg" in str(refused.value) or "--content-image A B" in str(refused.value)
+
+
+def test_underscores_are_hyphens_in_flags_alone() -> None:
+    found = settings("--style_image", "my_style.jpg", "--content_image=my_photo.jpg", "--lr_sched_delay", "5")
+    assert (found["style_image"], found["content_image"]) == (["my_style.jpg"], ["my_photo.jpg"])
+    assert found["lr_sched_delay"] == 5
+
+
+@pytest.mark.parametrize(
+    ("argv", "near"),
+    [
+        (["--styl-image", "a.jpg"], "--style-image"),
+        (["--style", "a.jpg"], "--style-image"),
+        (["--preserve_colours=luma"], "--preserve-colors"),
+        (["--preset", "paintrly"], "painterly"),
+        (["--optimizer", "LBFGS"], "lbfgs"),
+        (["--image-format", "jpeg"], "jpg"),
+    ],
+)
+def test_the_nearest_flag_or_choice_is_named(argv: list[str], near: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"did you mean {near}?" in error_of(argv, capsys)
+
+
+def test_nothing_is_suggested_if_nothing_is_near(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nearest("xyzzy", PRESETS) == ""
+    assert "did you mean" not in error_of(["--xyzzy"], capsys)
+    assert "did you mean" not in error_of(["--preset", "xyzzy"], capsys)
+
+
+@pytest.mark.parametrize("flag", ["--content-image", "--mask", "--init", "--weights", "--recipe"])
+def test_a_url_is_not_a_file(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    url = "https://example.org/photo.jpg?size=large"
+    error = error_of([flag, url], capsys)
+    assert error == f"nstyle: error: {flag} {url}: nstyle reads files, not URLs: download it first\n"
+
+
+def test_a_url_is_refused_in_python_too() -> None:
+    for url in ("http://example.org/a.jpg", Path("https://example.org/a.jpg"), "FILE:///a.jpg"):
+        with refuses(OptionError, kind=Kind.UNSUPPORTED, flag="--mask"):
+            Config(mask=url)  # type: ignore[arg-type]  # the point of the test
+        with refuses(OptionError, kind=Kind.UNSUPPORTED, flag="--style-image"):
+            expand("style_image", url)
+
+
+def test_several_gpus_are_for_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    error = error_of(["--gpu", "0,1"], capsys)
+    assert "one GPU" in error
+    assert "--cluster" in error
+    assert "--cluster" not in error_of(["--gpu", "500"], capsys)
+
+
+def test_help_begins_with_examples_and_everyday_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_free_help(capsys).count("\n  nstyle ") == 3
+    everyday = [group for group in build_parser()._action_groups if group.title == EVERYDAY]
+    names = {action.dest for group in everyday for action in group._group_actions}
+    six = {"content_image", "style_image", "preset", "strength", "max_long_edge", "output_dir"}
+    assert names == {"pictures", *six}
+
+
+def error_free_help(capsys: pytest.CaptureFixture[str]) -> str:
+    """What --help prints before the second group of flags."""
+    with pytest.raises(SystemExit) as stopped:
+        build_parser().parse(["--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    head, heading, rest = text.partition(f"{EVERYDAY}:")
+    assert heading
+    assert rest.index("--output-dir") < rest.index("--style-scale")
+    return head
+
+
+def test_defaults_in_help_are_those_of_each_preset() -> None:
+    assert DEFAULTS["content_weight"] == "10; painterly: 1; fast: 0.15"
+    assert DEFAULTS["style_fit"] == "stretch; painterly, fast: area"
+    assert DEFAULTS["style_loss"] == "gram; painterly: wasserstein"
+    assert DEFAULTS["max_num_epochs"].startswith("1000; painterly: 50,35,")
+    assert (DEFAULTS["seed"], DEFAULTS["seamless"], DEFAULTS["mask"]) == ("0", "", "")
+    for name in PRESETS["reference"]:
+        assert DEFAULTS[name], name
+
+
+def test_completion_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("shtab")
+    assert main(["--print-completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    code = f"""{script}
+        COMP_WORDS=(nstyle "$@"); COMP_CWORD=$#; _shtab_nstyle; echo "${{COMPREPLY[@]}}" """
+
+    def completed(*words: str) -> list[str]:
+        line = ["bash", "-c", code, "bash", *words]
+        done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=flags_page.PAGE.parent)
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    assert completed("--max-lo") == ["--max-long-edge"]
+    assert completed("--preset", "") == list(PRESETS)
+    assert completed("--style-image", "fla") == ["flags.md"]
+    assert completed("a.jpg", "fla") == ["flags.md"]
+    assert "zsh" in error_of(["--print-completion", "ksh"], capsys)
+
+
+def test_completion_without_its_package(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install 'nstyle[completion]'" in error_of(["--print-completion", "bash"], capsys)
+
+
+def test_the_page_of_flags_is_up_to_date() -> None:
+    assert flags_page.PAGE.read_text(encoding="utf-8") == flags_page.page(), "run python scripts/flags_page.py"
