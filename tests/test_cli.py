@@ -121,7 +121,7 @@ def test_says_that_the_weights_are_foreign(
     tensors = read_weights().tensors
     torch.save({**tensors, "conv1_1.weight": tensors["conv1_1.weight"] * 2}, tmp_path / "mine.pth")
     assert main([*flags, "--weights", str(tmp_path / "mine.pth"), "--max-num-epochs", "1"]) == 0
-    assert "mine.pth: another VGG-19" in capsys.readouterr().out
+    assert "mine.pth: not the original VGG-19" in capsys.readouterr().out
 
 
 def test_no_argument_at_all_paints_the_sample_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_whatever_is_written_is_known_for_a_picture_of_a_run(form: str, tmp_path
         assert is_of_a_run(name)
     folder = RunFolder(tmp_path, form, [])
     assert folder.pictures() == [tmp_path / f"e_50.{form}", tmp_path / f"final.{form}"]
-    with pytest.raises(OutputError, match="would be painted over"):
+    with pytest.raises(OutputError, match="the run would overwrite its input"):
         RunFolder(tmp_path, form, [tmp_path / f"e_50.{form}"]).open()
 
 

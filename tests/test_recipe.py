@@ -194,7 +194,7 @@ def test_a_changed_picture_and_other_weights_are_warned_of(
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 1
     assert str(content) in warnings[0]
-    assert "not the file that the recipe was made with" in warnings[0]
+    assert "has changed since the recipe was made" in warnings[0]
 
 
 def test_what_is_warned_of() -> None:
