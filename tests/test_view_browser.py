@@ -143,7 +143,7 @@ def run(tmp_path: Path) -> Path:
 @both_widths
 def test_slider(size: tuple[int, int], run: Path, open_page: Open) -> None:
     browser = open_page(run, size)
-    assert browser.caption == "The end, after epoch 30 (11 of 11)"
+    assert browser.caption == "Final, after epoch 30 (11 of 11)"
     newest = browser.find("#painting").get_attribute("src")
     browser.click_at("#slider", 0.5)
     assert browser.caption == "After epoch 18 (6 of 11)"
@@ -349,12 +349,12 @@ def test_before_the_first_snapshot(tmp_path: Path, open_page: Open) -> None:
     assert browser.find("#nothing").is_displayed()
     assert "No snapshot yet" in browser.find("#nothing").text
     assert not browser.find("#play").is_enabled()
-    assert "No epoch is done yet" in browser.find("#curves").text
+    assert "No curves yet" in browser.find("#curves").text
 
 
 def test_one_epoch(tmp_path: Path, open_page: Open) -> None:
     browser = open_page(fake_run(tmp_path / "run", epochs=1))
-    assert browser.caption == "The end, after epoch 1"
+    assert browser.caption == "Final, after epoch 1"
     assert len(browser.find_all(".chart")) == 4
 
 

@@ -64,7 +64,7 @@ def test_a_run_is_watched_to_its_end(tmp_path: Path) -> None:
     page = Page(folder / "index.html")
     assert page.facts["refresh"] is None
     assert [each["name"] for each in page.facts["snapshots"]] == ["e_3.jpg", "final.jpg"]
-    assert "looks for news" not in page.text
+    assert "This page updates" not in page.text
 
 
 def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
