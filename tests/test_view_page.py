@@ -1,4 +1,4 @@
-"""The page without a browser: what it says, that nothing in it is taken for HTML, how large it is."""
+"""The page without a browser: its text, that all text is escaped, its size."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ from nstyle.view.runs import read_run
 
 
 class Page(HTMLParser):
-    """A page taken apart: elements with their attributes, text, what is in the script elements."""
+    """A parsed page: elements with attributes, text, and the contents of the script elements."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -317,7 +317,7 @@ def test_more_snapshots_and_epochs_than_anybody_looks_at(tmp_path: Path) -> None
 
 
 def test_200_detailed_snapshots_make_less_than_5_megabytes(tmp_path: Path) -> None:
-    """Noise is what compresses worst: a painting needs less."""
+    """Noise compresses worst; a painting needs less."""
     folder = fake_run(tmp_path / "run", epochs=600, save_epochs=600, size=(600, 400))
     change_record(folder, settings={"save_epochs": 3, "image_format": "jpg"})
     generator = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Keeping pages fresh: when they are written, when the watching ends."""
+"""Updating pages: when they are written, and when watching ends."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from nstyle.view.publish import QUIET, Gallery, Shown, fingerprint
 
 
 class Clock:
-    """In place of waiting: does what happens meanwhile, one thing at a time, and looks at the page before."""
+    """Replaces waiting: records the page, then performs the next event."""
 
     def __init__(self, page: Path, *happenings: Callable[[], Any]) -> None:
         self.page = page

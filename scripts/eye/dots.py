@@ -46,7 +46,7 @@ _FALL = 4.0  # factor by which power falls with each octave in natural pictures;
 _SECTORS = 6  # directions, every 30 degrees, each 60 degrees wide
 _USUAL = 2.0  # ratio of the highest narrow peak's amplitude to that around it: 1 to 2 without dots
 _AROUND = ((0, 3), (1, 3), (2, 2), (3, 1), (3, 0), (3, -1), (2, -2), (1, -3))
-"""Offsets (y, x) in bins from a peak to beyond its ends, in half of all directions. It is 2 bins wide."""
+"""Offsets (y, x) in bins from a peak to past its end, in half of all directions. A peak has 2 bins (Hann window)."""
 
 
 class Dots(NamedTuple):
