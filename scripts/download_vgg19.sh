@@ -53,7 +53,7 @@ fetch() {
 # get PATH FILE ID: download PATH to FILE and verify that its blob ID is ID, or exit. Only a verified file replaces FILE.
 get() {
     url=${base%/}/$1 part=$2.part wrong=no
-    way_out="nstyle works without this file; or download $url yourself to $2 and run this script again to verify it"
+    way_out="nstyle works without this file; or download $url by hand to $2 and run this script again to verify it"
     verified "$2" "$3" && echo "$2: already here, verified" && return
     [ ! -d "$2" ] || fail "$2 is a folder, so the file cannot be saved there; move the folder away"
     [ "$tool" ] || fail "needs curl or wget; $way_out"
