@@ -345,7 +345,7 @@ def main() -> int:
                 print(f"{number} ...", end="\r", file=sys.stderr)
         worker.process.kill()
 
-    print(f"{chosen.count} files, mutated from {len(corpus)} valid ones, seed {chosen.seed}")
+    print(f"{chosen.count} mutated files from {len(corpus)} valid ones, seed {chosen.seed}")
     for (name, outcome), number in sorted(outcomes.items()):
         print(f"{name:18} {outcome:12} {number}")
     print(f"peak memory: {peak:.2f} GB, including {worker.idle:.2f} GB before reading")
