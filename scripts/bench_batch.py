@@ -1,8 +1,8 @@
-"""Measure what a batch gains over single calls of the command, and whether its memory stays flat.
+"""Measure how much faster a batch is than single calls of the command, and whether its memory use grows.
 
-speed: some contents in some styles, first by one call of the command each, then by one call for all; wall-clock
-seconds of whole processes, and whether the pictures are the same to the bit.
-memory: a batch of many tiny pictures; the memory that the process holds after each.
+speed: several contents in several styles, first with one call for each pair, then with one call for all. Prints
+wall-clock seconds of whole processes, and whether the pictures are bit-exact.
+memory: a batch of many tiny pictures. Prints the memory of the process after each.
 """
 
 import argparse
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def paint(folder: Path, number: int, seed: int, edge: int) -> list[Path]:
-    """Write pictures of waves and noise; return their files."""
+    """Write `number` pictures of waves and noise, `edge` pixels wide, and return their paths."""
     folder.mkdir()
     paths = []
     for i in range(number):
@@ -34,14 +34,14 @@ def paint(folder: Path, number: int, seed: int, edge: int) -> list[Path]:
 
 
 def call(*flags: object) -> float:
-    """Run the command; return its wall-clock seconds."""
+    """Run nstyle with these flags and return its wall-clock seconds."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "nstyle", *map(str, flags), "--quiet"], cwd=ROOT, check=True)
     return time.perf_counter() - started
 
 
 def pixels(path: Path) -> bytes:
-    """Return the values of a picture."""
+    """Return the pixel values of a picture."""
     with Image.open(path) as picture:
         return picture.tobytes()
 
@@ -63,11 +63,11 @@ def speed(folder: Path, options: argparse.Namespace) -> None:
     same = sum(pixels(path) == pixels(folder / "batch" / path.parent.name / path.name) for path in found)
     print(f"{number} single calls  {alone:7.1f} s")
     print(f"one batch        {together:7.1f} s    {alone / together:.2f} times faster")
-    print(f"the same to the bit: {same} of {number}")
+    print(f"bit-exact: {same} of {number}")
 
 
 def memory(folder: Path, options: argparse.Namespace) -> None:
-    """Follow the memory that this process holds over a batch."""
+    """Print the resident memory of this process during a batch."""
     from nstyle import stylize_many
 
     def resident() -> float:
@@ -90,16 +90,16 @@ def memory(folder: Path, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Run a measurement."""
+    """Run the chosen measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("speed", "memory"))
-    parser.add_argument("--contents", type=int, default=5, help="for speed (default: %(default)s)")
-    parser.add_argument("--styles", type=int, default=4, help="for speed (default: %(default)s)")
+    parser.add_argument("--contents", type=int, default=5, help="contents, for speed (default: %(default)s)")
+    parser.add_argument("--styles", type=int, default=4, help="styles, for speed (default: %(default)s)")
     parser.add_argument(
         "--size", type=int, default=128, help="longer edge in pixels, for speed (default: %(default)s)"
     )
-    parser.add_argument("--epochs", type=int, default=30, help="for speed (default: %(default)s)")
-    parser.add_argument("--pictures", type=int, default=200, help="for memory (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=30, help="epochs, for speed (default: %(default)s)")
+    parser.add_argument("--pictures", type=int, default=200, help="pictures, for memory (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         {"speed": speed, "memory": memory}[options.what](Path(name), options)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Paints the pictures of docs/controls.md into docs/gallery/controls_*.jpg: the sample pair, a second style (a mosaic),
-# masks, several styles, the size of strokes, regions, and the three ways to keep the content's colors.
-# usage: sh scripts/controls_figure.sh [PICTURE ...]     PICTURE: some of them only, such as scale_2 or luma
-# All take about twenty minutes on two CPU cores.
+# Paint the documentation's pictures of the controls, docs/gallery/controls_*.jpg: masks, blended and scaled styles,
+# styles in regions, and the three ways to keep the content's colors. Uses the sample pair and a mosaic as second style.
+# usage: sh scripts/controls_figure.sh [PICTURE ...]     PICTURE: only these, such as scale_2 or luma
+# All pictures take about 20 minutes on two CPU cores.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 sh scripts/environment.sh
@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p docs/gallery
 
-# A mosaic of warm tiles as the second style, and masks in the shape of the content (451 x 300).
+# Make a mosaic of warm tiles as the second style, and masks with the size of the content (451 x 300).
 .venv/bin/python - "$work" <<'PYTHON'
 import sys
 from pathlib import Path

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sets up the environment and paints the sample pair into output/. More flags may follow: sh scripts/demo.sh --seed 1
+# Set up the environment and paint the sample pair into output/. Accepts more flags: sh scripts/demo.sh --seed 1
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 sh scripts/environment.sh

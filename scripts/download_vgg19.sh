@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches the full-precision VGG-19 weights and the two sample pictures of the MXNet
-# neural-style example. Run it with --help for the details.
+# Download the full-precision VGG-19 weights and the two sample pictures of the MXNet
+# neural-style example. --help tells more.
 set -eu
 me=${0##*/}
 base=${NSTYLE_DOWNLOAD_URL:-https://github.com/dmlc/web-data/raw/master}
@@ -9,16 +9,16 @@ usage() {
     cat <<END
 usage: $me [-h|--help]
 
-Downloads, and checks against their git blob ids,
+Downloads these files into the script's repository and verifies their git blob IDs:
   models/vgg19.params       the MXNet example's VGG-19 weights in full precision
   input/IMG_4343.jpg        its sample content picture
   input/starry_night.jpg    its sample style picture
-into the repository that this script belongs to. Files that are already there and right
-are skipped; an interrupted download (NAME.part) is continued. Needs curl or wget.
+Skips files that are already there and verified. Continues an interrupted download
+(NAME.part). Needs curl or wget.
 
 environment:
-  NSTYLE_DOWNLOAD_URL  fetch from this address, where mxnet/neural-style/... lies, and not
-                       from https://github.com/dmlc/web-data/raw/master
+  NSTYLE_DOWNLOAD_URL  base URL that contains mxnet/neural-style/...
+                       (default: https://github.com/dmlc/web-data/raw/master)
 END
 }
 
@@ -27,16 +27,16 @@ fail() {
     exit "${2:-1}"
 }
 
-# Is FILE ($1) there, with the git blob id ID ($2): the SHA-1 of "blob SIZE\0" and the content?
+# Check that FILE ($1) exists and has the git blob ID $2, the SHA-1 of "blob SIZE\0" and the content.
 verified() {
     [ -f "$1" ] || return 1
-    size=$(($(wc -c <"$1"))) # the arithmetic drops the blanks that some wc's write
+    size=$(($(wc -c <"$1"))) # arithmetic removes the spaces that some versions of wc print
     found=$({ printf 'blob %d\0' "$size" && cat "$1"; } | $sha1)
     [ "${found%% *}" = "$2" ]
 }
 
-# Makes one attempt to bring URL ($1) into FILE ($2), going on from what FILE holds already.
-# Sets $got to the tool's exit status, $http to the server's last answer (000 or empty: none).
+# Try once to download URL ($1) to FILE ($2), continuing a partial FILE.
+# Sets $got to the tool's exit status and $http to the last HTTP status (000 or empty: no answer).
 fetch() {
     got=0
     if [ "${tool##*/}" = curl ]; then
@@ -47,15 +47,15 @@ fetch() {
         http=$(wget -S -c -t 1 -T 20 -O "$2" "$1" 2>&1) || got=$?
         http=$(printf '%s\n' "$http" | sed -n 's|^ *HTTP/[0-9.]* \([0-9][0-9]*\).*|\1|p' | tail -n 1)
     fi
-    [ -s "$2" ] || rm -f "$2" # wget makes its file even if there is nothing to put in it
+    [ -s "$2" ] || rm -f "$2" # wget creates the file even if it receives nothing
 }
 
-# get PATH FILE ID: makes FILE the blob ID, or ends the script. Only a verified file replaces FILE.
+# get PATH FILE ID: download PATH to FILE and verify that its blob ID is ID, or exit. Only a verified file replaces FILE.
 get() {
     url=${base%/}/$1 part=$2.part wrong=no
-    way_out="nstyle works without it; or download $url by hand to $2 and run this script again to verify it"
+    way_out="nstyle works without this file; or download $url by hand to $2 and run this script again to verify it"
     verified "$2" "$3" && echo "$2: already here, verified" && return
-    [ ! -d "$2" ] || fail "$2 is a folder, where the file is to go; move it away"
+    [ ! -d "$2" ] || fail "$2 is a folder, so the file cannot be saved there; move the folder away"
     [ "$tool" ] || fail "needs curl or wget; $way_out"
     mkdir -p "${2%/*}"
     for attempt in 1 2 3 4; do
@@ -66,15 +66,15 @@ get() {
             echo "$2: done, verified"
             return
         fi
-        why="no whole file came (HTTP status ${http:-000}, $tool's exit status $got)"
+        why="the download of $url is incomplete (HTTP status ${http:-000}, $tool's exit status $got)"
         case $http/$got in
-        */0 | 416/*) # nothing follows: it is a whole file, but a wrong one
+        */0 | 416/*) # the file is complete, but not the right one
             rm -f "$part"
-            why="what comes is not the expected file"
+            why="$url is not the expected file"
             [ "$wrong" = no ] && wrong=yes || break ;;
-        2??/33) rm -f "$part" ;; # curl finds that the server knows no ranges
-        2??/23 | 2??/3) fail "cannot write $part" ;; # curl's and wget's statuses for that
-        [23]??/* | 408/* | 429/* | 5??/*) sleep 1 ;; # broken off, or it may pass
+        2??/33) rm -f "$part" ;; # curl: the server does not support ranges
+        2??/23 | 2??/3) fail "cannot write $part; check the free space and the permissions" ;; # of curl and of wget
+        [23]??/* | 408/* | 429/* | 5??/*) sleep 1 ;; # cut off, or a temporary error
         /* | 000/*) why="no server answers ($tool's exit status $got)" && break ;;
         *) break ;;
         esac

@@ -1,10 +1,10 @@
-"""Damage pictures and recipes in every way and see that the readers answer with a result or an `NStyleError`.
+"""Damage pictures, recipes and checkpoints, and check that the readers return a result or raise an `NStyleError`.
 
 usage: python scripts/fuzz.py [--count 20000] [--seed 0] [--reader NAME] [--memory 1.5] [--seconds 20] [--save DIR]
 
-Small valid files of every format are made, mutated (bits, runs, cuts, splices, lengths, header fields), and read by a
-process of their own, which is watched: what it raises beside `NStyleError`, what kills it, takes more memory than
---memory (GB) or longer than --seconds is a find, whose file is saved. The exit code is 1 if there are any. The same
+Makes small valid files of every format, mutates them (bits, runs, cuts, splices, lengths, header fields) and reads
+them in a separate process. A find is a file that raises anything but an `NStyleError`, kills the process, or needs
+more memory than --memory (GB) or more time than --seconds. Finds are saved, and the exit code is then 1. The same
 seed makes the same files.
 """
 
@@ -44,7 +44,7 @@ from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpo
 from nstyle.storage.recipe import Recipe, parse_recipe, read_recipe, recorded_settings
 
 READERS: dict[str, tuple[Callable[[Path], object], str]] = {
-    # name: (what reads a file, which files of the corpus it is given)
+    # name: (reader, kind of corpus files that it reads)
     "read_picture": (read_picture, "picture"),
     "read_recipe_text": (read_recipe_text, "picture"),
     "read_recipe": (read_recipe, "recipe"),
@@ -52,7 +52,7 @@ READERS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 Corpus = dict[str, tuple[str, bytes]]
-"""Name: (picture, recipe or state; content)."""
+"""Name: (kind, content); the kind is "picture", "recipe" or "state"."""
 
 _FILE = {"path": "/pictures/photo.jpg", "sha256": "0" * 64}
 RECIPE = Recipe(
@@ -87,7 +87,7 @@ def make_corpus(folder: Path) -> Corpus:
     exif[0x0112] = 6
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     wide = bytearray(srgb)
-    wide[wide.index(b"XYZ ", 200) + 8 :][:4] = struct.pack(">i", 40000)  # another red: no longer sRGB
+    wide[wide.index(b"XYZ ", 200) + 8 :][:4] = struct.pack(">i", 40000)  # a different red: no longer sRGB
     tags: dict[str, Any] = {"exif": exif.tobytes(), "icc_profile": bytes(wide)}
 
     for form in ("jpg", "png", "tiff", "webp"):
@@ -165,7 +165,7 @@ INTERESTING = (0, 1, 2, 3, 4, 7, 8, 15, 16, 127, 128, 255, 256, 32767, 32768, 65
 
 
 def mutate(content: bytes, others: list[bytes], chance: random.Random) -> bytes:
-    """Damage a file in one to six ways, most of them near its beginning, where the headers are."""
+    """Return the content with one to six random mutations, most near the beginning, where headers are."""
     mutated = bytearray(content)
     for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
         if not mutated:
@@ -192,7 +192,7 @@ def mutate(content: bytes, others: list[bytes], chance: random.Random) -> bytes:
             copied = mutated[at : at + chance.randint(1, 200)]
             there = chance.randrange(len(mutated))
             mutated[there:there] = copied
-        else:  # a number in a header, two or four bytes of either order
+        else:  # a number in a header: two or four bytes, either byte order
             kind = chance.choice(("<H", ">H", "<I", ">I"))
             number = chance.choice(INTERESTING) % 2 ** (8 * struct.calcsize(kind))
             mutated[at : at + struct.calcsize(kind)] = struct.pack(kind, number)
@@ -202,7 +202,7 @@ def mutate(content: bytes, others: list[bytes], chance: random.Random) -> bytes:
 
 
 def mend_checksums(png: bytearray) -> None:
-    """Correct the checksums of a PNG's chunks: a decoder that stops at them sees no more."""
+    """Correct the checksums of a PNG's chunks in place, so that decoders read beyond them."""
     at = 8
     while at + 12 <= len(png):
         (length,) = struct.unpack_from(">I", png, at)
@@ -221,7 +221,7 @@ def _alarm(*_: object) -> None:
 
 
 def work(pipe: Connection, seconds: int, memory: float) -> None:
-    """Read the files that come through the pipe, and answer with what came of each; the process may die of it."""
+    """Read the files whose paths come through the pipe, and send back each outcome. A file may crash this process."""
     with quiet_libraries():
         _answer(pipe, seconds, memory)
 
@@ -230,7 +230,7 @@ def _answer(pipe: Connection, seconds: int, memory: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _alarm)
     address_space = resource.getrlimit(resource.RLIMIT_AS)[1]
-    if sys.platform == "linux":  # a wide limit of the last resort: the peak is what is judged
+    if sys.platform == "linux":  # a generous limit as a last resort; finds are judged by the peak
         resource.setrlimit(resource.RLIMIT_AS, (int(_kilobytes("VmSize") * 1024 + 4 * memory * 1e9), address_space))
     pipe.send(_kilobytes("VmHWM") / 1e6)
     while True:
@@ -242,7 +242,7 @@ def _answer(pipe: Connection, seconds: int, memory: float) -> None:
             outcome = "read"
         except NStyleError as error:
             outcome = "refused" if "\n" not in str(error) else "an error of several lines"
-        except BaseException as error:  # noqa: BLE001  # this is what is looked for
+        except BaseException as error:  # noqa: BLE001  # finding these is the purpose
             outcome = f"{type(error).__name__}: {error}"[:300]
         finally:
             signal.alarm(0)
@@ -250,7 +250,7 @@ def _answer(pipe: Connection, seconds: int, memory: float) -> None:
 
 
 def _kilobytes(name: str) -> int:
-    """Read a number about this process; 0 where the system does not tell it."""
+    """Return a number in kB from /proc/self/status, such as VmHWM; 0 if the system does not have it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith(name + ":"):
@@ -259,14 +259,14 @@ def _kilobytes(name: str) -> int:
 
 
 class Worker:
-    """A process that reads files, replaced when it has died or hung."""
+    """A process that reads files. It is replaced if it dies or hangs."""
 
     def __init__(self, seconds: int, memory: float) -> None:
         self.seconds, self.memory = seconds, memory
         self.start()
 
     def start(self) -> None:
-        """Start a process, and the pipe to it; note the peak of its memory before it has read anything, in GB."""
+        """Start a process and the pipe to it, and set `idle` to its peak memory in GB before any reading."""
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, self.seconds, self.memory), daemon=True)
@@ -275,14 +275,14 @@ class Worker:
         self.idle = float(self.pipe.recv())
 
     def read(self, name: str, path: Path) -> tuple[str, float, float]:
-        """Return the outcome, seconds, and the peak of memory so far in GB."""
+        """Return the outcome, the seconds, and the process's peak memory so far in GB."""
         self.pipe.send((name, path))
         try:
             if self.pipe.poll(self.seconds + 60):
                 outcome, seconds, peak = self.pipe.recv()
                 return str(outcome), float(seconds), float(peak)
             self.process.kill()
-            outcome = "TooSlowError: deaf to signals"
+            outcome = "TooSlowError: does not react to signals"
         except EOFError:
             outcome = ""
         self.process.join()
@@ -292,8 +292,8 @@ class Worker:
 
 
 def cases(corpus: Corpus, readers: list[str], count: int, seed: int) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (reader, the name of the valid file, the mutated one): first each file as it is, then `count` others."""
-    chance = random.Random(seed)  # noqa: S311  # nothing secret is made of it
+    """Yield (reader, name of the valid file, content): first each valid file itself, then `count` mutated ones."""
+    chance = random.Random(seed)  # noqa: S311  # not for security
     suitable = {name: [file for file, (kind, _) in corpus.items() if kind == READERS[name][1]] for name in readers}
     for name in readers:
         for file in suitable[name]:
@@ -305,15 +305,15 @@ def cases(corpus: Corpus, readers: list[str], count: int, seed: int) -> Iterator
 
 
 def main() -> int:
-    """Fuzz, and report."""
+    """Fuzz the readers, print a report, and return 1 if there are finds."""
     assert __doc__ is not None  # noqa: S101
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--count", type=int, default=20000, help="of mutated files (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=20000, help="number of mutated files (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", action="append", choices=READERS, help="may be repeated (default: all)")
-    parser.add_argument("--memory", type=float, default=1.5, help="GB that reading may take (default: %(default)s)")
-    parser.add_argument("--seconds", type=int, default=20, help="that a file may take (default: %(default)s)")
-    parser.add_argument("--save", type=Path, default=Path("output/fuzz"), help="folder of finds (%(default)s)")
+    parser.add_argument("--memory", type=float, default=1.5, help="maximum GB to read a file (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=20, help="maximum seconds per file (default: %(default)s)")
+    parser.add_argument("--save", type=Path, default=Path("output/fuzz"), help="folder for finds (%(default)s)")
     chosen = parser.parse_args()
     readers = chosen.reader or list(READERS)
 
@@ -328,7 +328,7 @@ def main() -> int:
             path.write_bytes(content)
             outcome, seconds, peak_now = worker.read(name, path)
             if number < valid and outcome != "read":
-                outcome = f"the valid file is not read: {outcome}"
+                outcome = f"a valid file cannot be read: {outcome}"
             if peak_now > peak:
                 peak = peak_now
                 if peak - worker.idle > chosen.memory:
@@ -345,10 +345,10 @@ def main() -> int:
                 print(f"{number} ...", end="\r", file=sys.stderr)
         worker.process.kill()
 
-    print(f"{chosen.count} mutated files of {len(corpus)} valid ones, seed {chosen.seed}")
+    print(f"{chosen.count} mutated files from {len(corpus)} valid ones, seed {chosen.seed}")
     for (name, outcome), number in sorted(outcomes.items()):
         print(f"{name:18} {outcome:12} {number}")
-    print(f"peak memory: {peak:.2f} GB, of which {worker.idle:.2f} before anything was read")
+    print(f"peak memory: {peak:.2f} GB, including {worker.idle:.2f} GB before reading")
     print(f"slowest: {slowest[0]:.2f} s ({slowest[1]})")
     print(f"finds: {finds}")
     return 1 if finds else 0

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Paints the pictures of docs/gallery.md into docs/gallery/: four pairs with `--preset painterly`, about two minutes each
-# on two CPU cores, and the sample pair with every default, about twenty minutes.
+# Paint the gallery's pictures into docs/gallery/: four pairs with `--preset painterly`, about 2 minutes each on two CPU
+# cores, and the sample pair with all defaults, about 20 minutes.
 # usage: sh scripts/gallery.sh [painterly | reference]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p docs/gallery
 
-# What scikit-image ships in the public domain (astronaut, rocket: NASA, SpaceX) and under CC0 (coffee: Rachel Michetti).
+# Photos from scikit-image: astronaut (NASA) and rocket (SpaceX) are public domain, coffee (Rachel Michetti) is CC0.
 .venv/bin/python - "$work" <<'PYTHON'
 import sys
 from pathlib import Path
@@ -40,11 +40,11 @@ for part in $parts; do
         painterly rocket.png pastel.png rocket
         ;;
     reference) .venv/bin/nstyle --output-dir "$work/reference" ;;
-    *) echo "$0: no part $part: painterly or reference" >&2 && exit 2 ;;
+    *) echo "$0: unknown part $part; choose painterly or reference" >&2 && exit 2 ;;
     esac
 done
 
-# JPEGs as large as a page shows them: 512 pixels wide, snapshots 400, styles 320.
+# Save JPEGs in the size that the page shows: paintings 512 pixels wide, snapshots 400, styles 320.
 .venv/bin/python - "$work" <<'PYTHON'
 import sys
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Measure nstyle on a GPU, and print a table in Markdown: sh scripts/gpu_check.sh measure.
+"""Measure nstyle on a GPU and print a Markdown table: sh scripts/gpu_check.sh measure.
 
-The sample pair, painted with both presets; an epoch at several sizes; and the largest picture that the GPU's memory
-holds, looked for until its seconds are over. Memory is the peak of what PyTorch's allocator gave out. Everything is
-in float32, then in bfloat16.
+Paints the sample pair with two presets, measures an epoch at several sizes, and searches for a limited time for the
+largest picture that fits in the GPU's memory. Memory is the peak of PyTorch's allocator. Everything runs in float32,
+then in bfloat16.
 """
 
 import argparse
@@ -31,22 +31,22 @@ PAIR: dict[str, Any] = {
     "style_image": ROOT / "input" / "vortices.jpg",
 }
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-EPOCHS = 12  # of which the first two are not counted
-ASPECT = 1.5  # of the sample, long edge to short edge
-STEP = 32  # pixels: long edges that are tried are multiples of it
+EPOCHS = 12  # the first two warm up and are not counted
+ASPECT = 1.5  # of the sample pair, long edge to short edge
+STEP = 32  # pixels; long edges that are tried are multiples of it
 GB = 1e9
 
 Table = dict[str, dict[str, str]]
 
 
 class Clock:
-    """Notes the time of each epoch; a step's image has been computed by then."""
+    """Records the time at the end of each epoch, when the step's image is computed."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
 
     def __call__(self, step: PaintingStep) -> None:
-        """Note it."""
+        """Record the current time."""
         self.ends.append(time.perf_counter())
 
     def close(self, ending: Ending) -> None:
@@ -54,12 +54,12 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """The median of all epochs after the second."""
+        """Median seconds of the epochs after the second."""
         return statistics.median(b - a for a, b in zip(self.ends[1:], self.ends[2:], strict=False))
 
 
 def start_anew(device: torch.device) -> None:
-    """Give back what PyTorch keeps of the GPU's memory, and forget its peak."""
+    """Empty PyTorch's cache of GPU memory and reset the recorded peak."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -67,18 +67,18 @@ def start_anew(device: torch.device) -> None:
 
 
 def peak(device: torch.device) -> int:
-    """Return the most bytes that were in use at once since `start_anew`."""
+    """Return the peak memory in bytes since `start_anew`; 0 without a GPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
 
 def note(table: Table, row: str, precision: str, value: str) -> None:
-    """Put a value into the table, and show it at once."""
+    """Add a value to the table and print it."""
     table.setdefault(row, {})[precision] = value
     print(f"{precision}: {row}: {value}", flush=True)
 
 
 def measure_samples(device: torch.device, table: Table, **settings: Any) -> None:
-    """Paint the sample pair with both presets, files and all."""
+    """Paint the sample pair with the presets reference and fast, including all files."""
     for precision in PRECISIONS:
         for preset in ("reference", "fast"):
             with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ def measure_epochs(device: torch.device, table: Table, edges: list[int]) -> None
 
 
 def epoch_at(edge: int, network: torch.nn.Module, device: torch.device) -> float:
-    """Descend two epochs of an image of noise towards others; return the seconds of the second."""
+    """Descend two epochs with random content, style and start, and return the seconds of the second."""
     height = int(edge / ASPECT)
     with reproducible(device):
         content, style, image = (torch.rand(1, 3, height, edge, device=device) * 255 - 127 for _ in range(3))
@@ -126,7 +126,10 @@ def epoch_at(edge: int, network: torch.nn.Module, device: torch.device) -> float
 
 
 def largest_that(fits: Callable[[int], bool], first: int, deadline: float) -> tuple[int, int]:
-    """Return the longest edge found that fits and the shortest that does not, 3% apart: by doubling, then halving."""
+    """Return the longest edge that fits and the shortest that does not, about 3% apart.
+
+    Doubles the edge until it does not fit, then bisects. If time runs out (`deadline`), the two are further apart.
+    """
     lower, upper = 0, first
     while fits(upper) and time.perf_counter() < deadline:
         lower, upper = upper, 2 * upper
@@ -137,7 +140,7 @@ def largest_that(fits: Callable[[int], bool], first: int, deadline: float) -> tu
 
 
 def measure_largest(device: torch.device, table: Table, seconds: float) -> None:
-    """Look for the largest picture that fits into the memory, for so many seconds in each precision."""
+    """Search for the largest picture that fits in memory, for `seconds` in each precision."""
     for precision, dtype in PRECISIONS.items():
         network = load_vgg19(device=device).to(dtype)
         times: dict[int, float] = {}
@@ -146,7 +149,7 @@ def measure_largest(device: torch.device, table: Table, seconds: float) -> None:
             start_anew(device)
             try:
                 times[edge] = epoch_at(edge, network, device)
-            except RuntimeError as error:  # memory that there is not, or a size that a library does not compute
+            except RuntimeError as error:  # out of memory, or a size that a library does not support
                 print(f"  {edge}: {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
                 return False
             print(f"  {edge}: {times[edge]:.2f} s an epoch, {peak(device) / GB:.1f} GB", flush=True)
@@ -159,19 +162,19 @@ def measure_largest(device: torch.device, table: Table, seconds: float) -> None:
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Run the chosen measurements and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=("sample", "epoch", "largest"), help="default: all")
     parser.add_argument("--edges", type=int, nargs="+", default=[600, 1200, 2400], help="default: 600 1200 2400")
-    parser.add_argument("--seconds", type=float, default=30, help="to look for the largest, in each precision")
-    parser.add_argument("--max-num-epochs", type=int, help="of the sample; default: the presets' own")
+    parser.add_argument("--seconds", type=float, default=30, help="time to search for the largest, per precision")
+    parser.add_argument("--max-num-epochs", type=int, help="epochs of the sample (default: as the preset says)")
     parser.add_argument("--device", default="cuda", help="default: %(default)s")
     options = parser.parse_args()
     only = options.only or ("sample", "epoch", "largest")
     device = choose_device(options.device, None)
     print(f"{describe_device(device)}, PyTorch {torch.__version__}", flush=True)
     table: Table = {}
-    measure_epochs(device, {}, [64])  # what a process does once: kernels are loaded, the weights are decoded
+    measure_epochs(device, {}, [64])  # warm-up: loads kernels and decodes the weights
     if "sample" in only:
         given = {} if options.max_num_epochs is None else {"max_num_epochs": options.max_num_epochs}
         measure_samples(device, table, **given)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Checks nstyle on this machine's GPU: the tests that need one, then what takes how long and how much memory, as a table
-# in Markdown. It takes some four minutes on an H100.
+# Check nstyle on this machine's GPU: run the tests that need one, then print a Markdown table of times and memory.
+# Takes about four minutes on an H100.
 # usage: sh scripts/gpu_check.sh [tests | measure] [flags of pytest, or of python -m scripts.gpu_check]
-# PYTHON names a Python that has what nstyle needs, with pytest; otherwise scripts/environment.sh sets one up.
+# PYTHON is a Python with nstyle's dependencies and pytest; without it, scripts/environment.sh sets one up.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 parts='tests measure'

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Rebuilds the sample content from what each of five layers knows of it (after Mahendran and Vedaldi, CVPR 2015), and
-# lays the pictures out in a sheet with their peak signal-to-noise ratios: docs/gallery/inversion.jpg and
-# inversion.txt. It takes some five minutes on two CPU cores.
+# Reconstruct the sample content from the features of each of five layers (after Mahendran and Vedaldi, CVPR 2015).
+# Writes a sheet of the pictures with their peak signal-to-noise ratios, docs/gallery/inversion.jpg, and inversion.txt.
+# Takes about five minutes on two CPU cores.
 # usage: sh scripts/inversion_figure.sh [more flags of nstyle ...]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."

@@ -1,7 +1,7 @@
-"""Kill a run with SIGKILL at random moments, check every file that it left, and let `--resume` finish it.
+"""Kill runs with SIGKILL at random moments, check the files that they left, and let `--resume` finish them.
 
-The run saves picture and state after every epoch. After each kill every file in its folder must be whole, and the
-resumed run must end with exactly the files of one that was never killed, but for times. Exits with 1 if any does not.
+Each run saves picture and checkpoint after every epoch. After a kill, every file in the folder must be complete.
+After resuming, all files must equal those of an uninterrupted run, except for times. Exits with 1 if any run differs.
 """
 
 import argparse
@@ -27,7 +27,7 @@ CONTENT, STYLE = ROOT / "input" / "chelsea.jpg", ROOT / "input" / "vortices.jpg"
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Read every file of a run's folder whole, and return what must be the same in each run: all but times."""
+    """Read all files of a run folder completely, and return what must be the same in each run: all except times."""
     found: dict[str, Any] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix == ".png":
@@ -50,20 +50,20 @@ def contents(folder: Path) -> dict[str, Any]:
             state = checkpoint.descent
             found[path.name] = [checkpoint.scale, checkpoint.epoch, state.image.numpy().tobytes()]
             found[path.name] += [tensor.numpy().tobytes() for tensor in state.memory.values()]
-        elif not path.name.endswith(".tmp"):  # what was being written; the next start removes it
+        elif not path.name.endswith(".tmp"):  # a half-written file, which the next start deletes
             raise SystemExit(f"unknown file {path}")
     return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the trial and print a line for each kill."""
+    """Run the test and print a line for each kill."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=40, help="how many (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=40, help="of the run at each scale (default: %(default)s)")
+    parser.add_argument("--kills", type=int, default=40, help="number of kills (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=40, help="epochs at each scale (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="longer edge in pixels (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
-    parser.add_argument("--optimizer", default="nag", help="of the run (default: %(default)s)")
-    parser.add_argument("--scales", default="1", help="of the run (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments (default: %(default)s)")
+    parser.add_argument("--optimizer", default="nag", help="optimizer of the runs (default: %(default)s)")
+    parser.add_argument("--scales", default="1", help="scales of the runs (default: %(default)s)")
     options = parser.parse_args(argv)
     moments = random.Random(options.seed)  # noqa: S311  (no secret)
     with tempfile.TemporaryDirectory() as name:
@@ -94,8 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             wrong += not same
             pictures = sum(name.endswith(".png") for name in left)
             print(
-                f"kill {number + 1:3} after {moment:5.2f} s: {pictures:3} pictures, all whole; "
-                f"resumed: {'the same' if same else 'ANOTHER RESULT'}",
+                f"kill {number + 1:3} after {moment:5.2f} s: {pictures:3} pictures, all complete; "
+                f"resumed: {'same result' if same else 'DIFFERENT RESULT'}",
                 flush=True,
             )
         print(f"{options.kills} kills within {duration:.1f} s of a run; {wrong} resumed runs differ")

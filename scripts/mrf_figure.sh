@@ -1,6 +1,6 @@
 #!/bin/sh
-# Paints the sample pair and a portrait by both style losses, Gram matrices and patches, for docs/experiments.md: into
-# docs/gallery/. The portrait is NASA's of Eileen Collins, in the public domain, which scikit-image ships.
+# Paint the sample pair and a portrait with two style losses, Gram matrices and patches, into docs/gallery/. The
+# portrait is NASA's of Eileen Collins, in the public domain, from scikit-image.
 # usage: sh scripts/mrf_figure.sh [more flags of nstyle ...]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."

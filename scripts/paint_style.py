@@ -1,8 +1,8 @@
-"""Paint a style picture of our own, in one of several manners.
+"""Paint one of our own style pictures, in one of several manners.
 
-`python scripts/paint_style.py` paints input/vortices.jpg anew, an oil painting of whirls and lights;
-`--manner planes --output planes.png` paints another picture in another manner.  The same manner, seed and size
-always give the same picture.  The pictures are composed for sides of 3:2.
+`python scripts/paint_style.py` paints input/vortices.jpg, an oil painting of whirls and lights.
+`--manner planes --output planes.png` paints a different picture. The same manner, seed and size always give the same
+picture. The pictures are composed for an aspect ratio of 3:2.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ SMALLEST = 16
 
 
 def paint(manner: str = "vortices", width: int = WIDTH, height: int = HEIGHT, seed: int = SEED) -> NDArray[np.uint8]:
-    """Return a finished picture in one of the MANNERS as sRGB bytes, shape (height, width, 3)."""
+    """Return a finished picture in one of the `MANNERS`, as sRGB uint8 of shape (height, width, 3)."""
     canvas = MANNERS[manner](np.random.default_rng(seed), height, width)
     return np.rint(255 * np.clip(canvas, 0, 1)).astype(np.uint8)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Paint the picture that the command line asks for and save it as a JPEG (or what its name says)."""
+    """Paint the picture that the command line asks for, and save it in the format of its file name."""
     parser = argparse.ArgumentParser(description="Paint a style picture.")
     parser.add_argument("path", nargs="?", metavar="PATH", type=Path, help="picture to write; the same as --output")
     parser.add_argument("--output", metavar="PATH", type=Path, help="picture to write (default: input/vortices.jpg)")
     parser.add_argument("--manner", choices=MANNERS, default="vortices", help="how to paint (default: vortices)")
-    parser.add_argument("--seed", type=int, default=SEED, help="number that fixes the noise and every stroke")
+    parser.add_argument("--seed", type=int, default=SEED, help="seed of the noise and the strokes")
     parser.add_argument("--width", type=int, default=WIDTH, help="width in pixels")
     parser.add_argument("--height", type=int, default=HEIGHT, help="height in pixels")
     options = parser.parse_args(arguments)
@@ -52,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.seed < 0:
         parser.error("the seed must not be negative")
     if options.path and options.output:
-        parser.error("give the picture to write once, as PATH or as --output PATH")
+        parser.error("PATH and --output both name the picture to write: leave one of them out")
     output = options.path or options.output
     if output is None and options.manner != "vortices":
-        parser.error(f"--manner {options.manner} needs --output PATH: only vortices has a file of its own")
+        parser.error(f"--manner {options.manner} needs --output PATH: only vortices has a default path")
     picture = paint(options.manner, options.width, options.height, options.seed)
     Image.fromarray(picture).save(output or OUTPUT, quality=92, subsampling=0)
 

@@ -1,4 +1,4 @@
-"""Lay pictures out in a sheet with a line of text under each, as a small JPEG for the documentation."""
+"""Lay out pictures in a sheet, with a line of text below each, as a small JPEG for the documentation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +9,12 @@ WIDTH, GAP, TEXT = 400, 4, 13  # pixels
 
 
 def write_sheet(path: Path, pictures: Sequence[tuple[str, Path]], columns: int) -> None:
-    """Write a sheet 400 pixels wide, row by row.
+    """Write a JPEG sheet 400 pixels wide, filled row by row.
 
     Args:
         path: the JPEG to write.
-        pictures: text and file of each; all are shrunk to one width.
-        columns: how many stand in a row.
+        pictures: text and file of each picture; all are resized to the width of a column.
+        columns: number of pictures in a row.
 
     """
     font = ImageFont.load_default(TEXT - 2)

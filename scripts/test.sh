@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sets up the environment and runs the tests. Flags for pytest may follow: sh scripts/test.sh -k golden --no-cov
+# Set up the environment and run the tests. Accepts pytest's flags: sh scripts/test.sh -k golden --no-cov
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 sh scripts/environment.sh dev

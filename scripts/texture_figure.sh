@@ -1,13 +1,13 @@
 #!/bin/sh
-# Paints textures of the sample style from the Gram matrices of each of five layers alone, and of all (Gatys, Ecker and
-# Bethge, NIPS 2015), and lays them out in a sheet: docs/gallery/textures.jpg. textures.txt has the normalised Gram
-# error of each picture as it was written, at its own layers: the sum over them of ||G - A||^2 / ||A||^2, each G and A
-# divided by its number of positions. Then a texture of a larger picture, a mosaic: docs/gallery/texture_mosaic.jpg. All
-# of it takes some ten minutes on two CPU cores.
+# Paint textures of the sample style from the Gram matrices of each of five layers alone, and of all five (Gatys, Ecker
+# and Bethge, NIPS 2015), and lay them out in a sheet, docs/gallery/textures.jpg. textures.txt lists the normalized Gram
+# error of each written picture at its own layers: the sum of ||G - A||^2 / ||A||^2, with G and A divided by their
+# numbers of positions. Then paint a texture of a larger picture, a mosaic: docs/gallery/texture_mosaic.jpg. Everything
+# takes about ten minutes on two CPU cores.
 #
-# The weights make a layer's loss about as large as its normalised error, times one factor for all layers, so that none
-# is left behind. L-BFGS, as Gatys did: after 800 epochs at 96x64 the error was 1.4e-4, where that of nag was 5.3e-3.
-# With --seamless they tile.
+# The layer weights make each layer's loss proportional to its normalized error, so that all layers converge. Uses L-BFGS,
+# as Gatys did: after 800 epochs at 96x64 its error was 1.4e-4, compared to 5.3e-3 with nag. Add --seamless for textures
+# that tile.
 # usage: sh scripts/texture_figure.sh [more flags of nstyle ...]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
@@ -28,7 +28,7 @@ texture() { # NAME LAYERS EPOCHS FLAG ...
 sample='--style-image input/vortices.jpg --size 128x85 --max-long-edge 128'
 five=relu1_1:0.004,relu2_1:0.0001,relu3_1:0.003,relu4_1:0.00036,relu5_1:55
 for layer in $(echo $five | tr , ' '); do
-    # shellcheck disable=SC2086  # the flags of the sample are words
+    # shellcheck disable=SC2086  # $sample is split into flags
     texture "${layer%:*}" "$layer" 300 $sample --tv-weight 0.1 "$@"
 done
 # shellcheck disable=SC2086
@@ -57,21 +57,21 @@ network = load_vgg19()
 
 
 def grams(rgb):
-    """Return each style layer's Gram matrix, divided by the number of positions."""
+    """Return the Gram matrix of each style layer, divided by the number of positions."""
     with torch.no_grad():
         maps = network(to_model_space(rgb), STYLE_LAYERS)
         return {layer: gram_matrix(map_) / map_[0, 0].numel() for layer, map_ in maps.items()}
 
 
 def error(name, style, layers):
-    """Return the normalised Gram error of a texture as it was written."""
+    """Return the normalized Gram error of a written texture."""
     found, targets = grams(read_picture(work / name / "final.png").rgb), grams(style)
     return sum(float((found[n] - targets[n]).square().sum() / targets[n].square().sum()) for n in layers)
 
 
 style = resize(read_picture(Path("input/vortices.jpg")).rgb, 85, 128)
 Image.fromarray(to_uint8(style)).save(work / "style.png")
-pictures, lines = [("the style", work / "style.png")], ["texture, normalised Gram error"]
+pictures, lines = [("the style", work / "style.png")], ["texture, normalized Gram error"]
 for name, layers in {**{layer: (layer,) for layer in STYLE_LAYERS}, "all": STYLE_LAYERS}.items():
     found = error(name, style, layers)
     pictures.append((f"{name}: {found:.1e}", work / name / "final.png"))

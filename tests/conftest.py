@@ -1,4 +1,4 @@
-"""What several test files share: the embedded network, the golden data, a pair of pictures."""
+"""Fixtures for several test files: the embedded network, the golden data, a pair of pictures."""
 
 import signal
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from nstyle.networks.vgg19 import VGG19
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# A shell that starts the tests in its background has them ignore Ctrl-C, and what they start would do so, too.
+# A shell that runs the tests in the background makes them ignore Ctrl-C. Their child processes would do so, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -25,7 +25,7 @@ def vgg19() -> VGG19:
 
 @pytest.fixture(autouse=True, scope="session")
 def _the_embedded_weights_are_decoded_once() -> Iterator[None]:
-    """Decoding takes longer than a small picture. The file itself is looked for and hashed anew each time."""
+    """Decoding the weights takes longer than painting a small picture. The file is found and hashed each time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weights, "_decode_embedded", lru_cache(weights._decode_embedded))
         yield
@@ -33,7 +33,7 @@ def _the_embedded_weights_are_decoded_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def golden() -> Path:
-    """The folder of what MXNet computed."""
+    """The folder of MXNet's results."""
     return GOLDEN
 
 

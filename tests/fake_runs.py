@@ -1,4 +1,4 @@
-"""Folders as runs leave them, made without painting: the program's own writers write what a painting would."""
+"""Run folders made without painting. The program's own writers write the files."""
 
 import itertools
 import json
@@ -35,11 +35,11 @@ _FINAL_SEED = 9
 
 
 class FakePainting:
-    """Tells the observers of a run what they would see of a painting.
+    """Shows the observers of a run made-up steps instead of a painting's.
 
     Args:
-        folder: of the run.
-        run_recipe: of the run. Its settings say how many scales and epochs there are, and when a snapshot is due.
+        folder: the run's folder.
+        run_recipe: the run's recipe. Its settings set the scales, the epochs, and when a snapshot is due.
 
     """
 
@@ -57,7 +57,7 @@ class FakePainting:
         self.snapshots = Snapshots(files, run_recipe, self.config)
 
     def paint(self, done: int, to: int) -> None:
-        """Do more epochs: a line for each, and the snapshots that are due."""
+        """Add epochs, with a line for each and the snapshots that are due."""
         self.record.scale = self.checkpoint(done).scale
         with _at(done):
             log = EpochLog(self.epochs_file, done=done)
@@ -69,14 +69,14 @@ class FakePainting:
         log.file.close()
 
     def end(self, epochs: int, stop_reason: StopReason) -> None:
-        """Write the finished picture, or the last good one, and how the run ended."""
+        """Write the finished picture, or the last good one, and the stop reason."""
         checkpoint = self.checkpoint(epochs, _FINAL_SEED)
         ending = Ending(stop_reason, checkpoint, self.scales, _finish(checkpoint.descent.image))
         self.final.close(ending)
         self.record.close(ending)
 
     def checkpoint(self, epochs: int, seed: int | None = None) -> Checkpoint:
-        """Make what a painting goes on from after so many epochs; without a seed the image is grey."""
+        """Make the checkpoint after `epochs` epochs. Without a seed the image is grey."""
         ends = list(itertools.accumulate(self.most_epochs))  # of each scale, in epochs
         scale = min(1 + sum(end < epochs for end in ends), self.scales)
         before = ends[scale - 2] if scale > 1 else 0
@@ -89,7 +89,7 @@ class FakePainting:
         return to_model_space(np.asarray(painted(height, width, seed)) / np.float32(255))
 
     def step(self, epoch: int) -> PaintingStep:
-        """Make what observers see of an epoch, counted from 0. Its numbers fade."""
+        """Make the step that observers see at an epoch, counted from 0. Its losses decrease."""
         fading = math.exp(-epoch / 20)
         norm, content, low, high = map(torch.tensor, (6e8 * fading, 4e11, 5e13 * fading, 2e8 * fading))
         is_due = (epoch + 1) % self.config.save_epochs == 0
@@ -111,12 +111,12 @@ class FakePainting:
 
 
 def _finish(image: Tensor) -> Finish:
-    """Make pictures of images that belong to no content."""
+    """Make pictures of images that have no content."""
     return Finish(Picture(np.zeros((*image.shape[2:], 3), dtype=np.float32)))
 
 
 def _at(epochs: int) -> Any:
-    """Have the clock stand where it would after so many epochs."""
+    """Set the record's clock to the time after `epochs` epochs."""
     return patch("time.monotonic", return_value=epochs * SECONDS_PER_EPOCH)
 
 
@@ -129,7 +129,7 @@ def fake_run(
     content: Path | None = None,
     **settings: Any,
 ) -> Path:
-    """Make the folder of a run that has done so many epochs; its originals lie beside it, if not elsewhere."""
+    """Make the folder of a run with `epochs` epochs done. Its inputs lie beside it unless given."""
     folder.mkdir(parents=True, exist_ok=True)
     width, height = size
     content = content or folder.parent / f"{folder.name[:8]} content.png"
@@ -155,7 +155,7 @@ def fake_run(
 
 
 def fake_batch(folder: Path, **settings: Any) -> Path:
-    """Make the folder of a batch of two pairs, each with a run's folder and its finished picture."""
+    """Make the folder of a batch of two pairs, each with a run folder and a finished picture."""
     for name in ("cat_waves", "dog_waves"):
         fake_run(folder / name, content=folder.parent / f"{name}.png", **settings)
         link_or_copy(folder / name / final_name("jpg"), folder / f"{name}.jpg")
@@ -163,17 +163,17 @@ def fake_batch(folder: Path, **settings: Any) -> Path:
 
 
 def finish_run(folder: Path, epochs: int) -> None:
-    """Have a run end that was running."""
+    """End a run that is still running."""
     FakePainting(folder, read_recipe(folder / RECORD)).end(epochs, StopReason.EPOCHS)
 
 
 def advance_run(folder: Path, done: int, to: int) -> None:
-    """Have a run that has done so many epochs do more."""
+    """Add epochs to a run that has done `done`."""
     FakePainting(folder, read_recipe(folder / RECORD)).paint(done, to)
 
 
 def change_record(folder: Path, **changes: Any) -> None:
-    """Change some of what `run.json` says, to what no run writes there."""
+    """Change entries of `run.json` to values that no run writes."""
     path = folder / RECORD
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 

@@ -1,4 +1,4 @@
-"""Colour spaces by their formulas, and ICC profiles written by hand that describe them: no library is asked."""
+"""Color spaces by formula, and matching ICC profiles made by hand, without any library."""
 
 import struct
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.03
 
 
 def encode_srgb(light: Floats) -> Floats:
-    """IEC 61966-2-1: light in 0..1 to levels in 0..1."""
+    """Encode light (0 to 1) as sRGB levels (0 to 1), after IEC 61966-2-1."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
 
 
@@ -28,14 +28,14 @@ def xyz(x: float, y: float) -> Floats:
 
 @dataclass(frozen=True)
 class Space:
-    """An RGB space: chromaticities of red, green, blue and white, and its curve."""
+    """An RGB color space: chromaticities of red, green, blue and white, and its tone curve."""
 
     primaries: tuple[tuple[float, float], ...]
     white: tuple[float, float]
     gamma: float | None  # None: sRGB's curve
 
     def to_pcs(self) -> Floats:
-        """The matrix from its light to XYZ under D50, adapted by Bradford's transform."""
+        """The matrix from its light to XYZ under D50, with the Bradford transform."""
         columns = np.stack([xyz(*primary) for primary in self.primaries], axis=1)
         matrix = columns * np.linalg.solve(columns, xyz(*self.white))
         scale = (BRADFORD @ PCS_WHITE) / (BRADFORD @ xyz(*self.white))
@@ -46,12 +46,12 @@ class Space:
         return encode_srgb(light) if self.gamma is None else light ** (1 / self.gamma)
 
     def from_srgb(self, levels: Floats) -> Floats:
-        """The levels, 0..1, that mean the same colour here as these levels mean in sRGB."""
+        """Levels (0 to 1) in this space with the same color as the given sRGB levels."""
         light = decode_srgb(levels) @ (np.linalg.inv(self.to_pcs()) @ SRGB.to_pcs()).T
         return self.encode(np.clip(light, 0, 1))
 
     def profile(self) -> bytes:
-        """A display profile: three columns of a matrix and a curve."""
+        """A display profile with three matrix columns and a tone curve."""
         tags = {name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), self.to_pcs().T, strict=True)}
         return _icc(b"mntr", b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(self.gamma)))
 
@@ -61,7 +61,7 @@ DISPLAY_P3 = Space(((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), D65, None)
 ADOBE_RGB = Space(((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), D65, 563 / 256)
 PROPHOTO = Space(((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001)), D50, 461 / 256)
 
-GREY_GAMMA = 461 / 256  # 1.8 in the eight bits that a curve has
+GREY_GAMMA = 461 / 256  # gamma 1.8 with eight fractional bits, as a curve stores it
 
 
 def grey_profile() -> bytes:
@@ -69,7 +69,7 @@ def grey_profile() -> bytes:
 
 
 def cmyk_profile() -> bytes:
-    """A press whose inks take away light: that of each primary is (1 - ink) (1 - black), in a table of 9 steps."""
+    """A CMYK printing profile: the light of each primary is (1 - ink) (1 - black), in a table with 9 steps."""
     nodes = np.array(np.meshgrid(*[np.linspace(0, 1, 9)] * 4, indexing="ij")).reshape(4, -1).T
     light = (1 - nodes[:, :3]) * (1 - nodes[:, 3:])
     table = np.rint(np.clip(light @ SRGB.to_pcs().T, 0, 1.9999) * 32768).astype(">u2").tobytes()
@@ -80,13 +80,13 @@ def cmyk_profile() -> bytes:
 
 
 def inks(light: Floats) -> Floats:
-    """The least of colour and the most of black, H x W x 4, that leave so much light of each primary."""
+    """CMYK inks, H x W x 4, for the given light of each primary, with as much black as possible."""
     brightest = light.max(axis=-1, keepdims=True)
     return np.concatenate([1 - light / np.maximum(brightest, 1e-9), 1 - brightest], axis=-1)
 
 
 def lab(levels: Floats) -> Floats:
-    """CIE L*a*b* under D50 of levels in sRGB, H x W x 3."""
+    """CIE L*a*b* under D50 of sRGB levels, H x W x 3."""
     relative = decode_srgb(levels) @ SRGB.to_pcs().T / PCS_WHITE
     root = np.where(relative > (6 / 29) ** 3, np.cbrt(relative), relative / 3 / (6 / 29) ** 2 + 4 / 29)
     x, y, z = np.moveaxis(root, -1, 0)
@@ -105,7 +105,7 @@ def _curve(gamma: float | None) -> bytes:
 
 
 def _icc(kind: bytes, space: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """The container: a header of 128 bytes, a table of tags, the tags."""
+    """The ICC container: a header of 128 bytes, a table of tags, the tags."""
     tags = {b"wtpt": _xyz(PCS_WHITE)} | tags
     content, table, offset = b"", b"", 128 + 4 + 12 * len(tags)
     for name, tag in tags.items():

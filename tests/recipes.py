@@ -5,7 +5,7 @@ from nstyle.storage.recipe import Recipe, recorded_settings
 
 
 def recipe(config: Config | None = None, *, content: str = "c0ffee", **facts: object) -> Recipe:
-    """A recipe of nothing in particular; `content` is the content picture's hash."""
+    """A recipe with made-up values. `content` is the hash of the content picture."""
     config = config or Config()
     known = {
         "settings": recorded_settings(config),

@@ -1,4 +1,4 @@
-"""Errors as tests ask for them: by what they carry, not by their words."""
+"""Checks for errors by their attributes, not by their messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from nstyle.errors import Kind, NStyleError
 def refuses(
     error: type[NStyleError], *, kind: Kind, path: Path | None = None, flag: str | None = None
 ) -> Iterator[pytest.ExceptionInfo[NStyleError]]:
-    """The block raises this error, of one line, with exactly these attributes."""
+    """Check that the block raises this error, with a one-line message and exactly these attributes."""
     with pytest.raises(error) as refused:
         yield refused
     raised = refused.value

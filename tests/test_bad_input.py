@@ -1,4 +1,4 @@
-"""What a user can get wrong, through the command: exit code 1 or 2, one line that names the cause, nothing left."""
+"""User errors through the command: exit code 1 or 2, one line that names the cause, no files left."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from nstyle.networks.weights import read_weights
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder with a good pair of pictures in it."""
+    """A working folder with a valid pair of pictures."""
     monkeypatch.chdir(tmp_path)
     painted(32, 48, seed=1).save("content.png")
     painted(40, 40, seed=2).save("style.png")
@@ -31,7 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def command(*flags: str) -> int:
-    """Run the command on the good pair, small and short; later flags override."""
+    """Run the command on the valid pair, small and short. Later flags override."""
     short = ("--content-image", "content.png", "--style-image", "style.png", "--max-long-edge", "32")
     try:
         return main([*short, "--max-num-epochs", "2", *flags])
@@ -53,7 +53,7 @@ def assert_refused(code: int, here: Path, capsys: pytest.CaptureFixture[str], ex
 
 
 def promise(width: int, height: int) -> bytes:
-    """A PNG that promises so many pixels and holds none."""
+    """A PNG whose header claims this many pixels, but which has none."""
     return png(width, height, 8, 2, bytes(99))
 
 
@@ -64,7 +64,7 @@ def cut(path: Path, form: str, part: float) -> None:
 
 
 def spoil_tiff(path: Path) -> None:
-    """A TIFF whose compressed pixels are damaged: its decoder has words of its own for that."""
+    """A TIFF with damaged compressed pixels, for which its decoder prints its own message."""
     painted(64, 64).save(path, format="TIFF", compression="tiff_lzw")
     content = bytearray(path.read_bytes())
     content[200:1200] = bytes([255]) * 1000
@@ -72,7 +72,7 @@ def spoil_tiff(path: Path) -> None:
 
 
 def listen(path: Path) -> None:
-    """A socket in the file system: no folder, but no file either."""
+    """A socket in the file system, which is neither a folder nor a regular file."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path.name)
 
@@ -141,7 +141,7 @@ def test_a_folder_in_the_place_of_the_picture_is_seen_before_the_work(
 def test_no_picture_runs_a_program(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pillow would have Ghostscript draw what is PostScript, whatever the file's name."""
+    """Pillow would run Ghostscript on any PostScript file, whatever its name."""
     ghostscript = Mock(return_value=painted(50, 50).im)
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
     header = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\n%%EOF\n"
@@ -340,7 +340,7 @@ def test_our_own_bugs_show_their_traceback(here: Path, monkeypatch: pytest.Monke
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Without the rights of root, to whom nothing is forbidden."""
+    """Drop root's rights, because root may read and write everything."""
     if os.geteuid() != 0:
         yield
         return
@@ -353,7 +353,7 @@ def nobody() -> Iterator[None]:
 
 @pytest.fixture
 def open_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A current folder that everybody may enter and write to, with the good pair in it."""
+    """A working folder that everybody may enter and write to, with a valid pair of pictures."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o777)
     monkeypatch.chdir(folder)
@@ -411,7 +411,7 @@ def test_an_output_folder_below_a_file(here: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_picture_that_cannot_be_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder stands where the same run, started once more, writes its snapshot."""
+    """A folder has the name of a snapshot that the repeated run writes."""
     flags = ["--output-dir", "elsewhere", "--save-epochs", "1", "--quiet"]
     assert command(*flags) == 0
     snapshot = here / "elsewhere" / "e_1.jpg"
@@ -419,7 +419,7 @@ def test_a_picture_that_cannot_be_written(here: Path, capsys: pytest.CaptureFixt
     snapshot.mkdir()
     assert_refused(command(*flags), here, capsys, 1, "e_1.jpg", "--output-dir")
     record = json.loads((here / "elsewhere" / "run.json").read_text())
-    assert (record["stop_reason"], record["epochs"]) == ("failed", 1)  # it was painted, and could not be written
+    assert (record["stop_reason"], record["epochs"]) == ("failed", 1)  # painted, but not written
     assert snapshot.is_dir()
     assert not list((here / "elsewhere").glob(".*.tmp"))
 
@@ -478,7 +478,7 @@ def test_the_start_is_not_worth_an_older_picture(
 ) -> None:
     assert command("--quiet") == 0
     before = (here / "output" / "final.jpg").read_bytes()
-    monkeypatch.setattr("nstyle.optim.descent.DIVERGED_RMS", 0)  # the same run now diverges in its first epoch
+    monkeypatch.setattr("nstyle.optim.descent.DIVERGED_RMS", 0)  # now the same run diverges in its first epoch
     assert command("--quiet") == 1
     assert "final.jpg" not in capsys.readouterr().err
     assert json.loads((here / "output" / "run.json").read_text())["stop_reason"] == "diverged"

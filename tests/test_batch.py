@@ -1,4 +1,4 @@
-"""Several paintings in one process: the same pictures as alone, nothing twice, nothing stopped by a failure."""
+"""Several paintings in one process: the same pictures as alone, no work done twice, no stop after a failure."""
 
 import gc
 import io
@@ -38,7 +38,7 @@ ON_PATCHES = {"relu2_1": 1.0}
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with contents of two shapes, and styles."""
+    """A working folder with styles, and contents of two shapes."""
     monkeypatch.chdir(tmp_path)
     for folder, sizes in (("contents", [(30, 40), (40, 30), (30, 40)]), ("styles", [(36, 36), (20, 50)])):
         (tmp_path / folder).mkdir()
@@ -65,7 +65,7 @@ def pixels(path: Path) -> bytes:
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., Any]) -> list[Any]:
-    """Count the calls of a function of nstyle's."""
+    """Count the calls of one of nstyle's functions."""
     calls: list[Any] = []
 
     def counting(*given: Any) -> Any:
@@ -109,7 +109,7 @@ def test_pictures_are_those_of_single_runs_to_the_bit(options: dict[str, Any], h
 
 
 def test_foreign_weights_are_fitted_to_each_pair(here: Path) -> None:
-    """Their scale is measured on both pictures: nothing that depends on it may be another pair's."""
+    """Their scale depends on both pictures, so no result that depends on it may come from a different pair."""
     tensors = read_weights().tensors
     torch.save({**tensors, "conv1_1.weight": tensors["conv1_1.weight"] * 2}, "foreign.pth")
     for outcome in stylize_many("contents", "styles/s0.png", weights="foreign.pth", **SMALL):
@@ -133,7 +133,7 @@ def test_network_and_style_are_looked_at_once(here: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(VGG19, "forward", noting)
     stylize_many("contents", "styles", **SMALL)
     assert len(loads) == 1
-    assert seen == [(18, 24), (24, 18)] * 2  # each style once in each of the contents' sizes
+    assert seen == [(18, 24), (24, 18)] * 2  # each style once per content size
 
 
 def test_targets_are_known_by_all_that_they_are_made_of(vgg19: VGG19) -> None:
@@ -171,7 +171,7 @@ def test_a_session_keeps_style_pictures_up_to_a_bound(monkeypatch: pytest.Monkey
     session = Session()
     for size in (3, 4, 3, 5, 3, 4, 11, 3):
         assert session.style_picture(f"of {size}", partial(make, size)).rgb.nbytes == size
-    assert made == [3, 4, 5, 4, 11]  # 5 displaces 4, 4 displaces 5; 11 never fits
+    assert made == [3, 4, 5, 4, 11]  # 5 evicts 4, 4 evicts 5; 11 never fits
 
 
 def test_targets_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def test_a_bug_shows_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def again(runs: list[str], **options: Any) -> list[str]:
-    """Start a batch once more, and return what was painted."""
+    """Repeat a batch and return what was painted."""
     runs.clear()
     outcomes = stylize_many("contents", "styles/s0.png", **{**SMALL, **options})
     assert [outcome.job.name for outcome in outcomes if not outcome.skipped and not outcome.reason] == runs
@@ -251,7 +251,7 @@ def test_only_what_is_finished_with_the_same_recipe_is_skipped(here: Path, runs:
     assert again(runs) == everything
     assert again(runs) == []
     assert again(runs, resume=True) == again(runs, overwrite=True) == []
-    Path("output/c1_s0.png").unlink()  # the copy is made again, without painting
+    Path("output/c1_s0.png").unlink()  # the copy is restored without painting
     assert again(runs) == []
     assert pixels(Path("output/c1_s0.png")) == pixels(Path("output/c1_s0/final.png"))
     Path("output/c1_s0/final.png").unlink()
@@ -259,7 +259,7 @@ def test_only_what_is_finished_with_the_same_recipe_is_skipped(here: Path, runs:
     record = Path("output/c2_s0/run.json")
     record.write_text(json.dumps(json.loads(record.read_text()) | {"stop_reason": "interrupted"}))
     assert again(runs) == ["c2_s0"]
-    painted(30, 40, seed=99).save("contents/c0.png")  # another picture of the same name
+    painted(30, 40, seed=99).save("contents/c0.png")  # a different picture with the same name
     outcomes = stylize_many("contents", "styles/s0.png", **SMALL)
     assert "--content-image" in str(outcomes[0].reason)
     assert again(runs, overwrite=True) == ["c0_s0"]
@@ -269,7 +269,7 @@ def test_only_what_is_finished_with_the_same_recipe_is_skipped(here: Path, runs:
 
 
 def test_a_picture_that_is_not_the_records_is_painted_anew(here: Path, runs: list[str]) -> None:
-    """As a full disk may have left it: the record has ended, the picture is of a run that was cut off."""
+    """A full disk may cause this: the record says finished, but the picture is of an interrupted run."""
     again(runs)
     stylize("contents/c0.png", "styles/s0.png", output_dir="cut", **{**SMALL, "max_num_epochs": 1})
     Path("cut/final.png").replace("output/c0_s0/final.png")
@@ -442,23 +442,23 @@ def test_interrupted(here: Path) -> None:
 
 
 def tensors_held() -> tuple[int, int]:
-    """How many tensors there are in this process, and how many bytes they have."""
+    """Number and total bytes of the tensors in this process."""
     gc.collect()
     held = [thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, torch.nn.Parameter)]
     return len(held), sum(tensor.nbytes for tensor in held)
 
 
 def resident() -> int:
-    """Bytes of memory that this process has now."""
+    """Resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell")
 def test_memory_stays_flat(here: Path) -> None:
-    """Not a tensor more after 86 pictures than after 21, by when the caches are full.
+    """No more tensors after 86 pictures than after 21, when the caches are full.
 
-    What Python does not see grows by no more than 8 MB in between, as measured; a network has 80.
-    `scripts/bench_batch.py` has 200 pictures, and a closer look.
+    Memory outside of Python grows by at most 8 MB in between, as measured; one network has 80 MB.
+    `scripts/bench_batch.py` measures this for 200 pictures.
     """
     for i in range(40):
         painted(16 + i % 5, 24, seed=i).save(f"contents/many{i}.png")

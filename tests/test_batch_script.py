@@ -1,4 +1,4 @@
-"""scripts/batch.sh: the plain loop, in POSIX shells, with whatever name a file may have."""
+"""scripts/batch.sh in POSIX shells, with unusual file names."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    """A folder with a stand-in for the command, which notes what it is given; and one with odd names."""
+    """A folder with a fake command that records its arguments, and a folder of pictures with odd names."""
     command = tmp_path / "a command"
     command.write_text(
         "#!/bin/sh\n"
@@ -109,7 +109,7 @@ def test_ctrl_c_ends_it_once_the_picture_is_saved(shell: list[str], here: Path) 
     _, error = process.communicate()
     assert process.returncode == 130
     assert "batch.sh: interrupted at" in error
-    assert (here / "log").read_text() == "saved\n"  # the first alone: the others were not begun
+    assert (here / "log").read_text() == "saved\n"  # only the first: the others were not started
 
 
 def test_with_the_command_itself(tmp_path: Path) -> None:

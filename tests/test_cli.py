@@ -1,4 +1,4 @@
-"""The command: what it says, how it ends, what signals do."""
+"""The command: its output, exit codes and signals."""
 
 import dataclasses
 import io
@@ -64,7 +64,7 @@ def test_verbose_says_everything(flags: list[str], tmp_path: Path, capsys: pytes
 
 
 class Terminal(io.StringIO):
-    """A standard output on which a person looks."""
+    """A standard output that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -80,7 +80,7 @@ def test_bar_on_a_terminal(flags: list[str], monkeypatch: pytest.MonkeyPatch) ->
     assert "loss=" in shown
     assert "lr=0.001" in shown
     assert "epoch 10 of" not in shown
-    # The bar of a painting whose scales have their own numbers of epochs counts up to their sum from the start.
+    # If scales have different numbers of epochs, the bar's total is their sum from the start.
     assert (
         main([*flags, "--overwrite", "--max-long-edge", "48", "--coarsest-edge", "24", "--max-num-epochs", "3,2"])
         == 0
@@ -122,7 +122,7 @@ def test_says_that_the_weights_are_foreign(
     tensors = read_weights().tensors
     torch.save({**tensors, "conv1_1.weight": tensors["conv1_1.weight"] * 2}, tmp_path / "mine.pth")
     assert main([*flags, "--weights", str(tmp_path / "mine.pth"), "--max-num-epochs", "1"]) == 0
-    assert "mine.pth: another VGG-19" in capsys.readouterr().out
+    assert "mine.pth: not the original VGG-19" in capsys.readouterr().out
 
 
 def test_no_argument_at_all_paints_the_sample_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("flags", [["--help"], ["--version"], ["--lr", "nan"], ["--lr", "x"]])
 def test_help_version_and_bad_flags_answer_without_torch(flags: Sequence[str]) -> None:
-    """It takes a second to import, as the arrays and the pictures do a good part of one."""
+    """Importing torch takes a second; numpy and Pillow take a good part of one."""
     done = run_python(f"""
         import sys
         from nstyle.commands.paint import main
@@ -218,7 +218,7 @@ def test_signals_keep_the_picture_so_far(
 def test_signals_while_the_picture_is_being_saved(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first makes the saving begin again, the second changes nothing."""
+    """A first signal while nstyle saves restarts the saving. A second signal has no effect."""
     signals = [signal.SIGTERM, signal.SIGINT]
 
     def interrupted(path: Path, picture: Picture, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Paintings on a Dask scheduler's workers: real processes, one of which is killed."""
+"""Paintings on the workers of a Dask scheduler: real processes, and one is killed."""
 
 import json
 import os
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class Cluster:
-    """A scheduler and its workers, each a process; they run elsewhere, and are told where the pictures are."""
+    """A scheduler and its workers, each in its own process and in a different folder than the pictures."""
 
     def __init__(self, folder: Path, closing: ExitStack) -> None:
         self.file = folder / "scheduler.json"
@@ -66,7 +66,7 @@ class Cluster:
 
 
 def wait_for(condition: Callable[[], T | None], *alive: "subprocess.Popen[Any]") -> T:
-    """Return what the condition returns once that is true, unless a process ends before or it takes minutes."""
+    """Wait until the condition is true and return its value. Fail if a process ends first or minutes pass."""
     for _ in range(100_000):
         if found := condition():
             return found
@@ -123,7 +123,7 @@ def test_a_killed_workers_pictures_are_painted_again(
 
 
 def stopped_amidst_a_picture(workers: "list[subprocess.Popen[bytes]]") -> "subprocess.Popen[bytes] | None":
-    """Return a worker that is painting, and stop it there."""
+    """Find a worker that is painting, stop it, and return it."""
     for worker in workers:
         if is_painting(worker.pid):
             worker.send_signal(signal.SIGSTOP)
@@ -134,7 +134,7 @@ def stopped_amidst_a_picture(workers: "list[subprocess.Popen[bytes]]") -> "subpr
 
 
 def is_painting(process: int) -> bool:
-    """Tell whether a process has the file open that a run writes a line an epoch to."""
+    """Tell whether a process has a run's epochs file open."""
     try:
         return any(os.readlink(link).endswith("epochs.csv") for link in Path(f"/proc/{process}/fd").iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""Keeping the content's colours: what is kept, and how exactly."""
+"""Preserving the content's colors: which statistics are kept, and how exactly."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.2114
 
 
 def rgb(seed: int, *, height: int = 24, width: int = 30, contrast: float = 0.15) -> NDArray[np.float32]:
-    """Correlated colours, some of them clipped."""
+    """Correlated colors, some of them clipped."""
     generator = np.random.default_rng(seed)
     mixing = np.eye(3) + generator.normal(scale=0.6, size=(3, 3))
     colors = generator.normal(size=(height, width, 3)) @ mixing * contrast + generator.uniform(0.25, 0.75, size=3)
@@ -69,7 +69,7 @@ def test_luma_keeps_the_contents_chroma_and_takes_the_paintings_luminance() -> N
     assert result.max() <= 1
     np.testing.assert_allclose(result @ YIQ[1:].T, content @ YIQ[1:].T, atol=1e-6)
     inside = (result.min(axis=-1) > 0) & (result.max(axis=-1) < 1)
-    assert 0.2 < inside.mean() < 1  # some colours cannot become as light or dark
+    assert 0.2 < inside.mean() < 1  # some colors cannot become that light or dark
     np.testing.assert_allclose(luminance(result)[inside], luminance(painting)[inside], atol=1e-6)
 
 
@@ -100,7 +100,7 @@ def test_colors_as_written_have_the_contents_mean_and_covariance(how: str, seeds
 
 
 def test_covariance_is_matched_by_the_symmetric_roots() -> None:
-    """Where nothing is clipped: A = S_wanted^(1/2) S^(-1/2), written down plainly."""
+    """Without clipping, A = S_wanted^(1/2) S^(-1/2), written out here."""
     own, wanted = (rgb(seed, contrast=0.02).reshape(-1, 3).astype(np.float64) for seed in (1, 2))
     (mean, covariance), (wanted_mean, wanted_covariance) = moments(own), moments(wanted)
 
@@ -113,7 +113,7 @@ def test_covariance_is_matched_by_the_symmetric_roots() -> None:
 
 
 def test_histogram_follows_what_mean_and_covariance_do_not_tell() -> None:
-    """Two clusters of colour: the histogram's match has them, the covariance's has not."""
+    """Of two color clusters, histogram matching keeps both, covariance matching does not."""
     generator = np.random.default_rng(0)
     clusters = np.where(generator.random((4000, 1)) < 0.5, [[0.2, 0.3, 0.7]], [[0.8, 0.6, 0.2]])
     wanted = clusters + generator.normal(scale=0.02, size=clusters.shape)

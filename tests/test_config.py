@@ -1,4 +1,4 @@
-"""The settings: defaults as the reference has them, values checked."""
+"""The settings: the reference's defaults, and the checks of values."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from nstyle.settings.config import Config
 from nstyle.settings.options import MXNET, flag, option
 from nstyle.settings.presets import PRESETS, PURPOSES, STRENGTH_SPAN, content_factor
 
-# The reference's flags and defaults, as far as it has them.
+# The flags that the reference also has, and their defaults.
 REFERENCE = {
     "model": "vgg19",
     "stop_eps": 0.005,
@@ -59,24 +59,15 @@ def test_a_preset_is_what_flags_make_of_it(name: str) -> None:
 
 
 def test_what_presets_set_is_open_and_checked_like_a_flag() -> None:
-    """A preset's value that no flag may have would be refused only when somebody uses the preset."""
+    """Otherwise, an invalid value in a preset would be refused only when somebody uses the preset."""
     settings = {field.name: field for field in dataclasses.fields(Config)}
     for values in PRESETS.values():
         for name, value in values.items():
             assert settings[name].default is None, name
             Config(**{name: value})
     open_ones = {name for name, field in settings.items() if field.default is None}
-    derived = {
-        "lr",
-        "scales",
-        "preview_edge",
-        "content_layers",
-        "style_layers",
-        "size",
-        "mask",
-        "gpu",
-        "device",
-    }  # of others, or truly nothing
+    # These depend on other settings, or have no default.
+    derived = {"lr", "scales", "preview_edge", "content_layers", "style_layers", "size", "mask", "gpu", "device"}
     assert open_ones - derived == PRESETS["reference"].keys()
 
 
@@ -108,7 +99,7 @@ def test_a_value_taken_from_another_config_is_given() -> None:
 
 
 def test_defaults_are_ordinary_values() -> None:
-    """They carry a mark; it must not show where they are written, compared or sent to another process."""
+    """Defaults carry a mark. It must not show when they are written, compared or sent to another process."""
     config = pickle.loads(pickle.dumps(Config(preset="reference")))  # noqa: S301  (our own)
     assert config == Config(preset="reference")
     assert json.dumps([config.lr, config.max_num_epochs, config.init]) == '[0.001, 1000, "noise"]'
@@ -160,7 +151,7 @@ def test_a_preset_may_have_several_values(monkeypatch: pytest.MonkeyPatch) -> No
     assert (fast.max_num_epochs, fast.coarsest_edge) == ((60, 30), 192)
     assert json.dumps(fast.max_num_epochs) == "[60, 30]"
     assert dataclasses.replace(fast, preset="reference") == Config()
-    assert dataclasses.replace(fast, scales=2).coarsest_edge is None  # it is for a number of scales that is open
+    assert dataclasses.replace(fast, scales=2).coarsest_edge is None  # only for an open number of scales
     assert dataclasses.replace(fast, scales="auto").coarsest_edge is None
 
 
@@ -294,9 +285,9 @@ def test_settings_that_contradict_each_other() -> None:
 
 
 def test_words_are_those_that_the_parts_know() -> None:
-    """The settings know nothing of PyTorch, so that the words stand twice."""
+    """The settings do not import PyTorch, so these names are written twice."""
     choices = {field.name: set(option(field).choices) for field in dataclasses.fields(Config)}
-    assert choices["padding"] == {"zero", *PADDINGS} - {"wrap"}  # that is what --seamless says
+    assert choices["padding"] == {"zero", *PADDINGS} - {"wrap"}  # --seamless implies it
     assert choices["weights_input"] == set(INPUTS)
     assert choices["pooling"] == set(POOLING)
 

@@ -1,4 +1,4 @@
-"""The artist's controls, from files to files: several styles, their size, masks and regions, colours."""
+"""The artist's controls in whole runs: several styles, their scale, masks, regions, colors."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ Masks = Callable[[str, NDArray[np.float64]], Path]
 
 @pytest.fixture
 def save_mask(tmp_path: Path) -> Masks:
-    """Writes levels (0..1) as a picture."""
+    """Write levels (0 to 1) as a picture."""
 
     def save(name: str, levels: NDArray[np.float64]) -> Path:
         Image.fromarray(np.rint(levels * 255).astype(np.uint8)).save(tmp_path / name)
@@ -56,7 +56,7 @@ def other(tmp_path: Path) -> Path:
 
 
 def left(height: int = 32, width: int = 48, *, soft: bool = False) -> NDArray[np.float64]:
-    """White on the left, black on the right; a soft edge is eight pixels wide."""
+    """A mask that is white on the left and black on the right. A soft edge is eight pixels wide."""
     edge = np.clip((width / 2 - np.arange(width)) / 8 + 0.5, 0, 1) if soft else np.arange(width) < width / 2
     return np.tile(edge.astype(float), (height, 1))
 
@@ -80,7 +80,7 @@ def content_pixels(pair: tuple[Path, Path]) -> NDArray[np.uint8]:
 
 
 def gram_distance(vgg19: VGG19, one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """The sum over the layers of the relative squared distances of their mean Gram matrices."""
+    """The sum over layers of the relative squared distance of the mean Gram matrices."""
 
     def grams(rgb: NDArray[np.uint8]) -> list[torch.Tensor]:
         maps = vgg19(to_model_space(rgb / 255), STYLE_LAYERS)
@@ -106,7 +106,7 @@ def test_defaults_said_aloud_change_nothing(pair: tuple[Path, Path], tmp_path: P
 
 
 def test_the_controls_together(pair: tuple[Path, Path], other: Path, save_mask: Masks, tmp_path: Path) -> None:
-    """All at once, in the order of the settings; every picture that was read is in the record."""
+    """Use all controls at once. The record lists every picture that was read."""
     mask, region = save_mask("mask.png", left(soft=True)), save_mask("region.png", left(64, 96))
     part = save_mask("part.png", left(30, 30))
     result = paint(
@@ -131,7 +131,7 @@ def test_the_controls_together(pair: tuple[Path, Path], other: Path, save_mask: 
 
 
 def test_blended_styles_share_the_weight(pair: tuple[Path, Path], other: Path) -> None:
-    """Each style's term is that of a run of its own, times its share."""
+    """The term of each style equals that of a run with this style alone, times its share."""
     both = prepared(pair, blend_style=[(other, 3)])
     alone = [prepared((pair[0], style)) for style in (pair[1], other)]
     losses = [p.objective().gradient(both.start).style_losses for p in (both, *alone)]
@@ -164,7 +164,7 @@ def test_one_style_may_have_several_regions_and_parts(pair: tuple[Path, Path], s
 
 
 def test_strokes_are_scaled(pair: tuple[Path, Path]) -> None:
-    """A style picture of the content's size, at scale 0.5, is the one that is half as large."""
+    """A style picture of the content's size at scale 0.5 equals the style picture at half size."""
     half = pair[0].with_name("half.png")
     small = resize(read_picture(pair[1]).rgb, 16, 24)
     Image.fromarray(to_uint8(small)).save(half)
@@ -194,7 +194,7 @@ def test_start_from_the_content_in_the_styles_colors(pair: tuple[Path, Path]) ->
 def test_outside_of_the_mask_the_pixels_are_the_contents(
     pair: tuple[Path, Path], save_mask: Masks, tmp_path: Path, preserve_colors: str
 ) -> None:
-    """Exactly, in the smoothed snapshots, too."""
+    """Exactly, and also in the smoothed snapshots."""
     levels = left(soft=True)
     result = paint(
         pair,
@@ -223,7 +223,7 @@ def test_start_under_a_mask_is_the_content_elsewhere(pair: tuple[Path, Path], sa
 def test_each_half_is_nearer_to_its_own_style(
     pair: tuple[Path, Path], save_mask: Masks, vgg19: VGG19, tmp_path: Path
 ) -> None:
-    """With the halves exchanged, so are the distances."""
+    """If the halves are swapped, the distances are swapped."""
     warm, cold = tmp_path / "warm.png", tmp_path / "cold.png"
     stripes = np.asarray(painted(64, 64, seed=4)).astype(float)
     Image.fromarray(np.clip(stripes * [1.4, 0.7, 0.2] + [60, 0, 0], 0, 255).astype(np.uint8)).save(warm)
@@ -247,7 +247,7 @@ def test_each_half_is_nearer_to_its_own_style(
 
 
 def test_a_parts_style_is_cut_as_its_picture_is(pair: tuple[Path, Path], save_mask: Masks, tmp_path: Path) -> None:
-    """The white middle of an upright style: all that --style-fit cover shows of it, so that nothing is cut off."""
+    """The white middle of an upright style is exactly the part that --style-fit cover shows."""
     upright = tmp_path / "upright.png"
     painted(96, 48, seed=3).save(upright)
     middle = np.zeros((96, 48))
@@ -279,7 +279,7 @@ def test_luma_paints_in_grey_and_keeps_the_contents_chroma(pair: tuple[Path, Pat
 
 @pytest.fixture
 def grey_pair(pair: tuple[Path, Path]) -> tuple[Path, Path]:
-    """The pair in grey; the content's channels differ by a level here and there, as after a colour profile."""
+    """A grey pair. The content's channels differ by single levels, as after a color conversion."""
     content, style = (np.asarray(Image.open(path).convert("L").convert("RGB")) for path in pair)
     content = np.clip(content, 1, 254)
     content[::3, ::2, 0] += 1
@@ -290,7 +290,7 @@ def grey_pair(pair: tuple[Path, Path]) -> tuple[Path, Path]:
 
 
 def chroma(rgb: NDArray[np.uint8]) -> int:
-    """The greatest difference between the channels of a pixel."""
+    """The largest difference between the channels of a pixel."""
     return int(np.ptp(rgb.astype(int), axis=-1).max())
 
 
@@ -306,7 +306,7 @@ def chroma(rgb: NDArray[np.uint8]) -> int:
     ids=str,
 )
 def test_grey_stays_grey(grey_pair: tuple[Path, Path], tmp_path: Path, options: dict[str, Any]) -> None:
-    """In the snapshots, in the final picture, and in what the network sees all the way."""
+    """In the snapshots, in the final picture, and in all images that the network sees."""
     mean = torch.tensor(MEAN_RGB).reshape(1, 3, 1, 1)
     seen: list[tuple[Tensor, Tensor]] = []
     options = {"preset": "fast", "max_num_epochs": 12, "save_epochs": 12, **options}
@@ -325,7 +325,7 @@ def test_grey_stays_grey(grey_pair: tuple[Path, Path], tmp_path: Path, options: 
 def test_grey_stays_grey_with_masks_and_a_start_in_colour(
     grey_pair: tuple[Path, Path], other: Path, save_mask: Masks, tmp_path: Path
 ) -> None:
-    """A start does not say what the painting is to be like; outside of the mask is the content, in grey."""
+    """The start does not decide the colors. Outside of the mask there is the content, in grey."""
     options: dict[str, Any] = {"preset": "fast", "init": str(other), "mask": save_mask("mask.png", left(soft=True))}
     result = paint(grey_pair, tmp_path / "output", **options)
     assert chroma(result.rgb) == 0

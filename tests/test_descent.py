@@ -1,4 +1,4 @@
-"""The descent, on a quadratic: no network, no picture."""
+"""The descent on a quadratic, without network and pictures."""
 
 import itertools
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ def test_a_gradient_that_is_not_finite_diverges(poison: float) -> None:
 def test_a_descent_taken_up_goes_on_to_the_bit() -> None:
     objective, start = quadratic()
     settings = {"lr": 0.05, "lr_sched_delay": 3, "lr_sched_factor": 0.5, "stop_eps": 0.0, "max_num_epochs": 12}
-    steps = list(descend(objective, start, **settings))  # type: ignore[arg-type]  # a mixed dictionary
+    steps = list(descend(objective, start, **settings))  # type: ignore[arg-type]  # a dictionary of mixed types
     for done in range(12):
         rest = list(descend(objective, steps[done].state, **settings))  # type: ignore[arg-type]
         assert [step.epoch for step in rest] == list(range(done + 1, 12))
@@ -129,7 +129,7 @@ def test_backoff_takes_the_epoch_back_and_halves_the_rate() -> None:
     *_, last = steps = list(
         descend(objective, start, lr=1e9, weight_decay=0, stop_eps=0, max_num_epochs=400, on_divergence="backoff")
     )
-    assert objective.evaluations - evaluations == len(steps) == 400  # to go back needs no evaluation
+    assert objective.evaluations - evaluations == len(steps) == 400  # going back needs no evaluation
     assert all(step.image.square().mean().sqrt() < DIVERGED_RMS for step in steps)
     factors = [step.state.rate_factor for step in steps]
     assert factors == sorted(factors, reverse=True)
@@ -151,7 +151,7 @@ BOUNDS = torch.full((12,), 0.3, dtype=torch.float64), torch.full((12,), 0.9, dty
 
 @pytest.mark.parametrize("optimizer", ["nag", "adam"])
 def test_bounds_are_never_left_and_the_least_within_them_is_found(optimizer: str) -> None:
-    """Each coordinate of this quadratic is on its own: its minimum within bounds is the minimum, set to them."""
+    """The coordinates of this quadratic are independent, so the minimum within bounds is the clipped minimum."""
     objective, start = quadratic()
     settings: dict[str, Any] = {"weight_decay": 0.0} if optimizer == "nag" else {}
     steps = list(
@@ -169,7 +169,7 @@ def test_bounds_are_never_left_and_the_least_within_them_is_found(optimizer: str
 @pytest.mark.parametrize("done", [0, 4, 11])
 @pytest.mark.parametrize("optimizer", ["nag", "adam"])
 def test_a_descent_within_bounds_taken_up_goes_on_to_the_bit(optimizer: str, done: int) -> None:
-    """What the rule remembers is of the image within the bounds."""
+    """The state of the update rule belongs to the clipped image."""
     objective, start = quadratic()
     settings: dict[str, Any] = {"optimizer": optimizer, "lr": 0.3, "stop_eps": 0, "max_num_epochs": 14}
     steps = list(descend(objective, start, bounds=BOUNDS, **settings))

@@ -1,4 +1,4 @@
-"""Which device and precision are meant; no GPU is needed to test that."""
+"""The choice of device and precision, tested without a GPU."""
 
 import contextlib
 import platform
@@ -25,7 +25,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with two GPUs, as far as PyTorch tells."""
+    """Make PyTorch report two GPUs."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
@@ -134,14 +134,14 @@ print(switches() == before, {tell})
     ids=["untouched", "older on", "older off", "newer on", "newer off", "for all"],
 )
 def test_full_float32_on_a_gpu_and_everything_as_before_afterwards(change: str, tell: str) -> None:
-    """PyTorch has older and newer switches, and the user may have set either. Each case has its own process."""
+    """The user may have set PyTorch's old or new switches. Each case runs in its own process."""
     script = ["-W", "error", "-c", SWITCHES.format(change=change, tell=tell)]
     found = subprocess.run([sys.executable, *script], check=True, capture_output=True, text=True).stdout.split()
     assert found == ["True"] * 4
 
 
 def test_runs_that_overlap_share_the_switches() -> None:
-    """The first that ends does not take them from the other."""
+    """The first one to end does not reset them for the other."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.deterministic, matmul.allow_tf32
     with ExitStack() as first, ExitStack() as second:
@@ -193,7 +193,7 @@ glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only 
 
 
 def freed_memory(change: str = "", end: str = "") -> list[str]:
-    """Return whether a freed block is kept meanwhile, given back in the end, and then no longer kept."""
+    """Return whether a freed block is kept inside the context, returned at its end, and not kept afterwards."""
     script = FREED_MEMORY.format(change=change, end=end)
     return subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
 

@@ -30,7 +30,7 @@ def blob_id(data: bytes) -> str:
 
 
 class Server(ThreadingHTTPServer):
-    """What it holds, how it is to misbehave, and what it was asked."""
+    """The server's files, how it misbehaves, and the requests that it received."""
 
     daemon_threads = True
 
@@ -38,9 +38,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = {f"/mxnet/neural-style/{name.replace('models', 'model')}": FILES[name] for name in FILES}
         self.ranges = True
-        self.cuts: list[int] = []  # break off after so many bytes, one per answer
+        self.cuts: list[int] = []  # bytes after which to break off, one entry per answer
         self.statuses: list[int] = []  # answer with these first
-        self.stall: threading.Event | None = None  # after half a body, stop until this is set
+        self.stall: threading.Event | None = None  # after half of the body, wait until this is set
         self.stalled = threading.Event()
         self.asked: list[tuple[str, str | None]] = []  # path and range
 
@@ -92,7 +92,7 @@ def server() -> Iterator[Server]:
 
 
 class Checkout:
-    """A copy of the script in a repository of its own; it expects the files of the server."""
+    """A copy of the script in its own repository. It expects the files of the server."""
 
     def __init__(self, folder: Path, tool: str, url: str) -> None:
         self.root, self.path = folder / "a repository", folder / "bin"
@@ -101,7 +101,7 @@ class Checkout:
         for name in set(PROGRAMS) - set(TOOLS) | {tool}:
             if found := shutil.which(name):
                 (self.path / name).symlink_to(found)
-        self.program("sleep", "exit 0")  # the tests need not wait between two attempts
+        self.program("sleep", "exit 0")  # no waiting between attempts
         blobs = iter(map(blob_id, FILES.values()))
         self.script = self.root / "scripts" / SCRIPT.name
         self.script.parent.mkdir(parents=True)
@@ -119,7 +119,7 @@ class Checkout:
         )
 
     def run(self, *words: str, status: int = 0) -> str:
-        """Run it; return what it says: on standard output, or, where it fails, one line on standard error."""
+        """Run it and return its standard output, or its one line of standard error if it fails."""
         process = self.start(*words)
         out, error = process.communicate()
         assert process.returncode == status, error
@@ -131,7 +131,7 @@ class Checkout:
         (self.root / name).write_bytes(data)
 
     def files(self) -> dict[str, bytes]:
-        """All files but the script."""
+        """All files except the script."""
         found = [path for path in self.root.rglob("*") if path.is_file() and path != self.script]
         return {str(path.relative_to(self.root)): path.read_bytes() for path in found}
 
@@ -143,7 +143,7 @@ def checkout(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> 
 
 @pytest.fixture
 def ready(checkout: Checkout) -> Checkout:
-    """A checkout in which only the weights are missing."""
+    """A checkout that lacks only the weights."""
     checkout.put(CONTENT, FILES[CONTENT])
     checkout.put(STYLE, FILES[STYLE])
     return checkout
@@ -229,7 +229,7 @@ def test_ctrl_c_leaves_only_the_part(ready: Checkout, server: Server) -> None:
 
 
 def test_the_address_and_no_answer(ready: Checkout) -> None:
-    with socket.socket() as silent:  # bound, but it does not listen
+    with socket.socket() as silent:  # bound, but not listening
         silent.bind(("127.0.0.1", 0))
         ready.environment["NSTYLE_DOWNLOAD_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         assert "no server answers" in ready.run(status=1)

@@ -1,4 +1,4 @@
-"""The experiments behind the method, through whole runs: layers, inversion, textures, coarse to fine, patches."""
+"""Experiments in whole runs: layers, inversion, textures, coarse to fine, patches."""
 
 import csv
 import json
@@ -60,11 +60,11 @@ def test_layers_that_the_weights_do_not_reach(pair: tuple[Path, Path], tmp_path:
         paint(pair, tmp_path / "output", weights=tmp_path / "short.pth", content_layers="relu5_4")
     assert "--content-layers" in str(refused.value)
     assert "relu5_4" in str(refused.value)
-    assert str(refused.value).endswith(", relu5_1")  # the last layer that there is
+    assert str(refused.value).endswith(", relu5_1")  # the last layer
 
 
 def test_inversion_rebuilds_the_content(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """A low layer tells nearly all of a picture, a high one little."""
+    """A low layer determines nearly all of a picture, a high layer little."""
     content = to_model_space(resize(read_picture(pair[0]).rgb, 21, 32))
     errors = {}
     for layer in ("relu1_1", "relu4_1"):
@@ -82,7 +82,7 @@ def test_the_bounded_range_prior_keeps_the_picture_in_range(pair: tuple[Path, Pa
 
 
 def test_a_texture_needs_no_content(pair: tuple[Path, Path], tmp_path: Path, vgg19: VGG19) -> None:
-    """Nor does it read any. The style keeps its shape, fitted to the long edge."""
+    """No content is read, and the style keeps its aspect ratio, fitted to the long edge."""
     texture: dict[str, Any] = {"content_weight": 0, "size": "40x24", "tv_weight": 0}
     absent = paint((tmp_path / "absent.png", pair[1]), tmp_path / "absent", **texture)
     result = paint((None, pair[1]), tmp_path / "texture", **texture)
@@ -105,7 +105,7 @@ def test_a_texture_needs_no_content(pair: tuple[Path, Path], tmp_path: Path, vgg
 def test_a_textures_gram_matrices_come_near_to_the_styles(
     pair: tuple[Path, Path], tmp_path: Path, vgg19: VGG19
 ) -> None:
-    """Of whichever size, position by position."""
+    """For any size, per position."""
     result = paint(
         (None, pair[1]), tmp_path, content_weight=0, size="48x40", max_long_edge=40, lr=0.01, max_num_epochs=60
     )
@@ -129,13 +129,13 @@ def test_a_texture_may_start_from_a_picture(init: str, pair: tuple[Path, Path], 
         max_num_epochs=1,
     )
     rgb = read_picture(source).rgb
-    seen = resize(rgb, 32, 32) if init == "style" else rgb  # a texture's style is fitted to the long edge
+    seen = resize(rgb, 32, 32) if init == "style" else rgb  # the style of a texture is fitted to the long edge
     start = to_model_space(resize(seen, 24, 40))
     assert (result.image - start).abs().max() < 0.1
 
 
 def test_a_seamless_texture_tiles(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """In every scale, and as a snapshot, which is smoothed."""
+    """At every scale, and in smoothed snapshots."""
     texture: dict[str, Any] = {
         "content_weight": 0,
         "size": "64x56",
@@ -242,7 +242,7 @@ def test_how_many_scales(options: dict[str, Any], size: tuple[int, int], expecte
 
 
 def test_fewer_scales_where_a_style_picture_would_become_too_small() -> None:
-    """A style of 4000x200 that is contained in the painting becomes 512x25 pixels, and 256x12 a scale below."""
+    """With --style-fit contain, a style of 4000x200 becomes 512x25 pixels, and 256x12 one scale below."""
     config = Config(max_long_edge=512, scales="auto", style_fit="contain")
     inputs = inputs_of(config)
     content, style = inputs.sources
@@ -254,7 +254,7 @@ def test_fewer_scales_where_a_style_picture_would_become_too_small() -> None:
             inputs,
             {content: (512, 512), style: (200, 4000)},
         )
-    assert str(style.path) in str(refused.value)  # which is what is too small
+    assert str(style.path) in str(refused.value)  # this is too small
 
 
 def test_scales_of_a_texture(pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Files whole or not at all."""
+"""Files are written atomically."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The table of picture formats, and that everybody goes by it."""
+"""The table of picture formats, and that all code uses it."""
 
 import subprocess
 import sys
@@ -45,13 +45,13 @@ def test_what_can_hold_what() -> None:
 
 @pytest.mark.parametrize("form", WRITTEN)
 def test_whatever_is_written_is_known_for_a_picture_of_a_run(form: str, tmp_path: Path) -> None:
-    """Else a run would paint over an earlier one's pictures, or over its own content."""
+    """Otherwise a run would overwrite an earlier run's pictures, or its own content."""
     for name in (f"final.{form}", f"e_50.{form}"):
         (tmp_path / name).touch()
         assert is_of_a_run(name)
     folder = RunFolder(tmp_path, form, [])
     assert folder.pictures() == [tmp_path / f"e_50.{form}", tmp_path / f"final.{form}"]
-    with pytest.raises(OutputError, match="would be painted over"):
+    with pytest.raises(OutputError, match="the run would overwrite its input"):
         RunFolder(tmp_path, form, [tmp_path / f"e_50.{form}"]).open()
 
 

@@ -1,4 +1,4 @@
-"""The mathematics, against autograd, torch's own functions, and the properties that define it."""
+"""The mathematics, compared with autograd, torch's own functions, and defining properties."""
 
 import hypothesis.strategies as st
 import pytest
@@ -50,13 +50,13 @@ def test_guidance_is_pooled_like_the_maps_and_scaled_to_their_positions() -> Non
 
 def test_guidance_where_nothing_of_a_region_is_left() -> None:
     region = torch.zeros(1, 1, 17, 16)
-    region[..., 16, :] = 1  # below the last whole square
+    region[..., 16, :] = 1  # below the last complete square
     guidance, share = guidance_at(region, 1, 1)
     assert guidance == share == 0
 
 
 def test_gram_matrix_gradient_of_an_asymmetric_function() -> None:
-    """The gradient that comes back to G need not be symmetric."""
+    """The gradient with respect to G need not be symmetric."""
     weights = random(4, 4, seed=1)
     ours, theirs = (random(1, 4, 3, 2).requires_grad_() for _ in range(2))
     flat = theirs.reshape(4, 6)
@@ -92,7 +92,7 @@ def test_gram_scale() -> None:
 
 
 def test_total_variation_gradient_is_autograds() -> None:
-    """Of 1/16 of the sum of squared differences of neighbours, the surroundings being 0."""
+    """The gradient of 1/16 of the sum of squared differences between neighbors, with 0 outside."""
     image = random(1, 3, 5, 6).requires_grad_()
     padded = torch.nn.functional.pad(image, (1, 1, 1, 1))
     down, right = padded[..., 1:, 1:-1] - padded[..., :-1, 1:-1], padded[..., 1:-1, 1:] - padded[..., 1:-1, :-1]

@@ -1,4 +1,4 @@
-"""The fuzzer itself: it reads every valid file, repeats itself, and notices what it is there to notice."""
+"""The fuzzer itself: it reads every valid file, is reproducible, and reports finds."""
 
 import subprocess
 import sys

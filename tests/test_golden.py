@@ -1,4 +1,4 @@
-"""Parity with the real MXNet program, to the digits that float32 deserves (see golden/README.md)."""
+"""Parity with the real MXNet program, within the precision of float32 (see golden/README.md)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ EPOCH, CHANGE, NORM, RATE, STYLE, CONTENT = 0, 1, 2, 3, slice(4, 9), 9  # column
 
 @dataclass(frozen=True)
 class Case:
-    """One golden file: its settings, and how many epochs it can be followed to 1e-4."""
+    """One golden file: its settings, and the number of epochs that must match within 1e-4."""
 
     name: str
     followed: int
@@ -40,7 +40,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class Run:
-    """What MXNet computed, and what we computed, on the same input."""
+    """MXNet's results and ours for the same input."""
 
     case: Case
     expected: dict[str, NDArray[Any]]
@@ -87,7 +87,7 @@ def test_gradient_norm_is_followed(run: Run) -> None:
 
 
 def test_final_image(run: Run) -> None:
-    """The same to 0.02 grey levels, or, where the run is chaotic before its end, at least nearly the same."""
+    """Equal within 0.02 grey levels, or roughly equal if the run becomes chaotic before its end."""
     followed_to_the_end = run.case.followed == len(run.steps)
     difference = run.image_difference(len(run.steps), "final").square().mean().sqrt()
     assert difference < (0.02 if followed_to_the_end else 3)
@@ -106,7 +106,7 @@ def test_gram_scale(run: Run, vgg19: VGG19) -> None:
 
 
 def test_raw_losses_of_each_layer(run: Run) -> None:
-    """The weighted losses, their weights and scales divided out again, are MXNet's raw ones."""
+    """Our weighted losses, divided by their weights and scales, equal MXNet's raw losses."""
     scale = dict(zip(STYLE_LAYERS, run.expected["gscale"], strict=True))
     for step, row in zip(run.steps[: run.case.followed], run.record, strict=False):
         raw = dict(zip(STYLE_LAYERS, row[STYLE], strict=True))

@@ -1,6 +1,6 @@
-"""What only a GPU can show: sh scripts/gpu_check.sh tests.
+"""Tests that need a GPU: sh scripts/gpu_check.sh tests.
 
-NSTYLE_GPU_TESTS=cpu runs them on the CPU, those that need no GPU: so that a change to them can be tried out anywhere.
+NSTYLE_GPU_TESTS=cpu runs those that also work on a CPU, so that changes to them can be tried anywhere.
 """
 
 import gc
@@ -33,7 +33,7 @@ from nstyle.settings.presets import PRESETS
 ON_CPU = os.environ.get("NSTYLE_GPU_TESTS") == "cpu"
 DEVICE = torch.device("cpu" if ON_CPU else "cuda:0")
 PRECISIONS = ["float32"] if ON_CPU else ["float32", "bfloat16"]  # few CPUs have bfloat16; others take very long
-EDGE = 48 if ON_CPU else 240  # pixels: large enough that a GPU splits its sums among many blocks
+EDGE = 48 if ON_CPU else 240  # pixels; large enough that a GPU splits its sums into many blocks
 
 pytestmark = [
     pytest.mark.gpu,
@@ -63,7 +63,7 @@ def network() -> VGG19:
 
 @pytest.fixture
 def masks(tmp_path: Path) -> tuple[Path, Path]:
-    """The left of the content, with a soft edge, and the top of the style picture."""
+    """Masks of the left of the content, with a soft edge, and of the top of the style picture."""
     left, top = tmp_path / "left.png", tmp_path / "top.png"
     levels = np.clip((24 - np.arange(48)) / 8 + 0.5, 0, 1) * 255
     Image.fromarray(np.tile(levels.astype(np.uint8), (32, 1))).save(left)
@@ -245,9 +245,9 @@ def test_a_gpu_that_is_not_there(pair: tuple[Path, Path], tmp_path: Path, capsys
 
 @pytest.fixture
 def little_memory() -> Iterator[None]:
-    """So much of the GPU's memory that the network and a small picture fit, and no large one.
+    """Limit the GPU's memory so that the network and a small picture fit, but no large picture.
 
-    With what cuBLAS and cuDNN take for themselves, which is more in bfloat16 than in float32, and which they keep.
+    The limit includes the memory that cuBLAS and cuDNN allocate and keep, which is more in bfloat16 than in float32.
     """
     gc.collect()
     torch.cuda.empty_cache()
@@ -269,7 +269,7 @@ def test_too_little_memory_is_said_in_one_line(
     complaint = capsys.readouterr().err
     assert complaint.count("\n") == 1
     assert "--max-long-edge (now 1600)" in complaint
-    assert main([*command(pair, tmp_path / "small"), "--precision", precision]) == 0  # nothing is left behind
+    assert main([*command(pair, tmp_path / "small"), "--precision", precision]) == 0  # no file is left
 
 
 @no_gpu_will_do
@@ -318,6 +318,6 @@ def test_the_switches_are_set_while_it_paints_and_put_back(pair: tuple[Path, Pat
 
 
 def command(pair: tuple[Path, Path], output: Path) -> list[str]:
-    """The flags of a short painting, but for those that choose the device."""
+    """The flags of a short painting, without the device."""
     flags = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--output-dir", str(output), "--quiet"]
     return [*flags, "--max-long-edge", "64", "--max-num-epochs", "2"]

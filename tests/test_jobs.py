@@ -1,4 +1,4 @@
-"""From what is named to what is painted: expansion, pairs, names."""
+"""From the arguments to the paintings: expansion, pairs, names."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from nstyle.settings.config import Config
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a few files; nothing is read from them."""
+    """A working folder with a few files, whose contents are never read."""
     monkeypatch.chdir(tmp_path)
     for name in ("photos/b.PNG", "photos/a.jpg", "photos/.hidden.jpg", "photos/notes.txt", "photos/more/c.jpg"):
         path = tmp_path / name
@@ -125,4 +125,4 @@ def test_a_copy_is_never_written_over_a_picture_that_is_painted(here: Path) -> N
 def test_names_of_pairs(pairs: list[tuple[str, str]], expected: list[str]) -> None:
     paths = [(Path(content), Path(style)) for content, style in pairs]
     assert folder_names(paths) == expected
-    assert folder_names(paths[::-1]) == expected[::-1]  # in whatever order they are named
+    assert folder_names(paths[::-1]) == expected[::-1]  # in any order

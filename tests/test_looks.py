@@ -1,4 +1,4 @@
-"""The eye: its measures see what they are about and nothing else; its sheets are blind; votes count right."""
+"""scripts/looks.py: each measure reacts to its subject only, sheets are blind, votes are counted correctly."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def picture(levels: Floats) -> Bytes:
 
 
 def sky(noise: float = 1.0) -> Floats:
-    """A plain sky: a slope of grey levels, with some grain."""
+    """A plain sky: a gradient of grey levels with some grain."""
     y, x = np.mgrid[:SIZE, :SIZE]
     levels: Floats = 100 + 0.2 * y + 0.05 * x + noise * np.random.default_rng(0).normal(size=(SIZE, SIZE))
     return levels
@@ -52,7 +52,7 @@ def spots(period: int) -> Floats:
 
 
 def scattered(distance: int) -> Floats:
-    """Round dots of height 1 on no grid: the crests of waves whose length is about the distance."""
+    """Round dots of height 1 without a grid: the crests of waves with about that wavelength."""
     noise = np.random.default_rng(5).normal(size=(SIZE, SIZE))
     finer, coarser = (gaussian_filter(noise, distance / width, mode="wrap") for width in (5, 4))
     waves = finer - coarser
@@ -63,11 +63,11 @@ def scattered(distance: int) -> Floats:
 
 
 def strokes(angle: float) -> Floats:
-    """Smeared noise along a direction, of standard deviation 1."""
+    """Noise smeared along a direction, with standard deviation 1."""
     y, x = np.mgrid[:SIZE, :SIZE]
     along = np.cos(angle) * y - np.sin(angle) * x, np.cos(angle) * x + np.sin(angle) * y
     coarse = gaussian_filter(np.random.default_rng(1).normal(size=(600, 600)), (1.5, 12), mode="wrap")
-    smeared: Floats = map_coordinates(coarse, along, order=3, mode="grid-wrap")  # the nearest pixels make steps
+    smeared: Floats = map_coordinates(coarse, along, order=3, mode="grid-wrap")  # nearest-pixel sampling makes steps
     smeared /= smeared.std()
     return smeared
 
@@ -91,7 +91,7 @@ def test_dots_on_no_grid_are_seen_in_any_color(distance: int, color: tuple[float
         levels = sky()[..., None] + height * scattered(distance)[..., None] * color
         found.append(dots(np.clip(np.rint(levels), 0, 255).astype(np.uint8), content))
     strengths = [one.strength for one in found]
-    assert strengths == pytest.approx(sorted(strengths), rel=0.01)  # many dots: nothing else is left to compare with
+    assert strengths == pytest.approx(sorted(strengths), rel=0.01)  # too many dots leave nothing to compare with
     assert strengths[2] > 1.5 * strengths[0]
     assert distance / 1.6 < found[-1].period < distance * 1.3
 
@@ -218,7 +218,7 @@ def test_distance_of_gaussians() -> None:
 def test_distance_of_gaussians_that_do_not_commute() -> None:
     root = torch.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=torch.float64)
     first, second = root @ root, torch.tensor([[5.0, -1.0], [-1.0, 1.0]], dtype=torch.float64)
-    product = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()  # tr (C1 C2)^1/2, another way
+    product = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()  # tr (C1 C2)^1/2, a second way
     expected = float((first.trace() + second.trace() - 2 * product) / second.trace())
     found = gaussian_distance(moments([0.0, 0.0], first.tolist()), moments([0.0, 0.0], second.tolist()))
     assert found == pytest.approx(expected)
@@ -319,7 +319,7 @@ def test_means_leave_out_what_was_not_measured() -> None:
 
 @pytest.fixture
 def painted(tmp_path: Path) -> list[Pair]:
-    """Ten pairs; "dark" has painted all of them black, "light" all but the last one white."""
+    """Ten pairs. "dark" painted all of them black; "light" painted all but the last white."""
     pairs = [make_pair(tmp_path, f"pair{number}") for number in range(10)]
     for name, level, count in (("dark", 0, 10), ("light", 255, 9)):
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""Masks: from pictures to levels, and what they keep."""
+"""Masks: levels read from pictures, and the statistics that masks keep."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Models: found by name, entry point or function; the filter bank, through a whole run; the user's own."""
+"""Models: found by name, entry point or function; the filter bank in a whole run; the user's own models."""
 
 import json
 import subprocess
@@ -52,7 +52,7 @@ not_a_function = 3
 
 @pytest.fixture
 def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a module of the user's, to be imported once."""
+    """The name of a user's module that has not been imported yet."""
     name = f"own_model_{abs(hash(tmp_path))}"
     (tmp_path / f"{name}.py").write_text(OWN_MODEL)
     monkeypatch.syspath_prepend(tmp_path)
@@ -114,7 +114,7 @@ def test_bugs_of_the_users_own_show_themselves(
 
 
 def test_an_entry_point_of_another_package(own_module: str, tmp_path: Path) -> None:
-    """As pip would have installed it; importlib reads the folder's metadata."""
+    """Fake what pip installs: importlib reads the metadata in the folder."""
     folder = tmp_path / "own-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
@@ -150,7 +150,7 @@ def test_the_filter_banks_maps() -> None:
     assert {name: map_.shape for name, map_ in maps.items()} == {"scale1": (1, 78, 40, 33), "scale5": (1, 78, 2, 2)}
     assert all(map_.min() >= 0 for map_ in maps.values())
     flat = bank(torch.full((1, 3, 40, 40), 50.0), ["scale1"])["scale1"][0, :, 20, 20]
-    assert (flat > 1e-3).sum() == 1  # light, in the Gaussian; edges, lines and the other colours see nothing
+    assert (flat > 1e-3).sum() == 1  # lightness, in the Gaussian; filters for edges, lines and other colors give 0
     strongest = bank(torch.linspace(-100, 100, 40).expand(1, 3, 40, 40), ["scale1"])["scale1"][0, :, 20, 20]
     upright = bank(torch.linspace(-100, 100, 40)[:, None].expand(1, 3, 40, 40), ["scale1"])["scale1"][0, :, 20, 20]
     assert strongest[3:].argmax() != upright[3:].argmax()  # edges have a direction

@@ -1,4 +1,4 @@
-"""MXNet's parameter files, in the versions that the real MXNet wrote."""
+"""MXNet's parameter files, in all versions of the format, as written by the real MXNet."""
 
 import contextlib
 import struct

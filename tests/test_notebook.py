@@ -1,4 +1,4 @@
-"""The notebook runs, as it stands but small."""
+"""The notebook runs unchanged, except for smaller sizes."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ AS_WRITTEN, SMALL = 'preset="fast", max_long_edge=256', 'preset="fast", max_long
 
 
 class Shown:
-    """What Jupyter's `display` gives a handle to."""
+    """The display handle that Jupyter's `display` returns."""
 
     def __init__(self, picture: Image.Image) -> None:
         self.pictures = [picture]

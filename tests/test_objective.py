@@ -1,4 +1,4 @@
-"""The objective, on a small random network: no optimiser."""
+"""The objective on a small random network, without an optimizer."""
 
 import itertools
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from nstyle.numerics import clip_to_norm, sum_of_squares
 
 
 class SmallNetwork:
-    """A layer of random 3x3 convolutions for each name, one upon the other; smooth, so that it has derivatives."""
+    """A stack of random 3x3 convolutions, one for each name; smooth, so that it is differentiable."""
 
     def __init__(self, scale: float = 0.3) -> None:
         generator = torch.Generator().manual_seed(3)
@@ -48,7 +48,7 @@ def images(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def scalar_loss(network: SmallNetwork, content: Tensor, style: Tensor, image: Tensor, cw: float, sw: float) -> Tensor:
-    """The formula, written down plainly."""
+    """The formula, written out."""
     maps, contents, styles = (network(x, (*STYLE_LAYERS, CONTENT_LAYER)) for x in (image, content, style))
     loss = cw * (maps[CONTENT_LAYER] - contents[CONTENT_LAYER]).square().sum()
     for layer in STYLE_LAYERS:
@@ -87,7 +87,7 @@ def test_gradient_is_clipped_before_total_variation_is_added() -> None:
     limit = image.numel()
     assert evaluation.gradient_norm > limit
     variation = 50.0 * total_variation_gradient(image)
-    assert variation.norm() > limit / 2  # were it added first, the sum would be clipped
+    assert variation.norm() > limit / 2  # if it were added first, the sum would be clipped
     assert (evaluation.gradient - variation).norm() == pytest.approx(limit)
 
 
@@ -139,7 +139,7 @@ def random_mask(*size: int, seed: int) -> Tensor:
 def guided_objective(
     network: SmallNetwork, content: Tensor, style: Tensor, *, mask: Tensor | None, **options: Any
 ) -> Objective:
-    """Two styles of different sizes and weights, one of them in a region and by a part of its picture."""
+    """Two styles of different sizes and weights. One has a region and a mask of its own picture."""
     larger = torch.cat([style, -style, style], dim=3)
     placed = Style(larger, 0.7, mask=random_mask(*larger.shape[2:], seed=1), region=random_mask(6, 5, seed=2))
     styles = [Style(style, 0.3), placed]
@@ -182,7 +182,7 @@ def test_gradient_under_a_mask_is_the_numerical_one_times_the_mask() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_one_style_everywhere_is_the_classic_formula_to_the_bit(dtype: torch.dtype) -> None:
-    """Nothing of what serves several styles and masks may touch a run that has none."""
+    """Support for several styles and masks must not change a run without them."""
     network = SmallNetwork(scale=0.3)
     network.kernels = [kernel.to(dtype) for kernel in network.kernels]
     content, style, image = (x.to(dtype) for x in images())
@@ -223,14 +223,14 @@ def test_losses_of_several_styles_are_summed_by_layer() -> None:
 
 
 class Pixels:
-    """A network whose maps are the image itself: each position stands for itself alone."""
+    """A network whose feature map is the image itself, so that each position depends only on itself."""
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         return dict.fromkeys(layers, image)
 
 
 def test_size_of_the_style_picture_does_not_change_the_balance() -> None:
-    """The same picture, once and tiled 2 x 3, has the same statistics: then it is the same style."""
+    """A picture and its 2 x 3 tiling have the same statistics, so they are the same style."""
     _, style, image = images()
     tiled = style.repeat(1, 1, 2, 3)
     once, often = (Objective(Pixels(), image, x, content_weight=0).gradient(image) for x in (style, tiled))
@@ -239,7 +239,7 @@ def test_size_of_the_style_picture_does_not_change_the_balance() -> None:
 
 
 def test_size_of_a_region_does_not_change_how_strongly_its_pixels_are_pulled() -> None:
-    """In the left half, as were the left half the picture; the right half, elsewhere, is pulled by nothing."""
+    """The left half has the gradient of a picture that is only the left half. The right half has none."""
     _, style, image = images()
     wide = torch.cat([image, 5 * image], dim=3)
     region = torch.zeros(1, 1, 6, 10, dtype=torch.float64)
@@ -267,7 +267,7 @@ def test_a_style_in_two_half_regions_is_as_strong_as_everywhere(style_loss: str)
 
 
 def test_a_style_that_fades_into_itself_is_as_strong_as_everywhere() -> None:
-    """Of a picture of equal columns, each part of which has the same statistics."""
+    """For a picture of equal columns, of which each part has the same statistics."""
     _, style, image = images()
     columns = image[..., :1].expand(1, 3, 6, 9)
     ramp = torch.linspace(0, 1, 9, dtype=torch.float64).expand(1, 1, 6, 9)
@@ -281,7 +281,7 @@ def test_a_style_that_fades_into_itself_is_as_strong_as_everywhere() -> None:
 
 
 def test_positions_of_a_style_picture_count_by_its_mask() -> None:
-    """At half strength a part counts half as often: as if the other part were there twice."""
+    """At half strength a part counts half as much: as if the other part were there twice."""
     _, style, image = images()
     weighted = torch.ones(1, 1, 6, 10, dtype=torch.float64)
     weighted[..., 5:] = 0.5
@@ -319,7 +319,7 @@ def test_gradient_is_clipped_to_the_values_that_are_painted() -> None:
 
 
 def test_nothing_moves_what_is_not_painted() -> None:
-    """Total variation neither, which is added last."""
+    """This includes total variation, which is added last."""
     network, (content, style, image) = SmallNetwork(), images()
     mask = torch.zeros(1, 1, 6, 5, dtype=torch.float64)
     mask[..., 3:] = 1
@@ -329,7 +329,7 @@ def test_nothing_moves_what_is_not_painted() -> None:
 
 
 def test_grey_averages_the_gradient_over_the_channels() -> None:
-    """Of every term; what is averaged is clipped."""
+    """For every term. The average is clipped."""
     network, (content, style, image) = SmallNetwork(), images()
     free, grey = (
         Objective(network, content, style, tv_weight=50.0, range_weight=1e9, clip=False, grey=grey).gradient(image)
@@ -353,7 +353,7 @@ def test_grey_stays_so_under_a_mask() -> None:
 
 
 def test_styles_go_only_where_it_is_painted() -> None:
-    """The losses under a mask are those in a region; under both, those in what they have in common."""
+    """The losses under a mask equal those in a region; with both, those in their intersection."""
     network, (content, style, image) = SmallNetwork(), images()
     mask, region = random_mask(6, 5, seed=1), random_mask(6, 5, seed=2)
     masked = Objective(network, content, [Style(style, region=region)], mask=mask).gradient(image)
@@ -370,7 +370,7 @@ def relative_objective(network: Features, content: Tensor, style: Tensor, **opti
 
 @pytest.mark.parametrize("style_loss", STYLE_LOSSES)
 def test_relative_losses_are_shares(style_loss: str) -> None:
-    """The absolute ones over those of an image without features; a loss of 1 weighs `UNIT` for each value."""
+    """Relative losses: absolute ones divided by those of an image without features, times `UNIT` for each value."""
     network, (content, style, image) = SmallNetwork(), images()
     relative, absolute = (
         Objective(network, content, style, style_loss=style_loss, content_weight=3, style_weight=2, balance=balance)
@@ -380,11 +380,11 @@ def test_relative_losses_are_shares(style_loss: str) -> None:
     nothing = network(content, [CONTENT_LAYER])[CONTENT_LAYER].square().sum()
     torch.testing.assert_close(shares.content_loss, UNIT * image.numel() * losses.content_loss / nothing)
     ratios = torch.stack([shares.style_losses[layer] / losses.style_losses[layer] for layer in losses.style_losses])
-    assert ratios.max() / ratios.min() > 2  # each layer has its own
+    assert ratios.max() / ratios.min() > 2  # each layer has its own factor
 
 
 class Blind:
-    """A network that sees features in all images but one."""
+    """A network that finds features in all images except one."""
 
     def __init__(self, network: Features, image: Tensor) -> None:
         self.network = network
@@ -398,7 +398,7 @@ class Blind:
 
 @pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
 def test_a_relative_loss_is_1_for_an_image_without_features(style_loss: str) -> None:
-    """At each layer, exactly. Of patches only in the mean: which of the style's is nearest to none is chance."""
+    """Exactly, at each layer. For patches only on average, because the nearest patch to no features is arbitrary."""
     content, style, image = images()
     evaluation = relative_objective(
         Blind(SmallNetwork(), image), content, style, style_loss=style_loss, content_weight=1
@@ -409,7 +409,7 @@ def test_a_relative_loss_is_1_for_an_image_without_features(style_loss: str) -> 
 
 
 class Amplified:
-    """A network whose weights are so many times as large."""
+    """A network with its weights multiplied by a factor."""
 
     def __init__(self, network: Features, factor: float) -> None:
         self.network = network
@@ -422,7 +422,7 @@ class Amplified:
 @pytest.mark.parametrize("style_loss", STYLE_LOSSES)
 @pytest.mark.parametrize("factor", [0.125, 1024.0])
 def test_relative_losses_do_not_depend_on_the_size_of_the_features(factor: float, style_loss: str) -> None:
-    """To the bit for a power of two. Another network, or other weights, need no other weights of the losses."""
+    """Bit-exact for a power of two. So the loss weights need not change with the network or its scale."""
     content, style, image = images()
     plain, amplified = (
         relative_objective(network, content, style, style_loss=style_loss).gradient(image)
@@ -435,7 +435,7 @@ def test_relative_losses_do_not_depend_on_the_size_of_the_features(factor: float
 
 @pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
 def test_relative_losses_do_not_depend_on_the_size_of_the_pictures(style_loss: str) -> None:
-    """The same pictures tiled: for each value of the image the losses are the same, and so is its gradient."""
+    """If the pictures are tiled, the losses per value and the gradient stay the same."""
     once, often = (
         relative_objective(Pixels(), content, style, style_loss=style_loss).gradient(image)
         for content, style, image in (images(), [x.repeat(1, 1, 2, 3) for x in images()])
@@ -446,7 +446,7 @@ def test_relative_losses_do_not_depend_on_the_size_of_the_pictures(style_loss: s
 
 @pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
 def test_size_of_what_is_painted_does_not_change_how_strongly_its_pixels_are_pulled(style_loss: str) -> None:
-    """By relative losses, either: beside content and total variation a part is painted as were it the picture."""
+    """With relative losses, too: relative to content and total variation, a part is painted like a whole picture."""
     content, style, image = images()
     mask = torch.zeros(1, 1, 6, 15, dtype=torch.float64)
     mask[..., 5:10] = 1
@@ -468,7 +468,7 @@ def test_a_layer_without_features_is_no_share_of_anything() -> None:
 
 
 def test_a_seamless_image_has_no_edges() -> None:
-    """Its gradient moves around with it. The style is looked at as ever; its edges are edges."""
+    """The gradient shifts with the image. The style is not wrapped: its edges stay edges."""
     network, (_, style, _) = SmallNetwork(), images()
     image = torch.randn(1, 3, 17, 40, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     options: dict[str, Any] = {"content_weight": 0, "tv_weight": 5.0}

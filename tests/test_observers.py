@@ -1,4 +1,4 @@
-"""What watches a run, by itself."""
+"""Observers of a run, each tested alone."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ from nstyle.storage.run_folder import RunFolder
 
 
 class NoPicture(Finish):
-    """Makes pictures of images that belong to no content."""
+    """Makes pictures of images that have no content."""
 
     def __init__(self) -> None:
         super().__init__(Picture(np.zeros((20, 20, 3), dtype=np.float32)), "none", None)
@@ -94,7 +94,7 @@ def test_epoch_log_on_a_full_disk() -> None:
 
 
 def test_only_a_lowered_rate_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    """Each scale begins with the whole rate again, which is no news."""
+    """Each scale starts with the full rate again, which is not logged."""
     notice = BackoffNotice(Checkpoint(DescentState(torch.zeros(1, 3, 20, 20))))
     for seen in (step(0), step(1, rate_factor=0.5), step(2, rate_factor=0.5), step(3, scale=2)):
         notice(seen)
@@ -104,7 +104,7 @@ def test_only_a_lowered_rate_is_warned_of(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_lines_of_an_older_nstyle_are_gone_on_with(tmp_path: Path) -> None:
-    """It knew no scales: the new lines have its columns."""
+    """The old file has no column for scales, and new lines keep its columns."""
     path = tmp_path / "epochs.csv"
     path.write_text("epoch,relative_change,loss,seconds\n0,0.9,5.0,1.5\n")
     log = EpochLog(path, done=1)

@@ -1,4 +1,4 @@
-"""The optimisers, on functions whose minimum is known; the descent's own tests have Nesterov's."""
+"""The optimizers on functions with a known minimum. test_descent.py tests Nesterov's."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ STIFFNESS = torch.logspace(0, 3, TARGET.numel()).reshape(TARGET.shape)
 
 @dataclass
 class Slope:
-    """What a quadratic tells of itself."""
+    """An evaluation of a quadratic."""
 
     gradient: Tensor
     loss: float
 
 
 class Quadratic:
-    """1/2 sum(k (x - t)^2), some values a thousand times as stiff as others; times a factor."""
+    """1/2 sum(k (x - t)^2), times a factor. Some values of k are a thousand times as large as others."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
@@ -61,7 +61,7 @@ def test_lbfgs_finds_the_minimum_of_a_stiff_quadratic() -> None:
 
 
 class Waves:
-    """A quadratic whose stiffness goes with a power of the frequency, and is greater for green."""
+    """A quadratic whose stiffness is a power of the frequency, and larger for green."""
 
     def __init__(self, power: float) -> None:
         self.spectrum = Spectrum(TARGET)

@@ -1,4 +1,4 @@
-"""What a network sees beyond a picture's edges: sizes, positions, borders."""
+"""Padding, which is what a network sees beyond a picture's edges: sizes, positions, borders."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ STRIDES = {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4, "relu4_1": 8, "relu5_1": 16
 
 
 def assert_close(map_: Tensor, expected: Tensor) -> None:
-    """Of features of some hundred: maps of another size are summed in another order."""
+    """Tolerance for features of about a hundred: maps of a different size are summed in a different order."""
     torch.testing.assert_close(map_, expected, rtol=1e-4, atol=0.01)
 
 
@@ -32,7 +32,7 @@ def noise(height: int, width: int) -> Tensor:
 
 
 class Halvings:
-    """A network that does nothing but halve, four times, as VGG-19 does."""
+    """A network that only halves the image, four times, like VGG-19."""
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         maps = {}
@@ -56,7 +56,7 @@ def test_maps_have_the_sizes_that_they_have_without(height: int, width: int, pad
     image = noise(height, width)
     plain, padded = (network(image, STYLE_LAYERS) for network in (Halvings(), Padded(Halvings(), padding)))
     for layer in STYLE_LAYERS:
-        # Nothing but the pixels below a position is in it: so it is where it was, too.
+        # A position contains only the pixels below it, so this also checks that positions do not move.
         torch.testing.assert_close(padded[layer], plain[layer])
 
 
@@ -74,7 +74,7 @@ def test_so_do_those_of_the_networks(model: str, size: tuple[int, int], padding:
 
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_far_from_the_edges_nothing_changes(padding: str, vgg19: VGG19) -> None:
-    """Where a position's receptive field is all picture: VGG-19's reach some 70 pixels around relu5_1's."""
+    """For positions with their receptive field inside the picture. That of relu5_1 is too large: about 70 pixels."""
     image = noise(96, 112)
     plain, padded = (network(image, STYLE_LAYERS[:4]) for network in (vgg19, Padded(vgg19, padding)))
     for layer, pixels in zip(STYLE_LAYERS[:4], (16, 16, 16, 40), strict=True):
@@ -86,13 +86,13 @@ def test_far_from_the_edges_nothing_changes(padding: str, vgg19: VGG19) -> None:
 
 
 def spread(map_: Tensor) -> float:
-    """How far the features of a picture of one color differ, as a part of the largest."""
+    """The largest difference between the features of a picture of one color, relative to the largest feature."""
     middle = map_[..., map_.shape[-2] // 2, map_.shape[-1] // 2][..., None, None]
     return float((map_ - middle).abs().max() / map_.abs().max())
 
 
 def test_a_mirrored_picture_of_one_color_has_no_border(vgg19: VGG19) -> None:
-    """In layers that see no further than the margin; the next one sees less of one than without."""
+    """In layers whose receptive field is within the margin. In the next layer the border is weaker than without."""
     white = torch.full((1, 3, 80, 64), 131.0)
     plain, mirrored = (network(white, STYLE_LAYERS) for network in (vgg19, Padded(vgg19, "mirror")))
     for layer in WITHIN_MARGIN:
@@ -102,7 +102,7 @@ def test_a_mirrored_picture_of_one_color_has_no_border(vgg19: VGG19) -> None:
 
 
 def test_a_wrapped_picture_has_no_beginning(vgg19: VGG19) -> None:
-    """Shifted around by the pixels that lie between two positions, it has the same maps, shifted around."""
+    """A circular shift of the image by a multiple of a layer's stride shifts the layer's map in the same way."""
     image = noise(64, 48)
     wrapped = Padded(vgg19, "wrap")
     maps, shifted = (wrapped(x, WITHIN_MARGIN) for x in (image, image.roll((16, 32), (-2, -1))))
@@ -113,14 +113,14 @@ def test_a_wrapped_picture_has_no_beginning(vgg19: VGG19) -> None:
 
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_pixels_are_pulled_by_what_they_are_seen_as_beyond_the_edges(padding: str) -> None:
-    """Each image of a pixel adds to its gradient."""
+    """Each copy of a pixel adds to its gradient."""
     image = noise(16, 16).requires_grad_()
     (gradient,) = torch.autograd.grad(PADDINGS[padding](image, 16).sum(), image)
     assert torch.equal(gradient, torch.full_like(image, 9))
 
 
 def adapting(options: ModelOptions) -> Model:
-    """A model that fits its network to the pictures."""
+    """A model that adapts its network to the pictures."""
     return Model(Halvings(), STYLE_LAYERS, (), STYLE_LAYERS, adapt=lambda images: Halvings())
 
 

@@ -1,4 +1,4 @@
-"""A painting without files: what it shows its observers, and that it touches nothing that others share."""
+"""A painting without files: what its observers see, and that it changes no process-wide state."""
 
 import gc
 import logging
@@ -30,7 +30,7 @@ def prepared(pair: tuple[Path, Path], **options: Any) -> Prepared:
 
 
 class Watching:
-    """Notes what it is shown; may raise at a step, or when it is closed."""
+    """An observer that records the steps. It can raise at a step or when closed."""
 
     def __init__(self, at_step: BaseException | None = None, at_close: list[BaseException] | None = None) -> None:
         self.epochs: list[int] = []
@@ -61,7 +61,7 @@ def test_nothing_is_written(pair: tuple[Path, Path], tmp_path: Path, monkeypatch
 
 
 def test_the_pictures_that_were_read_are_let_go_of(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """They may take gigabytes, and only what was made of them is needed."""
+    """They may need gigabytes, and only results computed from them are needed."""
     read = []
 
     def reading(path: Path) -> Picture:
@@ -78,7 +78,7 @@ def test_the_pictures_that_were_read_are_let_go_of(pair: tuple[Path, Path], monk
 
 
 def test_a_picture_that_cannot_be_written_is_not_finished(pair: tuple[Path, Path]) -> None:
-    """What is closed after it, such as the record, learns that."""
+    """Observers that are closed after it, such as the record, learn about the failure."""
     failing, last = Watching(at_close=[OutputError("no room")]), Watching()
     with pytest.raises(OutputError):
         paint(prepared(pair), observers=[failing, last])
@@ -109,7 +109,7 @@ def test_a_start_of_ones_own(pair: tuple[Path, Path]) -> None:
 
 
 class Towards:
-    """Draws the painting to an image, as a film draws a frame to the one before."""
+    """A term that pulls the painting toward an image, like a film's frame toward the previous one."""
 
     layers = ()
     is_local = True
@@ -189,7 +189,7 @@ def test_observers_learn_why_it_ended(error: BaseException, reason: StopReason, 
 
 
 def state_of_the_process() -> list[Any]:
-    """What other threads share with a painting."""
+    """The process-wide state that other threads share with a painting."""
     return [
         list(warnings.filters),
         warnings.showwarning,
@@ -208,8 +208,8 @@ def state_of_the_process() -> list[Any]:
 
 
 def test_no_state_of_the_process_changes(pair: tuple[Path, Path]) -> None:
-    """Not even while it paints: seen from the step, which runs in the middle of it, and from another thread."""
-    prepared(pair)  # the first time, libraries are imported, which have loggers
+    """Not even while it paints: checked from a step, which runs during painting, and from another thread."""
+    prepared(pair)  # the first run imports libraries that have loggers
     before = state_of_the_process()
     seen = []
 

@@ -1,4 +1,4 @@
-"""The script that paints style pictures: repeatable, and the source of the committed one."""
+"""The script that paints style pictures: it is repeatable, and makes the committed picture."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_ink_is_dark_lines_on_light_paper() -> None:
 
 
 def test_tesserae_cover_the_picture_and_have_one_site_each() -> None:
-    """Nearest in the turned maximum norm, against the distances to all sites."""
+    """Nearest in the rotated maximum norm, compared with the distances to all sites."""
     rng = np.random.default_rng(0)
     angle, sites = rng.uniform(0, 1, (30, 45)), brushwork.scatter(rng, 30, 45, 6.0)
     owner, _ = mosaic.tesserae(30, 45, angle, sites, 6.0)
@@ -144,10 +144,10 @@ def test_command_line_refuses_impossible_settings(arguments: list[str]) -> None:
 
 
 def test_committed_picture_is_what_the_script_paints(tmp_path: Path) -> None:
-    """Paints the whole picture anew with the defaults (some 7 seconds).
+    """Paint the whole picture with the defaults (about 7 seconds).
 
-    One level of 255 on average is left to another JPEG library and to the last bit of another processor's
-    sines; the committed picture is 50 levels away from the painting of the next seed.
+    A mean difference of one level of 255 is allowed for a different JPEG library or the last bit of a processor's
+    sines. A painting with the next seed differs by 50 levels.
     """
     output = tmp_path / "again.jpg"
     paint_style.main([str(output)])

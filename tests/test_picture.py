@@ -1,4 +1,4 @@
-"""Pictures of every kind: the right way up, in the right colours; round trips; sizes."""
+"""Pictures of every kind: orientation, colors, round trips, sizes."""
 
 import hashlib
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from nstyle.pictures.decode import read_picture
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture, denoise, fit_long_edge, resize, to_uint8
 
-# Four flat quarters, so that turning, mirroring and swapped channels all show; 40x24 pixels.
+# Four flat quarters, so that rotation, mirroring and swapped channels are visible; 40x24 pixels.
 QUARTERS = {(0, 0): (220, 30, 40), (0, 1): (40, 200, 60), (1, 0): (30, 60, 210), (1, 1): (240, 220, 50)}
 
 
@@ -32,7 +32,7 @@ def quarters() -> Image.Image:
 
 
 def centres(path: Path) -> dict[tuple[int, int], tuple[float, ...]]:
-    """The colours (0..255) at the middle of each quarter of the picture as read."""
+    """The colors (0 to 255) at the middle of each quarter of the picture as read."""
     rgb = read_picture(path).rgb
     assert rgb.dtype == np.float32
     assert rgb.shape == (24, 40, 3)
@@ -79,7 +79,7 @@ def save_float(path: Path) -> None:
 
 
 def save_rotated(orientation: int, undo: Image.Transpose) -> Callable[[Path], None]:
-    """As a camera held askew: the pixels lie rotated, and a tag says so."""
+    """As from a rotated camera: the pixels are stored rotated, and a tag says so."""
 
     def save(path: Path) -> None:
         exif = Image.Exif()
@@ -234,7 +234,7 @@ def test_grey_levels_of_unknown_scale_are_refused(tmp_path: Path) -> None:
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_damaged_files_are_image_errors_or_pictures(form: str, tmp_path: Path, data: st.DataObject) -> None:
-    """Bytes changed at random: a picture comes out, or an `ImageError`; nothing else."""
+    """Random changes of bytes give a picture or an `ImageError`, and nothing else."""
     source = tmp_path / "source"
     quarters().save(source, format=form)
     content = bytearray(source.read_bytes())

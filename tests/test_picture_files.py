@@ -1,4 +1,4 @@
-"""Pictures as files: transparent borders, what is written, the recipe, bounds (codings: test_picture_variants)."""
+"""Picture files: transparent borders, writing, recipes, limits. test_picture_variants.py tests encodings."""
 
 import io
 import json
@@ -32,14 +32,14 @@ WRITTEN = [("jpg", 8), ("png", 8), ("png", 16), ("tiff", 8), ("tiff", 16), ("web
 
 
 def smooth(alpha: bool = False) -> Picture:
-    """A picture of 48x32 pixels with more levels than 8 bits have; alpha from 0 to 1, partial between."""
+    """A picture of 48x32 pixels with more levels than 8 bits can hold, and alpha from 0 to 1."""
     y, x = np.mgrid[0:32, 0:48].astype(np.float32)
     rgb = np.stack([0.2 + x / 100, 0.3 + y / 100, 0.5 + (x - y) / 200], axis=-1).astype(np.float32)
     return Picture(rgb, np.clip((x - 8) / 32, 0, 1).astype(np.float32) if alpha else None)
 
 
 def disc() -> Picture:
-    """A red disc on nothing; where nothing is, the file's colour is green. Its edge is half transparent."""
+    """A red disc on a transparent background whose hidden color is green. Its edge is half transparent."""
     y, x = np.mgrid[0:80, 0:80]
     alpha = np.clip(30.5 - np.hypot(y - 39.5, x - 39.5), 0, 1).astype(np.float32)
     rgb = np.where(alpha[..., None] > 0, (0.9, 0.1, 0.1), (0, 1, 0))
@@ -144,7 +144,7 @@ def test_what_is_written_is_read(form: str, bit_depth: int, alpha: bool, tmp_pat
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize(("form", "bit_depth"), WRITTEN)
 def test_other_programs_read_what_is_written(form: str, bit_depth: int, alpha: bool, tmp_path: Path) -> None:
-    """As Pillow sees it: the format, alpha, a profile that is sRGB, no orientation, the size."""
+    """As read by Pillow: the format, alpha, an sRGB profile, no orientation, the size."""
     path = tmp_path / f"picture.{form}"
     write_picture(path, smooth(alpha), bit_depth=bit_depth, recipe=RECIPE)
     with Image.open(path) as picture:
@@ -249,7 +249,7 @@ def test_deep_pictures_that_promise_too_many_pixels(promise: object, tmp_path: P
 def test_a_file_that_is_larger_than_any_picture(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
-        file.truncate(2**31 + 1)  # takes no room on the disk
+        file.truncate(2**31 + 1)  # needs no space on the disk
     with refuses(ImageError, kind=Kind.OUT_OF_RANGE, path=path):
         read_picture(path)
 
@@ -257,7 +257,7 @@ def test_a_file_that_is_larger_than_any_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("missing", ["tiles", "bytes of a tile"])
 def test_a_tiff_without_all_of_its_tiles(dtype: type, missing: str, tmp_path: Path) -> None:
-    """Found by scripts/fuzz.py: four tiles of a claimed half a million, and the rest read as black, 1.6 GB of it."""
+    """Found by scripts/fuzz.py: 4 of half a million claimed tiles existed, the rest was read as 1.6 GB of black."""
     path = tmp_path / "holes.tiff"
     tifffile.imwrite(path, np.full((20, 40, 3), 99, dtype), photometric="rgb", tile=(16, 16), metadata=None)
     assert read_picture(path).rgb.shape == (20, 40, 3)
@@ -274,7 +274,7 @@ def test_a_tiff_without_all_of_its_tiles(dtype: type, missing: str, tmp_path: Pa
 
 
 def test_a_tiff_without_all_of_its_planes(tmp_path: Path) -> None:
-    """Found by scripts/fuzz.py: a plane of three, and the others as the memory was."""
+    """Found by scripts/fuzz.py: one of three planes existed, and the others were uninitialized memory."""
     path = tmp_path / "holes.tiff"
     tifffile.imwrite(path, np.full((20, 40, 3), 99, np.uint16), photometric="rgb", compression="lzw", metadata=None)
     content = bytearray(path.read_bytes())
@@ -287,7 +287,7 @@ def test_a_tiff_without_all_of_its_planes(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_a_hundred_megapixels_is_nothing_to_warn_of(tmp_path: Path) -> None:
-    """Cameras make such pictures. Pillow's own limit, half as high as ours, would be an error in this process."""
+    """Cameras make such pictures. Pillow's own limit, half of ours, would raise an error in this process."""
     path = tmp_path / "large.png"
     path.write_bytes(png(12000, 8500, 8, 2, bytes(99), chunk(b"tEXt", b"nstyle\0{}")))
     assert read_recipe_text(path) == "{}"
@@ -361,7 +361,7 @@ print((kilobytes("VmHWM") - before) * 1024 / picture.rgb[..., 0].size)
 
 
 def bytes_a_pixel(small: Path, large: Path) -> float:
-    """The peak of what reading `large` takes, in a process that has read `small` before."""
+    """The peak memory of reading `large` in a process that has read `small` before."""
     line = [sys.executable, "-c", MEASURE, str(small), str(large)]
     return float(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
 

@@ -1,8 +1,8 @@
-"""One scene in every coding that people's files have: whatever the file, the scene must come out, not only something.
+"""One scene in every encoding that users' files have. Each file must decode to exactly this scene.
 
-Each row of the table is a file, made here: its format, the channels as the file has them, bits a channel, EXIF's
-orientation, colour profile, and alpha. The scene is the same in all: four flat quarters of different colours, so that
-turning, mirroring and swapped channels show, and below them a ramp of grey so fine that 8 bits cannot hold its steps.
+Each row of the table is a file that is made here: its format, channels, bits per channel, EXIF
+orientation, color profile, and alpha. The scene is always the same: four flat quarters of different colors, so that
+rotation, mirroring and swapped channels show, and below them a grey ramp whose steps are finer than 8 bits.
 """
 
 import logging
@@ -31,14 +31,14 @@ from nstyle.pictures.embedded_text import read_recipe_text
 HEIGHT, WIDTH, RAMP = 32, 48, 24  # the ramp begins at this row
 HALVES = (slice(0, 12), slice(12, 24)), (slice(0, 24), slice(24, 48))
 COLORS = {(0, 0): (220, 60, 70), (0, 1): (60, 200, 80), (1, 0): (50, 80, 210), (1, 1): (240, 220, 90)}
-STEPS = WIDTH  # of the ramp, each an eighth of a level of 8 bits
-GARBAGE = (1.0, 0.0, 1.0)  # the colour that hides where the file is transparent
-HIDDEN, FAINT = (0, 1), (1, 0)  # the quarters that are transparent, and half so, where there is alpha
+STEPS = WIDTH  # of the ramp, each an eighth of an 8-bit level
+GARBAGE = (1.0, 0.0, 1.0)  # the color that the file has in transparent areas
+HIDDEN, FAINT = (0, 1), (1, 0)  # the transparent and the half transparent quarter, if there is alpha
 FAINT_ALPHA = 102 / 255
 
 
 def scene() -> profiles.Floats:
-    """H x W x 3, levels of sRGB in 0..1."""
+    """The scene as sRGB levels, H x W x 3, 0 to 1."""
     levels = np.empty((HEIGHT, WIDTH, 3))
     for (row, column), color in COLORS.items():
         levels[HALVES[0][row], HALVES[1][column]] = np.array(color) / 255
@@ -47,7 +47,7 @@ def scene() -> profiles.Floats:
 
 
 def grey_scene() -> profiles.Floats:
-    """H x W x 1: the scene's luma, as levels of sRGB."""
+    """The scene's luma as sRGB levels, H x W x 1."""
     luma: profiles.Floats = scene() @ np.array([[0.299], [0.587], [0.114]])
     return luma
 
@@ -61,14 +61,14 @@ def scene_alpha() -> profiles.Floats:
 
 @dataclass(frozen=True)
 class Variant:
-    """A file: see the head of the table. `mode` is L, LA, RGB, RGBA, CMYK, LAB, P, 1 or W (grey, 0 is white)."""
+    """A file of the table. `mode` is L, LA, RGB, RGBA, CMYK, LAB, P, 1 or W (grey, 0 is white)."""
 
     form: str
     mode: str = "RGB"
     depth: int = 8
     orientation: int = 1
     profile: str = ""
-    alpha: str = ""  # "straight", "associated" (multiplied into the colours), "opaque" (all 1), "key" (one colour)
+    alpha: str = ""  # "straight", "associated" (premultiplied), "opaque" (all 1), "key" (one color)
     tolerance: float = 0.51  # in levels of 8 bits
     options: str = ""
 
@@ -81,9 +81,9 @@ class Variant:
         return self.mode in ("L", "LA", "W")
 
 
-JPEG, HEIC, AVIF = 9.0, 6.0, 6.0  # what their loss allows in the middle of a quarter
+JPEG, HEIC, AVIF = 9.0, 6.0, 6.0  # tolerance of lossy formats in the middle of a quarter
 FINE = 0.01  # levels of 8 bits: 16 bits have steps of 0.004
-PROFILED = 0.05  # rounding of the profile's own numbers, which have 16 bits behind the point
+PROFILED = 0.05  # rounding of the profile's numbers, which have 16 fractional bits
 
 # fmt: off
 VARIANTS = [
@@ -117,7 +117,7 @@ VARIANTS = [
     Variant("png",  "L",     8, 1, "grey",     "",           2),
     Variant("png",  "L",    16, 1, "grey",     "",           PROFILED),
     Variant("png",  "LA",   16, 3, "grey",     "straight",   PROFILED),
-    Variant("tiff", "L",    16, 1, "adobe",    "",           PROFILED),  # which is one of RGB
+    Variant("tiff", "L",    16, 1, "adobe",    "",           PROFILED),  # an RGB format
     Variant("png",  "RGB",   8, 1, "damaged"),
     Variant("png",  "RGB",  16, 1, "grey for rgb", "",       FINE),
     Variant("jpeg", "L",     8, 6, "",         "",           JPEG),
@@ -198,7 +198,7 @@ UNDO: dict[int, Callable[[Any], Any]] = {
 
 
 def levels_of(variant: Variant) -> NDArray[Any]:
-    """The file's levels, H x W x C, turned as they lie in it: uint8, uint16 or float32."""
+    """The file's levels as stored, before rotation: H x W x C, uint8, uint16 or float32."""
     levels = grey_scene() if variant.grey else scene()
     if variant.profile in SPACES:
         levels = SPACES[variant.profile].from_srgb(np.broadcast_to(levels, scene().shape))[..., : levels.shape[2]]
@@ -217,7 +217,7 @@ def levels_of(variant: Variant) -> NDArray[Any]:
         levels = np.concatenate([levels, alpha[..., None]], axis=2)
     levels = np.ascontiguousarray(UNDO[variant.orientation](levels))
     if variant.mode == "LAB":
-        return np.rint(profiles.lab(levels) * (2.55, 1, 1)).astype(int).astype(np.uint8)  # a and b with a sign
+        return np.rint(profiles.lab(levels) * (2.55, 1, 1)).astype(int).astype(np.uint8)  # a and b are signed
     if variant.depth == 32:
         return levels.astype(np.float32)
     whole: NDArray[Any] = np.rint(levels * (2**variant.depth - 1))
@@ -280,14 +280,14 @@ def make_heic(variant: Variant, path: Path) -> None:
         levels = levels << (16 - variant.depth)
     mode = variant.mode + (";16" if variant.depth > 8 else "")
     heif = pillow_heif.from_bytes(mode, (width, height), levels.tobytes())
-    options: dict[str, Any] = {"exif": exif_of(variant)}  # libheif turns, and Pillow's plugin leaves EXIF's copy
+    options: dict[str, Any] = {"exif": exif_of(variant)}  # libheif rotates, and Pillow's plugin leaves the EXIF tag
     if variant.profile:
         options["icc_profile"] = PROFILES[variant.profile]()
     pillow_heif.options.SAVE_HDR_TO_12_BIT = variant.depth == 12
     if variant.mode != "L":
         options["chroma"] = 444
     if variant.depth > 8:
-        options |= {"quality": -1, "matrix_coefficients": 0}  # without loss, RGB as it stands
+        options |= {"quality": -1, "matrix_coefficients": 0}  # lossless RGB
     heif.save(path, **{"quality": 95, **options})
 
 
@@ -327,7 +327,7 @@ def expected_rgb(variant: Variant) -> profiles.Floats:
 
 
 def settled(quantity: NDArray[Any], lossy: bool) -> NDArray[Any]:
-    """What can be compared: everything; of lossy formats, the middle of each quarter, 6 x 12 pixels."""
+    """The part to compare: everything, or for lossy formats the middle 6 x 12 pixels of each quarter."""
     if not lossy:
         return quantity
     rows, columns = np.r_[3:9, 15:21], np.r_[6:18, 30:42]
@@ -336,7 +336,7 @@ def settled(quantity: NDArray[Any], lossy: bool) -> NDArray[Any]:
 
 
 def state_of_the_process() -> tuple[object, ...]:
-    """What a library must leave alone, since other threads share it: standard error, warnings, loggers."""
+    """State that other threads share, which a library must not change: standard error, warnings, loggers."""
     loggers = [logging.getLogger(name) for name in ("", "PIL", "tifffile", "imagecodecs", "pillow_heif")]
     return (
         (os.fstat(2).st_dev, os.fstat(2).st_ino),
@@ -348,7 +348,7 @@ def state_of_the_process() -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What comes of reading a file, so that it can be compared, and the state of the process at that moment."""
+    """The result of reading a file, in a comparable form, and the process-wide state at that moment."""
 
     picture: bytes | None
     refused: str | None
@@ -369,7 +369,7 @@ def outcome_of(path: Path) -> Outcome:
 
 @pytest.mark.parametrize("action", ["error", "ignore"])
 def test_files_are_read_in_threads_as_one_after_the_other(action: Literal["error", "ignore"], tmp_path: Path) -> None:
-    """Good ones and damaged ones, whatever becomes of warnings; no thread feels anything of what another reads."""
+    """Valid and damaged files, with any filter of warnings. No thread is affected by another's reading."""
     warnings.simplefilter(action)
     paths = []
     for number, variant in enumerate(VARIANTS):
@@ -418,7 +418,7 @@ def test_the_scene_comes_out_of_every_file(variant: Variant, tmp_path: Path) -> 
     difference = np.abs(settled(rgb, lossy) - settled(expected, lossy))[visible].max() * 255
     assert difference <= variant.tolerance
 
-    if (alpha == 0).any() and not lossy:  # what is hidden has the colour of the quarter on the left, or the one below
+    if (alpha == 0).any() and not lossy:  # the hidden color is that of the quarter on the left, or of the one below
         hidden, beside = rgb[alpha == 0], np.stack([expected[0, 0], expected[RAMP - 1, -1]])
         difference = np.abs(hidden[:, None] - beside).max(axis=-1).min(axis=-1).max() * 255
         assert difference <= variant.tolerance

@@ -1,4 +1,4 @@
-"""Recipes: read from pictures and records, compared, followed; a replay is the same picture to the bit."""
+"""Recipes: reading from pictures and records, comparing, following. A replay is bit-exact."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ from nstyle.storage.recipe import (
 )
 
 SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 4, "save_epochs": 2}
-# One of each kind of value, none of them its default.
+# One of each kind of value, none with its default.
 UNUSUAL: dict[str, Any] = {
     "seed": 7,
     "tv_weight": 0.1 + 0.2,
@@ -65,7 +65,7 @@ def test_settings_that_an_older_recipe_does_not_have_are_at_their_defaults() -> 
 
 
 def test_what_an_older_nstyle_did_not_know_is_as_the_reference_has_it() -> None:
-    """Before there were these settings the preset fast had none of them."""
+    """When these settings did not exist, the preset fast had none of them."""
     facts = recipe(Config(preset="fast", optimizer="lbfgs", content_weight=10, coarsest_edge=None)).facts()
     for name in ("balance", "padding", "details", "coarsest_edge", "scale_factor", "image_range", "style_fit"):
         del facts["settings"][name]
@@ -194,7 +194,7 @@ def test_a_changed_picture_and_other_weights_are_warned_of(
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 1
     assert str(content) in warnings[0]
-    assert "not the file that the recipe was made with" in warnings[0]
+    assert "has changed since the recipe was made" in warnings[0]
 
 
 def test_what_is_warned_of() -> None:

@@ -1,4 +1,4 @@
-"""Taking a run up again: as if it had never ended, to the bit. What may be written over, and what may not."""
+"""Resuming a run is bit-exact. What nstyle may overwrite, and what not."""
 
 import csv
 import json
@@ -37,7 +37,7 @@ class KilledError(Exception):
 
 
 def killed_after(epochs: int) -> Any:
-    """A callback that ends the run like a power failure would: nothing is saved any more."""
+    """A callback that ends the run like a power failure: nothing more is saved."""
 
     def callback(step: Any) -> None:
         if step.epoch + 1 == epochs:
@@ -47,13 +47,13 @@ def killed_after(epochs: int) -> Any:
 
 
 def save_nothing_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a run end as if its process had been killed."""
+    """End a run as if its process were killed."""
     for observer in ("FinalPicture", "Checkpoints", "Record"):
         monkeypatch.setattr(f"nstyle.painting.observers.{observer}.close", lambda self, ending: None)
 
 
 def files(folder: Path) -> dict[str, Any]:
-    """What a run wrote, comparable to the bit; but for times."""
+    """The files of a run in a comparable form, without times."""
     found: dict[str, Any] = {}
     for path in folder.iterdir():
         if path.suffix == ".png":
@@ -84,7 +84,7 @@ def files(folder: Path) -> dict[str, Any]:
 
 
 def counting(epochs: list[int]) -> Any:
-    """A callback that notes each epoch."""
+    """A callback that records each epoch."""
     return lambda step: epochs.append(step.epoch)
 
 
@@ -96,7 +96,7 @@ def kill_and_resume(
     options: dict[str, Any],
     epochs: int,
 ) -> None:
-    """Kill a run of so many epochs after some of them: it goes on from its last checkpoint to the same files."""
+    """Kill a run during its epochs. It resumes from its last checkpoint and writes the same files."""
     whole = stylize(*pair, output_dir=folder / "whole", **options)
     with monkeypatch.context() as patched:
         save_nothing_at_the_end(patched)
@@ -169,7 +169,9 @@ def test_what_cannot_be_taken_up(pair: tuple[Path, Path], tmp_path: Path) -> Non
     before = files(tmp_path)
     with refuses(RecipeError, kind=Kind.CONFLICT, path=tmp_path, flag="--resume") as refused:
         stylize(*pair, output_dir=tmp_path, resume=True, lr=0.002, **SMALL)
-    assert "--lr 0.001 (now 0.002)" in str(refused.value)  # what is another, and how to go on with what was
+    assert "--lr 0.001 (now 0.002)" in str(
+        refused.value
+    )  # what differs, and how to continue with the earlier settings
     assert f"--recipe {tmp_path / 'run.json'} --resume" in str(refused.value)
     with refuses(RecipeError, kind=Kind.CONFLICT, path=tmp_path, flag="--max-num-epochs"):
         stylize(*pair, output_dir=tmp_path, resume=True, **{**SMALL, "max_num_epochs": 5})
@@ -280,7 +282,7 @@ def test_damaged_states(damage: str, tmp_path: Path) -> None:
         path.write_bytes(
             {"empty": b"", "cut": whole[: len(whole) // 2], "flipped": bytes(content), "text": b"no state"}[damage]
         )
-    elif damage == "header":  # which numpy's own reader stumbles over, found by scripts/fuzz.py
+    elif damage == "header":  # found by scripts/fuzz.py: numpy's reader fails on it
         path.write_bytes(path.read_bytes().replace(b"20, 20), }", b"20, 20   }"))
     elif damage == "other size":
         write_checkpoint(path, Checkpoint(DescentState(torch.zeros(1, 3, 20, 21), 7)), recipe())
@@ -319,7 +321,7 @@ cp -r "$OUT" "$COPY"
 
 @pytest.mark.parametrize("size", [40, 90, 150])
 def test_a_full_disk_leaves_what_was_there(size: int, pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """A disk in memory, of so many kB, that fills up while snapshots are written."""
+    """A file system in memory of this many kB, which fills up while snapshots are written."""
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
     command = [sys.executable, "-m", "nstyle", "--content-image", str(pair[0]), "--style-image", str(pair[1])]

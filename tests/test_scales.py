@@ -1,4 +1,4 @@
-"""A painting in several scales that is interrupted or killed in any of them goes on to the uninterrupted picture."""
+"""A painting in several scales that is interrupted or killed at any scale resumes to the same picture."""
 
 import csv
 import dataclasses
@@ -39,7 +39,7 @@ SCALES: dict[str, Any] = {
 
 
 def interrupted_after(epochs: int) -> Callable[[PaintingStep], None]:
-    """A callback that ends the run as Ctrl-C does."""
+    """A callback that ends the run like Ctrl-C."""
 
     def callback(step: PaintingStep) -> None:
         if step.epoch + 1 == epochs:
@@ -48,7 +48,7 @@ def interrupted_after(epochs: int) -> Callable[[PaintingStep], None]:
     return callback
 
 
-# Within each scale; and at the ends of two, with one of the optimizers.
+# Within each scale, and at the ends of two with one of the optimizers.
 @pytest.mark.parametrize(
     ("optimizer", "after"), [*itertools.product(["nag", "lbfgs"], [1, 6, 11]), ("nag", 4), ("lbfgs", 8)]
 )
@@ -74,7 +74,7 @@ def test_killed_in_any_scale(
 
 
 def test_kill_9_in_each_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """A real process, killed three times: the short form of scripts/kill_and_resume.py."""
+    """A real process is killed three times, as a short form of scripts/kill_and_resume.py."""
     options = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--max-long-edge", "96", "--quiet"]
     options += ["--image-format", "png", "--save-epochs", "1", "--max-num-epochs", "15", "--stop-eps", "0"]
     options += ["--scales", "3", "--optimizer", "lbfgs"]
@@ -152,7 +152,7 @@ def test_killed_where_each_scale_has_its_own_epochs(
 def test_a_preset_that_is_killed(
     preset: str, after: int, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In each of three scales; whatever loss, padding and range of values it has."""
+    """At each of three scales, with any loss, padding and range of values."""
     options = {**OWN_EPOCHS, "max_long_edge": 64, "coarsest_edge": 32, "scale_factor": 1.4, "preset": preset}
     kill_and_resume(pair, tmp_path, monkeypatch, after, options, epochs=10)
 
@@ -169,7 +169,7 @@ def test_of_a_single_scale_the_first_number_counts(pair: tuple[Path, Path], tmp_
 
 
 def test_when_scales_end_is_part_of_the_picture(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """Made longer at the finest scale alone, the picture would be another one than its recipe's."""
+    """If only the finest scale became longer, the picture would differ from that of its recipe."""
     stylize(*pair, output_dir=tmp_path, **SCALES)
     before = files(tmp_path)
     with refuses(RecipeError, kind=Kind.CONFLICT, path=tmp_path, flag="--resume"):
@@ -181,7 +181,7 @@ def test_when_scales_end_is_part_of_the_picture(pair: tuple[Path, Path], tmp_pat
 
 
 def test_a_checkpoint_of_an_older_nstyle(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """It was always of the finest scale, and said nothing of scales."""
+    """Old checkpoints are always of the finest scale, and do not mention scales."""
     whole = stylize(*pair, output_dir=tmp_path, **SCALES)
     with pytest.raises(KeyboardInterrupt):
         stylize(*pair, interrupted_after(10), output_dir=tmp_path, **SCALES, overwrite=True)

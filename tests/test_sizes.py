@@ -1,4 +1,4 @@
-"""The sizes of a painting at its scales, counted down from the painting or up from its coarsest edge."""
+"""Sizes of a painting at its scales, counted down from the full size or up from the coarsest edge."""
 
 import itertools
 from typing import Any
@@ -32,7 +32,7 @@ LONG = st.integers(16, 5000)
 
 
 def ladder(coarsest: int, factor: float, own: int) -> list[int]:
-    """Return the longer edges at all scales; the example does not count if they are too many."""
+    """Return the longer edges at all scales; skip the example if there are too many."""
     try:
         return [*coarse_edges(coarsest, factor, own), own]
     except OptionError:
@@ -59,7 +59,7 @@ def test_edges_grow_by_the_factor(coarsest: int, factor: float, own: int) -> Non
 def test_a_larger_painting_has_the_same_coarse_scales(coarsest: int, factor: float, own: int, larger: int) -> None:
     own, larger = sorted((own, larger))
     few, many = ladder(coarsest, factor, own)[:-1], ladder(coarsest, factor, larger)
-    if factor > 1.1:  # beside a factor of nearly 1 rounding leaves none between the last one and a small painting
+    if factor > 1.1:  # with a factor of nearly 1, rounding leaves no size between the last scale and a small painting
         assert many[: len(few)] == few
 
 

@@ -1,4 +1,4 @@
-"""A run from files to files: what is written, what is reported, that it can be repeated."""
+"""A whole run: what it writes and reports, and that it is repeatable."""
 
 import csv
 import dataclasses
@@ -168,7 +168,7 @@ def test_bfloat16_paints_nearly_the_same(pair: tuple[Path, Path], tmp_path: Path
 
 
 def test_foreign_weights_paint_nearly_the_same(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """The same network, its activations a thousand times smaller: the defaults fit it all the same."""
+    """The same network with activations a thousand times smaller. The defaults still work."""
     tensors = read_weights().tensors
     small = {n: t / 1000 if n == "conv1_1.weight" or n.endswith("bias") else t for n, t in tensors.items()}
     torch.save(small, tmp_path / "small.pth")
@@ -233,7 +233,9 @@ def test_divergence_names_the_file(pair: tuple[Path, Path], tmp_path: Path, monk
     with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, path=final, flag="--lr"):
         paint(pair, tmp_path, lr=100)
     before = final.read_bytes()
-    monkeypatch.setattr("nstyle.optim.descent.DIVERGED_RMS", 0)  # at once: the start is not worth the older picture
+    monkeypatch.setattr(
+        "nstyle.optim.descent.DIVERGED_RMS", 0
+    )  # at once, because the start must not replace the older picture
     with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, path=None, flag="--lr"):
         paint(pair, tmp_path, lr=100)
     assert final.read_bytes() == before
@@ -243,7 +245,7 @@ def test_divergence_names_the_file(pair: tuple[Path, Path], tmp_path: Path, monk
 def test_what_a_run_held_goes_with_it(
     fails: bool, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At once, not when Python next collects garbage: a GPU's memory may be full of it before."""
+    """At once, not at Python's next garbage collection, because a GPU's memory may be full before that."""
 
     def run_out(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError
@@ -255,7 +257,7 @@ def test_what_a_run_held_goes_with_it(
     before = held()
     gc.disable()
     try:
-        try:  # pytest's own way would keep the error, and with it all that it passed
+        try:  # pytest.raises would keep the error and all objects that its traceback refers to
             paint(pair, tmp_path)
         except DeviceError:
             failed = True
@@ -266,12 +268,12 @@ def test_what_a_run_held_goes_with_it(
 
 
 def held() -> int:
-    """How many networks and objectives there are."""
+    """Number of networks and objectives in this process."""
     return sum(issubclass(type(thing), VGG19 | Objective) for thing in gc.get_objects())
 
 
 def test_clamped_values_stay_between_black_and_white(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """At each epoch; free ones do not."""
+    """Clamped values stay within the range at each epoch; free values do not."""
     black, white = shown_range(torch.zeros(1, 3, 1, 1))
 
     def epochs_beyond(image_range: str) -> list[bool]:
@@ -292,7 +294,7 @@ def test_clamped_values_stay_between_black_and_white(pair: tuple[Path, Path], tm
 
 
 def test_strength_is_a_factor_on_the_contents_weight(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """At 50 of exactly 1; at the ends of its range of 8 and 1/8."""
+    """The factor is exactly 1 at 50, and 8 and 1/8 at the ends of the range."""
     paintings = {
         (strength, weight): paint(
             pair, tmp_path / f"{strength} {weight}", strength=strength, content_weight=weight
@@ -316,7 +318,7 @@ def test_unknown_options_and_late_names() -> None:
 
 
 def test_public_names_fit_together(pair: tuple[Path, Path]) -> None:
-    """As the README shows them."""
+    """Public names, as in the README."""
     features = load_vgg19(weights=None, device="cpu")
     content, style = (to_model_space(read_picture(path).rgb) for path in pair)
     assert features(content, layers=("relu1_1", "relu4_2"))["relu4_2"].shape == (1, 512, 4, 6)
@@ -367,7 +369,7 @@ def test_a_diverged_run_is_taken_up_by_backoff(pair: tuple[Path, Path], tmp_path
 def test_any_number_of_threads_paints_the_same_picture(
     precision: str, options: dict[str, Any], pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """At a size where PyTorch would split its sums; bfloat16 may be emulated, and slow."""
+    """At a size where PyTorch would split its sums. bfloat16 may be emulated and slow."""
     before, images = torch.get_num_threads(), []
     size = {"max_long_edge": 160, "max_num_epochs": 2} if precision == "float32" else {"max_num_epochs": 1}
     try:
@@ -407,6 +409,6 @@ def test_16_bits_are_written(image_format: str, pair: tuple[Path, Path], tmp_pat
     result = paint(pair, tmp_path, image_format=image_format, bit_depth=16)
     for path, image in ((result.path, result.picture.rgb), (tmp_path / f"e_2.{image_format}", None)):
         rgb = read_picture(path).rgb
-        assert np.abs(rgb * 255 - np.rint(rgb * 255)).max() > 0.3  # levels that 8 bits do not have
+        assert np.abs(rgb * 255 - np.rint(rgb * 255)).max() > 0.3  # levels that 8 bits cannot hold
         if image is not None:
             np.testing.assert_allclose(rgb, image, atol=0.6 / 65535)

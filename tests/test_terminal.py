@@ -1,4 +1,4 @@
-"""The commands own standard error: other packages say nothing there, nstyle says what is wrong in one line."""
+"""Only nstyle writes to standard error, with one line for an error; other packages stay silent."""
 
 import io
 import logging
@@ -20,7 +20,7 @@ from nstyle.pictures.decode import read_picture
 
 
 def spoilt_tiff() -> bytes:
-    """A TIFF of which every decoder has something to say: a tag leads outside of the file, the pixels are damaged."""
+    """A TIFF that makes every decoder print messages: a tag points outside of the file, the pixels are damaged."""
     file = io.BytesIO()
     painted(64, 64).save(file, format="TIFF", compression="tiff_lzw", resolution=72)
     content = bytearray(file.getvalue())
@@ -40,7 +40,7 @@ def run(*line: str, **options: str) -> "subprocess.CompletedProcess[str]":
 def test_the_decoders_would_speak_for_themselves(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else the next test tests nothing."""
+    """Otherwise the next test would be empty."""
     path = tmp_path / "spoilt.tiff"
     path.write_bytes(spoilt_tiff())
     with pytest.raises(ImageError), pytest.warns(UserWarning, match="Truncated File Read"):

@@ -1,4 +1,4 @@
-"""Each term of the objective: its gradient is the numerical one of its formula; what it is 0 for; what it weighs."""
+"""Each term of the objective: its gradient equals the numerical one, where it is 0, and its weight."""
 
 import functools
 import itertools
@@ -29,7 +29,7 @@ ALL = (*STYLE_LAYERS, CONTENT_LAYER)
 
 
 def numerical_gradient(function: Callable[[Tensor], Tensor], image: Tensor, h: float) -> Tensor:
-    """Central differences, one for each value of the image."""
+    """The gradient by central differences, for each value of the image."""
     gradient = torch.zeros_like(image)
     for i in range(image.numel()):
         bump = torch.zeros_like(image)
@@ -44,7 +44,7 @@ def assert_same_gradient(gradient: Tensor, numerical: Tensor) -> None:
 
 
 def loss_of(term: Term, maps: Mapping[str, Tensor]) -> Tensor:
-    """The loss of a whole picture with these maps, for terms that do not look at its pixels."""
+    """The loss of a whole picture with these feature maps, for terms that do not use its pixels."""
     return term.loss(term.statistic(Part(torch.zeros(1, 3, 1, 1), maps)))
 
 
@@ -57,7 +57,7 @@ def of_network(term: Term) -> Callable[[Tensor], Tensor]:
 @pytest.mark.parametrize("larger", [0, 3])
 @pytest.mark.parametrize("kind", ["content", *STYLE_LOSSES])
 def test_gradient_is_the_numerical_one(kind: str, larger: int, relative: bool) -> None:
-    """Of styles of the image's size, and of larger ones."""
+    """For styles of the image's size, and for larger ones."""
     content, _, image = images()
     style = torch.randn(1, 3, 6 + larger, 5 + larger, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     target = content if kind == "content" else style
@@ -85,7 +85,7 @@ def test_gradient_of_the_total_variation_is_the_numerical_one() -> None:
 
 @pytest.mark.parametrize(("padding", "mode"), [("mirror", "replicate"), ("wrap", "circular")])
 def test_total_variation_of_a_picture_that_goes_on(padding: str, mode: str) -> None:
-    """Each pixel's differences to its neighbours, of which a mirrored one is its equal."""
+    """The sum over each pixel's differences to its neighbors. A mirrored neighbor equals the pixel."""
     _, _, image = images()
     padded = torch.nn.functional.pad(image, (1, 1, 1, 1), mode=mode)
     sums = [padded.diff(dim=2)[..., 1:-1].square().sum(), padded.diff(dim=3)[..., 1:-1, :].square().sum()]
@@ -96,7 +96,7 @@ def test_total_variation_of_a_picture_that_goes_on(padding: str, mode: str) -> N
 
 
 def test_total_variation_pulls_at_the_edges_only_of_what_goes_on_in_grey() -> None:
-    """A picture of one color has no variation, unless grey lies around it."""
+    """A picture of one color has no variation, unless it has a grey surrounding."""
     white = torch.full((1, 3, 5, 6), 131.0)
     edges = torch.ones(5, 6, dtype=torch.bool)
     edges[1:-1, 1:-1] = False
@@ -107,7 +107,7 @@ def test_total_variation_pulls_at_the_edges_only_of_what_goes_on_in_grey() -> No
 
 
 def test_gradient_of_the_bounded_range_prior_is_the_numerical_one() -> None:
-    """Values within the range and without."""
+    """Values inside and outside of the range."""
     _, _, image = images()
 
     def prior(x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def test_gradient_of_the_bounded_range_prior_is_the_numerical_one() -> None:
 
 
 def test_bounded_range_prior_acts_on_pixel_values_after_clipping() -> None:
-    """1 at black and white, nothing at mid-grey, and steep beyond; however short the clipped gradient is."""
+    """1 at black and white, 0 at mid-grey, and steep beyond, even if the clipped gradient is small."""
     mean = torch.tensor(MEAN_RGB, dtype=torch.float64).reshape(1, 3, 1, 1)
     levels = torch.tensor([0.0, 127.5, 255.0, 382.5], dtype=torch.float64).expand(1, 3, 4, 4) - mean
     network, (content, _, _) = SmallNetwork(), images()
@@ -132,19 +132,19 @@ def test_bounded_range_prior_acts_on_pixel_values_after_clipping() -> None:
 
 
 def patches_of(rows: Tensor) -> Tensor:
-    """All 3 x 3 patches of an H x W x C map, one after the other: N x 9C."""
+    """All 3 x 3 patches of an H x W x C map as rows: N x 9C."""
     return rows.unfold(0, 3, 1).unfold(1, 3, 1).flatten(0, 1).flatten(1)
 
 
 @pytest.mark.parametrize("block", [1, 500, 10**6])
 def test_nearest_patches_are_those_of_the_formula(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However small the blocks are in which they are sought."""
+    """For any size of the blocks in the search."""
     monkeypatch.setattr("nstyle.losses.patches.BLOCK", block)
     generator = torch.Generator().manual_seed(1)
     image, style = (
         torch.randn(h, w, 4, generator=generator, dtype=torch.float64).relu() for h, w in ((9, 7), (8, 11))
     )
-    style[:3, :3] = 0  # a patch of no direction is like none
+    style[:3, :3] = 0  # a zero patch has no direction, so it is similar to none
     p, q = patches_of(image), patches_of(style)
     correlation = p @ q.T / p.norm(dim=1)[:, None] / q.norm(dim=1).clamp(min=1e-9)
     best = correlation.argmax(dim=1)
@@ -164,7 +164,7 @@ def test_mrf_loss_is_the_formula() -> None:
 
 
 def test_mrf_is_indifferent_to_where_the_styles_patches_are() -> None:
-    """A picture shifted within the style's is at no distance, but for what is lost at the border."""
+    """A shifted part of the style picture has distance 0, except for the border."""
     generator = torch.Generator().manual_seed(2)
     style = torch.randn(1, 4, 9, 9, generator=generator)
     term = MrfTerm.towards("any", style, 1.0)
@@ -173,7 +173,7 @@ def test_mrf_is_indifferent_to_where_the_styles_patches_are() -> None:
 
 
 def test_mrf_takes_patches_from_a_part_of_the_style_alone() -> None:
-    """Those whose middle is in the mask, whatever the others are like."""
+    """Only patches with their center in the mask count, whatever the others are."""
     generator = torch.Generator().manual_seed(2)
     style = torch.randn(1, 4, 9, 12, generator=generator)
     left = torch.zeros(1, 1, 18, 24)
@@ -188,7 +188,7 @@ def test_mrf_takes_patches_from_a_part_of_the_style_alone() -> None:
         int(nearest_patches(rows_of(style), rows_of(style), MrfTerm.towards("any", style, 1.0, thin).allowed)[0, 0]),
         12,
     )
-    assert (row, column) == (3, 3)  # the one whose middle the pixel is in
+    assert (row, column) == (3, 3)  # the patch whose center is this pixel
 
 
 def test_mrf_looks_at_a_region_of_the_image_alone() -> None:
@@ -201,7 +201,7 @@ def test_mrf_looks_at_a_region_of_the_image_alone() -> None:
     )
     x = image.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(loss_of(half, {"any": x}), x)
-    assert (gradient[..., :3] == 0).all()  # left of all patches whose middle is in the region
+    assert (gradient[..., :3] == 0).all()  # left of all patches whose center is in the region
     assert (gradient[..., 5:] != 0).all()
     assert_same_gradient(gradient, numerical_gradient(lambda y: loss_of(half, {"any": y}), image, 1e-5))
     plain = MrfTerm.towards("any", style, 1.0)
@@ -226,14 +226,14 @@ def test_maps_smaller_than_a_patch_are_refused() -> None:
 
 
 def test_a_relative_patch_distance_is_a_share_of_the_patches_that_count() -> None:
-    """Those outside of the style's mask, however large, are not what an image without features lacks."""
+    """Features outside of the style's mask do not count for the loss of an image without features."""
     generator = torch.Generator().manual_seed(2)
     style, image = torch.randn(2, 1, 4, 9, 12, generator=generator, dtype=torch.float64)
     style[..., 6:] *= 100
     left = torch.zeros(1, 1, 9, 12, dtype=torch.float64)
     left[..., :5] = 1
     term = MrfTerm.towards("any", style, 1.0, left)
-    counting = patches_of(rows_of(style[..., :6]))  # whose middle is in the mask
+    counting = patches_of(rows_of(style[..., :6]))  # patches with their center in the mask
     unit = len(patches_of(rows_of(image))) * counting.square().sum(dim=1).mean()
     shares = [loss_of(one, {"any": image}) for one in (term, term.relative())]
     torch.testing.assert_close(shares[1], shares[0] / MRF_SCALE / unit)
@@ -250,7 +250,7 @@ def test_gram_matrices_of_another_size_are_compared_by_position() -> None:
 
 
 def classic_gradient(network: SmallNetwork, content: Tensor, style: Tensor, image: Tensor) -> Tensor:
-    """What the objective computed before there were other terms, operation by operation, at the defaults."""
+    """The original objective, before there were other terms, operation by operation, at the defaults."""
     style_maps, content_map = network(style, STYLE_LAYERS), network(content, [CONTENT_LAYER])[CONTENT_LAYER]
     x = image.clone().requires_grad_()
     maps = network(x, ALL)
@@ -267,7 +267,7 @@ def classic_gradient(network: SmallNetwork, content: Tensor, style: Tensor, imag
 
 
 def test_the_defaults_are_the_classic_objective_to_the_bit() -> None:
-    """Left out or said."""
+    """Left out or given."""
     network, (content, style, image) = SmallNetwork(scale=1.0), images()
     said = Objective(
         network,
@@ -325,7 +325,7 @@ HEIGHT, WIDTH = 11, 13
 
 
 def in_parts(image: Tensor, map_: Tensor, rows: Sequence[int], columns: Sequence[int], margin: int) -> list[Part]:
-    """A picture, and its map of the same size at the layer "any", cut there, with margins of so many positions."""
+    """Cut a picture, and its map of the same size at the layer "any", into parts with margins in positions."""
     parts = []
     for top, bottom in itertools.pairwise((0, *rows, HEIGHT)):
         for left, right in itertools.pairwise((0, *columns, WIDTH)):
@@ -337,7 +337,7 @@ def in_parts(image: Tensor, map_: Tensor, rows: Sequence[int], columns: Sequence
 
 
 def all_terms() -> dict[str, Term]:
-    """One of each kind, with and without masks and regions, for maps of four channels."""
+    """One term of each kind, with and without masks and regions, for maps of four channels."""
     generator = torch.Generator().manual_seed(2)
     content, style = (torch.randn(1, 4, HEIGHT, WIDTH, generator=generator, dtype=torch.float64) for _ in range(2))
     mask, region = (torch.rand(1, 1, HEIGHT, WIDTH, generator=generator, dtype=torch.float64) for _ in range(2))
@@ -359,7 +359,7 @@ def all_terms() -> dict[str, Term]:
 @pytest.mark.parametrize("cuts", [((), (6,)), ((5,), ()), ((3, 4, 9), (1, 6, 12)), ((10,), (12,))])
 @pytest.mark.parametrize("kind", all_terms())
 def test_terms_add_up_over_parts(kind: str, cuts: tuple[Sequence[int], Sequence[int]]) -> None:
-    """What tiles rely on: statistics, loss and gradient of the parts together are the whole picture's."""
+    """Tiles rely on this: statistics, loss and gradient of all parts add up to the whole picture's."""
     term = all_terms()[kind]
     generator = torch.Generator().manual_seed(3)
     image = (100 * torch.randn(1, 3, HEIGHT, WIDTH, generator=generator, dtype=torch.float64)).requires_grad_()
@@ -391,7 +391,7 @@ def test_gradient_of_a_regulariser_is_the_numerical_one(term: Term) -> None:
 
 
 class Drawn:
-    """A term as a film's would be: it draws the image to another one; its gradient is not clipped."""
+    """A term like a film's: it pulls the image toward a different one. Its gradient is not clipped."""
 
     layers = ("relu1_1",)
     is_local = True

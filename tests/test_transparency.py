@@ -1,4 +1,4 @@
-"""What is transparent has no part in the style: neither of the style picture nor of the painting."""
+"""Transparent areas do not affect the style, neither of the style picture nor of the painting."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 def half_seen(path: Path, picture: Image.Image, hidden: tuple[int, int, int]) -> Path:
-    """Save a picture whose right half is transparent, of another colour below that."""
+    """Save a picture whose right half is transparent, with a different color in the hidden part."""
     picture = picture.copy()
     width, height = picture.size
     picture.paste(hidden, (width // 2, 0, width, height))
@@ -72,12 +72,12 @@ def test_the_hidden_half_of_the_painting_is_left_to_the_content(tmp_path: Path) 
     config = Config(content, tmp_path / "style.png", max_long_edge=64, content_weight=0, tv_weight=0)
     prepared = prepare(config, CPU, torch.float32)
     gradient = prepared.scales[-1].objective().gradient(prepared.scales[-1].start).gradient.abs().sum(dim=1)[0]
-    assert gradient[:, -8:].max() < 0.02 * gradient[:, :24].mean()  # seen by the uppermost layers alone
+    assert gradient[:, -8:].max() < 0.02 * gradient[:, :24].mean()  # only the uppermost layers see it
     assert gradient[:, :24].mean() > 0
 
 
 def test_partly_transparent_counts_in_part(tmp_path: Path) -> None:
-    """An alpha that is the same everywhere changes nothing of the style: there is nothing else to compare with."""
+    """A constant alpha does not change the style, because only relative weights count."""
     painted(48, 64, seed=1).save(tmp_path / "content.png")
     whole = painted(48, 64, seed=2)
     whole.save(tmp_path / "whole.png")

@@ -1,4 +1,4 @@
-"""The network: its shape, its layers, against torchvision's where that can be imported."""
+"""The network: its shape and layers, compared with torchvision's if that can be imported."""
 
 from collections.abc import Mapping
 from unittest.mock import Mock
@@ -20,7 +20,7 @@ def images() -> list[Tensor]:
 
 
 def rescaled(weights: Mapping[str, Tensor], factors: list[float]) -> dict[str, Tensor]:
-    """The same function of the image with each layer's activations times a factor."""
+    """The same network with the activations of each layer multiplied by a factor."""
     changed, below = dict(weights), 1.0
     for name, factor in zip(CONVOLUTIONS, factors, strict=True):
         changed[f"{name}.weight"] = weights[f"{name}.weight"] * (factor / below)

@@ -1,4 +1,4 @@
-"""The page in Chromium, from file://, as a user handles it: clicks, keys, in wide and in phone width."""
+"""The page in Chromium, opened from file://, used with clicks and keys, on a wide screen and on a phone's."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def chromium() -> Iterator[Chrome]:
 
 
 class Browser:
-    """A page in the browser, and hands."""
+    """A page in the browser, and ways to use it."""
 
     def __init__(self, driver: Chrome, page: Path, size: tuple[int, int]) -> None:
         self.driver = driver
@@ -69,7 +69,7 @@ class Browser:
         self.find(selector).click()
 
     def click_at(self, selector: str, x: float, y: float = 0.5) -> None:
-        """Click at a part of an element's width and height."""
+        """Click at a relative position in an element."""
         element = self.shown(selector)
         box = element.rect
         offsets = (round((x - 0.5) * box["width"]), round((y - 0.5) * box["height"]))
@@ -87,14 +87,14 @@ class Browser:
         return self.driver.execute_script(code, *arguments)
 
     def wait(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        """Wait until a condition holds; one that is interrupted by a reload of the page is asked again."""
+        """Wait until a condition holds. Retry it if the page reloads meanwhile."""
 
         def holds(_: object) -> object:
             try:
                 return condition()
             except (StaleElementReferenceException, NoSuchElementException):
                 return False
-            except WebDriverException as error:  # what a newer driver says of an element of the page before
+            except WebDriverException as error:  # a newer driver's message for an element of the previous page
                 if "does not belong to the document" in str(error.msg):
                     return False
                 raise
@@ -110,7 +110,7 @@ class Browser:
         return int(self.find("#slider").get_property("value"))  # type: ignore[arg-type]
 
     def complaints(self) -> list[str]:
-        """What the browser has said of the page since it was last asked."""
+        """The browser's log messages since the last call."""
         return [entry["message"] for entry in self.log("browser")]
 
     def log(self, kind: str) -> list[Any]:
@@ -122,7 +122,7 @@ Open = Callable[..., Browser]
 
 @pytest.fixture
 def open_page(chromium: Chrome) -> Iterator[Open]:
-    """Publishes a folder and opens its page."""
+    """Publish a folder and open its page."""
     chromium.get_log("browser")  # type: ignore[no-untyped-call]
     opened: list[Browser] = []
 
@@ -136,14 +136,14 @@ def open_page(chromium: Chrome) -> Iterator[Open]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A finished run: after 3, 6 ... 30 epochs, and the end."""
+    """A finished run with snapshots after 3, 6 ... 30 epochs, and the final picture."""
     return fake_run(tmp_path / "run", epochs=30)
 
 
 @both_widths
 def test_slider(size: tuple[int, int], run: Path, open_page: Open) -> None:
     browser = open_page(run, size)
-    assert browser.caption == "The end, after epoch 30 (11 of 11)"
+    assert browser.caption == "Final, after epoch 30 (11 of 11)"
     newest = browser.find("#painting").get_attribute("src")
     browser.click_at("#slider", 0.5)
     assert browser.caption == "After epoch 18 (6 of 11)"
@@ -197,7 +197,7 @@ def test_keys(run: Path, open_page: Open) -> None:
     assert browser.position == 1
     browser.find("#slider").send_keys(" ")
     assert browser.find("#play").text == "Pause"
-    browser.find("#play").send_keys(" ")  # a button's own key: once, not twice
+    browser.find("#play").send_keys(" ")  # a key that the focused button handles itself: once, not twice
     assert browser.find("#play").text == "Play"
 
 
@@ -279,7 +279,7 @@ def test_links(size: tuple[int, int], run: Path, open_page: Open) -> None:
         assert browser.driver.current_url == target.resolve().as_uri()
         assert browser.find("img").get_property("naturalWidth") in (48, 40)
         browser.driver.back()
-        browser.wait(lambda: browser.caption == "After epoch 18 (6 of 11)")  # the place is kept
+        browser.wait(lambda: browser.caption == "After epoch 18 (6 of 11)")  # the view state is kept
 
 
 @both_widths
@@ -329,7 +329,7 @@ def test_nothing_but_the_page_and_its_pictures_is_fetched(run: Path, open_page: 
 
 @pytest.mark.parametrize("image_format", ["jpg", "tiff"])
 def test_a_page_that_was_carried_away_from_its_pictures(image_format: str, tmp_path: Path, open_page: Open) -> None:
-    """What it embeds is shown; so it is of TIFF, which browsers don't know."""
+    """The embedded picture is shown. This also works for TIFF, which browsers cannot show."""
     run = fake_run(tmp_path / "run", image_format=image_format)
     Gallery(run, run).publish()
     shutil.copy(run / "index.html", tmp_path / "carried.html")
@@ -349,12 +349,12 @@ def test_before_the_first_snapshot(tmp_path: Path, open_page: Open) -> None:
     assert browser.find("#nothing").is_displayed()
     assert "No snapshot yet" in browser.find("#nothing").text
     assert not browser.find("#play").is_enabled()
-    assert "No epoch is done yet" in browser.find("#curves").text
+    assert "No curves yet" in browser.find("#curves").text
 
 
 def test_one_epoch(tmp_path: Path, open_page: Open) -> None:
     browser = open_page(fake_run(tmp_path / "run", epochs=1))
-    assert browser.caption == "The end, after epoch 1"
+    assert browser.caption == "Final, after epoch 1"
     assert len(browser.find_all(".chart")) == 4
 
 
@@ -364,9 +364,11 @@ def test_news_come_by_themselves_and_the_place_is_kept(tmp_path: Path, open_page
 
     advance_run(run, 9, 12)
     Gallery(run, run).publish(every=0.3)
-    browser.wait(lambda: browser.caption == "After epoch 12 (4 of 4)")  # who is at the newest stays at the newest
+    browser.wait(
+        lambda: browser.caption == "After epoch 12 (4 of 4)"
+    )  # a user at the newest picture stays at the newest
 
-    browser = open_page(run, every=600)  # so that the user's hands are faster
+    browser = open_page(run, every=600)  # so that the user's action comes first
     browser.click("#previous")
     browser.find_all("fieldset label")[1].click()
     browser.click_at("#divider", 0.01)

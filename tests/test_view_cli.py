@@ -1,4 +1,4 @@
-"""The command nstyle-view: what it writes and says, how it ends."""
+"""The command nstyle-view: its files, output and exit codes."""
 
 import os
 import signal

@@ -98,12 +98,12 @@ def test_sheet_of_a_run(tmp_path: Path) -> None:
         pixels = np.asarray(sheet.convert("L"), dtype=np.float64)
         width, height = sheet.size
     assert (width - 12) % (48 + 12) == 0
-    assert (height - 12) % (40 + 20 + 12) == 0  # the style is the highest
+    assert (height - 12) % (40 + 20 + 12) == 0  # the style has the largest height
     columns, rows = (width - 12) // 60, (height - 12) // 72
-    assert columns * rows >= 7 > columns * (rows - 1)  # two originals, four snapshots, the end
+    assert columns * rows >= 7 > columns * (rows - 1)  # two inputs, four snapshots, the final picture
     tiles = [pixels[12 + 72 * (n // columns) :, 12 + 60 * (n % columns) :][:60, :48] for n in range(7)]
     assert all(tile[:40].std() > 20 for tile in tiles)
-    assert all(tile[42:58].min() < 100 for tile in tiles)  # there is black on white: a label
+    assert all(tile[42:58].min() < 100 for tile in tiles)  # black on white: a label
 
 
 def test_sheet_of_a_batch(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page without a browser: what it says, that nothing in it is taken for HTML, how large it is."""
+"""The page without a browser: its text, that all text is escaped, its size."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ from nstyle.view.runs import read_run
 
 
 class Page(HTMLParser):
-    """A page taken apart: elements with their attributes, text, what is in the script elements."""
+    """A parsed page: elements with attributes, text, and the contents of the script elements."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -85,9 +85,9 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert page.facts["curves"]["loss"][0] == 5.04e13
     assert page.facts["stop_eps"] == 0.005
     assert page.facts["refresh"] is None
-    for said in ("run content in the style of waves", "finished: all 12 epochs are done.", "6.0 s, 0.5 s an epoch"):
+    for said in ("run content in the style of waves", "finished: all 12 epochs done.", "6.0 s, 0.5 s an epoch"):
         assert said in page.text
-    assert "looks for news" not in page.text
+    assert "This page updates" not in page.text
     changed = page.text.index("--lr")
     assert page.text[changed : changed + 8] == "--lr0.01"
     assert "../run content.png" in page.links()
@@ -106,11 +106,11 @@ def test_settings_that_are_not_the_default_stand_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("relative change", "finished after 12 epochs: the picture hardly changed"),
+        ("relative change", "finished after 12 epochs: the picture had almost stopped changing"),
         ("interrupted", "interrupted after 12 epochs."),
         ("diverged", "diverged after 12 epochs."),
         ("failed", "failed after 12 epochs."),
-        ("epochs", "finished: all 12 epochs are done."),
+        ("epochs", "finished: all 12 epochs done."),
     ],
 )
 def test_how_it_ended(reason: str, words: str, tmp_path: Path) -> None:
@@ -156,10 +156,10 @@ def test_a_running_run(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", epochs=5, stop_reason="running")
     page = page_of(folder)
     assert "painting: epoch 5 of at most 20, at most 7.5 s left." in page.text
-    assert "nstyle-view --watch keeps it fresh" in page.text
+    assert "nstyle-view --watch keeps it up to date" in page.text
     assert page.facts["refresh"] == 30
     page = page_of(folder, every=2.5)
-    assert "looks for news every 2.5 s." in page.text
+    assert "updates every 2.5 s." in page.text
     assert page.facts["refresh"] == 2.5
 
 
@@ -184,7 +184,7 @@ def test_originals_that_have_gone_or_changed(tmp_path: Path) -> None:
     (tmp_path / "run content.png").unlink()
     painted(20, 20).save(tmp_path / "waves.png")
     page = page_of(folder)
-    assert "not there any more" in page.text
+    assert "file is missing" in page.text
     assert "changed since" in page.text
     assert not [attributes for tag, attributes in page.elements if tag == "img" and attributes.get("src")]
     assert [each["value"] for tag, each in page.elements if each.get("type") == "radio"] == [""]
@@ -317,7 +317,7 @@ def test_more_snapshots_and_epochs_than_anybody_looks_at(tmp_path: Path) -> None
 
 
 def test_200_detailed_snapshots_make_less_than_5_megabytes(tmp_path: Path) -> None:
-    """Noise is what compresses worst: a painting needs less."""
+    """Noise compresses worst; a painting needs less."""
     folder = fake_run(tmp_path / "run", epochs=600, save_epochs=600, size=(600, 400))
     change_record(folder, settings={"save_epochs": 3, "image_format": "jpg"})
     generator = np.random.default_rng(0)

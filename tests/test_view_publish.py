@@ -1,4 +1,4 @@
-"""Keeping pages fresh: when they are written, when the watching ends."""
+"""Updating pages: when they are written, and when watching ends."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from nstyle.view.publish import QUIET, Gallery, Shown, fingerprint
 
 
 class Clock:
-    """In place of waiting: does what happens meanwhile, one thing at a time, and looks at the page before."""
+    """Replaces waiting: records the page, then performs the next event."""
 
     def __init__(self, page: Path, *happenings: Callable[[], Any]) -> None:
         self.page = page
@@ -64,7 +64,7 @@ def test_a_run_is_watched_to_its_end(tmp_path: Path) -> None:
     page = Page(folder / "index.html")
     assert page.facts["refresh"] is None
     assert [each["name"] for each in page.facts["snapshots"]] == ["e_3.jpg", "final.jpg"]
-    assert "looks for news" not in page.text
+    assert "This page updates" not in page.text
 
 
 def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reading a run's folder back, whatever state it is in."""
+"""Reading a run folder in any state."""
 
 import json
 import math
@@ -37,7 +37,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
 
 
 def test_pictures_of_an_earlier_run_in_the_same_folder_are_left_out(tmp_path: Path) -> None:
-    """Later epochs than this run has come to, epochs it saves none at, another format; and its end is yet to come."""
+    """Epochs that this run has not reached or does not save, another format, and a final picture during the run."""
     folder = fake_run(tmp_path / "run", epochs=7, stop_reason="running")
     for name in ("e_9.jpg", "e_5.jpg", "e_0.jpg", "e_3.png", "e_3.jpg.tmp", "final.jpg", "xe_3.jpg", "index.html"):
         (folder / name).write_bytes(b"")

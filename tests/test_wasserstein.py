@@ -24,12 +24,12 @@ Floats = NDArray[np.float64]
 
 @pytest.fixture
 def _hardly_smoothed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that what float64 computes is the closed form to many digits."""
+    """Makes float64 results match the closed form to many digits."""
     monkeypatch.setattr(wasserstein, "SMOOTHING", 1e-4)
 
 
 def random_map(channels: int, height: int, width: int, seed: int) -> Tensor:
-    """A feature map whose channels depend on each other, and have different means."""
+    """A feature map with correlated channels of different means."""
     generator = torch.Generator().manual_seed(seed)
     mixture = torch.randn(channels, channels, generator=generator, dtype=torch.float64)
     values = torch.randn(channels, height * width, generator=generator, dtype=torch.float64)
@@ -38,7 +38,7 @@ def random_map(channels: int, height: int, width: int, seed: int) -> Tensor:
 
 
 def closed_form(map_: Tensor, style_map: Tensor, weights: Tensor | None = None) -> tuple[float, float]:
-    """W2^2 between the Gaussians of two maps, the first one's positions counting by weights; and |m'|^2 + tr(V')."""
+    """W2^2 between the Gaussians of two maps, with weights for the first map's positions; and |m'|^2 + tr(V')."""
 
     def gaussian(features: Tensor, weights: Floats) -> tuple[Floats, Floats]:
         rows = features[0].flatten(1).T.numpy()
@@ -68,7 +68,7 @@ def test_is_the_closed_form(channels: int, size: tuple[int, int], relative: bool
 
 @pytest.mark.usefixtures("_hardly_smoothed")
 def test_positions_count_by_region_and_mask() -> None:
-    """The region's share of the picture is a factor; the part of the style that counts is as were it the whole."""
+    """The region's share of the picture is a factor; the masked part of the style counts like a whole style."""
     map_, style_map = random_map(3, 6, 8, seed=1), random_map(3, 6, 8, seed=2)
     region = torch.rand(1, 1, 6, 8, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     left = torch.zeros(1, 1, 6, 8, dtype=torch.float64)
@@ -79,7 +79,7 @@ def test_positions_count_by_region_and_mask() -> None:
 
 
 def test_tells_contrast_from_brightness() -> None:
-    """Two maps of one Gram matrix: one bright and flat, the other varied about 0."""
+    """Two maps with equal Gram matrices: one bright and flat, the other varying around 0."""
     varied = torch.tensor([1.0, -1, 1, -1], dtype=torch.float64).reshape(1, 1, 2, 2)
     flat = torch.ones_like(varied)
     loss = loss_of(WassersteinTerm.towards("any", varied, 1.0).relative(), {"any": flat})
@@ -98,7 +98,7 @@ def test_smoothing_is_hardly_seen() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [(12, 9), (2, 3)])
 def test_nothing_is_left_at_the_style_itself(size: tuple[int, int], dtype: torch.dtype) -> None:
-    """However its positions are ordered, and even if they are fewer than its channels."""
+    """For any order of its positions, and even if there are fewer positions than channels."""
     map_ = random_map(8, *size, seed=1).to(dtype)
     term = WassersteinTerm.towards("any", map_, 1.0).relative()
     for same in (map_, map_.flip(-1), map_.flip(-2)):
@@ -141,7 +141,7 @@ def test_pictures_that_do_not_vary(
     size: tuple[int, int],
     balance: str,
 ) -> None:
-    """With the real network; at 16 pixels relu5_1 has a single position."""
+    """With the real network. At 16 pixels, relu5_1 has only one position."""
     objective = Objective(
         vgg19, painting(*size).float(), style(*size).float(), style_loss="wasserstein", balance=balance, clip=False
     )
@@ -152,7 +152,7 @@ def test_pictures_that_do_not_vary(
 
 
 class Flat:
-    """A network whose maps are the image's, stripped of all that varies, times a factor."""
+    """A network whose maps are the mean of the image, times a factor, without any variation."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
@@ -163,7 +163,7 @@ class Flat:
 
 @pytest.mark.parametrize("factor", [1.0, 1e-12, 0.0])
 def test_maps_that_do_not_vary_at_all(factor: float) -> None:
-    """Only their means are compared; without features there is nothing to compare."""
+    """Only the means are compared. Without features there is nothing to compare."""
     _, style, image = (x.float() for x in images())
     objective = Objective(
         Flat(factor), None, style, content_weight=0, style_loss="wasserstein", balance="relative", tv_weight=0

@@ -1,4 +1,4 @@
-"""Weights in each format: the same network comes out, whatever it was stored as; what is no network is refused."""
+"""Weights in each format load as the same network. Files without a network are refused."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ def to_bgr(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_torchvision_input(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same function, of RGB in 0..1, minus torchvision's mean, divided by its standard deviation."""
+    """The same network for RGB in 0 to 1, minus torchvision's mean, divided by its standard deviation."""
     weight, shape = tensors["conv1_1.weight"], (1, 3, 1, 1)
     shift = 255 * MEAN - torch.tensor(MEAN_RGB)
     bias = tensors["conv1_1.bias"] + (weight * shift.reshape(shape)).sum(dim=(1, 2, 3))
@@ -53,7 +53,7 @@ def to_torchvision_input(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def scaled(tensors: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
-    """The same function, every layer's activations times `factor`."""
+    """The same network with the activations of each layer multiplied by `factor`."""
     return {
         name: tensor * factor if name == "conv1_1.weight" or name.endswith("bias") else tensor
         for name, tensor in tensors.items()
@@ -61,7 +61,7 @@ def scaled(tensors: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
 
 
 def write_params(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write MXNet's v2 container."""
+    """Write a file in version 2 of MXNet's format."""
     with path.open("wb") as file:
         file.write(struct.pack("<QQQ", 0x112, 0, len(tensors)))
         for tensor in tensors.values():
@@ -88,7 +88,7 @@ def test_embedded_weights_are_whole_and_known_by_their_hash() -> None:
 
 
 def test_embedded_weights_are_rgb(original: Mapping[str, Tensor]) -> None:
-    """The archive itself is in BGR order, an index into a table for each weight."""
+    """The file in the package has BGR order, and stores each weight as an index into a table."""
     archive = torch.load(read_weights().source, weights_only=True)
     table, indices = archive["block1_conv1_W_table"], archive["block1_conv1_W_q"]
     assert torch.equal(original["conv1_1.weight"], table[indices.long()].flip(1))
@@ -175,7 +175,7 @@ def test_an_unknown_network_needs_to_be_told_its_input(original: Mapping[str, Te
 
 
 def test_a_foreign_scale_is_recognised_and_undone(original: Mapping[str, Tensor], tmp_path: Path) -> None:
-    """As torchvision's: another input, activations smaller by orders of magnitude."""
+    """Like torchvision's weights: a different input, and much smaller activations."""
     path = tmp_path / "foreign.pth"
     torch.save(torchvision_names(to_torchvision_input(scaled(original, 1e-3))), path)
     read = read_weights(path, "torchvision")
@@ -251,7 +251,7 @@ def write_plain_pickle(path: Path) -> None:
 
 def write_nested(path: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's, that this is a prototype
+        warnings.simplefilter("ignore")  # torch warns that this is a prototype
         torch.save({"conv1_1.weight": torch.nested.nested_tensor([torch.zeros(2)])}, path)
 
 
@@ -323,7 +323,7 @@ def test_any_cut_of_a_torch_archive_is_refused(tmp_path: Path) -> None:
 
 
 def install_torchvision(monkeypatch: pytest.MonkeyPatch, get_state_dict: object) -> None:
-    """Put a stand-in in torchvision's place, with the two names that are used of it."""
+    """Replace torchvision by a fake with the two names that nstyle uses."""
     chosen = SimpleNamespace(url="https://example.org/vgg19-dcbb9e9d.pth", get_state_dict=get_state_dict)
     models = ModuleType("torchvision.models")
     models.VGG19_Weights = SimpleNamespace(IMAGENET1K_V1=chosen)  # type: ignore[attr-defined]  # a stand-in

@@ -1,4 +1,4 @@
-"""Winograd's algorithm computes what PyTorch's convolutions do, and so does its gradient."""
+"""Winograd's algorithm and its gradient give the same results as PyTorch's convolutions."""
 
 import copy
 
@@ -28,7 +28,7 @@ def given(
 @pytest.mark.parametrize(("height", "width"), SIZES)
 @pytest.mark.parametrize("most_values", [1, 1500, winograd.MOST_VALUES])
 def test_it_is_a_convolution(height: int, width: int, most_values: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd, "MOST_VALUES", most_values)  # whatever is computed at a time
+    monkeypatch.setattr(winograd, "MOST_VALUES", most_values)  # for any block size
     maps, weight, bias = given(height, width)
     found, wanted = convolve(maps, transform_kernels(weight), bias), F.conv2d(maps, weight, bias, padding=1)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)

@@ -119,7 +119,7 @@ def expand(setting: str, names: Names) -> list[Path]:
         names: one or several names.
 
     Raises:
-        OptionError: there is no name, or a name is empty, not a path, or a URL.
+        OptionError: there is no name, or a name is empty, a URL, or not a path.
         ImageError: a folder has no pictures, a folder cannot be read, or no file matches a glob.
 
     """

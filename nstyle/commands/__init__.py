@@ -1,1 +1,1 @@
-"""What a person types: the commands `nstyle` and `nstyle-view`."""
+"""The commands `nstyle` and `nstyle-view`."""

@@ -1,4 +1,4 @@
-"""Progress of a painting: a bar on a terminal, or lines of a log."""
+"""Progress of a painting, shown as a terminal bar or as log lines."""
 
 import logging
 import sys
@@ -11,12 +11,12 @@ _log = logging.getLogger(__name__)
 
 
 class ProgressBar:
-    """A bar on a terminal: scale, epoch, time left, relative change, loss, learning rate.
+    """A terminal bar that shows scale, epoch, time left, relative change, loss and learning rate.
 
     Args:
-        most_epochs: how many epochs the painting takes at most, in all scales.
-        done: how many were done before this run.
-        below: whether the bar stands below another one, and goes when the run is over.
+        most_epochs: maximum number of epochs of the painting, over all scales.
+        done: number of epochs done before this run.
+        below: show the bar below another one, and remove it when the run ends.
 
     """
 
@@ -33,7 +33,7 @@ class ProgressBar:
         )
 
     def __call__(self, step: PaintingStep) -> None:
-        """Move on by one epoch; a scale that stopped early makes the bar shorter."""
+        """Advance by one epoch. If a scale stopped early, the bar's total shrinks."""
         self.bar.total = step.most_epochs
         if step.scales > 1:
             self.bar.set_description(f"scale {step.scale} of {step.scales}", refresh=False)
@@ -46,21 +46,24 @@ class ProgressBar:
         self.bar.update()
 
     def close(self, ending: Ending) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating the bar."""
         self.bar.close()
 
 
 class ProgressLines:
-    """A log line for the first epoch and then each tenth, where nobody watches a bar; for each with `--verbose`.
+    """Log lines for output that is not a terminal.
+
+    Logs the first epoch, every tenth and an early stop at level INFO, and all others at DEBUG (`--verbose`).
 
     Args:
-        most_epochs: how many epochs the painting takes at most, in all scales.
-        done: how many were done before this run.
-        name: of the run, if there are several.
+        most_epochs: unused; `ProgressBar` takes the same arguments.
+        done: number of epochs done before this run.
+        name: name of the run, if there are several.
 
     """
 
     EVERY = 10
+    """Epochs between two lines."""
 
     def __init__(self, most_epochs: int, done: int, *, name: str = "") -> None:
         self.first = done
@@ -82,4 +85,4 @@ class ProgressLines:
         )
 
     def close(self, ending: Ending) -> None:
-        """Do nothing."""
+        """Do nothing: each line is already complete."""

@@ -1,4 +1,4 @@
-"""What nstyle's commands have in common: complaints of one line, output that may go away, signals."""
+"""Code shared by nstyle's commands: one-line error messages, robust output, signals."""
 
 import faulthandler
 import io
@@ -14,46 +14,46 @@ from typing import NoReturn, TextIO
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: to be treated like Ctrl-C, with another exit code."""
+    """SIGTERM was received. It is handled like Ctrl-C, with exit code 143."""
 
 
 def complain(command: str, message: str, exit_code: int) -> int:
-    """Say in one line on standard error what was wrong."""
+    """Print the error in one line on standard error, and return `exit_code`."""
     print(f"{command}: error: {_one_line(message)}", file=sys.stderr)  # noqa: T201  (the user reads it here)
     return exit_code
 
 
 def complain_of_interrupt(command: str, interrupt: KeyboardInterrupt) -> int:
-    """Say that a signal ended the command, and what is noted of it."""
+    """Print that a signal ended the command, with the exception's notes; return 143 for SIGTERM, 130 for Ctrl-C."""
     what, exit_code = ("terminated", 143) if isinstance(interrupt, Terminated) else ("interrupted", 130)
     return complain(command, "; ".join([what, *getattr(interrupt, "__notes__", [])]), exit_code)
 
 
 def _one_line(message: str) -> str:
-    """Return the message with its line breaks, which a file name may bring along, as blanks."""
+    """Replace line breaks, which file names may contain, by spaces."""
     return " ".join(message.splitlines())
 
 
 def accept_any_name() -> None:
-    """Have standard output escape what a terminal has not, but a file's name may have."""
+    """Make standard output escape characters that its encoding lacks; file names may contain such characters."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def discard_output() -> None:
-    """Have standard output go nowhere: its reader has gone, or the disk is full; the work goes on."""
+    """Send standard output to the null device, so that a closed pipe or a full disk does not stop the work."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep other packages off standard error while a command runs; what is wrong, nstyle says in one line.
+    """Keep other packages from writing to standard error while a command runs: nstyle reports errors in one line.
 
-    Their warnings are ignored, and so are log records for which nobody has set up a handler. C libraries such as
-    libtiff write to file descriptor 2 itself: it leads nowhere meanwhile, and `sys.stderr` gets a descriptor of its
-    own, so that nstyle's errors and the tracebacks of its bugs are seen.
+    Ignores their warnings, and their log records if no handler is set up. C libraries such as libtiff write directly
+    to file descriptor 2. So it points to the null device meanwhile, and `sys.stderr` gets its own descriptor, which
+    keeps nstyle's errors and the tracebacks of its bugs visible.
     """
-    unheard = logging.NullHandler()  # without a handler, Python prints warnings and errors of any logger
+    unheard = logging.NullHandler()  # without any handler, Python prints warnings and errors of all loggers
     logging.getLogger().addHandler(unheard)
     try:
         with warnings.catch_warnings(), _only_python_on_standard_error():
@@ -65,19 +65,19 @@ def quiet_libraries() -> Iterator[None]:
 
 @contextmanager
 def _only_python_on_standard_error() -> Iterator[None]:
-    """Point file descriptor 2 at nothing, and `sys.stderr`, if it writes there, at a copy of what it was."""
+    """Point file descriptor 2 to the null device, and `sys.stderr`, if it writes there, to a copy of the original."""
     try:
         shown = os.dup(2)
-    except OSError:  # the shell has closed it
+    except OSError:  # the shell closed it
         yield
         return
     before, own, had_handler = sys.stderr, None, faulthandler.is_enabled()
     if _descriptor(before) == 2:
         before.flush()
-        # It stays open at the end: a logger that was set up meanwhile may keep it.
+        # Never closed, because a logger that was set up meanwhile may still hold it.
         own = open(shown, "w", 1, before.encoding, before.errors, closefd=False)  # noqa: SIM115
         sys.stderr = own
-        faulthandler.enable(own)  # what a crashing library says is lost: at least it is seen where it crashed
+        faulthandler.enable(own)  # a crashing library's own message is lost; this still shows where it crashed
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     os.close(nothing)
@@ -90,21 +90,21 @@ def _only_python_on_standard_error() -> Iterator[None]:
         else:
             sys.stderr = before
             faulthandler.enable(before) if had_handler else faulthandler.disable()
-            with suppress(OSError):  # the disk that it goes to is full
+            with suppress(OSError):  # the disk is full
                 own.flush()
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
-    """Return the file descriptor that a stream writes to, or None if it has none."""
+    """Return a stream's file descriptor, or None if it has none."""
     try:
         return None if stream is None else stream.fileno()
-    except OSError:  # as of a stream in memory
+    except OSError:  # such as a stream in memory
         return None
 
 
 @contextmanager
 def signals_as_interrupts() -> Iterator[None]:
-    """Have the first SIGINT or SIGTERM raise in the main thread; further ones don't disturb the saving."""
+    """Turn the first SIGINT or SIGTERM into an exception in the main thread; ignore later ones while nstyle saves."""
     kinds: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
     def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
@@ -114,7 +114,7 @@ def signals_as_interrupts() -> Iterator[None]:
 
     before = {kind: signal.getsignal(kind) for kind in kinds}
     for kind, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as a shell sets it for what runs in its background
+        if handler is not signal.SIG_IGN:  # a shell ignores SIGINT for background jobs
             signal.signal(kind, interrupt)
     try:
         yield

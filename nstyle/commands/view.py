@@ -1,4 +1,4 @@
-"""The command `nstyle-view`: flags, what it says, exit codes."""
+"""The command `nstyle-view`: flags, output and exit codes."""
 
 import argparse
 import math
@@ -20,19 +20,19 @@ from nstyle.errors import NStyleError
 COMMAND = "nstyle-view"
 
 EPILOG = """\
-The page, index.html, holds all that it shows (below 5 MB), needs no network, and opens by a double click. A batch, a
-folder of such folders, gets a contact sheet that links to a page for each of its runs.
+The page, index.html, is one file below 5 MB with everything in it. It needs no network: double-click to open it.
+For a batch (a folder of run folders), the page is a contact sheet with a link to a page for each run.
 
-exit codes: 0 done, 1 something is wrong with a file or the machine (one line says what), 2 wrong usage,
+exit codes: 0 done, 1 a problem with a file or the machine (one line says what), 2 wrong usage,
 130 after Ctrl-C, 143 after SIGTERM
 """
 
 
 def build_parser() -> Parser:
-    """Make the parser."""
+    """Return the parser of the command's flags."""
     parser = Parser(
         prog=COMMAND,
-        description="Makes a page to look at what nstyle has painted, or is painting: timeline, comparison, curves.",
+        description="Make a page that shows what nstyle painted or is painting: timeline, comparison, curves.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -43,31 +43,29 @@ def build_parser() -> Parser:
         type=Path,
         default=Path("output"),
         metavar="FOLDER",
-        help="the folder that nstyle painted into, or paints into (default: output)",
+        help="the folder that nstyle paints into (default: output)",
     )
     parser.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="the folder for the page and the films (default: FOLDER)"
     )
-    parser.add_argument(
-        "--watch", action="store_true", help="keep the page fresh until the run has ended, or Ctrl-C is pressed"
-    )
+    parser.add_argument("--watch", action="store_true", help="update the page until the run ends or you press Ctrl-C")
     parser.add_argument(
         "--every",
         type=_seconds,
         default=5.0,
         metavar="SECONDS",
-        help="how often to look for news, with --watch (default: 5)",
+        help="how often --watch looks for changes (default: 5)",
     )
-    parser.add_argument("--gif", action="store_true", help="make a film of the snapshots, too: film.gif")
-    parser.add_argument("--mp4", action="store_true", help="the same as film.mp4; pip install 'nstyle[video]' first")
-    parser.add_argument("--sheet", action="store_true", help="make a contact sheet as a picture, too: sheet.png")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--gif", action="store_true", help="also make a film of the snapshots, film.gif")
+    parser.add_argument("--mp4", action="store_true", help="also make film.mp4; needs pip install 'nstyle[video]'")
+    parser.add_argument("--sheet", action="store_true", help="also make a contact sheet, sheet.png")
+    parser.add_argument("--quiet", action="store_true", help="print only errors")
     parser.add_argument("--version", action="version", version=f"{COMMAND} {nstyle.__version__}")
     return parser
 
 
 def _seconds(text: str) -> float:
-    """Read a time span: at least a tenth of a second."""
+    """Parse a number of seconds, at least 0.1."""
     seconds = float(text)
     if not 0.1 <= seconds < math.inf:
         raise argparse.ArgumentTypeError(f"must be at least 0.1, not {text}")
@@ -75,7 +73,7 @@ def _seconds(text: str) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments (None: the process's own) and return its exit code."""
+    """Run the command and return its exit code. `argv` defaults to the process's arguments."""
     arguments = build_parser().parse(argv)
     with quiet_libraries(), signals_as_interrupts():
         try:
@@ -88,8 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _view(arguments: argparse.Namespace) -> None:
-    """Make what is wanted."""
-    # Late, since they bring in arrays and pictures: bad flags and --help answer at once.
+    """Write the page, films and sheet that the arguments ask for."""
+    # Imported late, because they load numpy and Pillow: --help and bad flags answer at once.
     from nstyle.view.films import find_ffmpeg
     from nstyle.view.publish import Gallery, Shown, write_films, write_sheet
 
@@ -102,7 +100,7 @@ def _view(arguments: argparse.Namespace) -> None:
 
     gallery = Gallery(arguments.folder, arguments.output_dir or arguments.folder)
     if arguments.mp4:
-        find_ffmpeg()  # rather now than after the work
+        find_ffmpeg()  # fail now, not after the work
     if arguments.watch:
         shown = gallery.watch(arguments.every, on_first=say_where)
         say("the run has ended" if not shown.others else "all runs have ended")
@@ -113,13 +111,13 @@ def _view(arguments: argparse.Namespace) -> None:
     if arguments.sheet:
         written.append(write_sheet(shown))
     if written:
-        gallery.publish()  # now with links to them
+        gallery.publish()  # again, with links to the new files
     for path in written:
         say(f"wrote {path}")
 
 
 def _say(what: str) -> None:
-    """Say something on standard output, as long as that can be."""
+    """Print a line on standard output; stop printing if that fails."""
     accept_any_name()
     try:
         print(what, flush=True)  # noqa: T201  (the user reads it here)

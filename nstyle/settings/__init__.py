@@ -1,1 +1,1 @@
-"""The settings of a painting: what they are, how they are declared and checked."""
+"""The settings of a painting: their declarations, defaults and checks."""

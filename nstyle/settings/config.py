@@ -1,6 +1,6 @@
-"""All settings of one painting, checked. They are declared in `groups` and `scales`, a class for each group.
+"""All settings of one painting, checked. `groups` and `scales` declare them, with one class for each group.
 
-The command's flags and `--help` are made from them, and the keyword arguments of `nstyle.stylize` are these.
+The command's flags, `--help` and the keyword arguments of `nstyle.stylize` all come from these declarations.
 """
 
 import dataclasses
@@ -33,23 +33,23 @@ from nstyle.settings.scales import Scales
 class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset, Pictures):
     """All settings of one painting, checked and complete.
 
-    A setting that is left open (None) gets a default that may depend on others: on the preset, on the optimizer. Such
-    a value is marked, so that `dataclasses.replace(config, optimizer="lbfgs")` has that optimizer's learning rate.
+    A setting of None gets a default, which may depend on other settings, such as the preset or the optimizer. Default
+    values are marked, so `dataclasses.replace(config, optimizer="lbfgs")` uses the learning rate of L-BFGS.
 
     Args:
-        is_replaced: set by `dataclasses.replace`, which hands over all values of another `Config`: of these, the
-            marked ones are still open. In a value that is given in any other way a mark means nothing.
+        is_replaced: set by `dataclasses.replace`, which passes all values of another `Config`. Marked values then get
+            new defaults. Otherwise a marked value counts as given by the user.
 
     Raises:
-        OptionError: a value is of the wrong type or out of range; the message names the flag.
+        OptionError: a value has the wrong type or is out of range, or two values conflict; `flag` names the flag.
 
     """
 
     is_replaced: InitVar[bool] = False
 
     def __post_init__(self, is_replaced: bool) -> None:
-        """Check every value, convert paths given as text, and fill in what is left open."""
-        object.__setattr__(self, "is_replaced", True)  # what `dataclasses.replace` hands over
+        """Check every value, convert text to paths, and fill in defaults."""
+        object.__setattr__(self, "is_replaced", True)  # `dataclasses.replace` passes this on
         left_open = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -57,7 +57,7 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
                 left_open.append(field)
             else:
                 object.__setattr__(self, field.name, checked(flag(field.name), field.type, value, option(field)))
-        # The learning rate comes last: it depends on the optimizer, which a preset may choose.
+        # The learning rate comes last, because it depends on the optimizer, which a preset may set.
         for field in sorted(left_open, key=lambda field: field.name == "lr"):
             value = checked(flag(field.name), field.type, self._default(field.name), option(field))
             object.__setattr__(self, field.name, default_of(value))
@@ -70,19 +70,19 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         self._check_output()
 
     def _default(self, name: str) -> Any:
-        """Return the value of a setting that is left open."""
+        """Return the default of a setting that the user did not give."""
         if name == "lr":
             return OPTIMIZERS[self.optimizer].learning_rate
         if name == "coarsest_edge" and self.scales is not None:
-            return None  # the user's scales count more than a preset's coarsest edge
+            return None  # the user's scales override a preset's coarsest edge
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
         return PRESETS[self.preset].get(name)
 
     def descent_settings(self) -> dict[str, Any]:
-        """Return the settings that `optim.descent.descend` takes at every scale, by its names for them.
+        """Return the keyword arguments of `optim.descent.descend` that are the same at every scale.
 
-        `max_num_epochs` is not among them: each scale has its own, see `scales.epochs_at_scales`.
+        `max_num_epochs` is not included: it differs by scale, see `scales.epochs_at_scales`.
         """
         names = (
             "optimizer",
@@ -95,27 +95,27 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         return {name: getattr(self, name) for name in names}
 
     def _check_weights(self) -> None:
-        """Check that a weight is left, and that there is something to balance if a balance is asked for."""
+        """Check that one of the two weights is positive, and both if `strength` balances them."""
         if self.content_weight == 0 and self.style_weight == 0:
             raise _conflict("content_weight", "--content-weight and --style-weight are both 0: raise one of them")
         if self.strength != Preset.strength and 0 in (self.content_weight, self.style_weight):
             raise _conflict(
                 "strength",
-                "--strength balances content against style, and one of them has weight 0: leave it out",
+                "--strength balances content against style, but one of the two weights is 0: leave --strength out",
             )
 
     def _check_styles(self) -> None:
-        """Check that there is a mask for each style."""
+        """Check that several styles have one mask each, or none."""
         styles = 1 + len(self.blend_style)
         if self.style_mask and styles > 1 and len(self.style_mask) != styles:
             raise _conflict(
                 "style_mask",
-                f"--style-mask is given {len(self.style_mask)} times for {styles} styles: give one for each, "
-                "the style image's first, then those of --blend-style in their order",
+                f"--style-mask is given {len(self.style_mask)} times for {styles} styles: give one for each style, "
+                "first for --style-image, then for each --blend-style in order",
             )
 
     def _check_terms(self) -> None:
-        """Check the names of the network and of its layers."""
+        """Check the names of the network and its layers."""
         where(self.model)
         for name in ("content_layers", "style_layers"):
             if (text := getattr(self, name)) is not None:
@@ -124,37 +124,39 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
                     check_layers(flag(name), layers, VGG19_LAYERS)
 
     def _check_texture(self) -> None:
-        """Check that nothing needs a content picture if a texture is painted, which has none."""
+        """Check that no setting needs a content picture if `size` asks for a texture, which has none."""
         if self.size is None:
             return
         parse_size(self.size)
         if self.content_weight > 0:
-            raise _conflict("size", "--size is a texture's, painted of the style alone: add --content-weight 0")
+            raise _conflict("size", "--size paints a texture from the style alone: add --content-weight 0")
         if self.mask or self.style_mask or self.preserve_colors != "none":
             raise _conflict(
                 "size",
-                "--mask, --style-mask and --preserve-colors need a content picture, --size paints without: "
-                "leave one of them out",
+                "--mask, --style-mask and --preserve-colors need a content picture, but --size paints without one: "
+                "leave --size or the other flag out",
             )
         if self.init in STARTS_FROM_CONTENT:
             raise _conflict(
-                "init", f"--init {self.init} needs a content picture, --size paints without: leave one of them out"
+                "init",
+                f"--init {self.init} needs a content picture, but --size paints without one: leave one of them out",
             )
 
     def _check_scales(self) -> None:
-        """Check that what the number of scales follows from is named once."""
+        """Check that only one setting determines the number of scales."""
         if self.preview_edge is not None and self.size is not None:
             raise _conflict(
-                "preview_edge", "--preview-edge needs a content picture, --size paints without: leave it out"
+                "preview_edge",
+                "--preview-edge needs a content picture, but --size paints without one: leave --preview-edge out",
             )
         if self.coarsest_edge is not None and isinstance(self.scales, int):
             raise _conflict(
                 "coarsest_edge",
-                f"--scales {self.scales} and --coarsest-edge both say how many scales there are: leave one out",
+                f"--scales {self.scales} and --coarsest-edge both set the number of scales: leave one out",
             )
 
     def _check_device(self) -> None:
-        """Check that a device is named once, in PyTorch's words."""
+        """Check that only one setting names the device, and that PyTorch knows such a name."""
         if self.device is not None and not re.fullmatch(r"cpu|mps|cuda(:(0|[1-9][0-9]{0,2}))?", self.device):
             raise OptionError(
                 f"--device must be cpu, cuda, cuda:N or mps, not {self.device!r}", flag="--device", kind=Kind.UNKNOWN
@@ -163,12 +165,12 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             raise _conflict("gpu", "--gpu and --device both name a device: leave one of them out")
 
     def _check_output(self) -> None:
-        """Check that the format can hold the picture, and that what becomes of an earlier run is clear."""
+        """Check that the format supports size and bit depth, and that `overwrite` and `resume` are not both set."""
         form = WRITTEN[self.image_format]
         if self.bit_depth not in form.bit_depths:
             raise OptionError(
-                f"--bit-depth {self.bit_depth} is not to be had in {form.name}; 16 is, "
-                f"with --image-format {' or '.join(able_to_hold(bit_depth=16))}",
+                f"{form.name} does not support --bit-depth {self.bit_depth}; "
+                f"for 16 bits add --image-format {' or '.join(able_to_hold(bit_depth=16))}",
                 flag="--bit-depth",
                 kind=Kind.UNSUPPORTED,
             )
@@ -177,7 +179,7 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             name, edge = "--size", max(parse_size(self.size))
         if not form.can_hold(edge, self.bit_depth):
             raise OptionError(
-                f"{name} makes a picture with an edge of {edge} pixels, {form.name} has at most {form.longest_edge}; "
+                f"{name} asks for an edge of {edge} pixels, but {form.name} supports at most {form.longest_edge}; "
                 f"lower it, or choose --image-format {' or '.join(able_to_hold(edge, self.bit_depth))}",
                 flag=name,
                 kind=Kind.OUT_OF_RANGE,
@@ -187,21 +189,21 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
 
 
 def _conflict(name: str, message: str) -> OptionError:
-    """Return the error that says that two settings exclude each other."""
+    """Return the error for settings that exclude each other; `name` is the setting at fault."""
     return OptionError(message, flag=flag(name), kind=Kind.CONFLICT)
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read "256x192" as (width, height).
+    """Parse a size such as "256x192" into (width, height) in pixels.
 
     Raises:
-        OptionError: it is something else, or an edge is out of range.
+        OptionError: the text has another form, or an edge is out of range.
 
     """
     match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
     if not match or not all(SHORTEST_EDGE <= int(edge) <= LONGEST_EDGE for edge in match.groups()):
         raise OptionError(
-            f"--size must be WxH, two whole numbers from {SHORTEST_EDGE} to {LONGEST_EDGE}, 256x192; not {text!r}",
+            f"--size must be WxH, such as 256x192, each from {SHORTEST_EDGE} to {LONGEST_EDGE} pixels; not {text!r}",
             flag="--size",
             kind=Kind.OUT_OF_RANGE,
         )

@@ -177,8 +177,8 @@ class Painting:
     )
     details: float = setting(
         None,
-        "share of the start's details (0..1) to add to each scale's enlarged image: more keeps fine lines, less "
-        "looks more like paint",
+        "share (0 to 1) of the start's fine detail to add to the enlarged image of the last scale: more keeps fine "
+        "drawing, less looks more like paint",
         OURS,
         PAINTING,
         at_least=0,

@@ -1,16 +1,16 @@
-"""Presets: named sets of values for what the user leaves open."""
+"""Presets: named sets of default values."""
 
 from typing import Any
 
 STRENGTH_SPAN = 8
-"""The content's weight at strength 0, as a multiple of that at 50; at 100 it is divided by as much. Chosen by eye."""
+"""Ratio of the content weight at strength 0 to that at 50, and of that at 50 to that at 100. Chosen by eye."""
 
 PURPOSES = {
-    "reference": "MXNet's program, to the digit",
-    "painterly": "the picture that most people would choose, strokes that belong together at any size",
-    "fast": "near to that, in three quarters of the time",
+    "reference": "MXNet's results, digit for digit",
+    "painterly": "the picture that most people would choose, with coherent strokes at any size",
+    "fast": "close to painterly, in three quarters of the time",
 }
-"""What each preset is for."""
+"""Purpose of each preset, for `--help`."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "reference": {
@@ -74,9 +74,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "convolution": "winograd",
     },
 }
-"""What each preset sets unless the user names another value; the reference's values are MXNet's."""
+"""Values of each preset; the user's own values override them. The values of "reference" are MXNet's."""
 
 
 def content_factor(strength: float) -> float:
-    """Return what a strength (0..100) multiplies the content's weight by: exactly 1 at 50."""
+    """Return the factor on the content weight for a strength (0 to 100): `STRENGTH_SPAN ** (1 - strength / 50)`.
+
+    It is exactly 1 at 50.
+    """
     return float(STRENGTH_SPAN ** (1 - strength / 50))

@@ -1,4 +1,4 @@
-"""The settings of painting coarse to fine: how many scales, how large they are, how many epochs each takes."""
+"""Settings for painting coarse to fine: the number of scales, their sizes, and the epochs at each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from nstyle.settings.groups import DESCENT
 from nstyle.settings.options import MXNET, OURS, setting
 
 MOST_SCALES = 12
-"""With so many halvings, 31 pixels are left of the longest edge that is painted, at the coarsest scale."""
+"""Most scales that `--scales` accepts. With 12, halving leaves 31 pixels of the longest allowed edge."""
 
 MOST_COUNTED_UP = 24
-"""With so many scales a factor of sqrt(2) leads from 16 pixels to the longest edge that is painted."""
+"""Most scales that `--coarsest-edge` can lead to: a factor of sqrt(2) gets from 16 pixels to the longest edge."""
 
 
 @dataclass(frozen=True)
 class Scales:
-    """The scales of a painting, and the most epochs at each."""
+    """Settings of the scales of a painting, and the maximum epochs at each."""
 
     scales: int | str | None = setting(
         None,
-        "paint coarse to fine in so many scales, each begun from the last one enlarged; auto: as many as "
-        "have 256 pixels or more (default: "
+        "number of scales to paint in, coarse to fine; each starts from the previous one, enlarged; auto: as many "
+        "as keep 256 pixels or more (default: "
         + ", ".join(f"{loss.scales} for {name}" for name, loss in STYLE_LOSSES.items())
         + ", or fewer if the picture is too small)",
         OURS,
@@ -34,7 +34,7 @@ class Scales:
     )
     scale_factor: float = setting(
         None,
-        "how much longer the edges of each scale are than those of the last",
+        "ratio of each scale's edges to those of the previous scale",
         OURS,
         DESCENT,
         above=1,
@@ -43,8 +43,8 @@ class Scales:
     )
     coarsest_edge: int | None = setting(
         None,
-        "longer edge of the coarsest scale: the others follow from it by --scale-factor, up to the painting's own "
-        "size, so that a larger painting has the same coarse scales, and more fine ones; in place of --scales N",
+        "longer edge of the coarsest scale, instead of --scales N; each finer scale is --scale-factor larger, up to "
+        "the size of the painting, so a larger painting has the same coarse scales and more fine ones",
         OURS,
         DESCENT,
         at_least=SHORTEST_EDGE,
@@ -53,8 +53,8 @@ class Scales:
     )
     preview_edge: int | None = setting(
         None,
-        "longer edge of a smaller painting: its scales come first, the last one is that very painting, and details "
-        "are added in scales above it by --scale-factor; --recipe with a larger --max-long-edge sets it",
+        "longer edge of a smaller painting to paint first, exactly as it would be alone; further scales, each "
+        "--scale-factor larger, then add details; --recipe with a larger --max-long-edge sets this",
         OURS,
         DESCENT,
         at_least=SHORTEST_EDGE,
@@ -63,8 +63,8 @@ class Scales:
     )
     max_num_epochs: int | tuple[int, ...] = setting(
         None,
-        "stop after so many epochs; N,N,...: after so many at each scale, the coarsest first. The last number is for "
-        "all finer scales, too; numbers beyond the finest are ignored, since small pictures have fewer scales",
+        "maximum number of epochs; N,N,...: at each scale, coarsest first. The last number also counts for all finer "
+        "scales; extra numbers are ignored, because small pictures have fewer scales",
         MXNET,
         DESCENT,
         at_least=1,
@@ -73,6 +73,9 @@ class Scales:
 
 
 def epochs_at_scales(max_num_epochs: int | Sequence[int], scales: int) -> tuple[int, ...]:
-    """Return the most epochs at each of so many scales, the coarsest first."""
+    """Return the maximum number of epochs at each scale, coarsest first.
+
+    The last given number is repeated for finer scales; extra numbers are dropped.
+    """
     given = (max_num_epochs,) if isinstance(max_num_epochs, int) else tuple(max_num_epochs)
     return (given + given[-1:] * (scales - len(given)))[:scales]

@@ -1,1 +1,1 @@
-"""What stands on disk of a run: names, record, recipe, checkpoint."""
+"""The files of a run on disk: their names, the record, the recipe, the checkpoint."""

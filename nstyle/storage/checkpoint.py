@@ -1,4 +1,4 @@
-"""The checkpoint of a painting, `state.npz`: what it goes on from as if it had never been interrupted."""
+"""The checkpoint of a painting, `state.npz`. A run resumed from it continues as if never interrupted."""
 
 import json
 import tokenize
@@ -16,7 +16,7 @@ from nstyle.files import replacing
 from nstyle.optim.descent import DescentState
 from nstyle.storage.recipe import Recipe, parse_recipe
 
-# What numpy raises on archives that are cut off, corrupted or hostile.
+# What numpy raises if an archive is truncated, corrupted or malicious.
 _READING_ERRORS = (
     OSError,
     EOFError,
@@ -37,12 +37,12 @@ _MEMORY = "memory_"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a painting stands between two epochs.
+    """State of a painting between two epochs.
 
     Attributes:
-        descent: the state of the descent at the current scale.
+        descent: state of the descent at the current scale.
         scale: the current scale; 1 is the coarsest.
-        epochs_before: how many epochs the coarser scales took together.
+        epochs_before: total epochs of all coarser scales.
 
     """
 
@@ -52,15 +52,15 @@ class Checkpoint:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done, in all scales."""
+        """Number of epochs done, over all scales."""
         return self.epochs_before + self.descent.epoch
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
-    """Save a checkpoint with the recipe of its run. The file appears whole or not at all.
+    """Save a checkpoint with the recipe of its run. The write is atomic.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
 
     """
     state = checkpoint.descent
@@ -79,19 +79,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None
 
 
 def read_checkpoint(path: Path, device: torch.device) -> tuple[Checkpoint, Recipe]:
-    """Read what `write_checkpoint` wrote: numbers and text only, no code is run.
+    """Read a file that `write_checkpoint` wrote. It holds numbers and text only; reading runs no code.
 
-    Reading takes as much memory as the file is large. The image has at most the recipe's size; whether it has the
-    size of its scale is for the caller to check.
+    Reading needs as much memory as the file's size. The image is at most as large as the recipe's `size`; the caller
+    checks that it has the size of its scale.
 
     Raises:
-        RecipeError: it is damaged.
+        RecipeError: the file is damaged.
 
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.zip.infolist()):
-                raise ValueError("compressed: its size would tell nothing of the memory that it takes")
+                raise ValueError("compressed: the file's size would not bound the memory that reading needs")
             about = json.loads(str(archive["about"]))
             recipe = parse_recipe(json.dumps(about["recipe"]), path)
             names = [name for name in archive.files if name != "about"]
@@ -112,23 +112,25 @@ def read_checkpoint(path: Path, device: torch.device) -> tuple[Checkpoint, Recip
 
 
 def damaged_checkpoint(path: Path) -> RecipeError:
-    """Return the error that says that a checkpoint cannot be used."""
+    """Return the error for a checkpoint that cannot be used."""
     return RecipeError(
-        f"{path} is damaged, and cannot be gone on from; start anew with --overwrite", path=path, kind=Kind.DAMAGED
+        f"{path} is damaged, so the run cannot resume; start again with --overwrite", path=path, kind=Kind.DAMAGED
     )
 
 
 def _check_shapes(image: torch.Tensor, memory: dict[str, torch.Tensor], recipe: Recipe) -> None:
-    """Check that the tensors are an image and what an update rule remembers of it.
+    """Check that `image` is an image and that `memory` can be an update rule's state for it.
+
+    Each tensor is float32. The image is 1 x 3 x H x W, and memory tensors have its shape or are scalars.
 
     Raises:
-        ValueError: they are not.
+        ValueError: a shape or dtype is wrong.
 
     """
     batch, channels, height, width = image.shape
     most_wide, most_high = recipe.size
     if (batch, channels) != (1, 3) or height > most_high or width > most_wide:
-        raise ValueError(f"no image of at most {most_wide}x{most_high} pixels")
+        raise ValueError(f"not an image of at most {most_wide}x{most_high} pixels")
     for tensor in (image, *memory.values()):
         if tensor.shape not in (image.shape, ()) or tensor.dtype != torch.float32:
-            raise ValueError("a tensor of another shape or type")
+            raise ValueError("a tensor has the wrong shape or dtype")

@@ -1,4 +1,4 @@
-"""The names of what stands in the folder of a run, and why a run stops. Everybody who reads or writes asks here."""
+"""File names in a run folder, and the reasons why a run stops. All code that reads or writes a run uses these."""
 
 import re
 from enum import StrEnum
@@ -6,13 +6,13 @@ from enum import StrEnum
 from nstyle.pictures.formats import WRITTEN
 
 RECORD = "run.json"
-"""The recipe, and how far the run is."""
+"""The recipe and the progress of the run."""
 
 EPOCHS = "epochs.csv"
-"""A line for each epoch."""
+"""One line per epoch."""
 
 CHECKPOINT = "state.npz"
-"""What the run goes on from."""
+"""The checkpoint that `--resume` reads."""
 
 _ENDINGS = "|".join(WRITTEN)
 _PICTURE = re.compile(rf"(?:final|e_(?P<epoch>[0-9]+))\.(?P<format>{_ENDINGS})")
@@ -22,7 +22,7 @@ _LEFTOVER = re.compile(
 
 
 class StopReason(StrEnum):
-    """Why a run stopped, or that it has not."""
+    """Why a run stopped; RUNNING if it has not."""
 
     RUNNING = "running"
     RELATIVE_CHANGE = "relative change"
@@ -35,7 +35,7 @@ class StopReason(StrEnum):
 
 
 FINISHED = (StopReason.RELATIVE_CHANGE, StopReason.EPOCHS)
-"""The run came to its own end; any other reason leaves something to be done."""
+"""Reasons of a run that is complete. After any other reason, there is still work to do."""
 
 
 def final_name(image_format: str) -> str:
@@ -44,25 +44,25 @@ def final_name(image_format: str) -> str:
 
 
 def snapshot_name(epochs: int, image_format: str) -> str:
-    """Return the name of the picture after so many epochs."""
+    """Return the name of the snapshot after `epochs` epochs."""
     return f"e_{epochs}.{image_format}"
 
 
 def parse_picture_name(name: str) -> tuple[int | None, str] | None:
-    """Return (epochs, format) of a picture's name; the epochs of the finished picture are None.
+    """Return (epochs, format) of a picture's file name; epochs is None for the finished picture.
 
-    None means that no run gives a picture this name.
+    Returns None if a run never uses this name.
     """
     match = _PICTURE.fullmatch(name)
     return match and ((None if match["epoch"] is None else int(match["epoch"])), match["format"])
 
 
 def is_of_a_run(name: str) -> bool:
-    """Tell whether a file has a name that a run gives to what is shown of it: its pictures, record and epochs."""
+    """Tell whether this is the name of a file that the viewer shows: a run's picture, record or epochs."""
     return name in (RECORD, EPOCHS) or parse_picture_name(name) is not None
 
 
 def writer_of_leftover(name: str) -> int | None:
-    """Return the number of the process that left this half-written file; None: it is not one of a run's."""
+    """Return the ID of the process that left this half-written file; None if it is no run's temporary file."""
     match = _LEFTOVER.fullmatch(name)
     return match and int(match["process"])

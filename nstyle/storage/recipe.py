@@ -1,4 +1,4 @@
-"""The recipe: what is needed to make a picture again. It stands in pictures, in `run.json` and in saved states."""
+"""The recipe: everything needed to make a picture again. Pictures, `run.json` and checkpoints contain it."""
 
 import dataclasses
 import json
@@ -14,33 +14,33 @@ from nstyle.settings.options import flag, option
 from nstyle.settings.presets import PRESETS
 
 MOST_BYTES = 1_000_000
-"""Bytes that are read of a recipe file; one has about three thousand."""
+"""Bytes read of a recipe file at most. A recipe has about 3,000."""
 
 SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(field).recorded)
-"""The settings that a recipe holds: all but those that say what to do with an earlier run's files."""
+"""Names of the settings in a recipe: all except those that decide what happens to an earlier run's files."""
 
-# Settings that change nothing of what is painted, only where and how often it is written.
+# Settings that do not change the painting, only where and how often it is written.
 _OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise"}
-# Settings that other facts of the recipe say more exactly: the preset's values, the device and precision chosen.
+# Settings that other entries of the recipe state more exactly: the preset's values, the chosen device and precision.
 _SAID_ELSEWHERE = {"preset", "gpu", "device", "precision"}
 _SCALES = frozenset({"scales", "scale_factor", "coarsest_edge"})
 OF_THE_END = frozenset({"max_num_epochs", "stop_eps", "on_divergence"})
-"""Settings that may differ when a run is resumed: they decide only when it ends."""
+"""Settings that may change when a run is resumed, because they only decide when it ends."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a picture was, or is to be, made.
+    """How a picture was made, or will be made.
 
     Attributes:
-        settings: every setting of `Config` that a recipe holds, as JSON has it.
-        inputs: path and SHA-256 of each picture that was read, by the name of its setting.
-        weights: path and SHA-256 of the network's, and whether they are the original ones.
-        size: width and height of the painting.
-        device: where it was painted: "cpu", "cuda:0".
-        device_name: the hardware's.
-        precision: of the network's arithmetic: "float32" or "bfloat16".
-        versions: of nstyle, Python, and the libraries that compute.
+        settings: JSON value of each setting in `SETTINGS`.
+        inputs: "path" and "sha256" of each input picture, by the name of its setting.
+        weights: "path" and "sha256" of the network weights, and "original": whether they are the original VGG-19.
+        size: width and height of the painting in pixels.
+        device: where it was painted, such as "cpu" or "cuda:0".
+        device_name: name of that hardware.
+        precision: precision of the network's arithmetic, "float32" or "bfloat16".
+        versions: versions of nstyle, Python and the numerical libraries, by name.
 
     """
 
@@ -54,15 +54,15 @@ class Recipe:
     versions: Mapping[str, str]
 
     def facts(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the recipe as a dictionary of JSON values."""
         return dataclasses.asdict(self) | {"size": list(self.size)}
 
     def text(self, **settings: Any) -> str:
-        """Return it as one line of JSON, in ASCII, some settings replaced."""
+        """Return the recipe as one line of ASCII JSON, with these settings replaced."""
         return json.dumps(self.facts() | {"settings": {**self.settings, **settings}}, sort_keys=True)
 
     def other_inputs(self, now: "Recipe") -> list[str]:
-        """Name what is no longer what it was: pictures of the same path, weights of the same name."""
+        """List input files that have changed: pictures at the same path and weights of the same name, by SHA-256."""
         changed = [
             was["path"]
             for name, was in self.inputs.items()
@@ -73,17 +73,17 @@ class Recipe:
         return changed
 
     def other_machine(self, now: "Recipe") -> list[str]:
-        """Name what makes a picture alike, but not the same to the bit: device and versions, if they are others."""
+        """List the device, precision and versions that differ: the picture is then similar, but not bit-exact."""
         pairs = {"device": (self.device_name, now.device_name), "precision": (self.precision, now.precision)}
         pairs |= {name: (self.versions.get(name, "?"), now.versions[name]) for name in now.versions}
         return [f"{name} {there} (here {here})" for name, (there, here) in pairs.items() if there != here]
 
     def differences(self, now: "Recipe", *, may_differ: Collection[str] = ()) -> list[str]:
-        """Name what makes the picture another one than `now`'s: flags and files, each with both of its values.
+        """List the flags and files that make this picture different from `now`'s, each with both values.
 
         Args:
-            now: the other recipe.
-            may_differ: settings that are left out.
+            now: the recipe to compare with.
+            may_differ: names of settings to ignore.
 
         """
         left_out = _OF_THE_FILES | _SAID_ELSEWHERE | {"weights", *self.inputs, *now.inputs, *may_differ}
@@ -105,16 +105,16 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read the recipe that a picture of nstyle's carries, or a `run.json`.
+    """Read the recipe in a picture that nstyle painted, or in a `run.json`.
 
     Raises:
-        RecipeError: there is none, or it makes no sense.
+        RecipeError: there is no recipe, or it is invalid.
 
     """
     try:
         if path.exists() and not path.is_file():
             raise RecipeError(
-                f"--recipe {path} is not a file; name a picture of nstyle's, or a run.json",
+                f"--recipe {path} is not a file; name a picture that nstyle painted, or a run.json",
                 flag="--recipe",
                 path=path,
                 kind=Kind.UNREADABLE,
@@ -123,7 +123,7 @@ def read_recipe(path: Path) -> Recipe:
             start = file.read(MOST_BYTES)
     except OSError as error:
         raise RecipeError(
-            f"--recipe {path} cannot be read: {error.strerror}; name a picture of nstyle's",
+            f"--recipe {path} cannot be read: {error.strerror}; name a picture that nstyle painted, or a run.json",
             flag="--recipe",
             path=path,
             kind=Kind.MISSING if isinstance(error, FileNotFoundError) else Kind.UNREADABLE,
@@ -136,7 +136,8 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"--recipe {error}", flag="--recipe", path=path, kind=error.kind) from error
     if text is None:
         raise RecipeError(
-            f"{path} carries no recipe: nstyle did not write it, or another program has saved it since",
+            f"{path} contains no recipe: nstyle did not write it, or another program saved it again; "
+            "name a picture that nstyle painted, or a run.json",
             flag="--recipe",
             path=path,
             kind=Kind.MISSING,
@@ -145,12 +146,12 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def parse_recipe(text: str | bytes, path: Path) -> Recipe:
-    """Make a recipe of its JSON; `path` is where it was found, for the errors.
+    """Parse a recipe's JSON. `path` is the file that it comes from, for error messages.
 
-    Settings that a recipe of an older nstyle does not have are as the preset reference has them.
+    A recipe of an older nstyle lacks newer settings: these get the values of the preset "reference".
 
     Raises:
-        RecipeError: it is no recipe, or not of this program's kind, or has an impossible setting.
+        RecipeError: the text is not a recipe, or a setting is unknown or out of range.
 
     """
     try:
@@ -173,23 +174,26 @@ def parse_recipe(text: str | bytes, path: Path) -> Recipe:
         raise RecipeError(f"{path}: {error}", flag=error.flag, path=path, kind=error.kind) from error
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise RecipeError(
-            f"{path} holds no recipe of nstyle's, or a damaged one; name a whole one", path=path, kind=Kind.DAMAGED
+            f"{path} is not a recipe, or it is damaged; name a picture that nstyle painted, or a run.json",
+            path=path,
+            kind=Kind.DAMAGED,
         ) from error
     return recipe
 
 
 def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the settings of a recipe, and complete them.
+    """Check the settings of a recipe and add the missing ones.
 
-    What an older nstyle did not know is as the reference has it: so that nstyle painted, whatever the preset was.
+    A setting that the recipe's nstyle did not have gets the value of the preset "reference", whatever the recipe's
+    preset: that is how the older nstyle painted.
 
     Raises:
-        RecipeError: one is unknown or impossible.
+        RecipeError: a setting is unknown or out of range.
 
     """
     if unknown := sorted(set(found) - set(SETTINGS)):
         raise RecipeError(
-            f"the recipe has the setting {unknown[0]!r}, which this nstyle does not know; take a newer",
+            f"the recipe has the setting {unknown[0]!r}, which this nstyle does not know; install a newer nstyle",
             kind=Kind.UNKNOWN,
         )
     if set(PRESETS["reference"]) - set(found):
@@ -205,19 +209,22 @@ def _texts(found: Mapping[str, Any], *names: str) -> dict[str, str]:
 
 
 def recorded_settings(config: Config) -> dict[str, Any]:
-    """Return the settings that a recipe holds, as JSON has them."""
+    """Return the settings of a config that go into a recipe, as JSON values."""
     settings = {name: getattr(config, name) for name in SETTINGS}
     as_json: dict[str, Any] = json.loads(json.dumps(settings, default=str))
     return as_json
 
 
 def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that make a recipe's picture again, but for some changes.
+    """Return the settings that make a recipe's picture again, with some changes.
 
-    A precision that was left to be chosen is the one that was chosen; of the two ways to name a device, the one that
-    the changes take counts; another optimizer has its own learning rate, another preset its own values; other scales
-    are those that the changes name. A larger picture goes on from the recipe's, or from the one that it went on from,
-    and adds details: so its strokes grow with it.
+    These settings follow from the changes:
+    - `--precision auto` becomes the precision that was chosen.
+    - A changed device (`gpu` or `device`) replaces the recipe's, whichever of the two named it.
+    - A new optimizer brings its own learning rate, and a new preset its own values.
+    - Changed scales replace the recipe's.
+    - A larger picture continues from the recipe's, or from the preview that the recipe started from, and adds
+      details. So its strokes grow with it.
     """
     settings: dict[str, Any] = dict(recipe.settings)
     if settings["precision"] == "auto":
@@ -238,7 +245,7 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
 
 
 def _preview_of(recipe: Recipe, edge: Any) -> int | None:
-    """Return the longer edge of the recipe's picture if a larger one is wanted, of this longer edge."""
+    """Return the longer edge of the recipe's picture if `edge`, the new longer edge, is larger; else None."""
     own_edge: int = max(recipe.size)
     is_larger = isinstance(edge, int) and edge > own_edge and recipe.settings["size"] is None
     return own_edge if is_larger else None

@@ -1,4 +1,4 @@
-"""The record of a run: `run.json`, and the recipe in it, which says what the run was made with."""
+"""The record of a run, `run.json`: the recipe and the progress."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ def make_recipe(
     device: torch.device,
     precision: torch.dtype,
 ) -> Recipe:
-    """Put together the recipe of a run that is about to begin; for the arguments see `Recipe`."""
+    """Build the recipe of a run that is about to start. `Recipe` describes the arguments."""
     return Recipe(
         settings=recorded_settings(config),
         inputs=inputs,
@@ -45,39 +45,39 @@ def make_recipe(
         versions={
             "nstyle": nstyle.__version__,
             "python": platform.python_version(),
-            "torch": str(torch.__version__),  # with the build, 2.13.0+cu130, which pip does not always know
+            "torch": str(torch.__version__),  # includes the build, as in 2.13.0+cu130, which pip may not know
             **{name: version(name) for name in _DISTRIBUTIONS},
         },
     )
 
 
 def log_run(recipe: Recipe, device: torch.device) -> None:
-    """Tell the user what is about to be done, and with what."""
+    """Log the size, precision, device and weights of the run that starts."""
     width, height = recipe.size
     _log.info(
         "painting %dx%d pixels in %s on %s (%s)", width, height, recipe.precision, recipe.device, recipe.device_name
     )
     if recipe.precision == "bfloat16" and not has_native_bfloat16(device):
-        _log.warning("%s has no bfloat16 of its own: --precision float32 would be faster", recipe.device)
+        _log.warning("%s has no native bfloat16: --precision float32 would be faster", recipe.device)
     if not recipe.weights["original"]:
-        _log.info("%s: another VGG-19, its activations rescaled to the original's", recipe.weights["path"])
+        _log.info("%s: not the original VGG-19; its activations are rescaled to match", recipe.weights["path"])
 
 
 def log_changes(followed: Recipe, recipe: Recipe) -> None:
-    """Warn of what is no longer as a recipe says, so that its picture will be another one."""
+    """Warn about inputs, hardware and versions that differ from the followed recipe's."""
     for name in followed.other_inputs(recipe):
-        _log.warning("%s is not the file that the recipe was made with: the picture will be another one", name)
+        _log.warning("%s has changed since the recipe was made: the picture will be different", name)
     if machine := followed.other_machine(recipe):
-        _log.warning("the recipe has %s: the picture will be alike, not the same to the bit", ", ".join(machine))
+        _log.warning("the recipe has %s: the picture will be similar, not bit-exact", ", ".join(machine))
 
 
 class RunRecord:
-    """The file `run.json`: the recipe, and how far the run is.
+    """Writer of `run.json`: the recipe and the progress of a run.
 
     Args:
         path: the file.
-        recipe: of the run.
-        scales: how many the painting has.
+        recipe: the recipe of the run.
+        scales: number of scales of the painting.
 
     """
 
@@ -89,10 +89,10 @@ class RunRecord:
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def write(self, stop_reason: StopReason, checkpoint: Checkpoint) -> None:
-        """Write the file. It appears whole or not at all.
+        """Write the file atomically.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
 
         """
         progress = {

@@ -1,4 +1,4 @@
-"""The folder of a run: what stands in it, what an earlier run left there, and what may become of that."""
+"""The folder of a run: its files, and how a new run treats the files of an earlier one."""
 
 import json
 import os
@@ -22,12 +22,12 @@ from nstyle.storage.recipe import OF_THE_END, Recipe, parse_recipe, read_recipe
 
 
 class RunFolder:
-    """The files of one run: pictures, record, a line for each epoch, checkpoint.
+    """The files of one run: pictures, record, epochs, checkpoint.
 
     Args:
         path: the folder.
-        image_format: the pictures' ending.
-        sources: the user's pictures, which are never written over or removed.
+        image_format: extension of the pictures, without the dot.
+        sources: the user's pictures, which nstyle never overwrites or deletes.
 
     """
 
@@ -41,28 +41,29 @@ class RunFolder:
         self.checkpoint = path / CHECKPOINT
 
     def snapshot(self, epochs: int) -> Path:
-        """Return the file of the picture after so many epochs."""
+        """Return the path of the snapshot after `epochs` epochs."""
         return self.path / snapshot_name(epochs, self.image_format)
 
     def pictures(self) -> list[Path]:
-        """List the pictures that are there under the names that a run gives, but for the user's own."""
+        """List the existing files named like a run's pictures, without the user's own, sorted by path."""
         sources = {source.resolve() for source in self.sources}
         named = (path for path in self.path.iterdir() if parse_picture_name(path.name))
         return sorted(path for path in named if path.resolve() not in sources)
 
     def open(self) -> None:
-        """Make the folder, and make sure that the result can be written, over none of the user's pictures.
+        """Create the folder, and check that the run can write its picture without overwriting the user's.
 
-        What a run that was killed has left half-written goes.
+        Also deletes half-written files of runs that were killed.
 
         Raises:
-            OutputError: it may not be written to, or a folder stands where the picture is to go, or a source.
+            OutputError: the folder is not writable, the picture's name is taken by a folder, or the run would
+                overwrite a source.
 
         """
         make_folder(self.path)
         if self.final.is_dir():
             raise OutputError(
-                f"{self.final} is a folder, where the picture is to go; choose another --output-dir",
+                f"{self.final} is a folder, so the picture cannot be written there; choose another --output-dir",
                 flag="--output-dir",
                 path=self.final,
                 kind=Kind.IN_THE_WAY,
@@ -71,7 +72,7 @@ class RunFolder:
             name = parse_picture_name(source.name)
             if name and name[1] == self.image_format and source.resolve().parent == self.path.resolve():
                 raise OutputError(
-                    f"{source} would be painted over; choose another --output-dir",
+                    f"the run would overwrite its input {source}; choose another --output-dir",
                     flag="--output-dir",
                     path=source,
                     kind=Kind.IN_THE_WAY,
@@ -83,10 +84,10 @@ class RunFolder:
                     path.unlink()
 
     def earlier_run(self) -> Recipe | None:
-        """Return the recipe of the run whose record is there.
+        """Return the recipe in the folder's record, or None if there is no record.
 
         Raises:
-            RecipeError: the record is damaged.
+            RecipeError: the record cannot be read, or is damaged.
 
         """
         try:
@@ -101,7 +102,7 @@ class RunFolder:
             ) from error
 
     def finished_run(self) -> Recipe | None:
-        """Return the recipe of the run that came to its own end here, and whose picture is there; or None."""
+        """Return the recipe of the run in the folder if it is complete and its picture exists, else None."""
         try:
             record = self.record.read_bytes()
             recipe = parse_recipe(record, self.record)
@@ -112,34 +113,34 @@ class RunFolder:
         return recipe if ended else None
 
     def make_way_for(self, recipe: Recipe, *, overwrite: bool, resume: bool = False) -> None:
-        """Make sure that the pictures of this recipe's run will replace none of another run's, unless they may.
+        """Check that a new run will not overwrite a different run's pictures; with `overwrite`, delete that run.
 
-        If they may, that run's files go: nothing of it is left to be taken for the new run's.
+        Deleting all its files ensures that none is mistaken for the new run's.
 
         Args:
-            recipe: of the run that is about to begin.
-            overwrite: whether they may.
-            resume: whether the run takes up an earlier one, which may end elsewhere.
+            recipe: the recipe of the run that is about to start.
+            overwrite: whether the new run may replace a different one.
+            resume: whether the new run resumes an earlier one; then the settings in `OF_THE_END` may differ.
 
         Raises:
-            OutputError: there are pictures of another run, and they may not be overwritten.
+            OutputError: there are pictures of a different run, and `overwrite` is false.
 
         """
         earlier, pictures, reason = None, self.pictures(), ""
         try:
             earlier = self.earlier_run()
         except RecipeError as error:
-            reason = f"a record that is not of this nstyle ({error})"
+            reason = f"a record that this nstyle cannot use ({error})"
         if earlier is None and pictures and not reason:
-            reason = f"{pictures[0].name}, of which no run.json says how it was made"
+            reason = f"{pictures[0].name} without the run.json that says how it was made"
         may_differ = OF_THE_END if resume else ()
         if earlier is not None and (differences := earlier.differences(recipe, may_differ=may_differ)):
-            reason = "a run with other settings: " + ", ".join(differences[:3])
+            reason = "a run with different settings: " + ", ".join(differences[:3])
         if not reason:
             return
         if not overwrite and (pictures or earlier is None):
             raise OutputError(
-                f"{self.path} holds {reason}; choose another --output-dir, or say --overwrite",
+                f"{self.path} contains {reason}; choose another --output-dir, or add --overwrite",
                 flag="--output-dir",
                 path=self.path,
                 kind=Kind.IN_THE_WAY,
@@ -149,7 +150,7 @@ class RunFolder:
 
 
 def _is_running(process: int) -> bool:
-    """Tell whether there is a process of that number; "yes" where the system has no harmless way to ask."""
+    """Tell whether a process with this ID exists; True on systems without a safe way to check (not POSIX)."""
     if os.name != "posix":
         return True
     try:

@@ -1,1 +1,1 @@
-"""The command `nstyle-view`: pages, films and contact sheets of what `nstyle` has painted."""
+"""Pages, films and contact sheets of what `nstyle` painted, for the command `nstyle-view`."""

@@ -1,4 +1,4 @@
-"""Pictures made small enough that a page which carries them all is small, too."""
+"""Pictures compressed so that a page that embeds them all stays small."""
 
 from base64 import b64encode
 from collections.abc import Collection, Sequence
@@ -13,25 +13,27 @@ from nstyle.pictures.picture import on_white, to_uint8
 from nstyle.view.runs import evenly
 
 LADDER = ((720, 82), (600, 78), (480, 72), (400, 66), (320, 58), (256, 50), (200, 40), (160, 30), (112, 25))
-"""Longest edge in pixels and quality of WebP, from good to small: the first with which all pictures fit is taken."""
+"""Pairs of longest edge in pixels and WebP quality, best first. The page uses the first pair that fits its budget."""
 
 _SAMPLE = 6
-"""So many pictures tell whether all of them are likely to fit."""
+"""Number of pictures compressed to estimate whether all will fit."""
 
 
 class Album:
-    """Makes pictures small, and keeps what it made, so that a page that grows is made again at little cost."""
+    """Compresses pictures and caches the results, so that updating a page is cheap."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[Path, int, int, tuple[int, int]], str | None] = {}
 
     def fit(self, paths: Collection[Path], budget: int, largest: int = LADDER[0][0]) -> dict[Path, str]:
-        """Return each picture as a `data:` address, all of the same edge and quality.
+        """Return each picture as a `data:` URL, all with the same longest edge and quality.
+
+        If the budget is too small for any pair in `LADDER`, uses the last pair and exceeds the budget.
 
         Args:
-            paths: their files; what cannot be read is left out.
-            budget: characters that the addresses may have together.
-            largest: pixels that an edge may have.
+            paths: picture files; unreadable ones are skipped.
+            budget: maximum total length of the URLs in characters.
+            largest: maximum longest edge in pixels.
 
         """
         unique = list(dict.fromkeys(paths))
@@ -50,7 +52,7 @@ class Album:
         return {path: address for path, address in made.items() if address is not None}
 
     def _make(self, path: Path, edge: int, quality: int) -> str | None:
-        """Return the picture as an address, made now or before from the same file; None if it cannot be read."""
+        """Return the picture as a `data:` URL, from the cache if the file has not changed; None if unreadable."""
         try:
             status = path.stat()
             key = (path, status.st_mtime_ns, status.st_size, (edge, quality))
@@ -66,17 +68,17 @@ def _characters(made: dict[Path, str]) -> int:
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Decode a picture's file for display: RGB in 8 bits, laid on white where it is transparent.
+    """Decode a picture file for display: 8-bit RGB, with transparent pixels composited on white.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: the file cannot be read.
 
     """
     return Image.fromarray(to_uint8(on_white(read_picture(path))))
 
 
 def shrink(picture: Image.Image, edge: int) -> Image.Image:
-    """Return the picture with its longer edge at most so many pixels; a smaller one as it is."""
+    """Resize the picture so that its longer edge is at most `edge` pixels; a smaller picture is unchanged."""
     if max(picture.size) <= edge:
         return picture
     factor = edge / max(picture.size)
@@ -85,7 +87,7 @@ def shrink(picture: Image.Image, edge: int) -> Image.Image:
 
 
 def address(picture: Image.Image, edge: int, quality: int) -> str:
-    """Return the picture, shrunken and encoded as WebP, as a `data:` address."""
+    """Shrink the picture to `edge` pixels, encode it as WebP, and return it as a `data:` URL."""
     file = BytesIO()
     shrink(picture, edge).save(file, "WEBP", quality=quality)
     return "data:image/webp;base64," + b64encode(file.getvalue()).decode("ascii")

@@ -1,4 +1,4 @@
-"""Films and contact sheets of what has been painted: GIF, MP4 and PNG files."""
+"""Films (GIF, MP4) and contact sheets (PNG) of a run's pictures."""
 
 import contextlib
 import math
@@ -17,7 +17,7 @@ from nstyle.view.runs import Run, evenly
 GIF, MP4, SHEET = "film.gif", "film.mp4", "sheet.png"
 
 HELD = 2.0
-"""Seconds for which a film holds its last picture."""
+"""Seconds that a film shows its last picture, long enough to look at the result."""
 
 _GIF_EDGE = 400
 _TILE = 220
@@ -25,16 +25,19 @@ _MOST_TILES = 400
 
 
 def playing_rate(frames: int) -> float:
-    """Return how many snapshots a second are played: few of them slowly, many of them within about 20 seconds."""
+    """Return the frame rate in snapshots per second, between 3 and 12.
+
+    In this range all snapshots take about 15 seconds. Below 45 the film is shorter, above 180 it is longer.
+    """
     return min(max(frames / 15, 3), 12)
 
 
 def write_gif(path: Path, run: Run) -> None:
-    """Write the run's snapshots as an animation that repeats, at most 400 pixels wide and high.
+    """Write the run's snapshots as a looping GIF with a longest edge of at most 400 pixels.
 
     Raises:
         ImageError: there is no picture yet.
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
 
     """
     frames = [
@@ -47,10 +50,10 @@ def write_gif(path: Path, run: Run) -> None:
 
 
 def find_ffmpeg() -> str:
-    """Return the program that encodes MP4.
+    """Return the path of ffmpeg, which encodes MP4.
 
     Raises:
-        OutputError: it is not installed.
+        OutputError: ffmpeg is not installed.
 
     """
     try:
@@ -59,17 +62,19 @@ def find_ffmpeg() -> str:
         program: str = get_ffmpeg_exe()
     except (ImportError, RuntimeError) as error:
         raise OutputError(
-            "an MP4 needs imageio-ffmpeg; pip install 'nstyle[video]', or take --gif", flag="--mp4", kind=Kind.MISSING
+            "--mp4 needs imageio-ffmpeg; run pip install 'nstyle[video]', or use --gif",
+            flag="--mp4",
+            kind=Kind.MISSING,
         ) from error
     return program
 
 
 def write_mp4(path: Path, run: Run) -> None:
-    """Write the run's snapshots as H.264, in their own size; an odd edge loses one pixel.
+    """Write the run's snapshots as an H.264 film in their own size; an odd edge loses one pixel.
 
     Raises:
         ImageError: there is no picture yet.
-        OutputError: it cannot be written, or ffmpeg is missing.
+        OutputError: the file cannot be written, or ffmpeg is missing or fails.
 
     """
     ffmpeg = find_ffmpeg()
@@ -97,8 +102,8 @@ def write_mp4(path: Path, run: Run) -> None:
         encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)  # noqa: S603
         film = encoder.stdin
         if film is None:
-            raise AssertionError("it has been asked for")
-        with encoder, contextlib.suppress(BrokenPipeError):  # the encoder has given up, and said why
+            raise AssertionError("stdin is a pipe")
+        with encoder, contextlib.suppress(BrokenPipeError):  # the encoder failed and printed the reason
             film.write(frame.tobytes())
             for frame in frames:
                 film.write(frame.tobytes())
@@ -109,7 +114,7 @@ def write_mp4(path: Path, run: Run) -> None:
             said.seek(0)
             reason = said.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
             raise OutputError(
-                f"{path} cannot be encoded: {reason[-1]}; make room, or take --gif",
+                f"{path} cannot be encoded: {reason[-1]}; free disk space, or use --gif",
                 flag="--mp4",
                 path=path,
                 kind=Kind.UNWRITABLE,
@@ -117,22 +122,22 @@ def write_mp4(path: Path, run: Run) -> None:
 
 
 def _even(picture: Image.Image) -> Image.Image:
-    """Return the picture with even edges, as H.264 wants them: an odd edge loses one pixel."""
+    """Crop the picture to even edges, which H.264 requires."""
     return picture.crop((0, 0, picture.width - picture.width % 2, picture.height - picture.height % 2))
 
 
 def _frames(run: Run, prepare: Callable[[Image.Image], Image.Image]) -> Iterator[Image.Image]:
-    """Yield the run's pictures, prepared, all in the size of the last one.
+    """Yield the run's pictures, each resized to the last one's size and passed through `prepare`.
 
     Raises:
-        ImageError: there is none that can be read.
+        ImageError: no picture can be read.
 
     """
     pictures = _readable(snapshot.path for snapshot in reversed(run.snapshots))
     last = next(pictures, None)
     if last is None:
         raise ImageError(
-            f"{run.folder} holds no picture of its run; wait for the first snapshot",
+            f"{run.folder} contains no picture of its run; wait for the first snapshot",
             path=run.folder,
             kind=Kind.MISSING,
         )
@@ -142,7 +147,7 @@ def _frames(run: Run, prepare: Callable[[Image.Image], Image.Image]) -> Iterator
 
 
 def _readable(paths: Iterator[Path]) -> Iterator[Image.Image]:
-    """Yield the pictures among the files that can be read."""
+    """Yield the picture of each file that can be read; skip the others."""
     for path in paths:
         try:
             picture = open_picture(path)
@@ -152,17 +157,17 @@ def _readable(paths: Iterator[Path]) -> Iterator[Image.Image]:
 
 
 def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | None = None) -> None:
-    """Write a contact sheet: pictures in rows, a label below each; of more than 400 an even choice.
+    """Write a contact sheet: rows of pictures, each with a label below. Of more than 400, shows 400 evenly spaced.
 
     Args:
         path: the PNG file.
-        pictures: a label and a file each; what cannot be read is left out. A label of one line is shortened to the
-            pictures' width, for one of several there is room.
-        columns: how many pictures stand in a row; None: as many as make a sheet somewhat wider than high.
+        pictures: pairs of label and picture file; unreadable files are skipped. Columns widen for labels of several
+            lines, up to 220 pixels. Wider lines are truncated.
+        columns: number of pictures in a row. The default gives a sheet somewhat wider than high.
 
     Raises:
-        ImageError: none can be read.
-        OutputError: it cannot be written.
+        ImageError: no picture can be read.
+        OutputError: the file cannot be written.
 
     """
     tiles = []
@@ -170,7 +175,7 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
         for picture in _readable(iter([source])):
             tiles.append((label, shrink(picture, _TILE)))
     if not tiles:
-        raise ImageError(f"there is no picture for {path}; wait for the first snapshot", path=path, kind=Kind.MISSING)
+        raise ImageError(f"there is no picture yet for {path}; wait for a snapshot", path=path, kind=Kind.MISSING)
     wide, high = (max(picture.size[axis] for _, picture in tiles) for axis in (0, 1))
     font = ImageFont.load_default(13)
     lines = [words for label, _ in tiles if len(label.splitlines()) > 1 for words in label.splitlines()]
@@ -195,7 +200,7 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
 
 
 def _fitted(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """Return the label, shortened so that it is no wider than so many pixels."""
+    """Truncate the label, with an ellipsis, to at most `width` pixels."""
     label = " ".join(label.split())
     if font.getlength(label) <= width:
         return label

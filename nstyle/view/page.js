@@ -1,22 +1,22 @@
 "use strict";
-// The page's life: a timeline of snapshots, a comparison, curves with a cursor. All it knows stands in #facts.
+// Behavior of the page: timeline of snapshots, comparison, curves with a cursor. The data is the JSON in #facts.
 (() => {
   const facts = JSON.parse(document.getElementById("facts").textContent);
   const find = (id) => document.getElementById(id);
 
-  // The user's place, which outlives a reload: of this page in this tab.
+  // The view state of this page in this tab. It survives a reload.
   const PLACE = "nstyle-view:" + location.pathname;
   const place = { at: null, playing: false, original: "", divider: 50, settings: null, hidden: [] };
   try {
     Object.assign(place, JSON.parse(sessionStorage.getItem(PLACE)));
-  } catch { /* there is none, or it may not be kept */ }
+  } catch { /* nothing is stored, or storage is not allowed */ }
   function keep() {
     try {
       sessionStorage.setItem(PLACE, JSON.stringify(place));
-    } catch { /* then it is not */ }
+    } catch { /* storage is not allowed */ }
   }
 
-  // News: the page reloads itself, but not under the user's hands.
+  // Reload for updates, but not while the user drags, selects text or plays the timeline.
   let held = false;
   addEventListener("pointerdown", () => { held = true; });
   for (const event of ["pointerup", "pointercancel"]) addEventListener(event, () => { held = false; });
@@ -43,7 +43,7 @@
     painting.src = snapshot.picture;
     painting.alt = "The painting after " + snapshot.epoch + " epochs";
     slider.value = index;
-    const words = (snapshot.final ? "The end, after epoch " : "After epoch ") + snapshot.epoch;
+    const words = (snapshot.final ? "Final, after epoch " : "After epoch ") + snapshot.epoch;
     slider.setAttribute("aria-valuetext", words);
     find("caption").textContent = words + (last > 0 ? " (" + (index + 1) + " of " + (last + 1) + ")" : "");
     const file = find("file");
@@ -51,12 +51,12 @@
     file.textContent = snapshot.name;
     file.href = snapshot.href;
     for (const move of cursors) move(snapshot.epoch);
-    place.at = index === last ? null : snapshot.epoch; // null: the newest, whichever that will be
+    place.at = index === last ? null : snapshot.epoch; // null: the newest, also after a reload
     keep();
     sharpen(snapshot);
   }
 
-  // The whole file instead of the small picture, where it still lies beside the page and a browser can show it.
+  // Replace the small picture with the full-size file, if that still exists and the browser supports its format.
   let sharpening;
   function sharpen(snapshot) {
     clearTimeout(sharpening);
@@ -111,12 +111,12 @@
     };
     const ownKeys = on === slider ? event.key !== " " : on.matches("input, button, a, summary");
     if (!(event.key in keys) || ownKeys || last < 1) return;
-    if ((event.key === "Home" || event.key === "End") && on !== slider) return; // they scroll the page
+    if ((event.key === "Home" || event.key === "End") && on !== slider) return; // these keys scroll the page
     event.preventDefault();
     keys[event.key]();
   });
 
-  // Before and after: the original left of the divider, the painting right of it.
+  // Comparison: the original to the left of the divider, the painting to the right.
   const choices = [...document.querySelectorAll("input[name=original]")];
   const divider = find("divider");
   function compare(value) {
@@ -184,7 +184,7 @@
     parent.append(element);
     return element;
   }
-  function round(from, to, count) { // round numbers between two
+  function round(from, to, count) { // about `count` round numbers between two values
     const rough = (to - from) / count || 1;
     const power = 10 ** Math.floor(Math.log10(rough));
     const by = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
@@ -192,7 +192,7 @@
     for (let i = Math.ceil(from / by - 1e-9); i * by <= to + by * 1e-9; i++) ticks.push(i * by);
     return ticks;
   }
-  function decades(from, to) { // round numbers between two logarithms
+  function decades(from, to) { // logarithms of round numbers between two logarithms
     for (const factors of [[1], [1, 2, 5]]) {
       const ticks = [];
       for (let power = Math.floor(from); power <= to; power++) {
@@ -212,7 +212,7 @@
     const legend = written("div", "", section, "legend");
     const visible = (column) => columns.length === 1 || !place.hidden.includes(column);
     const height = (value) => (value === null || (log && value <= 0) ? null : log ? Math.log10(value) : value);
-    let at = epochs.length - 1; // the row of the cursor
+    let at = epochs.length - 1; // row of the cursor
     let moveCursor = () => {};
 
     const readings = columns.map((column, i) => {
@@ -234,7 +234,7 @@
       const wide = svg.getBoundingClientRect().width, high = columns.length > 1 ? 230 : 150;
       const box = { left: 54, right: wide - 12, top: 8, bottom: high - 22 };
       svg.replaceChildren();
-      svg.setAttribute("viewBox", "0 0 " + wide + " " + high); // a unit is a pixel
+      svg.setAttribute("viewBox", "0 0 " + wide + " " + high); // one unit is one pixel
       const shown = columns.filter(visible);
       const values = shown.flatMap((column) => facts.curves[column].map(height)).filter((value) => value !== null);
       if (mark) values.push(height(mark.value));
@@ -311,11 +311,11 @@
 
   const columns = Object.keys(facts.curves).filter((column) => column !== "epoch" && column !== "seconds");
   if (epochs.length === 0) {
-    written("p", "No epoch is done yet: the curves come with the first.", find("curves"), "note");
+    written("p", "No curves yet: they appear after the first epoch.", find("curves"), "note");
   } else {
     const losses = columns.filter((column) => column === "loss" || column.includes("loss"));
     if (losses.length) chart("Losses", losses, { log: true });
-    const mark = facts.stop_eps ? { value: facts.stop_eps, words: "ends below " + facts.stop_eps } : null;
+    const mark = facts.stop_eps ? { value: facts.stop_eps, words: "stops below " + facts.stop_eps } : null;
     if (columns.includes("relative_change")) chart("Relative change", ["relative_change"], { log: true, mark });
     if (columns.includes("learning_rate")) chart("Learning rate", ["learning_rate"], { log: false });
     const drawnAbove = [...losses, "relative_change", "learning_rate"];
@@ -327,7 +327,7 @@
     }
   }
 
-  // The start: where the user has been, else at the newest picture.
+  // Start with the stored view state, or else the newest picture.
   const settings = find("settings");
   settings.open = place.settings ?? innerWidth > 700;
   settings.addEventListener("toggle", () => {

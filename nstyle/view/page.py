@@ -1,7 +1,7 @@
-"""The page of a run, of a batch, or of both: one HTML file with everything in it.
+"""The page of a run, a batch, or both: one self-contained HTML file.
 
-Whatever comes from files and records is text here: escaped in HTML, and escaped in the JSON that the script reads.
-The page's own policy allows no script but ours and nothing from a network.
+All text from files and records is escaped, both in the HTML and in the JSON that the script reads. The page's content
+security policy allows only our script, and nothing from the network.
 """
 
 import dataclasses
@@ -31,20 +31,24 @@ from nstyle.view.films import playing_rate
 from nstyle.view.runs import Input, Run, Snapshot, evenly
 
 GENERATOR = b'<meta name="generator" content="nstyle-view">'
-"""By this a page of ours is known."""
+"""Marks a page as written by nstyle-view. Files without this mark are never overwritten."""
 
 PICTURES_BUDGET = 4_400_000
-"""Characters of pictures in a page, so that it stays below 5 MB with all the rest."""
+"""Characters of embedded pictures in a page. The rest of the page fits below the limit of 5 MB."""
 
 MOST_SNAPSHOTS = 400
+"""Most snapshots in a page, so that each one keeps a share of the budget."""
+
 MOST_POINTS = 1000
+"""Most points of a curve; a chart is less than 1000 pixels wide."""
+
 _SHEET_EDGE = 400
 
 _SHOWN_BY_BROWSERS = {f".{ending}" for form in FORMATS if form.shown_by_browsers for ending in form.endings}
 
 _ENDINGS: dict[str, str] = {
-    StopReason.RELATIVE_CHANGE: "finished after {epochs}: the picture hardly changed any more",
-    StopReason.EPOCHS: "finished: all {epochs} are done",
+    StopReason.RELATIVE_CHANGE: "finished after {epochs}: the picture had almost stopped changing",
+    StopReason.EPOCHS: "finished: all {epochs} done",
     StopReason.INTERRUPTED: "interrupted after {epochs}",
     StopReason.DIVERGED: "diverged after {epochs}",
     StopReason.FAILED: "failed after {epochs}",
@@ -63,18 +67,18 @@ def render(
     refresh: float | None = None,
     watched: bool = False,
 ) -> bytes:
-    """Make the page.
+    """Return the HTML of the page.
 
     Args:
-        page: where it will be; what it links to is named from there.
-        run: the run that it shows: timeline, curves, settings.
-        others: runs of which it shows the newest picture, with a link.
-        album: makes the pictures small.
-        other_pages: where the page of another run is.
-        films: other files that were made of the run.
-        up: the page of the batch that the run belongs to.
-        refresh: seconds after which the page reloads itself.
-        watched: the page is made anew whenever there is news.
+        page: path of the page; its links are relative to this path.
+        run: the run to show with timeline, curves and settings.
+        others: runs to show with their newest picture and a link.
+        album: compresses the pictures.
+        other_pages: returns the path of another run's page.
+        films: films and sheets of the run, to link to.
+        up: page of the batch that the run belongs to.
+        refresh: seconds until the page reloads itself; None: never.
+        watched: whether the page is rewritten when the run changes.
 
     """
     others = list(others)
@@ -102,26 +106,26 @@ def render(
 
 
 def _part(name: str) -> str:
-    """Return a file of the package's."""
+    """Return the text of a file in this package."""
     return resources.files("nstyle.view").joinpath(name).read_text(encoding="utf-8")
 
 
 def _policy(script: str) -> str:
-    """Return the page's policy: our script and style, pictures of its own or beside it, nothing else."""
+    """Return the content security policy: our script and style, pictures embedded or in files, nothing else."""
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return f"default-src 'none'; img-src data: 'self' file:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def _json(facts: dict[str, Any]) -> str:
-    """Return JSON that can stand in a script element: no text in it can end that."""
+    """Return JSON that is safe inside a script element: no text in it can end the element."""
     return json.dumps(facts, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _link(target: Path, page: Path) -> str:
-    """Return the address of a file as seen from the page."""
+    """Return the URL of a file, relative to the page; absolute if the two are on different drives."""
     try:
         relative = os.path.relpath(target.resolve(), page.parent.resolve())
-    except ValueError:  # another drive
+    except ValueError:  # a different drive
         return target.resolve().as_uri()
     return quote(os.fsencode(Path(relative).as_posix()))
 
@@ -134,7 +138,7 @@ def _title(run: Run) -> str:
 
 
 def describe_state(run: Run) -> str:
-    """Say in a line how far the run is, or how it ended."""
+    """Describe in one line the progress of the run, or how it ended."""
     epochs = f"{run.epochs} epoch{'' if run.epochs == 1 else 's'}"
     if not run.is_running:
         reason = str(run.record.get("stop_reason"))
@@ -143,7 +147,7 @@ def describe_state(run: Run) -> str:
     most = _most_epochs(run.settings.get("max_num_epochs"), scales)
     if most is None or not run.epochs:
         return f"painting: {epochs} done"
-    if scales > 1:  # the finer a scale, the longer an epoch: what is left cannot be told
+    if scales > 1:  # finer scales have longer epochs, so the time left cannot be estimated
         return f"painting: scale {scale} of {scales}, epoch {run.epochs} of at most {most}"
     seconds = _seconds(run)
     left = f", at most {_duration((most - run.epochs) * seconds / run.epochs)} left" if seconds is not None else ""
@@ -151,7 +155,7 @@ def describe_state(run: Run) -> str:
 
 
 def _most_epochs(setting: Any, scales: int) -> int | None:
-    """Return how many epochs a run takes at most in all scales; None if its record's setting makes no sense."""
+    """Return the maximum number of epochs over all scales, or None if `setting` is not valid."""
     given = setting if isinstance(setting, list) else [setting]
     if not given or not all(isinstance(number, int) for number in given) or scales > 2 * MOST_COUNTED_UP:
         return None
@@ -159,13 +163,13 @@ def _most_epochs(setting: Any, scales: int) -> int | None:
 
 
 def _seconds(run: Run) -> float | None:
-    """Return how long the run has taken so far, with what it had taken before it was resumed."""
+    """Return the seconds that the run has taken so far, including the time before it was resumed; None if unknown."""
     seconds = [value for value in run.curves.get("seconds", []) if math.isfinite(value)]
     return seconds[-1] if seconds else None
 
 
 def _state_html(run: Run | None, others: list[Run], news_every: float | None) -> str:
-    """Return the lines below the heading."""
+    """Return the state line below the heading, with a note about updates if a run is going on."""
     running = any(each.is_running for each in [run, *others] if each is not None)
     if run is not None:
         state = describe_state(run)
@@ -174,14 +178,14 @@ def _state_html(run: Run | None, others: list[Run], news_every: float | None) ->
         state = f"{ended} of {len(others)} have ended" if running else "all have ended"
     note = ""
     if news_every is not None:
-        note = f" This page looks for news every {news_every:g} s."
+        note = f" This page updates every {news_every:g} s."
     elif running:
-        note = " That was when this page was made; <code>nstyle-view --watch</code> keeps it fresh."
+        note = " This page shows the state when it was made; <code>nstyle-view --watch</code> keeps it up to date."
     return f'<p class="state{" running" if running else ""}"><span>{html.escape(state)}.</span>{note}</p>'
 
 
 def _duration(seconds: float) -> str:
-    """Return a time span in the two units that matter: "2 min 3 s"."""
+    """Format a time span in its one or two largest units, such as "2 min 3 s"."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{seconds:.1f} s" if whole < 10 else f"{whole} s"
@@ -191,7 +195,7 @@ def _duration(seconds: float) -> str:
 
 
 def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable[Path]) -> tuple[dict[str, Any], str]:
-    """Return what the script needs to know of the run, and the run's part of the page."""
+    """Return the data about the run that the script needs, and the run's HTML."""
     chosen = evenly(run.snapshots, MOST_SNAPSHOTS)
     intact = {source: is_intact(source) for source in run.inputs}
     sources = [source.path for source in run.inputs if intact[source]]
@@ -228,7 +232,7 @@ def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable
 
 
 def is_intact(source: Input) -> bool:
-    """Whether the picture that a run was made from is still there, and the same."""
+    """Tell whether an input picture still exists and still has the SHA-256 in the record."""
     try:
         return sha256(source.path) == source.sha256
     except OSError:
@@ -247,7 +251,7 @@ def _snapshot_facts(snapshot: Snapshot, picture: str, page: Path) -> dict[str, A
 
 
 def _curve_facts(curves: Mapping[str, list[float]]) -> dict[str, list[float | None]]:
-    """Return the curves with few enough points and digits; of a single scale there is nothing to draw."""
+    """Return the curves with at most `MOST_POINTS` points and five digits; without "scale" if it is constant."""
     rows = evenly(range(len(curves.get("epoch", []))), MOST_POINTS)
     return {
         name: [float(f"{column[row]:.5g}") if math.isfinite(column[row]) else None for row in rows]
@@ -266,7 +270,7 @@ def _nothing(run: Run) -> str:
 def _input_html(index: int, source: Input, picture: str | None, page: Path) -> str:
     label, name = html.escape(source.label), html.escape(source.path.name)
     if picture is None:
-        why = "changed since, or no picture" if source.path.exists() else "not there any more"
+        why = "changed since the run, or not a picture" if source.path.exists() else "file is missing"
         return f'<figure><p class="gone">{why}</p><figcaption>{label}: {name}</figcaption></figure>'
     return (
         f'<figure><a href="{html.escape(_link(source.path, page))}">'
@@ -277,16 +281,16 @@ def _input_html(index: int, source: Input, picture: str | None, page: Path) -> s
 
 def _films_html(films: Iterable[Path], page: Path) -> str:
     links = [f'<a href="{html.escape(_link(film, page))}">{html.escape(film.name)}</a>' for film in films]
-    return f'<p class="films">Also made of it: {", ".join(links)}</p>' if links else ""
+    return f'<p class="films">Films and sheets: {", ".join(links)}</p>' if links else ""
 
 
 def _run_facts(run: Run) -> dict[str, str]:
-    """Return what a reader wants to know first of how it was made."""
+    """Return the main facts about how the picture was made, as label and text."""
     record = run.record
     facts = {}
     size, seconds = record.get("size"), _seconds(run)
     if isinstance(size, list) and len(size) == 2:
-        facts["size"] = f"{size[0]} × {size[1]} pixels"  # noqa: RUF001  (the sign that is meant)
+        facts["size"] = f"{size[0]} × {size[1]} pixels"  # noqa: RUF001  (a multiplication sign is meant)
     if run.scale is not None and run.scale[1] > 1:
         facts["scales"] = f"{run.scale[1]}, coarse to fine"
     if not run.is_running and seconds is not None and run.epochs:
@@ -306,13 +310,13 @@ def _run_facts(run: Run) -> dict[str, str]:
 
 
 def _terms(facts: dict[str, str]) -> str:
-    """Return the facts as terms and descriptions."""
+    """Return the facts as HTML terms and descriptions."""
     pairs = [(html.escape(term), html.escape(text)) for term, text in facts.items()]
     return "\n".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in pairs)
 
 
 _DEFAULTS = {name: json.dumps(value, default=str) for name, value in dataclasses.asdict(Config()).items()}
-"""As a record has them: in JSON."""
+"""Default of each setting as JSON, to compare with a record."""
 
 
 def _setting_html(name: str, value: Any) -> str:
@@ -325,7 +329,7 @@ def _setting_html(name: str, value: Any) -> str:
 def _render_sheet(
     page: Path, others: list[Run], album: Album, budget: int, other_pages: Callable[[Run], Path]
 ) -> str:
-    """Return the contact sheet: of each run the newest picture that can be shown, as a link to its page."""
+    """Return the contact sheet: the newest picture of each run, as a link to its page."""
     newest = {other: other.snapshots[-1].path for other in others if other.snapshots}
     pictures = album.fit(newest.values(), budget, largest=_SHEET_EDGE)
     tiles = []

@@ -1,4 +1,4 @@
-"""Writes the pages of a folder, and keeps them fresh while a run is on."""
+"""Write the pages of a folder, and update them while a run is going on."""
 
 import os
 import time
@@ -16,20 +16,20 @@ from nstyle.view.runs import Run, read_folder
 PAGE = "index.html"
 
 UNWATCHED = 30.0
-"""Seconds between the reloads of the page of a running run which, as far as is known, nobody makes anew."""
+"""Seconds between reloads of a running run's page that was made without `--watch`, in case it is made again."""
 
 QUIET = 60.0
-"""Seconds without news after which a batch has ended; that there are more runs to come, no file tells."""
+"""Seconds without changes until a batch counts as ended. No file says whether more runs will follow."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What was published.
+    """A published page.
 
     Attributes:
-        page: the file to open.
-        run: the run that it shows.
-        others: the runs that it links to, each to a page of its own.
+        page: the HTML file to open.
+        run: the run that it shows, if it shows one.
+        others: runs with their own pages, which it links to.
 
     """
 
@@ -39,16 +39,16 @@ class Shown:
 
     @property
     def is_running(self) -> bool:
-        """Whether one of the runs has not ended."""
+        """Whether any of the runs has not ended."""
         return any(run.is_running for run in (self.run, *self.others) if run is not None)
 
 
 class Gallery:
-    """The pages of what `nstyle` has painted into a folder: of a run, or of a batch and each of its runs.
+    """The pages of a folder that `nstyle` paints into: one for a run; for a batch, also one for each of its runs.
 
     Args:
-        folder: what `nstyle` has painted into, or paints into.
-        output_dir: where the page goes; those of a batch's runs go into sub-folders.
+        folder: the folder that `nstyle` paints into.
+        output_dir: the folder for the page; the pages of a batch's runs go into its sub-folders.
 
     """
 
@@ -60,14 +60,14 @@ class Gallery:
         self._published: dict[Path, object] = {}
 
     def publish(self, every: float | None = None) -> Shown:
-        """Write the page, and a page for each of a batch's runs that has news since this gallery's last.
+        """Write the page, and a page for each run of a batch that changed since this gallery last wrote it.
 
         Args:
-            every: seconds between two looks, if the pages are being kept fresh.
+            every: seconds between two checks for changes, if the pages are being updated.
 
         Raises:
             RecordError: there is no run in the folder.
-            OutputError: a page cannot be written, or would be written over one that is not ours.
+            OutputError: a page cannot be written, or would overwrite a file that nstyle-view did not write.
 
         """
         run, others = read_folder(self.folder)
@@ -79,7 +79,7 @@ class Gallery:
             if self._published.get(path) != news:
                 self._write(path, other, (), films_, every, is_live=other.is_running, up=self.page)
                 self._published[path] = news
-        is_live = shown.is_running or (every is not None and bool(others))  # of a batch, more may come
+        is_live = shown.is_running or (every is not None and bool(others))  # a batch may get more runs
         self._write(self.page, run, others, _films_beside(self.page, run), every, is_live=is_live)
         return shown
 
@@ -97,7 +97,7 @@ class Gallery:
         is_live: bool,
         up: Path | None = None,
     ) -> None:
-        """Write one page, whole or not at all. A page that nstyle-view did not make is never overwritten."""
+        """Write one page atomically. Raise OutputError if the file exists and nstyle-view did not write it."""
         content = page.render(
             path,
             run,
@@ -119,7 +119,7 @@ class Gallery:
             raise unwritable(path, error) from error
         if not is_ours:
             raise OutputError(
-                f"{path} is no page of nstyle-view's; choose another --output-dir",
+                f"{path} was not written by nstyle-view; choose another --output-dir",
                 flag="--output-dir",
                 path=path,
                 kind=Kind.IN_THE_WAY,
@@ -134,14 +134,14 @@ class Gallery:
         on_first: Callable[[Shown], object],
         sleep: Callable[[float], object] = time.sleep,
     ) -> Shown:
-        """Publish whenever the folder has news, until its run has ended; if there is no run yet, wait for one.
+        """Publish whenever the folder changes, until its run ends. If there is no run yet, wait for one.
 
-        A batch has ended when all of its runs have, and nothing has changed for a minute.
+        A batch ends when all its runs have ended and nothing has changed for a minute.
 
         Args:
-            every: seconds between two looks.
-            on_first: called when there is a page for the first time.
-            sleep: waits for so many seconds.
+            every: seconds between two checks.
+            on_first: called once, when the first page is written.
+            sleep: waits for the given number of seconds.
 
         Raises:
             RecordError: the folder is a file.
@@ -171,18 +171,18 @@ class Gallery:
 
 
 def _films_beside(path: Path, run: Run | None) -> list[Path]:
-    """Find the films and sheets that lie beside a page and are of this run as it is, not of an earlier one."""
+    """Return the films and sheets beside a page that are at least as new as the run's record."""
     beside = [path.with_name(name) for name in (films.GIF, films.MP4, films.SHEET)]
     record = None if run is None else run.folder / RECORD
     try:
         since = 0 if record is None else record.stat().st_mtime_ns
         return [film for film in beside if film.exists() and film.stat().st_mtime_ns >= since]
-    except OSError:  # one has just gone
+    except OSError:  # one was just deleted
         return []
 
 
 def fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """Return what changes when a run in the folder, or in a sub-folder of it, has news."""
+    """Return a value that changes when a run in the folder, or in one of its sub-folders, writes a file."""
     try:
         subfolders = [Path(entry) for entry in os.scandir(folder) if entry.is_dir()]
     except OSError:
@@ -191,24 +191,26 @@ def fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
 
 
 def _files_of_a_run(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """Return path, time and size of each file that a run has written into the folder."""
+    """Return path, modification time (ns) and size (bytes) of each file that a run wrote into the folder."""
     found = set()
     try:
         for entry in os.scandir(folder):
             if is_of_a_run(entry.name):
                 status = entry.stat()
                 found.add((entry.path, status.st_mtime_ns, status.st_size))
-    except OSError:  # it has just gone, or is not ours to see
+    except OSError:  # it was just deleted, or is not readable
         return frozenset()
     return frozenset(found)
 
 
 def write_films(shown: Shown, *, gif: bool, mp4: bool) -> list[Path]:
-    """Write the films that are wanted, each beside its run's page; of a batch's runs those that have pictures.
+    """Write the requested films of each run beside its page, and return their paths.
+
+    Skips runs of a batch that have no pictures.
 
     Raises:
-        ImageError: there is none.
-        OutputError: one cannot be written.
+        ImageError: no run has a picture.
+        OutputError: a film cannot be written.
 
     """
     written = []
@@ -230,11 +232,11 @@ def write_films(shown: Shown, *, gif: bool, mp4: bool) -> list[Path]:
 
 
 def write_sheet(shown: Shown) -> Path:
-    """Write the contact sheet as a picture: a batch's newest pictures, or a run's originals and snapshots.
+    """Write the contact sheet as a PNG: a batch's newest pictures, or a run's inputs and snapshots.
 
     Raises:
         ImageError: there is no picture yet.
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
 
     """
     pictures = [(run.name, run.snapshots[-1].path) for run in shown.others if run.snapshots]
@@ -242,7 +244,7 @@ def write_sheet(shown: Shown) -> Path:
         originals = [source for source in shown.run.inputs if page.is_intact(source)]
         pictures += [(f"{source.label}: {source.path.stem}", source.path) for source in originals]
         for snapshot in shown.run.snapshots:
-            label = "the end, epoch" if snapshot.is_final else "epoch"
+            label = "final, epoch" if snapshot.is_final else "epoch"
             pictures.append((f"{label} {snapshot.epoch}", snapshot.path))
     path = shown.page.with_name(films.SHEET)
     films.write_sheet(path, pictures)

@@ -1,4 +1,4 @@
-"""What a run's folder holds, read back: record, epochs, pictures. Any of it may be missing or damaged."""
+"""Reads a run folder: record, epochs, pictures. Any of them may be missing or damaged."""
 
 import csv
 import json
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A picture that a run has written.
+    """A picture that a run wrote.
 
     Attributes:
-        path: its file.
-        epoch: how many epochs it shows the result of.
-        is_final: it is the finished picture.
+        path: the picture file.
+        epoch: number of epochs that led to it.
+        is_final: whether it is the finished picture.
 
     """
 
@@ -32,7 +32,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Input:
-    """A picture that a run was made from: what it was ("content"), its path, and the SHA-256 that it had."""
+    """An input picture of a run: its role (such as "content"), path, and SHA-256 at the time of the run."""
 
     label: str
     path: Path
@@ -41,13 +41,13 @@ class Input:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run as its folder tells it.
+    """A run, as read from its folder.
 
     Attributes:
-        folder: where it is.
-        record: what `run.json` says.
-        curves: the columns of `epochs.csv`, equally long; "epoch" counts from 1 here, and always grows.
-        snapshots: its pictures in the order of their making, the finished one last.
+        folder: the run folder.
+        record: contents of `run.json`.
+        curves: columns of `epochs.csv`, all of equal length. "epoch" counts from 1 here and strictly increases.
+        snapshots: its pictures, oldest first; the finished one is last.
 
     """
 
@@ -63,28 +63,28 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that the record tells."""
+        """The settings in the record."""
         return _mapping(self.record.get("settings"))
 
     @property
     def is_running(self) -> bool:
-        """Whether the run has not ended yet, as far as its record knows."""
+        """Whether the run is going on according to its record."""
         return self.record.get("stop_reason") == StopReason.RUNNING
 
     @property
     def epochs(self) -> int:
-        """How many epochs have been done."""
+        """Number of epochs done."""
         return _epochs_done(self.record, self.curves)
 
     @property
     def scale(self) -> tuple[int, int] | None:
-        """The current scale (1 is the coarsest) and how many there are; None where the record does not tell."""
+        """The current scale (1 is the coarsest) and the number of scales; None if not recorded."""
         scale, scales = self.record.get("scale"), self.record.get("scales")
         return (scale, scales) if isinstance(scale, int) and isinstance(scales, int) else None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The pictures that it was made from, in the record's order."""
+        """The input pictures, in the order of the record."""
         found = []
         for label, entry in _mapping(self.record.get("inputs")).items():
             for one in entry if isinstance(entry, list) else [entry]:
@@ -96,21 +96,21 @@ class Run:
 
 
 def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
-    """Return the run that was painted into `folder`, and those painted into its sub-folders (a batch).
+    """Return the run in `folder`, or None, and the runs in its sub-folders (a batch).
 
     Raises:
-        RecordError: there is no run in it.
+        RecordError: there is no run in the folder or its sub-folders.
 
     """
     if folder.exists() and not folder.is_dir():
         raise RecordError(
-            f"{folder} is not a folder; name one that nstyle has painted into", path=folder, kind=Kind.UNREADABLE
+            f"{folder} is not a folder; name one that nstyle painted into", path=folder, kind=Kind.UNREADABLE
         )
     others = []
     for record in sorted(folder.glob(f"*/{RECORD}")):
         try:
             others.append(read_run(record.parent))
-        except RecordError:  # whose record it is, nobody knows
+        except RecordError:  # may be another program's run.json
             continue
     if others and not (folder / RECORD).exists():
         return None, tuple(others)
@@ -118,12 +118,12 @@ def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
 
 
 def read_run(folder: Path) -> Run:
-    """Read what a run has left in its folder so far.
+    """Read the files that a run has written to its folder so far.
 
-    Pictures of an earlier, longer run that was painted into the same folder are left out.
+    Skips pictures of an earlier, longer run in the same folder.
 
     Raises:
-        RecordError: there is no record, or it cannot be understood.
+        RecordError: the record is missing, unreadable or damaged.
 
     """
     record = _read_record(folder / RECORD)
@@ -136,37 +136,38 @@ def _read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RecordError(
-            f"{path.parent} holds no run (no {RECORD}); name a folder that nstyle has painted into",
+            f"{path.parent} contains no run (no {RECORD}); name a folder that nstyle painted into",
             path=path.parent,
             kind=Kind.MISSING,
         ) from error
     except OSError as error:
         raise RecordError(
-            f"{path} may not be read: {error.strerror}; check the name and its folder",
+            f"{path} cannot be read: {error.strerror}; check its permissions and those of its folder",
             path=path,
             kind=Kind.UNREADABLE,
         ) from error
     except (ValueError, RecursionError) as error:
         raise RecordError(
-            f"{path} is damaged ({error}); paint anew, or name another folder", path=path, kind=Kind.DAMAGED
+            f"{path} is damaged ({error}); paint again, or name another folder", path=path, kind=Kind.DAMAGED
         ) from error
     if not isinstance(record, dict):
         raise RecordError(
-            f"{path} is no run's record; name a folder that nstyle has painted into", path=path, kind=Kind.DAMAGED
+            f"{path} is not a record of a run; name a folder that nstyle painted into", path=path, kind=Kind.DAMAGED
         )
     return record
 
 
 def read_epochs(path: Path) -> dict[str, list[float]]:
-    """Read the columns of `epochs.csv`: as many lines as are whole; what is no number is NaN.
+    """Read the columns of `epochs.csv` by name. Skips incomplete lines; a cell that is not a number becomes NaN.
 
-    Epochs, which the file counts from 0, are counted from 1; if they don't grow, the lines are counted.
+    Epochs count from 1 here and from 0 in the file. If the file's epochs do not strictly increase, "epoch" is the
+    line number. Returns {} if the file cannot be read.
     """
     try:
         text = path.read_bytes().decode("utf-8", errors="replace")
     except OSError:
         return {}
-    whole = text[: text.rfind("\n") + 1]  # the last line may just be being written
+    whole = text[: text.rfind("\n") + 1]  # the last line may be incomplete during a run
     header, *lines = list(csv.reader(whole.replace("\0", "").splitlines())) or [[]]
     rows = [[_number(cell) for cell in line] for line in lines if header and len(line) == len(header)]
     curves = {name: [row[column] for row in rows] for column, name in enumerate(header)}
@@ -177,7 +178,7 @@ def read_epochs(path: Path) -> dict[str, list[float]]:
 
 
 def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Snapshot, ...]:
-    """Find the pictures that this run can have written: in its format, at its epochs, no later than it has come."""
+    """Return the pictures that this run can have written: in its format, at its epochs, not later than `done`."""
     settings = _mapping(record.get("settings"))
     image_format, every = settings.get("image_format"), settings.get("save_epochs")
     snapshots, finals = [], []
@@ -213,7 +214,7 @@ def _number(cell: str) -> float:
 
 
 def evenly(things: Sequence[T], limit: int) -> list[T]:
-    """Return at most `limit` (two or more) of the things, evenly spaced, the first and the last among them."""
+    """Return at most `limit` (two or more) evenly spaced items, including the first and the last."""
     if len(things) <= limit:
         return list(things)
     return [things[round(index * (len(things) - 1) / (limit - 1))] for index in range(limit)]

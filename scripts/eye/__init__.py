@@ -1,1 +1,1 @@
-"""The eye of `scripts/looks.py`: pairs of pictures, painters, measures of paintings, and blind sheets."""
+"""Parts of `scripts/looks.py`: pairs of pictures, painters, measures of paintings, and blind sheets."""

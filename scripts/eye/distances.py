@@ -1,6 +1,6 @@
-"""How far a painting is from its style and its content, by VGG-19's feature maps.
+"""Distances of a painting from its style and its content, in VGG-19's feature maps.
 
-Each distance is relative: 0 if the two are the same, about 1 if they have nothing in common.
+All distances are relative: 0 for identical pictures, about 1 for pictures with nothing in common.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from nstyle.pictures.style_fit import frame_style
 
 
 class Distances(NamedTuple):
-    """A painting's distances.
+    """Distances of a painting from its style (gram, gaussian) and its content.
 
     Attributes:
-        gram: of Gram matrices at each style layer: |G - A| / |A|, Frobenius norms.
-        gaussian: of the features' Gaussians at each style layer, see `gaussian_distance`.
+        gram: distance of the Gram matrices at each style layer: |G - A| / |A|, with Frobenius norms.
+        gaussian: distance of the Gaussians of the features at each style layer, see `gaussian_distance`.
         content: |F - P|^2 / |P|^2 at relu4_2.
 
     """
@@ -36,7 +36,7 @@ class Distances(NamedTuple):
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean (C) and second moment (C x C) of the feature vectors of a map, float64.
+    """Mean (C) and second moment (C x C) of the feature vectors of a feature map, float64.
 
     The second moment is the Gram matrix divided by the number of positions.
     """
@@ -46,26 +46,26 @@ class Moments:
 
     @classmethod
     def of(cls, feature_map: Tensor) -> Self:
-        """Compute them of a 1 x C x h x w map."""
+        """Compute the moments of a 1 x C x h x w feature map."""
         vectors = feature_map[0].flatten(1).double()
         return cls(vectors.mean(1), vectors @ vectors.T / vectors.shape[1])
 
     @property
     def covariance(self) -> Tensor:
-        """C x C."""
+        """Covariance of the feature vectors, C x C."""
         return self.second - torch.outer(self.mean, self.mean)
 
 
 def gram_distance(painting: Moments, style: Moments) -> float:
-    """Return |G - A| / |A|."""
+    """Return |G - A| / |A|, the relative distance of the Gram matrices per position, with Frobenius norms."""
     return float((painting.second - style.second).norm() / style.second.norm())
 
 
 def gaussian_distance(painting: Moments, style: Moments) -> float:
-    """Return the squared Wasserstein-2 distance of two Gaussians divided by the style's mean square.
+    """Return the squared Wasserstein-2 distance of two Gaussians, divided by the style's mean square.
 
-    (|m1 - m2|^2 + tr(C1 + C2 - 2 (C2^1/2 C1 C2^1/2)^1/2)) / (|m2|^2 + tr C2). It is 1 for a black painting. (Dowson
-    and Landau, 1982.)
+    (|m1 - m2|^2 + tr(C1 + C2 - 2 (C2^1/2 C1 C2^1/2)^1/2)) / (|m2|^2 + tr C2), after Dowson and Landau (1982). It is 1
+    if the painting has no features.
     """
     root = _root(style.covariance)
     values = torch.linalg.eigvalsh(root @ painting.covariance @ root).clamp(min=0)
@@ -75,7 +75,7 @@ def gaussian_distance(painting: Moments, style: Moments) -> float:
 
 
 def _root(matrix: Tensor) -> Tensor:
-    """Return the symmetric root of a symmetric matrix without negative eigenvalues."""
+    """Return the symmetric square root of a positive semidefinite matrix."""
     values, vectors = torch.linalg.eigh(matrix)
     root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     return root
@@ -87,7 +87,7 @@ def _levels(picture: Bytes) -> Rgb:
 
 @dataclass(frozen=True)
 class Target:
-    """What the paintings of a pair are compared with, at their size."""
+    """Features of a pair that its paintings, all of one size, are compared with."""
 
     network: Features
     style: Mapping[str, Moments]
@@ -95,12 +95,13 @@ class Target:
 
     @classmethod
     def of(cls, network: Features, content: Bytes, style: Bytes) -> Self:
-        """Look at a content picture and at a style.
+        """Compute the features of a content and a style picture.
 
         Args:
             network: VGG-19.
-            content: of the paintings' size.
-            style: of any size; it is fitted into the paintings' size in its own shape.
+            content: content picture in the size of the paintings.
+            style: style picture of any size. It is scaled to fit into the size of the paintings; its aspect ratio
+                stays.
 
         """
         levels = Picture(_levels(style))
@@ -112,7 +113,7 @@ class Target:
         return cls(network, moments, target)
 
     def distances(self, painting: Bytes) -> Distances:
-        """Measure a painting."""
+        """Return the distances of a painting, which has the size of the content."""
         with torch.no_grad():
             maps = self.network(to_model_space(_levels(painting)), (*STYLE_LAYERS, CONTENT_LAYER))
             moments = {name: Moments.of(maps[name]) for name in STYLE_LAYERS}

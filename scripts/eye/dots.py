@@ -1,13 +1,14 @@
-"""The strength of dots in plain areas: rings and narrow peaks of the power spectrum.
+"""The strength of dots in plain areas, measured by rings and narrow peaks of the power spectrum.
 
-Neural style leaves dots where the photo is plain. They are isolated, often colored, and 2 to 8 pixels apart. Some lie
-on a grid, some do not. The power spectrum tells them from the rest:
+Neural style paints dots into plain areas of the photo. They are isolated, often colored, and 2 to 8 pixels apart.
+Some lie on a grid, some do not. The power spectrum distinguishes them from everything else:
 - Dots with a characteristic distance make a ring: power rises to it in all directions, and falls beyond it.
-- Checkerboards and weaves, locked to the grid of the network's strides, make narrow peaks.
-- Strokes and edges have little power along themselves. In natural pictures power falls to a fourth with each octave
-  (Field, 1987: the amplitude is 1 / f). White noise has the same power everywhere. None of them has a ring.
+- Checkerboards and weaves, aligned with the network's strides, make narrow peaks.
+- Strokes and edges have little power along their own direction. In natural pictures, power falls by a factor of four
+  with each octave (1/f amplitude spectrum; Field, 1987). White noise has equal power at all frequencies. None of
+  these has a ring.
 
-Styles whose pieces have one size, as a mosaic, have a ring by nature.
+A style with pieces of one size, such as a mosaic, also has a ring.
 """
 
 from collections.abc import Iterable
@@ -21,40 +22,40 @@ from scipy.ndimage import gaussian_gradient_magnitude
 from eye.measures import Bytes, Floats, grey_levels
 
 WINDOW = 64
-"""Pixels; four of the longest period."""
+"""Edge of a window in pixels: four times the longest period."""
 
 STEP = 16
 PERIODS = (2.0, 16.0)
-"""Pixels: the strides of VGG-19's pools, in which peaks are looked for."""
+"""Range of periods in pixels in which to search for peaks: the strides after VGG-19's pooling layers."""
 
 RINGS = 4
-"""How many rings, half an octave wide, are looked at: periods of 2 to 8 pixels. What is coarser may be strokes.
+"""Number of rings, each half an octave wide: periods of 2 to 8 pixels. Coarser rings may be strokes.
 
-Below 4 pixels the measure sees less: no finer ring shows that power falls again.
+Below 4 pixels the measure is less sensitive, because there is no finer ring that shows the fall of power.
 """
 
 _OPPONENT = np.array([[1, 1, 1], [1, -1, 0], [1, 1, -2]]) / np.sqrt([[3], [2], [6]])
-"""To grey, red-green and yellow-blue (van de Sande et al., 2010), orthonormal: white noise keeps its deviation."""
+"""RGB to grey, red-green and yellow-blue (van de Sande et al., 2010). Orthonormal, so noise keeps its deviation."""
 
-_BLUR = 1.5  # pixels: less than this is grain of the photo, not a gradient
-_STEEP = 3.0  # grey levels a pixel: a gradient that one sees
-_FEW = 0.15  # share of the pixels of a plain window that may be steep
-_LEAST = 16  # windows: those of a square of 112 pixels; of fewer, the mean is not steady enough
-_FAINT = 1.0  # grey levels: the standard deviation of noise that nobody sees; power far below it does not count
-_FALL = 4.0  # of power with each octave in natural pictures; a steeper fall beyond a ring does not count
-_SECTORS = 6  # directions, each 60 degrees wide, every 30 degrees
-_USUAL = 2.0  # amplitude of the highest narrow peak, beside that around it, without dots: 1 to 2
+_BLUR = 1.5  # pixels; smooths the photo's grain, which is no gradient
+_STEEP = 3.0  # grey levels per pixel; a visible gradient
+_FEW = 0.15  # maximum share of steep pixels in a plain window
+_LEAST = 16  # windows, as many as in a square of 112 pixels; the mean of fewer is too noisy
+_FAINT = 1.0  # grey levels; standard deviation of invisible noise, so much weaker power has no effect
+_FALL = 4.0  # factor by which power falls with each octave in natural pictures; a steeper fall counts as this
+_SECTORS = 6  # directions, every 30 degrees, each 60 degrees wide
+_USUAL = 2.0  # ratio of the highest narrow peak's amplitude to that around it: 1 to 2 without dots
 _AROUND = ((0, 3), (1, 3), (2, 2), (3, 1), (3, 0), (3, -1), (2, -2), (1, -3))
-"""Bins (y, x) from a peak to where it has ended, in half of all directions; a peak through a Hann window has two."""
+"""Offsets (y, x) in bins from a peak to past its end, in half of all directions. A peak has 2 bins (Hann window)."""
 
 
 class Dots(NamedTuple):
     """The strongest pattern of dots in the plain areas.
 
     Attributes:
-        strength: 1 without dots, whatever the contrast; NaN if the photo has too little plain area.
-        period: distance of the dots in pixels, to a fifth.
-        windows: how many were measured.
+        strength: 1 without dots, for any contrast; NaN if the photo has too little plain area.
+        period: distance of the dots in pixels, within 20%.
+        windows: number of measured windows.
 
     """
 
@@ -64,14 +65,14 @@ class Dots(NamedTuple):
 
 
 class Spectrum(NamedTuple):
-    """A channel's mean power in windows: the geometric mean, so that what all of them have counts.
+    """Mean power spectrum of a channel over windows.
 
-    White noise of standard deviation s has about the power s^2 everywhere. The power of noise that nobody sees is
-    added in each window.
+    The geometric mean emphasizes what all windows have in common. White noise of standard deviation s has a power of
+    about s^2 at all frequencies. The power of invisible noise is added in each window.
 
     Attributes:
-        power: of each frequency, 64 x 64, frequency 0 in the middle.
-        rings: of each ring, in the direction with the least, the finest ring first.
+        power: power at each frequency, 64 x 64, frequency 0 in the middle.
+        rings: power of each ring in its weakest direction, finest ring first.
 
     """
 
@@ -80,12 +81,12 @@ class Spectrum(NamedTuple):
 
 
 def dots(picture: Bytes, content: Bytes) -> Dots:
-    """Measure the dots of a painting where the photo, of the same size, is plain.
+    """Measure the dots of a painting in the plain areas of the photo, which has the same size.
 
-    The color channel with the most dots counts.
+    The result is that of the color channel with the strongest dots.
     """
     if picture.shape != content.shape:
-        raise ValueError(f"the painting is {picture.shape}, the photo {content.shape}: resize one of them")
+        raise ValueError(f"the painting is {picture.shape}, but the photo is {content.shape}: resize one of them")
     corners = plain_windows(content)
     if len(corners) < _LEAST:
         return Dots(float("nan"), float("nan"), len(corners))
@@ -98,7 +99,7 @@ def dots(picture: Bytes, content: Bytes) -> Dots:
 
 
 def plain_windows(content: Bytes) -> list[tuple[int, int]]:
-    """Return the top left corners (y, x) of the windows in which a photo is plain: hardly a pixel is steep."""
+    """Return the top left corners (y, x) of the plain windows of a photo: few of their pixels are steep."""
     steep = gaussian_gradient_magnitude(grey_levels(content), _BLUR, mode="nearest") > _STEEP
     height, width = steep.shape
     return [
@@ -110,7 +111,7 @@ def plain_windows(content: Bytes) -> list[tuple[int, int]]:
 
 
 def mean_spectrum(windows: Iterable[Floats]) -> Spectrum:
-    """Return the mean power of windows (64 x 64 each)."""
+    """Return the mean power spectrum of windows of 64 x 64 pixels."""
     hann = np.hanning(WINDOW + 1)[:-1]
     taper = np.outer(hann, hann)
     logs = []
@@ -126,11 +127,11 @@ def mean_spectrum(windows: Iterable[Floats]) -> Spectrum:
 def strongest_ring(rings: Floats) -> tuple[float, float]:
     """Return the strength of the strongest ring, and its period in pixels.
 
-    The strength is (P / P_coarse * min(P / P_fine, 4))^1/2, an octave between each two of the powers. So it is 1 for
-    white noise and for natural pictures. For the finest rings there is no finer one: the finest takes its place.
+    The strength is (P / P_coarse * min(P / P_fine, 4))^1/2, with P_coarse one octave below P and P_fine one above. So
+    it is 1 for white noise and for natural pictures. If there is no finer ring, P_fine is that of the finest.
 
     Args:
-        rings: their powers, each divided by what white noise of standard deviation 1 has; the finest first.
+        rings: power of each ring divided by that of white noise with standard deviation 1, finest first.
 
     """
     found = []
@@ -143,9 +144,9 @@ def strongest_ring(rings: Floats) -> tuple[float, float]:
 def strongest_peak(power: Floats) -> tuple[float, float]:
     """Return the strength of the highest narrow peak of a spectrum (64 x 64), and its period in pixels.
 
-    The strength is half of the peak's amplitude divided by the amplitude around it. The power around a bin is the
-    greatest of those in eight directions, each the geometric mean of two bins that lie opposite to each other, about
-    3 bins away. On a ridge, as strokes make it, that is the ridge's own power.
+    The strength is half the ratio of the peak's amplitude to the amplitude around it. The power around a bin is the
+    maximum over eight directions. Each is the geometric mean of two opposite bins, about 3 bins away. On a ridge,
+    which strokes make, this is the power of the ridge itself.
     """
     around = np.max([_opposite(power, y, x) for y, x in _AROUND], axis=0)
     frequencies = np.max(np.abs(_frequencies()), axis=0)  # along the faster axis: a checkerboard's period is 2
@@ -162,13 +163,13 @@ def _opposite(power: Floats, y: int, x: int) -> Floats:
 
 
 def _frequencies() -> NDArray[np.float64]:
-    """Return the frequency (y, x) of each bin in cycles a pixel, 2 x 64 x 64."""
+    """Return the frequency (y, x) of each bin in cycles per pixel, 2 x 64 x 64."""
     return (np.indices((WINDOW, WINDOW)) - WINDOW // 2) / WINDOW
 
 
 @cache
 def _sectors() -> Floats:
-    """Return the matrices (rings x sectors x 64^2) that take the mean power of each sector; two rings are coarser."""
+    """Return the weights (rings x sectors x 64^2) that average the power in each sector; with two coarser rings."""
     y, x = _frequencies()
     radius, angle = np.hypot(y, x), np.arctan2(y, x)
     parts = []
@@ -184,6 +185,9 @@ def _sectors() -> Floats:
 
 @cache
 def _white_rings() -> Floats:
-    """Return the rings of white noise of standard deviation 1: the least of few bins is less than that of many."""
-    noise = np.random.default_rng(0).normal(size=(256, WINDOW, WINDOW)) * 100  # as strong as hides the faint noise
+    """Return the ring powers of white noise with standard deviation 1.
+
+    They differ, because coarse rings have fewer bins, and the weakest direction is then weaker.
+    """
+    noise = np.random.default_rng(0).normal(size=(256, WINDOW, WINDOW)) * 100  # makes the added noise negligible
     return mean_spectrum(noise).rings / 100**2

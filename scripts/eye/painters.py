@@ -1,4 +1,4 @@
-"""Painters: named flags of nstyle, with which all pairs are painted."""
+"""Painters: named sets of nstyle's flags that paint all pairs."""
 
 import json
 import shlex
@@ -14,18 +14,18 @@ from eye.pairs import Pair
 from nstyle.errors import Kind, NStyleError
 
 RESERVED = ("pairs", "photo")
-"""Names that no painter may have: the folder of the pairs, and the photos in the table."""
+"""Names that are not allowed for painters: the folder of the pairs, and the photos in the table."""
 
 
 @dataclass(frozen=True)
 class Painter:
-    """Flags of nstyle under a name."""
+    """A named set of nstyle's flags."""
 
     name: str
     flags: tuple[str, ...]
 
     def command(self, pair: Pair, edge: int, folder: Path) -> list[str]:
-        """Return the command that paints a pair into a folder of its own."""
+        """Return the command that paints a pair into `folder`, with a longer edge of `edge` pixels."""
         return [
             *(sys.executable, "-m", "nstyle", "--content-image", str(pair.content), "--style-image", str(pair.style)),
             *("--max-long-edge", str(edge), "--output-dir", str(folder), "--image-format", "png", "--overwrite"),
@@ -34,16 +34,16 @@ class Painter:
 
 
 def parse_painter(text: str) -> Painter:
-    """Read NAME=FLAGS, such as "fast=--preset fast".
+    """Parse NAME=FLAGS, such as "fast=--preset fast".
 
     Raises:
-        NStyleError: there is no name, or it cannot be a folder's, or quotes in the flags are not closed.
+        NStyleError: the name is missing or not allowed, or a quote in the flags is not closed.
 
     """
     name, _, flags = text.partition("=")
     if not name or name in RESERVED or not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise NStyleError(
-            f'--painter takes NAME=FLAGS, as in fast="--preset fast", and a name of letters and digits; not {text!r}',
+            f'--painter takes NAME=FLAGS with a name of letters and digits, as in fast="--preset fast"; not {text!r}',
             flag="--painter",
             kind=Kind.OUT_OF_RANGE,
         )
@@ -57,17 +57,17 @@ def paint(painter: Painter, pair: Pair, edge: int, output: Path, *, again: bool 
     """Paint a pair into OUTPUT/<painter>/<pair>.png, with a JSON file of flags and seconds beside it.
 
     Args:
-        painter: with these flags.
-        pair: of pictures.
+        painter: the flags to paint with.
+        pair: the content and style.
         edge: longer edge in pixels.
         output: the folder of all painters.
-        again: paint it even if it is there, painted with the same flags.
+        again: paint even if a painting with the same flags exists.
 
     Returns:
-        Seconds of the whole process; None if it was painted before.
+        Seconds of the whole process; None if the painting existed.
 
     Raises:
-        NStyleError: nstyle failed; it has said why.
+        NStyleError: nstyle failed and printed the reason.
 
     """
     picture = output / painter.name / f"{pair.name}.png"
@@ -88,7 +88,7 @@ def paint(painter: Painter, pair: Pair, edge: int, output: Path, *, again: bool 
 
 
 def read_note(path: Path) -> dict[str, object]:
-    """Return what stands beside a painting; nothing if there is nothing."""
+    """Return the JSON note beside a painting; {} if it is missing or damaged."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -97,10 +97,10 @@ def read_note(path: Path) -> dict[str, object]:
 
 
 def painters_in(output: Path, names: Sequence[str] | None = None) -> list[str]:
-    """Return the names of the painters that have pictures in a folder, or make sure that the named ones have.
+    """Return the painters that have pictures in a folder; with `names`, check that these have some and return them.
 
     Raises:
-        NStyleError: one has none.
+        NStyleError: a painter has no pictures.
 
     """
     there = sorted({path.parent.name for path in output.glob("*/*.png")} - set(RESERVED))

@@ -1,4 +1,4 @@
-"""The pairs that every painter paints: photos that other packages ship, and styles that we paint ourselves."""
+"""The pairs that every painter paints: photos from other packages, and our own style pictures."""
 
 import importlib.util
 import shutil
@@ -27,11 +27,11 @@ PHOTOS = {
     "motorcycle": ("skimage", "data/motorcycle_left.png"),
     "rocket": ("skimage", "data/rocket.jpg"),
 }
-"""Where each photo is: the package, and the file in it."""
+"""Package of each photo, and its file in that package."""
 
 PAIRS = (
     ("china", "vortices"),  # a wide plain sky
-    ("rocket", "pastel"),  # another
+    ("rocket", "pastel"),  # another plain sky
     ("astronaut", "planes"),  # a portrait
     ("chelsea", "vortices"),  # an animal; the sample pair
     ("coffee", "dabs"),  # a still life
@@ -43,24 +43,24 @@ PAIRS = (
     ("astronaut", "pastel"),
     ("hubble", "mosaic"),  # black
 )
-"""Names of content and style."""
+"""Names of the content and style of each pair."""
 
 REFERENCE = "reference"
-"""Name of the pair that the user's own two files make."""
+"""Name of the pair of the user's own two files."""
 
 CONTENT, STYLE = "content.png", "style.png"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A content and a style picture under a name, as PNG files in a folder."""
+    """A named pair of a content and a style picture, as PNG files in a folder."""
 
     name: str
     folder: Path
 
     @property
     def content(self) -> Path:
-        """The photo."""
+        """The content picture."""
         return self.folder / CONTENT
 
     @property
@@ -72,22 +72,22 @@ class Pair:
 def make_pairs(
     folder: Path, names: list[str] | None = None, reference: tuple[Path, Path] | None = None
 ) -> list[Pair]:
-    """Write the pairs into a folder, each into one of its own. What is there already stays.
+    """Write each pair into its own sub-folder. Existing files stay.
 
     Args:
-        folder: where to.
-        names: of the pairs wanted; None: all.
-        reference: content and style of one more pair.
+        folder: the folder of all pairs.
+        names: names of the pairs to write; None: all.
+        reference: content and style of an additional pair.
 
     Raises:
-        NStyleError: there is no pair of a name, a package is missing, or a style cannot be painted.
+        NStyleError: a name is unknown, a package is missing, or a style cannot be painted.
 
     """
     sources = {f"{content}-{style}": (content, style) for content, style in PAIRS}
     known = [*sources, *([REFERENCE] if reference else [])]
     if unknown := [name for name in names or () if name not in known]:
         raise NStyleError(
-            f"there is no pair {unknown[0]}; there are {', '.join(known)}", flag="--only", kind=Kind.UNKNOWN
+            f"there is no pair {unknown[0]}; choose from {', '.join(known)}", flag="--only", kind=Kind.UNKNOWN
         )
     pairs = [Pair(name, folder / name) for name in known if names is None or name in names]
     for pair in pairs:
@@ -104,12 +104,12 @@ def make_pairs(
 
 
 def found_pairs(folder: Path) -> list[Pair]:
-    """Return the pairs that `make_pairs` wrote into a folder, by name."""
+    """Return the pairs that `make_pairs` wrote into a folder, sorted by name."""
     return [Pair(path.parent.name, path.parent) for path in sorted(folder.glob(f"*/{CONTENT}"))]
 
 
 def photo(name: str) -> Path:
-    """Return the file of a photo.
+    """Return the path of a photo.
 
     Raises:
         NStyleError: its package is not installed.
@@ -123,10 +123,10 @@ def photo(name: str) -> Path:
 
 
 def style_picture(name: str, folder: Path) -> Path:
-    """Return the file of a style, painted into the folder if it is not the sample and not there yet.
+    """Return the path of a style picture. Paints it into the folder first if it is missing there.
 
     Raises:
-        NStyleError: it cannot be painted.
+        NStyleError: painting it failed.
 
     """
     if name == SAMPLE_STYLE:
@@ -136,20 +136,22 @@ def style_picture(name: str, folder: Path) -> Path:
         unfinished = path.with_suffix(".part.png")
         command = [sys.executable, str(SCRIPTS / "paint_style.py"), str(unfinished), "--manner", name]
         if subprocess.run(command).returncode:
-            raise NStyleError(f"scripts/paint_style.py does not paint the style {name}: see above", kind=Kind.MISSING)
+            raise NStyleError(
+                f"scripts/paint_style.py failed to paint the style {name}: see above", kind=Kind.MISSING
+            )
         shutil.move(unfinished, path)
     return path
 
 
 def read(path: Path, size: tuple[int, int] | None = None) -> Bytes:
-    """Read a picture as sRGB bytes.
+    """Read a picture as sRGB, H x W x 3, uint8.
 
     Args:
-        path: of any format that Pillow reads.
-        size: (height, width) to which it is resized; None: its own.
+        path: a file in any format that Pillow reads.
+        size: (height, width) to resize to; None: keep the size.
 
     Raises:
-        NStyleError: there is no such picture.
+        NStyleError: the file cannot be read as a picture.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""Blind sheets: two painters' pictures side by side, in random order, without names; and the votes on them."""
+"""Blind sheets, which show two painters' pictures in random order and without names, and the votes on them."""
 
 import csv
 import json
@@ -16,19 +16,19 @@ from eye.pairs import Pair, read
 from nstyle.errors import Kind, NStyleError
 
 GAP, TEXT = 12, 20  # pixels
-SMALL = 3  # content and style are shown at a third of the paintings' width
+SMALL = 3  # content and style have a third of the paintings' width
 VOTES = ("left", "right", "same")
 
 
 @dataclass(frozen=True)
 class Tally:
-    """The votes on two painters.
+    """Votes on two painters.
 
     Attributes:
-        painters: the names of both.
-        votes: how many each painter has, and "same".
-        by_pair: the same for each pair.
-        by_judge: the same for each judge.
+        painters: names of both painters.
+        votes: number of votes for each painter, and for "same".
+        by_pair: the votes on each pair.
+        by_judge: the votes of each judge.
 
     """
 
@@ -38,33 +38,37 @@ class Tally:
     by_judge: Mapping[str, Counter[str]]
 
     def share(self, painter: str) -> float:
-        """Return a painter's share of all votes, 0..1; "same" is half a vote for each of the two."""
+        """Return a painter's share of all votes, 0 to 1; "same" counts as half a vote for each painter."""
         return (self.votes[painter] + self.votes["same"] / 2) / self.votes.total()
 
 
 def write_sheets(
     pairs: Sequence[Pair], painters: tuple[str, str], output: Path, folder: Path, key: Path, seed: int
 ) -> None:
-    """Write a sheet for each pair that both painters have painted, and the key.
+    """Write a sheet for each pair that both painters painted, and the key.
 
     Args:
-        pairs: of which sheets are made.
-        painters: names of two.
-        output: the folder of the painters' folders.
-        folder: where the sheets go; nothing else may be in it.
-        key: a JSON file outside of that folder: {"seed", "sheets": {file: {"pair", "left", "right"}}}.
-        seed: of the order of the pairs and of the sides.
+        pairs: the pairs to show.
+        painters: names of the two painters.
+        output: the folder of all painters.
+        folder: new or empty folder for the sheets.
+        key: JSON file to write, outside of that folder: {"seed", "sheets": {file: {"pair", "left", "right"}}}.
+        seed: seed of the order of the pairs and of the sides.
 
     Raises:
-        NStyleError: the key would be among the sheets, the folder is not empty, or there is nothing to show.
+        NStyleError: the key is in the folder of the sheets, that folder is not empty, or both have no pair in common.
 
     """
     if folder.resolve() in key.resolve().parents:
         raise NStyleError(
-            f"{key} would lie among the sheets: choose a place outside of {folder}", flag="--key", kind=Kind.CONFLICT
+            f"--key {key} would lie among the sheets: choose a path outside of {folder}",
+            flag="--key",
+            kind=Kind.CONFLICT,
         )
     if folder.exists() and any(folder.iterdir()):
-        raise NStyleError(f"{folder} is not empty: remove it, or choose another", path=folder, kind=Kind.IN_THE_WAY)
+        raise NStyleError(
+            f"{folder} is not empty: remove it, or choose another --folder", path=folder, kind=Kind.IN_THE_WAY
+        )
     files = {pair: [output / name / f"{pair.name}.png" for name in painters] for pair in pairs}
     shown = [pair for pair in pairs if all(file.exists() for file in files[pair])]
     if not shown:
@@ -84,9 +88,9 @@ def write_sheets(
 
 
 def sheet(content: Bytes, style: Bytes, left: Bytes, right: Bytes) -> Image.Image:
-    """Lay out a sheet: content and style small, below them the paintings, "1" on the left and "2" on the right.
+    """Lay out a sheet: content and style small, and below them the paintings, labeled 1 (left) and 2 (right).
 
-    The paintings are shown pixel by pixel; of different sizes, the larger one is shrunk.
+    The paintings keep their size; if their widths differ, the wider one is shrunk.
     """
     width = min(left.shape[1], right.shape[1])
     top = [_of_width(picture, width // SMALL) for picture in (content, style)]
@@ -111,10 +115,10 @@ def _of_width(picture: Bytes, width: int) -> Image.Image:
 
 
 def read_votes(paths: Iterable[Path]) -> list[dict[str, str]]:
-    """Read votes: CSV with the columns sheet, vote and judge, or a JSON list of such objects.
+    """Read votes from CSV files with the columns sheet, vote and judge, or JSON lists of such objects.
 
     Raises:
-        NStyleError: a file is neither, or a vote lacks something.
+        NStyleError: a file is neither, or a vote is incomplete.
 
     """
     votes: list[dict[str, str]] = []
@@ -125,24 +129,30 @@ def read_votes(paths: Iterable[Path]) -> list[dict[str, str]]:
             votes += [{name: str(row[name]).strip() for name in ("sheet", "vote", "judge")} for row in rows]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise NStyleError(
-                f"{path} holds no votes: it takes sheet, vote and judge, as CSV or a JSON list", path=path
+                f"{path} contains no votes: give sheet, vote and judge, as CSV or a JSON list", path=path
             ) from error
     return votes
 
 
 def tally(key: Path, votes: Sequence[Mapping[str, str]]) -> Tally:
-    """Count votes by the key of the sheets.
+    """Count votes with the key of the sheets.
 
     Raises:
-        NStyleError: the key is none, a vote is on no sheet of the key or is no vote, or a judge voted twice on one.
+        NStyleError: the key is not valid, there are no votes, a vote or its sheet is unknown, or a judge voted
+            twice on one sheet.
 
     """
     try:
         sheets = json.loads(key.read_text())["sheets"]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NStyleError(f"{key} is no key of sheets", flag="--key", path=key, kind=Kind.UNREADABLE) from error
+        raise NStyleError(
+            f"{key} is not a key of sheets: give the JSON file that sheets wrote",
+            flag="--key",
+            path=key,
+            kind=Kind.UNREADABLE,
+        ) from error
     if not votes:
-        raise NStyleError("there are no votes", kind=Kind.MISSING)
+        raise NStyleError("there are no votes: add some to the files", kind=Kind.MISSING)
     total: Counter[str] = Counter()
     by_pair: defaultdict[str, Counter[str]] = defaultdict(Counter)
     by_judge: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -151,10 +161,10 @@ def tally(key: Path, votes: Sequence[Mapping[str, str]]) -> Tally:
         name, choice, judge = vote["sheet"], vote["vote"], vote["judge"]
         if name not in sheets or choice not in VOTES:
             raise NStyleError(
-                f"{judge}'s vote {choice} on {name}: it takes a sheet of the key, and {', '.join(VOTES)}"
+                f"{judge}'s vote {choice} on {name} is not valid: give a sheet of the key, and {' or '.join(VOTES)}"
             )
         if (judge, name) in seen:
-            raise NStyleError(f"{judge} voted twice on {name}: remove one", kind=Kind.CONFLICT)
+            raise NStyleError(f"{judge} voted twice on {name}: remove one vote", kind=Kind.CONFLICT)
         seen.add((judge, name))
         winner = "same" if choice == "same" else sheets[name][choice]
         for counter in (total, by_pair[sheets[name]["pair"]], by_judge[judge]):

@@ -1,4 +1,4 @@
-"""The table of measures: a row for each painting, and the means of each painter."""
+"""The table of measures, with a row for each painting and the means of each painter."""
 
 import csv
 import math
@@ -16,15 +16,15 @@ from eye.pairs import Pair, read
 from nstyle.networks.features import Features
 
 PHOTO = "photo"
-"""The painter's name in the rows that measure the content pictures themselves."""
+"""Name in the painter column for rows that measure the content pictures themselves."""
 
 MEAN = "mean"
-"""The pair's name in the rows of a painter's means."""
+"""Name in the pair column for rows with a painter's means."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The measures of a painting, or the means of a painter's; NaN: not measured."""
+    """Measures of a painting, or means of a painter. NaN means not measured."""
 
     painter: str
     pair: str
@@ -32,12 +32,12 @@ class Row:
 
 
 def measure_pair(pair: Pair, painters: Sequence[str], output: Path, network: Features) -> list[Row]:
-    """Measure the paintings of a pair that are there, and before them the photo, at the size of the first one.
+    """Measure the existing paintings of a pair. The first row measures the photo, in the first painting's size.
 
     Args:
-        pair: whose paintings are looked for.
-        painters: names of the folders in which they are.
-        output: the folder of those folders.
+        pair: the pair to measure.
+        painters: names of the painters.
+        output: the folder of all painters.
         network: VGG-19.
 
     """
@@ -61,7 +61,7 @@ def measure_pair(pair: Pair, painters: Sequence[str], output: Path, network: Fea
 
 
 def measures(painting: Bytes, content: Bytes, style: Bytes, target: Target) -> dict[str, float]:
-    """Return all measures of a painting, but its seconds; content has its size."""
+    """Return all measures of a painting except its seconds. `content` has the size of the painting."""
     distances, seen = target.distances(painting), dots(painting, content)
     return {
         **{f"gram {layer}": value for layer, value in distances.gram.items()},
@@ -76,7 +76,7 @@ def measures(painting: Bytes, content: Bytes, style: Bytes, target: Target) -> d
 
 
 def means(rows: Sequence[Row]) -> list[Row]:
-    """Return the means of each painter over its pairs, NaNs left out."""
+    """Return the means of each painter over its pairs, ignoring NaN."""
     found = []
     for painter in dict.fromkeys(row.painter for row in rows):
         own = [row.values for row in rows if row.painter == painter]
@@ -90,7 +90,7 @@ def means(rows: Sequence[Row]) -> list[Row]:
 
 
 def write_table(rows: Sequence[Row], output: Path) -> tuple[Path, Path]:
-    """Write rows, and the means, as looks.csv and looks.md into a folder; return both files."""
+    """Write the means and the rows to looks.csv and looks.md in a folder, and return both paths."""
     whole = [*means(rows), *rows]
     names = list(dict.fromkeys(name for row in whole for name in row.values))
     plain = [[row.painter, row.pair, *(_short(row.values.get(name, math.nan)) for name in names)] for row in whole]
@@ -104,5 +104,5 @@ def write_table(rows: Sequence[Row], output: Path) -> tuple[Path, Path]:
 
 
 def _short(value: float) -> str:
-    """Write a number with three digits; nothing for NaN."""
+    """Format a number with three digits; an empty string for NaN."""
     return "" if math.isnan(value) else f"{value:.3g}"

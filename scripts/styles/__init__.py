@@ -1,1 +1,1 @@
-"""The manners in which `scripts/paint_style.py` paints a style picture, a module each."""
+"""The manners of `scripts/paint_style.py`, with one module for each."""

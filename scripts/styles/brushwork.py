@@ -1,7 +1,7 @@
-"""What every manner of painting shares: noise, flow, colors, strokes and the light on the paint.
+"""Functions that all manners share: noise, flow, colors, strokes and light on the paint.
 
-Fields are arrays of (height, width) or (height, width, 2 or 3) pixels.  Points are (x, y) in pixels.  Colors are
-sRGB, 0..1, if nothing else is said.
+Fields are arrays of shape (height, width) or (height, width, 2 or 3). Points are (x, y) in pixels. Colors are sRGB,
+0 to 1, unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy import ndimage
 Floats = NDArray[np.float64]
 Palette = Sequence[tuple[int, int, int]]
 
-WIDTH, HEIGHT = 900, 600  # pixels of the default picture; lengths of brushes and grains are given for it
+WIDTH, HEIGHT = 900, 600  # pixels of the default picture; sizes of brushes and grains are for this size
 
 
 def places(height: int, width: int) -> tuple[Floats, Floats]:
@@ -33,7 +33,10 @@ def sample(field: Floats, points: Floats) -> Floats:
 
 
 def trace(flow: Floats, start: Floats, step: float, count: int) -> Floats:
-    """Follow the flow from start (..., 2), upstream if step < 0; shape (count, ..., 2), start first."""
+    """Follow the flow from start (..., 2), upstream if step < 0.
+
+    Returns count points, shape (count, ..., 2), beginning with start.
+    """
     points = [start]
     for _ in range(count - 1):
         points.append(points[-1] + step * sample(flow, points[-1]))
@@ -41,7 +44,7 @@ def trace(flow: Floats, start: Floats, step: float, count: int) -> Floats:
 
 
 def blur(field: Floats, sigma: float) -> Floats:
-    """Smooth a field (height, width) with a Gaussian of sigma pixels."""
+    """Smooth a field (height, width) with a Gaussian whose standard deviation is sigma pixels."""
     reach = int(3 * sigma) + 1
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
@@ -54,9 +57,9 @@ def blur(field: Floats, sigma: float) -> Floats:
 
 
 def streaks(rng: np.random.Generator, flow: Floats, grain: float, reach: float) -> Floats:
-    """Return noise smeared over `reach` pixels up and down the flow (line integral convolution).
+    """Return noise smeared over `reach` pixels in both directions of the flow (line integral convolution).
 
-    The noise has grains of about `grain` pixels.  The result, (height, width), is evenly spread over 0..1.
+    The noise has grains of about `grain` pixels. The result, (height, width), is uniformly distributed over 0 to 1.
     """
     height, width = flow.shape[:2]
     speckle = blur(rng.standard_normal((height, width)), grain)
@@ -71,19 +74,22 @@ def streaks(rng: np.random.Generator, flow: Floats, grain: float, reach: float) 
 
 
 def ramp(palette: Palette, at: Floats) -> Floats:
-    """Return the colors (..., 3) of a palette in bytes, from its first (0) to its last (1), at places at (...)."""
+    """Interpolate a palette at positions `at` (...), from its first color (0) to its last (1).
+
+    The palette has values 0 to 255; the result (..., 3) is sRGB, 0 to 1.
+    """
     knots, channels = np.linspace(0, 1, len(palette)), np.transpose(palette) / 255
     return np.stack([np.interp(at, knots, channel) for channel in channels], axis=-1)
 
 
 def ranks(field: Floats) -> Floats:
-    """Return a field's values replaced by their ranks, evenly spread over 0..1."""
+    """Replace the values of a field by their ranks, scaled to 0 to 1."""
     order: Floats = np.argsort(np.argsort(field, axis=None, kind="stable")) / (field.size - 1)
     return order.reshape(field.shape)
 
 
 def noise(rng: np.random.Generator, height: int, width: int, grain: float) -> Floats:
-    """Return smooth noise (height, width) of mean 0 and deviation 1, with grains of about `grain` pixels."""
+    """Return smooth noise (height, width) with mean 0, standard deviation 1 and grains of about `grain` pixels."""
     cell = max(grain / 3, 1.0)
     rows, columns = int(height / cell) + 8, int(width / cell) + 8
     coarse = ndimage.gaussian_filter(rng.standard_normal((rows, columns)), grain / cell, mode="wrap")
@@ -94,7 +100,7 @@ def noise(rng: np.random.Generator, height: int, width: int, grain: float) -> Fl
 
 
 def turbulence(rng: np.random.Generator, height: int, width: int, grain: float, octaves: int = 4) -> Floats:
-    """Return noise (height, width) of several grains, each half as large and 0.6 times as strong as the last."""
+    """Return the sum of several octaves of noise, each half as coarse and 0.6 times as strong as the previous one."""
     total = np.zeros((height, width))
     for octave in range(octaves):
         total += 0.6**octave * noise(rng, height, width, max(grain / 2**octave, 0.8))
@@ -102,9 +108,9 @@ def turbulence(rng: np.random.Generator, height: int, width: int, grain: float, 
 
 
 def along_and_across(line: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Return where pixels x, y (h, w) lie beside a line (n, 2).
+    """Return the position of pixels x, y (h, w) along a line (n, 2), and their distance from it.
 
-    The first is the way along it, 0 at its start and 1 at its end, the second the signed distance in pixels.
+    The position is 0 at the start of the line and 1 at its end. The distance is signed, in pixels.
     """
     near = np.argmin((x - line[:, :1, None]) ** 2 + (y - line[:, 1:, None]) ** 2, axis=0)
     tangent = np.gradient(line, axis=0)
@@ -115,9 +121,9 @@ def along_and_across(line: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats
 
 
 def around(line: Floats, half: float, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], Floats, Floats]:
-    """Return the box of pixels within `half` of a line (n, 2), and where these lie along and across it.
+    """Return the bounding box of pixels within `half` of a line (n, 2), and their `along_and_across`.
 
-    The box is cut to a picture of `shape`, (height, width).  It is empty if the line is outside the picture.
+    The box is clipped to a picture of `shape` (height, width). It is empty if the line is outside the picture.
     """
     x0, y0 = np.maximum(np.floor(line.min(0) - half).astype(int), 0)
     x1, y1 = np.minimum(np.ceil(line.max(0) + half).astype(int) + 1, (shape[1], shape[0]))
@@ -130,9 +136,9 @@ def around(line: Floats, half: float, shape: tuple[int, ...]) -> tuple[tuple[sli
 def lay_stroke(
     canvas: Floats, relief: Floats, line: Floats, half: float, paint: Floats, rng: np.random.Generator
 ) -> None:
-    """Lay one stroke, in place, on canvas (height, width, 3), 0..1, and relief (height, width), in pixels.
+    """Paint one stroke in place on canvas (height, width, 3), 0 to 1, and relief (height, width), in pixels.
 
-    line (n, 2) is its course, half its half width in pixels, paint (2, 3) the sRGB colours of its two sides.
+    line (n, 2) is its path, half its half width in pixels, and paint (2, 3) the sRGB colors of its two sides.
     """
     hairs = int(2 * half) + 3
     bristles, tails = rng.standard_normal(hairs), rng.uniform(0.0, 0.25, hairs)
@@ -163,7 +169,7 @@ def scatter(rng: np.random.Generator, height: int, width: int, spacing: float) -
 
 
 def lit(canvas: Floats, relief: Floats) -> Floats:
-    """Light canvas (height, width, 3), 0..1, from the upper left over its relief (height, width)."""
+    """Shade canvas (height, width, 3), 0 to 1, by light from the upper left on its relief (height, width)."""
     slope_y, slope_x = np.gradient(blur(relief, 0.6))
     shade = np.tanh(0.92 * (slope_x + slope_y))[..., None]
     shaded: Floats = canvas * (1 + 0.5 * shade) + 0.13 * np.clip(shade, 0, 1) ** 2

@@ -1,7 +1,7 @@
-"""Many small dabs of broken color: a pond of water lilies, the sky and willows mirrored in it.
+"""Small dabs of broken color: a pond of water lilies that mirrors the sky and willows.
 
-Every dab is a short thick stroke of one paint.  Its color is that of the scene at its place, moved by chance toward
-a neighbor on the color wheel, so that the colors mix in the eye only.
+Each dab is a short thick stroke of one color. The color is that of the scene at that place, randomly shifted toward a
+neighbor on the color wheel, so that colors mix only in the viewer's eye.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 from styles.brushwork import WIDTH, Floats, Palette, lay_stroke, lit, noise, places, ramp, sample, scatter, turbulence
 
-# Water from the dark of the willows to the mirrored clouds.
+# Water, from the dark willows to the mirrored clouds.
 WATER: Palette = (
     (22, 42, 58),
     (36, 70, 84),
@@ -22,7 +22,7 @@ WATER: Palette = (
 )
 PADS: Palette = ((34, 78, 62), (64, 116, 70), (112, 156, 84), (164, 192, 110), (214, 218, 150))
 BLOOMS: Palette = ((160, 46, 88), (214, 96, 128), (240, 160, 176), (252, 226, 220), (255, 246, 214))
-# Drifts of lily pads: the middle (x, y) and the spread in x and y, as fractions of the width and the height.
+# Groups of lily pads: the middle (x, y) and the spread in x and y, as fractions of the width and the height.
 DRIFTS = (
     (0.20, 0.86, 0.110, 0.098),
     (0.70, 0.70, 0.132, 0.083),
@@ -35,9 +35,9 @@ DRIFTS = (
 
 
 def islands(rng: np.random.Generator, height: int, width: int) -> Floats:
-    """Return lily pads as (n, 5): x, y and half width in pixels, lightness, and a number that decides on a bloom.
+    """Return lily pads (n, 5): x, y and half width in pixels, lightness, and a number that decides if the pad blooms.
 
-    They lie in drifts, and become smaller toward the top, as in perspective.  The last two are 0..1.
+    The pads lie in groups, and are smaller toward the top, for perspective. The last two values are 0 to 1.
     """
     pads = []
     for x, y, spread, tall in DRIFTS:
@@ -49,7 +49,7 @@ def islands(rng: np.random.Generator, height: int, width: int) -> Floats:
 
 
 def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Floats, Floats]:
-    """Return the colors (height, width, 3), the angle of the dabs, and the pads, from the farthest to the nearest."""
+    """Return the colors (height, width, 3), the angle of the dabs (height, width), and the pads, farthest first."""
     x, y = places(height, width)
     v = y * width / height
     clouds = turbulence(rng, height, width, 0.17 * width, 3)
@@ -79,7 +79,7 @@ def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Fl
 
 
 def broken(rng: np.random.Generator, colors: Floats, strength: float) -> Floats:
-    """Return colors (n, 3) that chance has moved in lightness, warmth and between green and magenta."""
+    """Shift colors (n, 3) randomly in lightness, in warmth, and between green and magenta."""
     axes = np.array([[1, 1, 1], [0.9, 0.1, -1.0], [0.7, -0.8, 0.5]])
     shift = rng.standard_normal((len(colors), 3)) * np.array([0.75, 0.7, 0.55]) @ axes
     moved: Floats = np.clip(colors + strength * shift, 0.02, 0.99)
@@ -90,7 +90,7 @@ def dab(
     canvas: Floats, relief: Floats, at: Floats, turn: float, size: tuple[float, float], color: Floats,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """Lay one dab at a point: its angle, its half width and its length in pixels, and its color (3,)."""
+    """Paint one dab at a point. turn is its angle, size its half width and length in pixels, color its color (3,)."""
     way = np.linspace(-size[1] / 2, size[1] / 2, 7)
     bend = rng.normal(0, 0.35) / size[1]
     c, s = np.cos(turn), np.sin(turn)
@@ -99,7 +99,7 @@ def dab(
 
 
 def bloom(canvas: Floats, relief: Floats, at: Floats, size: float, rng: np.random.Generator) -> None:
-    """Lay a lily of pointed petals, `size` pixels in radius, at a point."""
+    """Paint a lily with pointed petals and a radius of `size` pixels at a point."""
     tint = rng.uniform(0.25, 0.75)
     for ring, count in ((1.0, 9), (0.6, 7), (0.2, 3)):
         for turn in np.linspace(-np.pi, 0, count) + rng.normal(0, 0.12, count):

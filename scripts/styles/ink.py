@@ -1,7 +1,7 @@
-"""Brush pen and a few washes on warm paper: a sun over hills, fields and cypresses, in the manner of a reed pen.
+"""Reed-pen drawing with washes on warm paper: a sun over hills, fields and cypresses.
 
-Every part of the scene has marks of its own, rings around the sun, hatching on the hills, rows and dots in the
-fields, flames in the trees.  Where the scene is darker, the marks are thicker and denser.
+Each part of the scene has its own marks: rings around the sun, hatching on the hills, rows and dots in the fields,
+flames in the trees. The marks are thicker and denser in darker areas.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ SUN = (0.70, 0.185, 0.075)  # x, y and radius as fractions of the width
 
 @dataclass(frozen=True)
 class Marks:
-    """How one part of the scene is drawn; lengths in pixels at the default width, the turn in radians.
+    """How one part of the scene is drawn. Lengths are in pixels at the default width.
 
-    The turn is that against the flow of the scene.
+    The turn is the angle to the flow of the scene, in radians.
     """
 
     spacing: float
     half: float
     length: float
     turn: float = 0.0
-    again: float = 0.0  # the share of marks that a second one crosses
+    again: float = 0.0  # share of marks that are crossed by a second one
 
 
 MARKS = (
@@ -43,7 +43,7 @@ MARKS = (
     Marks(7, 1.3, 24),  # cypresses
 )
 CYPRESSES = ((0.17, 0.60, 0.052, 0.47), (0.255, 0.585, 0.03, 0.26), (0.90, 0.62, 0.035, 0.28))
-# Washes: the part of the scene, the color, and how strong it is.
+# Washes: part of the scene, color, and strength.
 WASHES = (
     (2, (0.30, 0.42, 0.52), 0.45),
     (3, (0.80, 0.60, 0.28), 0.5),
@@ -54,7 +54,7 @@ WASHES = (
 
 
 def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Floats, Floats, list[Floats]]:
-    """Return the part that each pixel belongs to, its darkness 0..1, its angle, and the outlines (n, 2)."""
+    """Return each pixel's part of the scene, darkness (0 to 1) and angle, and the outlines (n, 2)."""
     x, y = places(height, width)
     stretch = 1.5 * height / width
     part = np.zeros((height, width))
@@ -103,7 +103,7 @@ def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Fl
 
 
 def stroke(canvas: Floats, line: Floats, half: float, rng: np.random.Generator) -> None:
-    """Draw one line (n, 2) of ink, in place: thick where the pen presses, pointed at its end, dry in places."""
+    """Draw one ink line (n, 2) in place: thick at high pressure, pointed at its end, dry in places."""
     box, along, across = around(line, 1.5 * half + 1, canvas.shape[:2])
     if not along.size:
         return
@@ -114,7 +114,7 @@ def stroke(canvas: Floats, line: Floats, half: float, rng: np.random.Generator) 
 
 
 def wash(canvas: Floats, where: Floats, color: Floats, strength: float, rng: np.random.Generator) -> None:
-    """Lay a wash, in place, wherever `where` (height, width) is above 0: uneven, and darker along its edge."""
+    """Paint a wash in place, where `where` (height, width) is above 0. It is uneven, and darker along its edge."""
     height, width = where.shape
     scale = width / WIDTH
     wet = where + 0.15 * noise(rng, height, width, 26 * scale) + 0.05 * noise(rng, height, width, 6 * scale)
@@ -130,7 +130,7 @@ def wash(canvas: Floats, where: Floats, color: Floats, strength: float, rng: np.
 
 
 def hatch(canvas: Floats, part: Floats, dark: Floats, angle: Floats, kind: int, rng: np.random.Generator) -> None:
-    """Fill one part of the scene with its marks."""
+    """Draw the marks of one part of the scene in place."""
     height, width = part.shape
     scale = width / WIDTH
     marks = MARKS[kind]

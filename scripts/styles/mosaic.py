@@ -1,8 +1,8 @@
-"""A mosaic of glass: suns and waves in tesserae that follow their outlines, in dark grout.
+"""A glass mosaic of suns and waves. Its tesserae, in dark grout, follow the outlines.
 
-The tesserae are the cells of a centroidal Voronoi diagram whose distance is that of a square turned along the flow
-(A. Hausner, "Simulating Decorative Mosaics", SIGGRAPH 2001).  The flow follows the level lines of the picture's
-bands, so that the rows do, too.
+The tesserae are the cells of a centroidal Voronoi diagram with the metric of a square rotated along the flow (A.
+Hausner, "Simulating Decorative Mosaics", SIGGRAPH 2001). The flow, and so the rows, follow the level lines of the
+picture's bands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from styles.brushwork import WIDTH, Floats, Palette, noise, places, ramp, sample
 # Suns: x, y and radius as fractions of the width.
 SUNS = ((0.68, 0.24, 0.20), (0.20, 0.16, 0.10), (0.33, 0.47, 0.13), (0.90, 0.53, 0.10), (0.05, 0.44, 0.07))
 TILE = 12.5  # pixels from one tessera to the next at the default width
-ROUNDS = 10  # of moving the tesserae to the middles of their cells
+ROUNDS = 10  # of moving the tesserae to the centers of their cells
 GOLD: Palette = ((92, 44, 16), (168, 62, 22), (214, 116, 28), (232, 172, 50), (246, 214, 112), (252, 240, 196))
 BLUE: Palette = ((8, 18, 58), (16, 46, 120), (26, 88, 168), (34, 138, 172), (96, 190, 184), (208, 232, 214))
 GREEN: Palette = ((8, 44, 44), (14, 84, 74), (36, 128, 88), (112, 166, 84), (196, 206, 124), (238, 236, 190))
@@ -27,9 +27,9 @@ GROUT = (0.12, 0.10, 0.10)
 
 
 def bands(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, NDArray[np.intp], Floats]:
-    """Return the height whose level lines the rows follow, the number of the nearest sun and the way to its rim.
+    """Return a height whose level lines the rows follow, each pixel's nearest sun, and the relative distance to it.
 
-    The way is 0 in the middle of the sun and 1 at its rim.  Outside the rims, the number is still that of the sun.
+    The distance is 0 in the center of the sun and 1 at its rim. The number of the sun is also given outside of it.
     """
     x, y = places(height, width)
     field = 0.55 * y + 0.055 * noise(rng, height, width, 0.16 * width)
@@ -43,7 +43,7 @@ def bands(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, ND
 def tesserae(
     height: int, width: int, angle: Floats, sites: Floats, spacing: float
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Return each pixel's nearest site (height, width) and how much farther the second nearest is, in pixels."""
+    """Return each pixel's nearest site (height, width), and how much farther the second nearest is, in pixels."""
     best, second = np.full((height, width), 1e9), np.full((height, width), 1e9)
     owner = np.zeros((height, width), np.intp)
     reach = int(1.9 * spacing) + 1
@@ -65,7 +65,7 @@ def tesserae(
 
 
 def settle(angle: Floats, sites: Floats, spacing: float) -> tuple[Floats, NDArray[np.intp], Floats]:
-    """Move every site to the middle of its cell, several times; return the sites, the cells and the gaps."""
+    """Move every site to the center of its cell, several times, and return the sites, the cells and the gaps."""
     height, width = angle.shape
     for _ in range(ROUNDS):
         owner, _ = tesserae(height, width, angle, sites, spacing)
@@ -79,7 +79,7 @@ def settle(angle: Floats, sites: Floats, spacing: float) -> tuple[Floats, NDArra
 
 
 def rows(rng: np.random.Generator, height: int, width: int, spacing: float) -> Floats:
-    """Return first sites (n, 2): rings in the suns and two around them, scattered elsewhere."""
+    """Return the initial sites (n, 2): rings in each sun, two rings around it, scattered elsewhere."""
     sites = scatter(rng, height, width, spacing)
     for sun_x, sun_y, size in SUNS:
         middle, outer = np.array([sun_x, sun_y]) * width, size * width
@@ -95,7 +95,7 @@ def rows(rng: np.random.Generator, height: int, width: int, spacing: float) -> F
 def glass(
     rng: np.random.Generator, sites: Floats, field: Floats, sun: NDArray[np.intp], radius: Floats, waves: Floats
 ) -> Floats:
-    """Return the color of every tessera (n, 3), of the fields at its site."""
+    """Return the color of every tessera (n, 3), from the fields at its site."""
     at, r, wave = (sample(values, sites) for values in (field, radius, waves))
     number = sample(sun.astype(float), sites).astype(int)
     jitter = rng.standard_normal((3, len(sites)))

@@ -1,7 +1,8 @@
 """Soft pastel on toned paper: a rose evening sky over teal hills, an ochre meadow and round blossoms.
 
-Chalk takes on the tops of the paper's tooth only: how much of it stays depends on the pressure of the stroke and on
-the height of the grain.  Broad strokes come first and are smudged a little, finer ones follow and stay crisp.
+Chalk sticks only to the high points of the paper's grain (its tooth): how much sticks depends on the pressure of the
+stroke and the height of the grain. Broad strokes come first and are slightly smudged; finer ones follow and stay
+crisp.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SKY: Palette = (
     (254, 238, 208),
 )
 HILLS: Palette = ((22, 58, 76), (36, 88, 100), (72, 126, 130), (122, 156, 154), (176, 168, 172), (220, 186, 176))
-# Ridges of the hills, from the farthest: height on the page, swing, and lightness along the crest.
+# Ridges of the hills, farthest first: height on the page, amplitude, and lightness along the crest.
 RIDGES = ((0.44, 0.040, 0.48), (0.52, 0.026, 0.24), (0.59, 0.018, 0.0))
 MEADOW: Palette = ((92, 84, 72), (128, 124, 76), (184, 150, 78), (222, 182, 98), (242, 216, 156))
 BLOSSOMS: Palette = ((120, 44, 66), (176, 74, 92), (214, 124, 130), (238, 178, 164), (252, 226, 204))
@@ -57,9 +58,9 @@ def scene(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Fl
 def chalk(
     canvas: Floats, tooth: Floats, line: Floats, half: float, color: Floats, pressure: float, rng: np.random.Generator
 ) -> None:
-    """Draw one stroke of chalk on canvas (height, width, 3), in place, over the paper's tooth (height, width), 0..1.
+    """Draw one chalk stroke in place on canvas (height, width, 3), over the paper's tooth (height, width), 0 to 1.
 
-    line (n, 2) is its course, half its half width in pixels, pressure 0..1 how deep the chalk goes into the tooth.
+    line (n, 2) is its path, half its half width in pixels, and pressure (0 to 1) how deep the chalk fills the tooth.
     """
     box, along, across = around(line, half + 1, tooth.shape)
     if not along.size:
@@ -77,7 +78,7 @@ def layer(
     canvas: Floats, tooth: Floats, flat: Floats, angle: Floats, size: tuple[float, float], coverage: float,
     pressure: float, rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """Cover the canvas with strokes of one half width and length, in the colors `flat` and at the angles given."""
+    """Cover the canvas with strokes of one half width and length, with the colors `flat` and the given angles."""
     height, width = tooth.shape
     scale = width / WIDTH
     half, length = max(size[0] * scale, 1.0), max(size[1] * scale, 5.0)
@@ -92,7 +93,7 @@ def layer(
 
 
 def blossoms(canvas: Floats, tooth: Floats, rng: np.random.Generator) -> None:
-    """Draw blossoms over the meadow, larger toward the bottom, each of curled strokes, with stalks and leaves."""
+    """Draw blossoms of curled strokes on the meadow, with stalks and leaves; they are larger toward the bottom."""
     height, width = tooth.shape
     clumps = rng.uniform(-0.05, 1.05, 9)
     for v in np.sort(rng.triangular(0.70, 0.98, 1.06, 90)):

@@ -1,8 +1,8 @@
 """Flat planes of color: a village below a mountain, in facets.
 
-The scene is a map of regions with straight edges: sky, mountain, hill, walls, roofs, trees and ground.  Lines cut
-the picture into facets, again and again.  Every cut leaves a shadow on one side and a light on the other, which
-fade with the distance: the "passage" of the cubists.  Short parallel strokes fill the facets.
+The scene is a map of regions with straight edges: sky, mountain, hill, walls, roofs, trees and ground. Lines
+repeatedly cut the picture into facets. Each cut has a shadow on one side and light on the other, which fade with
+distance: the "passage" of the cubists. Short parallel strokes fill the facets.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ PALETTES: tuple[Palette, ...] = (
     ((196, 88, 54), (172, 68, 48), (214, 116, 70), (150, 60, 50)),
     ((44, 78, 66), (62, 98, 70), (34, 60, 66), (92, 116, 66)),
 )
-# Corners of the regions as fractions of the width, painted one over the other and down to the bottom.
+# Corners of the regions as fractions of the width. They are painted in this order, each down to the bottom.
 SHAPES: tuple[tuple[int, Corners], ...] = (
     (MOUNTAIN, ((-0.1, 0.36), (0.12, 0.25), (0.24, 0.27), (0.44, 0.1), (0.52, 0.135), (0.66, 0.2), (1.1, 0.33))),
     (HILL, ((-0.1, 0.33), (0.16, 0.31), (0.4, 0.37), (0.7, 0.29), (1.1, 0.36))),
     (GROUND, ((-0.1, 0.49), (0.3, 0.5), (0.62, 0.46), (1.1, 0.5))),
 )
-# Houses: left, right, the edge between the lit and the shaded wall, ground, eaves and ridge.
+# Houses: left, right, edge between the lit and the shaded wall, ground, eaves, ridge.
 HOUSES = (
     (0.30, 0.46, 0.40, 0.50, 0.37, 0.30),
     (0.44, 0.57, 0.49, 0.51, 0.33, 0.265),
@@ -49,7 +49,7 @@ TREES = ((0.09, 0.53, 0.055, 0.30), (0.90, 0.56, 0.075, 0.34), (0.255, 0.42, 0.0
 
 
 def inside(corners: Corners, x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """Return which of the places x, y lie in a polygon (even-odd rule)."""
+    """Return whether each place x, y is inside a polygon (even-odd rule)."""
     result = np.zeros(x.shape, bool)
     for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
         if y0 != y1:
@@ -58,7 +58,7 @@ def inside(corners: Corners, x: Floats, y: Floats) -> NDArray[np.bool_]:
 
 
 def shapes() -> Iterator[tuple[int, Corners]]:
-    """Yield the regions and their polygons, from the farthest to the nearest."""
+    """Yield the regions and their polygons, farthest first."""
     for kind, crest in SHAPES:
         yield kind, (*crest, (1.1, 0.7), (-0.1, 0.7))
     for left, right, edge, ground, eaves, ridge in HOUSES:
@@ -75,9 +75,9 @@ def shapes() -> Iterator[tuple[int, Corners]]:
 
 
 def facets(rng: np.random.Generator, height: int, width: int) -> tuple[Labels, Floats, Floats]:
-    """Cut the picture into facets; return their numbers, the light of the passages, and a direction for each pixel.
+    """Cut the picture into facets and return each pixel's facet number, light of the passages, and direction.
 
-    All have the shape (height, width).  The light is about -1..1, the direction is the angle of the last cut.
+    All have the shape (height, width). The light is about -1 to 1; the direction is the angle of the last cut.
     """
     x, y = (place.ravel() for place in places(height, width))
     labels, light, angle = np.zeros(x.size, np.intp), np.zeros(x.size), np.zeros(x.size)
@@ -104,14 +104,14 @@ def facets(rng: np.random.Generator, height: int, width: int) -> tuple[Labels, F
 
 
 def weave(rng: np.random.Generator, height: int, width: int) -> Floats:
-    """Return the grain of a canvas (height, width): threads of uneven strength across and down, deviation 1."""
+    """Return the grain of a canvas (height, width): uneven threads in both directions, standard deviation about 1."""
     threads = [ndimage.gaussian_filter(rng.standard_normal((height, width)), sigma) for sigma in ((0.7, 5), (5, 0.7))]
     grain: Floats = np.sum([thread / thread.std() for thread in threads], axis=0) / np.sqrt(2)
     return grain
 
 
 def underpaint(rng: np.random.Generator, height: int, width: int) -> tuple[Floats, Floats, Floats]:
-    """Return the colors (height, width, 3), and of every pixel the angle of its strokes and its facet's number."""
+    """Return the colors (height, width, 3), and each pixel's stroke angle and facet number (height, width)."""
     x, y = places(height, width)
     y = y * width / height / 1.5
     region = np.full((height, width), SKY)
@@ -134,7 +134,7 @@ def underpaint(rng: np.random.Generator, height: int, width: int) -> tuple[Float
 
 
 def outlines(rng: np.random.Generator, number: Floats) -> Floats:
-    """Return how dark the lines between the facets of these numbers are, 0..1; they break off here and there."""
+    """Return the darkness (0 to 1) of the lines between facets, given each pixel's facet number. Lines have gaps."""
     height, width = number.shape
     scale = width / WIDTH
     edge = np.zeros((height, width), bool)
@@ -158,7 +158,7 @@ def paint(rng: np.random.Generator, height: int, width: int) -> Floats:
             turn = sample(angle, start) + rng.normal(0, 0.12)
             course = np.linspace(-length / 2, length / 2, 8)[:, None] * rng.uniform(0.6, 1.2)
             line = start + course * np.array([np.cos(turn), np.sin(turn)])
-            line = line[sample(number, line) == sample(number, start)]  # a stroke ends where its facet does
+            line = line[sample(number, line) == sample(number, start)]  # keep the stroke inside its facet
             if len(line) < 2:
                 continue
             color = sample(flat, start) + rng.normal(0, 0.022) + rng.normal(0, 0.012, 3)

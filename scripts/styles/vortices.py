@@ -1,8 +1,8 @@
 """An oil painting of whirls and lights.
 
-A flow field of several vortices gives every place a direction, noise smeared along that field gives it a tone, and
-four layers of brush strokes, from broad to fine, are laid along the flow lines.  Each stroke leaves bristle marks in
-a height map, and in the end this relief is lit from the upper left.  It is composed for sides of 3:2.
+A flow field of several vortices sets the direction at each place, and noise smeared along that field sets the tone.
+Four layers of brush strokes, from broad to fine, follow the flow lines. Each stroke leaves bristle marks in a height
+map. Finally, this relief is lit from the upper left. The picture is composed for an aspect ratio of 3:2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from styles.brushwork import WIDTH, Floats, Palette, lay_stroke, lit, places, ra
 
 @dataclass(frozen=True)
 class Vortex:
-    """A whirl at (x, y), all lengths as fractions of the picture's width; a light if `light` is above 0."""
+    """A whirl at (x, y), with lengths as fractions of the picture's width. It is a light if `light` is above 0."""
 
     x: float
     y: float
@@ -25,14 +25,14 @@ class Vortex:
     light: float = 0.0
 
     def polar(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Return the distance from the centre, in radii, and the angle of the places x, y (one shape)."""
+        """Return the distance from the center, in radii, and the angle of places x, y (equal shapes)."""
         dx, dy = x - self.x, y - self.y
         return np.hypot(dx, dy) / self.radius, np.arctan2(dy, dx)
 
 
 @dataclass(frozen=True)
 class Brush:
-    """One layer of strokes; lengths in pixels of a picture of the default width."""
+    """One layer of strokes, with lengths in pixels at the default width."""
 
     width: float
     length: float
@@ -58,7 +58,7 @@ BRUSHES = (
     Brush(10.0, 62.0, 1.3, 0.09),
     Brush(6.5, 42.0, 0.45, 0.14),
 )
-# Two palettes from dark to light (sRGB, 0..255): blues from Prussian to teal, and fire from wine to gold.
+# Two palettes from dark to light (sRGB, 0 to 255): Prussian blue to teal, and wine red to gold.
 COOL: Palette = (
     (7, 13, 38),
     (12, 30, 88),
@@ -80,7 +80,7 @@ WARM: Palette = (
 
 
 def flow_field(height: int, width: int) -> Floats:
-    """Return the unit flow vectors (x, y) of every pixel, shape (height, width, 2)."""
+    """Return the unit flow vector (x, y) of every pixel, shape (height, width, 2)."""
     x, y = places(height, width)
     u = 0.55 + 0.20 * np.sin(9.0 * y)
     v = 0.45 * np.sin(7.5 * x + 2.5 * y)
@@ -95,7 +95,7 @@ def flow_field(height: int, width: int) -> Floats:
 
 
 def compose(rng: np.random.Generator, flow: Floats) -> tuple[Floats, Floats]:
-    """Return the lightness and the warmth of every pixel, both (height, width) and about 0..1."""
+    """Return the lightness and warmth of every pixel, both (height, width) and about 0 to 1."""
     height, width = flow.shape[:2]
     scale = width / WIDTH
     x, y = places(height, width)
@@ -115,7 +115,7 @@ def compose(rng: np.random.Generator, flow: Floats) -> tuple[Floats, Floats]:
 
 
 def mix(light: Floats, warmth: Floats) -> Floats:
-    """Mix paint of a lightness and a warmth, of one shape and 0..1; returns sRGB 0..1, shape (..., 3)."""
+    """Mix colors from lightness and warmth, both 0 to 1 and of equal shape. Returns sRGB, 0 to 1, shape (..., 3)."""
     share = np.clip(1.8 * warmth - 0.4, 0, 1)[..., None]
     return (1 - share) * ramp(COOL, light) + share * ramp(WARM, light)
 
@@ -128,7 +128,7 @@ def lay_layer(
     brush: Brush,
     rng: np.random.Generator,
 ) -> None:
-    """Cover canvas (height, width, 3) and relief (height, width), in place, with the strokes of one brush."""
+    """Cover canvas (height, width, 3) and relief (height, width) in place with the strokes of one brush."""
     height, width = relief.shape
     half = max(brush.width / 2 * width / WIDTH, 1.2)
     length = max(brush.length * width / WIDTH, 5 * half)
