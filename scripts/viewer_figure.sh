@@ -1,5 +1,5 @@
 #!/bin/sh
-# Paints the sample pair, makes its page by nstyle-view, and photographs that: docs/gallery/viewer.jpg. It needs Debian's
+# Paint the sample pair, make its page with nstyle-view, and take a screenshot: docs/gallery/viewer.jpg. Needs Debian's
 # chromium and chromium-driver, and takes about two minutes on two CPU cores.
 # usage: sh scripts/viewer_figure.sh [more flags of nstyle ...]
 set -eu
