@@ -102,7 +102,7 @@ def test_the_same_bits_each_time(
     assert torch.equal(first.image, second.image)
 
 
-@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize("pooling", ["avg", "max", "mixed"])
 @pytest.mark.parametrize("model", ["vgg19", "filters"])
 def test_the_same_bits_from_each_network(model: str, pooling: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
     options = {**SHORT, "model": model, "pooling": pooling, "range_weight": 10.0, "init": "content"}

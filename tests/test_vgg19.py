@@ -55,6 +55,16 @@ def test_network_is_convolution_relu_and_average_pooling(vgg19: VGG19) -> None:
     torch.testing.assert_close(vgg19(image, ["relu2_1"])["relu2_1"], x, rtol=1e-4, atol=1e-2)
 
 
+def test_mixed_pooling_is_maximum_then_average(vgg19: VGG19) -> None:
+    image, weights = images()[0], vgg19.weights()
+    maximum = VGG19(weights, "max")(image, ["relu3_1", "relu3_4"])
+    x = torch.nn.functional.avg_pool2d(maximum["relu3_4"], 2)
+    x = torch.nn.functional.conv2d(x, weights["conv4_1.weight"], weights["conv4_1.bias"], padding=1).relu()
+    mixed = VGG19(weights, "mixed")(image, ["relu3_1", "relu4_1", "relu5_1"])
+    assert torch.equal(mixed["relu3_1"], maximum["relu3_1"])
+    torch.testing.assert_close(mixed["relu4_1"], x, rtol=1e-4, atol=1e-2)
+
+
 def test_nothing_is_computed_above_the_highest_layer(vgg19: VGG19, monkeypatch: pytest.MonkeyPatch) -> None:
     relu = Mock(wraps=torch.nn.functional.relu_)
     monkeypatch.setattr(torch.nn.functional, "relu_", relu)

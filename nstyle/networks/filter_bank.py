@@ -62,11 +62,11 @@ class FilterBank:
         wanted = set(layers)
         maps: dict[str, Tensor] = {}
         x = image.to(self.kernels.dtype)
-        for layer in LAYERS:
+        for level, layer in enumerate(LAYERS):
             if wanted <= maps.keys():
                 break
-            if layer != LAYERS[0]:
-                x = POOLING[self.pooling](x, 2)
+            if level:
+                x = POOLING[self.pooling][level - 1](x, 2)
             if layer in wanted:
                 maps[layer] = F.conv2d(x, self.kernels, padding=EDGE // 2).relu()
         return maps

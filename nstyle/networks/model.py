@@ -27,7 +27,7 @@ class ModelOptions:
     Attributes:
         weights: value of --weights: "embedded" (the default), "torchvision" or a file.
         weights_input: value of --weights-input: the images that the weights in a file were trained for.
-        pooling: "avg" or "max".
+        pooling: "avg", "max" or "mixed".
         device: device of the images and the network.
         precision: dtype of the network's arithmetic; the images are float32.
         convolution: "direct" or "winograd"; see `VGG19`.

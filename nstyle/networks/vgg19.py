@@ -20,8 +20,17 @@ LAYERS = VGG19_LAYERS
 CONVOLUTIONS = tuple(layer.replace("relu", "conv") for layer in LAYERS)
 """conv1_1 ... conv5_4, from the image upwards."""
 
-POOLING: dict[str, Callable[[Tensor, int], Tensor]] = {"avg": F.avg_pool2d, "max": F.max_pool2d}
-"""The pooling functions, by name."""
+_POOLINGS = 4
+
+POOLING: dict[str, tuple[Callable[[Tensor, int], Tensor], ...]] = {
+    "avg": (F.avg_pool2d,) * _POOLINGS,
+    "max": (F.max_pool2d,) * _POOLINGS,
+    "mixed": (F.max_pool2d, F.max_pool2d, F.avg_pool2d, F.avg_pool2d),
+}
+"""The pooling functions by name, for each pooling of the network, from the image upwards.
+
+"mixed" has the clean strokes of maximum pooling, and places large forms as average pooling does: see docs/looks.md.
+"""
 
 
 def _layer(convolution: str) -> str:
@@ -56,7 +65,7 @@ class VGG19(nn.Module):
     Args:
         weights: {name: tensor} for images in model space: `conv1_1.weight`, `conv1_1.bias` ..., at least up to
             `conv5_1.bias`.
-        pooling: "avg" as in Gatys et al. (2016) and the reference, or "max" as in the network's training.
+        pooling: "avg" as in Gatys et al. (2016) and the reference, "max" as in the network's training, or "mixed".
         convolution: "direct" or "winograd". With "winograd", float32 convolutions of many channels on a CPU use
             Winograd's algorithm, which is faster and rounds differently. All others are the same for both.
 
@@ -107,7 +116,7 @@ class VGG19(nn.Module):
             if wanted <= maps.keys():
                 break
             if name.endswith("_1") and name != "conv1_1":
-                x = POOLING[self.pooling](x, 2)
+                x = POOLING[self.pooling][int(name[4]) - 2](x, 2)
             x = self._next(name, x)
             layer = _layer(name)
             if layer in wanted:

@@ -51,7 +51,14 @@ class Terms:
         TERMS,
         choices=("absolute", "relative"),
     )
-    pooling: str = setting(None, "pooling of the network's feature maps", MXNET, TERMS, choices=("avg", "max"))
+    pooling: str = setting(
+        None,
+        "pooling of the network's feature maps: mean, maximum, or maximum of the two finest and mean of the others "
+        "(mixed)",
+        MXNET,
+        TERMS,
+        choices=("avg", "max", "mixed"),
+    )
     padding: str = setting(
         None,
         "how the network pads pictures beyond their edges; zero is mid-grey",
