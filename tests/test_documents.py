@@ -114,6 +114,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for folder in ("input", "scripts"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     for name, late in (
+        ("Config", nstyle.Config),
         ("stylize", nstyle.stylize),
         ("stylize_many", nstyle.stylize_many),
         ("descend", nstyle.descend),

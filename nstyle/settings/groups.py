@@ -61,8 +61,8 @@ class Pictures:
     )
     size: str | None = setting(
         None,
-        "paint a texture of this size from the style alone, with --content-weight 0. --max-long-edge is then the "
-        "style picture's size",
+        "paint a texture of this size from the style alone; needs --content-weight 0. --max-long-edge is then the "
+        "style picture's longer edge",
         OURS,
         TEXTURES,
         metavar="WxH",
@@ -177,8 +177,8 @@ class Painting:
     )
     details: float = setting(
         None,
-        "share (0 to 1) of the start's fine detail to add to the enlarged image of the last scale: more keeps fine "
-        "drawing, less looks more like paint",
+        "share (0 to 1) of the start's fine detail to add to the enlarged image of the previous scale: more keeps "
+        "fine drawing, less looks more like paint",
         OURS,
         PAINTING,
         at_least=0,
