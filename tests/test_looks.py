@@ -166,6 +166,7 @@ def test_a_dull_border_is_told_from_a_lively_one() -> None:
     assert spreads.left < 0.1
     assert spreads.top > 0.8
     assert spreads.right > 0.8
+    assert 0.5 < spreads.whole < 0.9
 
 
 def test_borders_of_a_tiny_picture_are_refused() -> None:

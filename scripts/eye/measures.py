@@ -31,12 +31,18 @@ def grey_levels(picture: Bytes) -> Floats:
 
 
 class Borders(NamedTuple):
-    """Standard deviation of grey levels in each border, relative to bands of the same shape in the middle."""
+    """Standard deviation of grey levels in each border, relative to bands of the same shape in the middle.
+
+    Attributes:
+        whole: that of all borders together, relative to everything inside of them.
+
+    """
 
     top: float
     bottom: float
     left: float
     right: float
+    whole: float
 
 
 def borders(picture: Bytes) -> Borders:
@@ -46,7 +52,10 @@ def borders(picture: Bytes) -> Borders:
     middle is the median over bands of 8 pixels, parallel to the border, in the middle half; at least one grey level.
     """
     grey = grey_levels(picture)
-    return Borders(*_ends(grey), *_ends(grey.T))
+    inside = np.zeros(grey.shape, dtype=bool)
+    inside[BORDER:-BORDER, BORDER:-BORDER] = True
+    whole = float(grey[~inside].std()) / max(float(grey[inside].std()), 1.0)
+    return Borders(*_ends(grey), *_ends(grey.T), whole)
 
 
 def _ends(grey: Floats) -> tuple[float, float]:
