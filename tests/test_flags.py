@@ -207,7 +207,7 @@ def error_free_help(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_defaults_in_help_are_those_of_each_preset() -> None:
-    assert DEFAULTS["content_weight"] == "10; painterly: 0.6; fast: 0.15"
+    assert DEFAULTS["content_weight"] == "10; painterly: 1; fast: 0.15"
     assert DEFAULTS["style_fit"] == "stretch; painterly, fast: area"
     assert DEFAULTS["style_loss"] == "gram; painterly: wasserstein"
     assert DEFAULTS["max_num_epochs"].startswith("1000; painterly: 50,35,")

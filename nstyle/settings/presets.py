@@ -35,10 +35,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "painterly": {
         "style_fit": "area",
-        "content_weight": 0.6,
+        "content_weight": 1.0,
         "tv_weight": 0.15,
         "init": "content",
-        "details": 0.5,
+        "details": 0.7,
         "grey": "keep",
         "style_loss": "wasserstein",
         "balance": "relative",
