@@ -21,7 +21,9 @@ All flags of `nstyle` and `nstyle-view`, as `--help` lists them. `python scripts
 Underscores work as well as hyphens: `--style_image`. In Python, the keywords of `nstyle.stylize` are the flags with
 underscores: `style_image=`. If a preset has its own default, the table names it; a flag that is given always wins.
 
-Your shell completes the flags after `pip install -c constraints.txt '.[completion]'` in the clone and, for bash,
+Your shell can complete the flags of `nstyle`, but not those of `nstyle-view`:
+`pip install -c constraints.txt '.[completion]'` in the clone and, for bash,
+`mkdir -p ~/.local/share/bash-completion/completions` and
 `nstyle --print-completion bash > ~/.local/share/bash-completion/completions/nstyle`.
 
 """

@@ -1,21 +1,24 @@
 """Flags: names without flags, suggestions, defaults in --help, completion, the page of flags."""
 
+import dataclasses
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pictures import painted
+from recipes import recipe
 from refusals import refuses
 
 import flags_page
 from nstyle.batch.jobs import expand
+from nstyle.commands import paint
 from nstyle.commands.flags import DEFAULTS, build_parser, take_names
 from nstyle.commands.paint import main
 from nstyle.errors import Kind, OptionError
 from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY
-from nstyle.settings.options import nearest
+from nstyle.settings.options import nearest, option
 from nstyle.settings.presets import PRESETS
 
 
@@ -74,6 +77,70 @@ def test_underscores_are_hyphens_in_flags_alone() -> None:
     found = settings("--style_image", "my_style.jpg", "--content_image=my_photo.jpg", "--lr_sched_delay", "5")
     assert (found["style_image"], found["content_image"]) == (["my_style.jpg"], ["my_photo.jpg"])
     assert found["lr_sched_delay"] == 5
+
+
+def test_words_after_a_double_hyphen_stay_as_typed() -> None:
+    for argv in (
+        ["--", "--my_photo.jpg", "--style_image"],
+        ["--lr_sched_delay=5", "--", "-my_photo.jpg", "b_c.jpg"],
+    ):
+        found = settings(*argv)
+        assert [Path(found["content_image"]), Path(found["style_image"])] == [*map(Path, argv[-2:])], argv
+    found = settings("a_b.jpg", "--preset", "fast", "--", "--b_c.jpg")
+    assert (found["content_image"], Path(found["style_image"])) == ("a_b.jpg", Path("--b_c.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "flag"),
+    [
+        (["--style-image", "oil.jpg", "photo.jpg"], "--style-image"),
+        (["--style-image", "oil.jpg", "ink.jpg", "photo.jpg", "--preset", "fast"], "--style-image"),
+        (["--content-image", "photo.jpg", "oil.jpg"], "--content-image"),
+        (["--style-image", "oil.jpg", "photo.jpg", "--sweep", "tv-weight=1,2"], "--style-image"),
+        (["--content-image", "photo.jpg", "oil.jpg", "--cluster", "nowhere"], "--content-image"),
+    ],
+)
+def test_a_flag_does_not_swallow_the_other_picture(
+    argv: list[str], flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = error_of(argv, capsys)
+    assert f"{flag} names {argv.index('photo.jpg') if flag == '--style-image' else 2} pictures" in error
+    assert "write --content-image photo.jpg --style-image oil.jpg" in error
+    with refuses(OptionError, kind=Kind.MISSING, flag=flag):
+        paint._pictures(settings(*[word for word in argv if word != "--sweep" and "=" not in word]))
+
+
+@pytest.mark.parametrize(
+    ("argv", "pictures"),
+    [
+        (["--style-image", "oil.jpg"], (Config.content_image, ["oil.jpg"])),
+        (["--content-image", "photos/"], (["photos/"], Config.style_image)),
+        (["--style-image", "*.jpg"], (Config.content_image, ["*.jpg"])),
+        (["--style-image", "a.jpg", "b.jpg", "--content-image", "c.jpg"], (["c.jpg"], ["a.jpg", "b.jpg"])),
+        (["--style-image", "a.jpg", "b.jpg", "--size", "64x64"], (Config.content_image, ["a.jpg", "b.jpg"])),
+        (["c.jpg", "a.jpg"], ("c.jpg", "a.jpg")),
+        ([], (Config.content_image, Config.style_image)),
+    ],
+)
+def test_the_sample_is_the_other_picture_of_one(argv: list[str], pictures: tuple[Any, Any]) -> None:
+    assert paint._pictures(settings(*argv)) == pictures
+
+
+def test_a_recipe_names_the_other_picture(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(recipe(Config(content_image=Path("photo.jpg"))).text())
+    command = build_parser().parse(["--recipe", str(path), "--style-image", "oil.jpg", "ink.jpg"])
+    _, complete = paint._recipe(command)
+    assert paint._pictures(complete({"style_image": command.style_image})) == ("photo.jpg", ["oil.jpg", "ink.jpg"])
+
+
+def test_an_empty_name_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'' is only one picture" in error_of([""], capsys)
+    assert "'': --style-image already names a picture" in error_of(["", "--style-image", "a.jpg"], capsys)
+
+
+def test_an_unknown_flag_is_quoted_as_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no flag --styl_image; did you mean --style-image?" in error_of(["--styl_image=a_b"], capsys)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +212,14 @@ def test_defaults_in_help_are_those_of_each_preset() -> None:
     assert DEFAULTS["style_loss"] == "gram; painterly: wasserstein"
     assert DEFAULTS["max_num_epochs"].startswith("1000; painterly: 50,35,")
     assert (DEFAULTS["seed"], DEFAULTS["seamless"], DEFAULTS["mask"]) == ("0", "", "")
+    assert DEFAULTS["scales"].startswith("1 for gram, ")
+    assert DEFAULTS["coarsest_edge"] == "off; painterly, fast: 128"
+    assert DEFAULTS["scale_factor"] == "2; painterly: the square root of 2"
+    assert [PRESETS[name]["scale_factor"] for name in PRESETS] == [2, 2**0.5, 2]
     for name in PRESETS["reference"]:
         assert DEFAULTS[name], name
+    for field in dataclasses.fields(Config):
+        assert "default:" not in option(field).help, field.name
 
 
 def test_completion_scripts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,6 +239,8 @@ def test_completion_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     assert completed("--preset", "") == list(PRESETS)
     assert completed("--style-image", "fla") == ["flags.md"]
     assert completed("a.jpg", "fla") == ["flags.md"]
+    assert completed("--init", "fla") == completed("--weights", "fla") == ["flags.md"]
+    assert completed("--scales", "a") == ["auto"]
     assert "zsh" in error_of(["--print-completion", "ksh"], capsys)
 
 

@@ -160,6 +160,16 @@ def test_the_filter_banks_maps() -> None:
     )
 
 
+def test_the_filter_banks_mixed_pooling_is_maximum_then_average() -> None:
+    x = torch.randn(1, 3, 40, 33)
+    bank = FilterBank("mixed", torch.device("cpu"), torch.float32)
+    maps = bank(x, LAYERS)
+    maximum, mean = torch.nn.MaxPool2d(2), torch.nn.AvgPool2d(2)
+    for layer, pool in zip(LAYERS[1:], (maximum, maximum, mean, mean), strict=True):
+        x = pool(x)
+        assert torch.equal(maps[layer], bank(x, LAYERS[:1])[LAYERS[0]]), layer
+
+
 def test_the_filter_bank_paints(pair: tuple[Path, Path], tmp_path: Path) -> None:
     losses: list[float] = []
 

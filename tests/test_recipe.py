@@ -74,6 +74,18 @@ def test_what_an_older_nstyle_did_not_know_is_as_the_reference_has_it() -> None:
     assert older["optimizer"] == "lbfgs"
 
 
+@pytest.mark.parametrize(("word", "share"), [("none", 0.0), ("start", 1.0)])
+def test_details_used_to_be_a_word(word: str, share: float) -> None:
+    facts = recipe(Config(preset="fast", seed=3, details=0.25)).facts()
+    facts["settings"]["details"] = word
+    expected = recorded_settings(Config(preset="fast", seed=3, details=share))
+    assert parse_recipe(json.dumps(facts), Path("x")).settings == expected
+    for wrong in ("end", ["start"]):
+        facts["settings"]["details"] = wrong
+        with refuses(RecipeError, kind=Kind.OUT_OF_RANGE, path=Path("x"), flag="--details"):
+            parse_recipe(json.dumps(facts), Path("x"))
+
+
 def test_other_scales_take_the_place_of_the_recipes() -> None:
     ours = recipe(Config(preset="painterly"))
     assert Config(**settings_to_repeat(ours, {"scales": 2})).coarsest_edge is None

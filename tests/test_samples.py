@@ -1,10 +1,13 @@
-"""The sample pair: in the repository it is in input/, and a wheel holds copies."""
+"""The package: its dependencies, and the sample pair, which is in input/ and of which a wheel holds copies."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,14 @@ SAMPLES = ("chelsea.jpg", "vortices.jpg")
 
 def test_the_repository_has_one_copy_of_the_samples() -> None:
     assert [Config.content_image, Config.style_image] == [ROOT / "input" / name for name in SAMPLES]
+
+
+def test_every_dependency_has_a_tested_release() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    names = {re.split(r"[\[<>=~!]", requirement)[0] for requirement in wanted} - {project["name"]}
+    pinned = (ROOT / "constraints.txt").read_text()
+    assert names - set(re.findall(r"^([\w-]+)==", pinned, re.MULTILINE)) == set()
 
 
 def test_a_wheel_holds_the_samples_and_the_defaults_find_them(tmp_path: Path) -> None:

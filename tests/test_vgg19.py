@@ -9,7 +9,15 @@ from refusals import refuses
 from torch import Tensor
 
 from nstyle.errors import Kind, WeightsError
-from nstyle.networks.vgg19 import CONVOLUTIONS, LAYERS, VGG19, WEIGHT_SHAPES, match_activations, mean_activations
+from nstyle.networks.vgg19 import (
+    CONVOLUTIONS,
+    LAYERS,
+    POOLING,
+    VGG19,
+    WEIGHT_SHAPES,
+    match_activations,
+    mean_activations,
+)
 from nstyle.networks.weights import read_weights
 
 
@@ -60,9 +68,18 @@ def test_mixed_pooling_is_maximum_then_average(vgg19: VGG19) -> None:
     maximum = VGG19(weights, "max")(image, ["relu3_1", "relu3_4"])
     x = torch.nn.functional.avg_pool2d(maximum["relu3_4"], 2)
     x = torch.nn.functional.conv2d(x, weights["conv4_1.weight"], weights["conv4_1.bias"], padding=1).relu()
-    mixed = VGG19(weights, "mixed")(image, ["relu3_1", "relu4_1", "relu5_1"])
+    mixed = VGG19(weights, "mixed")(image, ["relu3_1", "relu4_1", "relu4_4", "relu5_1"])
     assert torch.equal(mixed["relu3_1"], maximum["relu3_1"])
     torch.testing.assert_close(mixed["relu4_1"], x, rtol=1e-4, atol=1e-2)
+    x = torch.nn.functional.avg_pool2d(mixed["relu4_4"], 2)
+    x = torch.nn.functional.conv2d(x, weights["conv5_1.weight"], weights["conv5_1.bias"], padding=1).relu()
+    torch.testing.assert_close(mixed["relu5_1"], x, rtol=1e-4, atol=1e-2)
+
+
+def test_there_is_a_pooling_between_two_blocks() -> None:
+    maximum, mean = torch.nn.functional.max_pool2d, torch.nn.functional.avg_pool2d
+    assert POOLING["mixed"] == (maximum, maximum, mean, mean)
+    assert {name: len(poolings) for name, poolings in POOLING.items()} == dict.fromkeys(("avg", "max", "mixed"), 4)
 
 
 def test_nothing_is_computed_above_the_highest_layer(vgg19: VGG19, monkeypatch: pytest.MonkeyPatch) -> None:

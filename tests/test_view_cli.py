@@ -15,7 +15,7 @@ from test_view_page import Page
 
 from nstyle import __version__
 from nstyle.commands.paint import main as paint
-from nstyle.commands.view import main
+from nstyle.commands.view import build_parser, main
 
 ROOT = Path(__file__).parent.parent
 COMMAND = "import sys; from nstyle.commands.view import main; sys.exit(main())"
@@ -119,7 +119,7 @@ def test_another_process_sees_the_end(tmp_path: Path) -> None:
         (["run", "--every", "nan"], 2, "--every"),
         (["run", "--every", "x"], 2, "--every"),
         (["run", "--gi"], 2, "--gi"),
-        (["run", "another\nrun"], 2, "another run"),
+        (["run", "another\nrun"], 2, r"another\nrun"),
     ],
 )
 def test_complaints_are_one_line(
@@ -196,6 +196,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"nstyle-view {__version__}\n"
+
+
+def test_every_flag_has_help_as_nstyles_have() -> None:
+    helps = {name: action.help for action in build_parser()._actions for name in action.option_strings}
+    assert (helps["--version"], helps["--help"]) == ("print the version", "print this help")
+    assert all(helps.values()), helps
+
+
+def test_a_folder_after_a_double_hyphen() -> None:
+    assert build_parser().parse(["--", "--my_run"]).folder == Path("--my_run")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

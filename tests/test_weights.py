@@ -306,8 +306,9 @@ def test_what_is_no_vgg19_is_refused_and_never_unpickled(write: object, kind: Ki
     path = tmp_path / "weights.pth"
     assert callable(write)
     write(path)
-    with refuses(WeightsError, kind=kind, path=path, flag="--weights"):
+    with refuses(WeightsError, kind=kind, path=path, flag="--weights") as refused:
         read_weights(path)
+    assert ("MXNet .params or as a PyTorch state dict" in str(refused.value)) == (kind == Kind.MISSING)
     assert not (tmp_path / "harmed").exists()
 
 

@@ -30,14 +30,17 @@ def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def _describe_values(action: Any) -> None:
-    """Tell shtab how to complete an action's value, by its metavar: with words such as "auto", files or folders."""
+    """Tell shtab how to complete an action's value, by its metavar: with files, folders or words such as "auto".
+
+    shtab completes with one of these. If a value is a word or a file, files help more: `--help` lists the words.
+    """
     import shtab
 
     metavars = action.metavar if isinstance(action.metavar, tuple) else (action.metavar or "",)
     words = [word for metavar in metavars for word in metavar.split("|")]
-    if choices := [word for word in words if word.isalnum() and word == word.lower()]:
-        action.choices = choices
-    elif {"CONTENT STYLE", "PATH", "REGION"} & set(words):
+    if {"CONTENT STYLE", "PATH", "REGION"} & set(words):
         action.complete = shtab.FILE
     elif "DIR" in words:
         action.complete = shtab.DIRECTORY
+    elif choices := [word for word in words if word.isalnum() and word == word.lower()]:
+        action.choices = choices

@@ -181,10 +181,10 @@ def _default_text(field: "dataclasses.Field[Any]") -> str:
 
 
 def _value_text(value: Any) -> str:
-    """Return a value as a user would type it; numbers with three digits."""
+    """Return a value in words: "off" for None, and numbers rounded to three digits."""
     if isinstance(value, tuple):
         return ",".join(map(_value_text, value))
-    return "none" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+    return "off" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 DEFAULTS = {field.name: _default_text(field) for field in dataclasses.fields(Config)}
@@ -204,14 +204,14 @@ def take_names(arguments: dict[str, Any]) -> None:
     example = "nstyle photo.jpg painting.jpg"
     if given := [flag(name) for name in ("content_image", "style_image") if name in arguments]:
         raise OptionError(
-            f"{' '.join(names)}: {' and '.join(given)} already names a picture; name both with flags, or both "
-            f"without: {example}",
+            f"{' '.join(map(repr, names))}: {' and '.join(given)} already names a picture; "
+            f"name both with flags, or both without: {example}",
             flag=given[0],
             kind=Kind.CONFLICT,
         )
     if len(names) == 1:
         raise OptionError(
-            f"{names[0]} is only one picture; name a content and a style: {example}",
+            f"{names[0]!r} is only one picture; name a content and a style: {example}",
             flag="--style-image",
             kind=Kind.MISSING,
         )

@@ -23,7 +23,7 @@ from nstyle.commands.terminal import (
 )
 from nstyle.errors import Kind, NStyleError, OptionError
 from nstyle.settings.config import Config
-from nstyle.settings.options import check_not_url
+from nstyle.settings.options import check_not_url, flag
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
@@ -88,7 +88,22 @@ def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], compl
 
 
 def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
-    """Return the names of the contents and of the styles: the given ones, or the sample pair."""
+    """Return the names of the contents and of the styles: the given ones, or the sample pair.
+
+    Raises:
+        OptionError: a flag names several pictures and the other none. Then the sample is hardly what the user wants:
+            `--style-image oil.jpg photo.jpg` was meant to name a content, too.
+
+    """
+    for name, other, kind in (("style_image", "content_image", "content"), ("content_image", "style_image", "style")):
+        named = arguments.get(name)
+        if isinstance(named, list) and len(named) > 1 and other not in arguments and arguments.get("size") is None:
+            raise OptionError(
+                f"{flag(name)} names {len(named)} pictures, but there is no {kind} picture; "
+                "write --content-image photo.jpg --style-image oil.jpg",
+                flag=flag(name),
+                kind=Kind.MISSING,
+            )
     return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
 
 

@@ -15,25 +15,33 @@ class Parser(argparse.ArgumentParser):
     def parse(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse the arguments (None: the process's own). Flags and names may come in any order.
 
-        Underscores in a flag count as hyphens. Wrong usage exits with 2 after one line on standard error.
+        Underscores in a flag count as hyphens. Words after "--" are file names, whatever they begin with. Wrong usage
+        exits with 2 after one line on standard error.
         """
-        words = sys.argv[1:] if argv is None else argv
-        arguments, unknown = self.parse_known_intermixed_args([_with_hyphens(word) for word in words])
+        words = list(sys.argv[1:] if argv is None else argv)
+        end = words.index("--") if "--" in words else len(words)
+        flags = [self._with_hyphens(word) for word in words[:end]]
+        # argparse forgets the "--" when it collects the names: `-a.jpg` would be a flag, `./-a.jpg` is none.
+        names = [f"./{word}" if word.startswith("-") else word for word in words[end + 1 :]]
+        arguments, unknown = self.parse_known_intermixed_args([*flags, *words[end : end + 1], *names])
         for word in unknown:
             name = word.partition("=")[0]
             if name.startswith("-"):
                 self.error(f"there is no flag {name}{nearest(name, self._option_string_actions)}")
         if unknown:
-            self.error(f"unexpected: {' '.join(unknown)}")
+            self.error(f"unexpected: {' '.join(map(repr, unknown))}")
         return arguments
+
+    def _with_hyphens(self, word: str) -> str:
+        """Return a flag with hyphens instead of underscores, `--style_image=a_b.jpg` as `--style-image=a_b.jpg`.
+
+        Words that are no flag of this parser stay as typed.
+        """
+        name, equals, value = word.partition("=")
+        hyphenated = name.replace("_", "-")
+        return hyphenated + equals + value if hyphenated in self._option_string_actions else word
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2 after a line that says what is wrong."""
         hint = f"({self.prog} --help lists the flags)"
         sys.exit(complain(self.prog, f"{message.removeprefix('argument ')} {hint}", 2))
-
-
-def _with_hyphens(word: str) -> str:
-    """Return a flag with hyphens instead of underscores, `--style_image=a_b.jpg` as `--style-image=a_b.jpg`."""
-    name, equals, value = word.partition("=")
-    return name.replace("_", "-") + equals + value if word.startswith("--") else word

@@ -36,6 +36,7 @@ def build_parser() -> Parser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=False,
     )
     parser.add_argument(
         "folder",
@@ -60,7 +61,10 @@ def build_parser() -> Parser:
     parser.add_argument("--mp4", action="store_true", help="also make film.mp4; needs pip install 'nstyle[video]'")
     parser.add_argument("--sheet", action="store_true", help="also make a contact sheet, sheet.png")
     parser.add_argument("--quiet", action="store_true", help="print only errors")
-    parser.add_argument("--version", action="version", version=f"{COMMAND} {nstyle.__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"{COMMAND} {nstyle.__version__}", help="print the version"
+    )
+    parser.add_argument("-h", "--help", action="help", help="print this help")
     return parser
 
 

@@ -13,9 +13,9 @@ MARGINS = {"mirror": 16, "wrap": 32}
 Up to relu3_1, the receptive fields of VGG-19 reach no further; those of deeper layers do, and see some of the zeros.
 No picture has an edge shorter than the margin of "mirror".
 
-Measured for "wrap" on six textures (preset fast), as the difference of grey levels across the edges divided by that
-between other neighbors: 1.05, 0.98 with margins 16, 32 at 96x96; 1.18, 1.05, 1.00 with 16, 32, 48 at 64x64. An
-evaluation at 160x160 takes 1.4, 1.6, 2.2 s with 16, 32, 48.
+Measured for "wrap" on six textures, with preset fast as it was then: the difference of grey levels across the edges,
+divided by that between other neighbors, is 1.05, 0.98 with margins 16, 32 at 96x96, and 1.18, 1.05, 1.00 with 16, 32,
+48 at 64x64. An evaluation at 160x160 takes 1.4, 1.6, 2.2 s with 16, 32, 48.
 """
 
 

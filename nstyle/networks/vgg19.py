@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import Kind, WeightsError
 from nstyle.networks.kernels import winograd
-from nstyle.networks.layers import VGG19_LAYERS
+from nstyle.networks.layers import BLOCKS, VGG19_LAYERS
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
@@ -20,7 +20,7 @@ LAYERS = VGG19_LAYERS
 CONVOLUTIONS = tuple(layer.replace("relu", "conv") for layer in LAYERS)
 """conv1_1 ... conv5_4, from the image upwards."""
 
-_POOLINGS = 4
+_POOLINGS = len(BLOCKS) - 1  # one between two blocks
 
 POOLING: dict[str, tuple[Callable[[Tensor, int], Tensor], ...]] = {
     "avg": (F.avg_pool2d,) * _POOLINGS,
@@ -54,6 +54,9 @@ WEIGHT_SHAPES = _weight_shapes()
 
 LAST_NEEDED = "conv5_1"
 """Weights must include the convolutions up to this one; the default layers need none above it."""
+
+READABLE = "--weights of a VGG-19, as MXNet .params or as a PyTorch state dict"
+"""The weights that nstyle can read, in words for errors."""
 
 WINOGRAD_KERNELS = 128 * 256
 """Product of input and output channels from which Winograd's algorithm is faster."""
@@ -112,11 +115,12 @@ class VGG19(nn.Module):
             raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; choose from {', '.join(self.layers)}")
         maps: dict[str, Tensor] = {}
         x = image.to(self.get_buffer("conv1_1_weight").dtype).contiguous(memory_format=torch.channels_last)
+        poolings = iter(POOLING[self.pooling])
         for name in self.convolutions:
             if wanted <= maps.keys():
                 break
             if name.endswith("_1") and name != "conv1_1":
-                x = POOLING[self.pooling][int(name[4]) - 2](x, 2)
+                x = next(poolings)(x, 2)
             x = self._next(name, x)
             layer = _layer(name)
             if layer in wanted:
@@ -172,10 +176,7 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
     needed = CONVOLUTIONS[: CONVOLUTIONS.index(LAST_NEEDED) + 1]
     for name in (f"{convolution}.{kind}" for convolution in needed for kind in ("weight", "bias")):
         if name not in weights:
-            raise WeightsError(
-                f"{name} is missing: this is no VGG-19; docs/weights.md says what nstyle can read",
-                kind=Kind.MISSING,
-            )
+            raise WeightsError(f"{name} is missing: this is no VGG-19; give {READABLE}", kind=Kind.MISSING)
     for name, tensor in weights.items():
         check_shape(name, tensor)
         # A sum is finite only if each number is, and is much faster than testing each.

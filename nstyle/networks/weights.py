@@ -24,7 +24,7 @@ from nstyle.errors import Kind, OptionError, WeightsError
 from nstyle.files import sha256
 from nstyle.networks.model_space import MEAN_RGB
 from nstyle.networks.mxnet_params import MAGIC, read_params
-from nstyle.networks.vgg19 import CONVOLUTIONS, VGG19, check_shape, check_weights
+from nstyle.networks.vgg19 import CONVOLUTIONS, READABLE, VGG19, check_shape, check_weights
 
 EMBEDDED = "embedded"
 TORCHVISION = "torchvision"
@@ -276,7 +276,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         tensors[name] = tensor.detach().float()
     if not tensors:
         raise WeightsError(
-            f"{path} contains no layer of a VGG-19; docs/weights.md says what nstyle can read",
+            f"{path} contains no layer of a VGG-19; give {READABLE}",
             flag="--weights",
             path=path,
             kind=Kind.MISSING,

@@ -1,4 +1,7 @@
-"""Descent along a gradient: update rule, learning-rate schedule, stopping. Independent of networks and losses."""
+"""Descent along a gradient: update rule, learning-rate schedule, stopping.
+
+It knows images only as tensors in grey levels.
+"""
 
 import math
 from collections.abc import Iterator, Mapping

@@ -121,7 +121,8 @@ class FinalPicture:
         if checkpoint.epoch == 0 and not diverged_at_once and self.epochs is None:
             return
         self.epochs = checkpoint.epoch
-        # The recipe of an unfinished picture asks for the epochs it has. With several scales no setting can.
+        # The recipe of an unfinished picture sets max_num_epochs to the epochs it has, so that it can be painted
+        # again. With several scales, no single number would do that.
         cut = ending.scales == 1 and ending.stop_reason not in FINISHED
         settings = {"max_num_epochs": checkpoint.epoch} if cut else {}
         picture = ending.finish(checkpoint.descent.image, 0)

@@ -83,7 +83,7 @@ def stylize(
     """Paint one picture in the style of another, as the command does.
 
     Args:
-        content_image: file of the picture to paint. Default: the recipe's, else the sample in input/.
+        content_image: file of the picture to paint. Default: the recipe's, else nstyle's sample.
         style_image: file of the picture with the style. Default: likewise.
         callback: called with the `PaintingStep` after each epoch; `step.scale` is the current scale, `step.snapshot`
             the file just written, or None.

@@ -136,8 +136,9 @@ class Controls:
     )
     style_mask: tuple[tuple[Path, str], ...] = setting(
         (),
-        "REGION: a mask of the content, where to use a style. PART: a mask of the style picture, or the word all. "
-        "Repeatable: the first is for --style-image, the next for each --blend-style; with one style, all are for it",
+        "where to use a style (REGION: a mask of the content) and which part of the style picture counts (PART: a "
+        "mask of it, or all). Give it once for --style-image, then once for each --blend-style. With a single style, "
+        "all pairs are for it",
         OURS,
         CONTROLS,
         metavar=("REGION", "PART"),
@@ -152,7 +153,7 @@ class Controls:
     )
     grey: str = setting(
         None,
-        "if content and styles are all grey, keep the result grey, or leave it free to have specks of color",
+        "if content and styles are grey: keep makes the result grey; free may leave specks of color",
         MXNET,
         CONTROLS,
         choices=("keep", "free"),
@@ -177,8 +178,8 @@ class Painting:
     )
     details: float = setting(
         None,
-        "share (0 to 1) of the start's fine detail to add to the enlarged image of the previous scale: more keeps "
-        "fine drawing, less looks more like paint",
+        "share (0 to 1) of the start's fine detail to add whenever the image is enlarged for the next scale: more "
+        "keeps fine drawing, less looks more like paint",
         OURS,
         PAINTING,
         at_least=0,
@@ -240,15 +241,16 @@ class Machine:
     )
     precision: str = setting(
         None,
-        "the network's arithmetic: MXNet's digits (float32), or twice as fast (bfloat16); auto: bfloat16 if the "
-        "hardware supports it",
+        "the network's arithmetic: MXNet's results, up to float32 rounding (float32), or twice as fast (bfloat16); "
+        "auto: bfloat16 if the hardware supports it",
         MXNET,
         MACHINE,
         choices=("auto", "float32", "bfloat16"),
     )
     convolution: str = setting(
         None,
-        "how a CPU computes in float32: MXNet's digits (direct), or faster with other rounding (winograd)",
+        "how a CPU computes in float32: MXNet's results, up to float32 rounding (direct), or faster, with other "
+        "rounding (winograd)",
         MXNET,
         MACHINE,
         choices=("direct", "winograd"),

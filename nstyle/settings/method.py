@@ -45,8 +45,8 @@ class Terms:
     )
     balance: str = setting(
         None,
-        "unit of the losses: MXNet's sums, or each layer's loss divided by that of an image without features, so "
-        "that weights mean the same for any style, size, network and layers (relative)",
+        "absolute: the losses are MXNet's sums; relative: each layer's loss is divided by its value for an image "
+        "without features, so that the same weights work for any style, size, network and layers",
         MXNET,
         TERMS,
         choices=("absolute", "relative"),

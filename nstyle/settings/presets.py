@@ -6,9 +6,9 @@ STRENGTH_SPAN = 8
 """Ratio of the content weight at strength 0 to that at 50, and of that at 50 to that at 100. Chosen by eye."""
 
 PURPOSES = {
-    "reference": "MXNet's results, digit for digit",
+    "reference": "MXNet's results, up to float32 rounding",
     "painterly": "the picture that most people would choose, with coherent strokes at any size",
-    "fast": "close to painterly, in three quarters of the time",
+    "fast": "close to painterly, in half of the time",
 }
 """Purpose of each preset, for `--help`."""
 

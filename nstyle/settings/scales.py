@@ -22,11 +22,11 @@ class Scales:
     scales: int | str | None = setting(
         None,
         "number of scales to paint in, coarse to fine; each starts from the previous one, enlarged; auto: as many "
-        "as keep 256 pixels or more (default: "
-        + ", ".join(f"{loss.scales} for {name}" for name, loss in STYLE_LOSSES.items())
-        + ", or fewer if the picture is too small)",
+        "as keep 256 pixels or more",
         OURS,
         DESCENT,
+        default_words=", ".join(f"{loss.scales} for {name}" for name, loss in STYLE_LOSSES.items())
+        + ", or fewer if the picture is too small",
         at_least=1,
         at_most=MOST_SCALES,
         choices=("auto",),
@@ -37,6 +37,7 @@ class Scales:
         "ratio of each scale's edges to those of the previous scale",
         OURS,
         DESCENT,
+        default_words="2; painterly: the square root of 2",
         above=1,
         at_most=4,
         metavar="F",

@@ -24,6 +24,8 @@ _OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise"}
 # Settings that other entries of the recipe state more exactly: the preset's values, the chosen device and precision.
 _SAID_ELSEWHERE = {"preset", "gpu", "device", "precision"}
 _SCALES = frozenset({"scales", "scale_factor", "coarsest_edge"})
+# A share used to be a word: recipes of before say "start" to add all details of the start.
+_SHARES_OF_DETAILS = {"none": 0.0, "start": 1.0}
 OF_THE_END = frozenset({"max_num_epochs", "stop_eps", "on_divergence"})
 """Settings that may change when a run is resumed, because they only decide when it ends."""
 
@@ -196,6 +198,8 @@ def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
             f"the recipe has the setting {unknown[0]!r}, which this nstyle does not know; install a newer nstyle",
             kind=Kind.UNKNOWN,
         )
+    if "details" in found and (share := _SHARES_OF_DETAILS.get(str(found["details"]))) is not None:
+        found = {**found, "details": share}
     if set(PRESETS["reference"]) - set(found):
         found = {**found, "preset": "reference"}
     try:
