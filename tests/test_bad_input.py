@@ -199,7 +199,7 @@ def test_numbers(flag: str, value: str, here: Path, capsys: pytest.CaptureFixtur
         (["--device", "tpu"], "tpu"),
         (["--device", "cuda:01"], "cuda:01"),
         (["--device", "cuda:999999"], "cuda:999999"),
-        (["one\ntwo"], "one two"),
+        (["one\ntwo"], r"one\ntwo"),
         (["--device", "cpu", "--gpu", "0"], "--gpu and --device"),
         (["--scales", "3", "--coarsest-edge", "64"], "--scales 3 and --coarsest-edge"),
         (["--coarsest-edge", "16", "--scale-factor", "1.01"], "--scale-factor 1.01"),

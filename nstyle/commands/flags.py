@@ -204,8 +204,8 @@ def take_names(arguments: dict[str, Any]) -> None:
     example = "nstyle photo.jpg painting.jpg"
     if given := [flag(name) for name in ("content_image", "style_image") if name in arguments]:
         raise OptionError(
-            f"{' '.join(map(repr, names))}: {' and '.join(given)} already names a picture; "
-            f"name both with flags, or both without: {example}",
+            f"{' '.join(map(repr, names))} and {' and '.join(given)} do not go together; "
+            f"name both pictures with flags, or both without: {example}",
             flag=given[0],
             kind=Kind.CONFLICT,
         )
