@@ -136,7 +136,7 @@ def test_a_recipe_names_the_other_picture(tmp_path: Path) -> None:
 
 def test_an_empty_name_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'' is only one picture" in error_of([""], capsys)
-    assert "'': --style-image already names a picture" in error_of(["", "--style-image", "a.jpg"], capsys)
+    assert "'' and --style-image do not go together" in error_of(["", "--style-image", "a.jpg"], capsys)
 
 
 def test_an_unknown_flag_is_quoted_as_typed(capsys: pytest.CaptureFixture[str]) -> None:
