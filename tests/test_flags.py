@@ -2,6 +2,7 @@
 
 import dataclasses
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def test_a_flag_does_not_swallow_the_other_picture(
         (["--style-image", "a.jpg", "b.jpg", "--content-image", "c.jpg"], (["c.jpg"], ["a.jpg", "b.jpg"])),
         (["--style-image", "a.jpg", "b.jpg", "--size", "64x64"], (Config.content_image, ["a.jpg", "b.jpg"])),
         (["c.jpg", "a.jpg"], ("c.jpg", "a.jpg")),
+        (["a.jpg", "--size", "64x64"], (Config.content_image, "a.jpg")),
         ([], (Config.content_image, Config.style_image)),
     ],
 )
@@ -137,6 +139,33 @@ def test_a_recipe_names_the_other_picture(tmp_path: Path) -> None:
 def test_an_empty_name_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'' is only one picture" in error_of([""], capsys)
     assert "'' and --style-image do not go together" in error_of(["", "--style-image", "a.jpg"], capsys)
+
+
+def test_a_texture_has_no_content(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "name one picture" in error_of(["a.jpg", "b.jpg", "--size", "64x64", "--content-weight", "0"], capsys)
+
+
+def test_too_many_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'a.jpg' 'b.jpg' '5': these are 3 names" in error_of(["a.jpg", "b.jpg", "5"], capsys)
+
+
+def test_a_folder_to_write_is_no_url(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "choose a folder of this machine" in error_of(["--output-dir", "s3://bucket/x"], capsys)
+
+
+def test_a_sweep_of_a_misspelled_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "did you mean strength?" in error_of(["--sweep", "strenght=20,80"], capsys)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_completion_script_that_cannot_be_written() -> None:
+    pytest.importorskip("shtab")
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "nstyle", "--print-completion", "bash"]
+        answer = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("nstyle: error: standard output cannot be written")
+    assert answer.stderr.count("\n") == 1
 
 
 def test_an_unknown_flag_is_quoted_as_typed(capsys: pytest.CaptureFixture[str]) -> None:

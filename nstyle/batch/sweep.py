@@ -11,7 +11,7 @@ from typing import Any
 from nstyle.batch.jobs import Job, Names, plan, unlike
 from nstyle.errors import Kind, OptionError
 from nstyle.settings.config import Config
-from nstyle.settings.options import flag, option
+from nstyle.settings.options import flag, nearest, option
 
 LONG_EDGE = 192
 """Default `max_long_edge` of a sweep's paintings, in pixels: small, because there are many."""
@@ -106,7 +106,11 @@ def _parse(text: str) -> tuple[str, list[Any]]:
     if not equals or not listed:
         raise _refusal(f"--sweep needs a form like style-weight=0.5,1,2, not {text!r}", Kind.OUT_OF_RANGE)
     if setting not in _SWEPT:
-        raise _refusal(f"--sweep cannot vary {name!r}; choose a flag that takes a number or a word", Kind.UNKNOWN)
+        raise _refusal(
+            f"--sweep cannot vary {name!r}; choose a flag that takes a number or a word"
+            f"{nearest(setting.replace('_', '-'), [name.replace('_', '-') for name in _SWEPT])}",
+            Kind.UNKNOWN,
+        )
     values: list[Any] = []
     for word in listed.split(","):
         try:

@@ -195,7 +195,7 @@ def take_names(arguments: dict[str, Any]) -> None:
     """Turn the pictures that are named without flags into the two settings, in place.
 
     Raises:
-        OptionError: there are not two of them, or flags name pictures as well.
+        OptionError: there are not two of them (with --size: one), or flags name pictures as well.
 
     """
     names = arguments.pop("pictures")
@@ -209,6 +209,16 @@ def take_names(arguments: dict[str, Any]) -> None:
             flag=given[0],
             kind=Kind.CONFLICT,
         )
+    if arguments.get("size") is not None:
+        if len(names) > 1:
+            raise OptionError(
+                "--size paints a texture from the style alone; name one picture: nstyle painting.jpg --size 512x512 "
+                "--content-weight 0",
+                flag="--size",
+                kind=Kind.CONFLICT,
+            )
+        arguments["style_image"] = names[0]
+        return
     if len(names) == 1:
         raise OptionError(
             f"{names[0]!r} is only one picture; name a content and a style: {example}",
@@ -217,8 +227,8 @@ def take_names(arguments: dict[str, Any]) -> None:
         )
     if len(names) > 2:
         raise OptionError(
-            f"{len(names)} pictures are named without flags, and nstyle takes two, a content and a style; for more, "
-            "write --content-image A B --style-image C",
+            f"{' '.join(map(repr, names))}: these are {len(names)} names without flags, and nstyle takes two, a "
+            "content and a style; for more, write --content-image A B --style-image C",
             flag="--content-image",
             kind=Kind.UNSUPPORTED,
         )

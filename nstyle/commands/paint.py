@@ -21,7 +21,7 @@ from nstyle.commands.terminal import (
     quiet_libraries,
     signals_as_interrupts,
 )
-from nstyle.errors import Kind, NStyleError, OptionError
+from nstyle.errors import Kind, NStyleError, OptionError, OutputError
 from nstyle.settings.config import Config
 from nstyle.settings.options import check_not_url, flag
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
             if command.print_completion is not None:
-                sys.stdout.write(completion_script(build_parser(), command.print_completion))
+                _print(completion_script(build_parser(), command.print_completion))
                 return 0
             take_names(arguments)
             followed, complete = _recipe(command)
@@ -59,6 +59,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             return complain("nstyle", str(error), 1)
         except KeyboardInterrupt as interrupt:
             return complain_of_interrupt("nstyle", interrupt)
+
+
+def _print(text: str) -> None:
+    """Write a text to standard output.
+
+    Raises:
+        OutputError: it cannot be written.
+
+    """
+    try:
+        print(text, end="", flush=True)  # noqa: T201  (the user asked for it)
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written: {error.strerror}", kind=Kind.UNWRITABLE) from error
 
 
 Completion: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]

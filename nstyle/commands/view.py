@@ -70,9 +70,12 @@ def build_parser() -> Parser:
 
 def _seconds(text: str) -> float:
     """Parse a number of seconds, at least 0.1."""
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0.1 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be at least 0.1, not {text}")
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, at least 0.1, not {text!r}")
     return seconds
 
 

@@ -137,9 +137,12 @@ def check_not_url(flag_: str, value: str | Path) -> None:
 
     """
     if re.match(r"(?i)(https?|ftp|file|s3|gs):/", str(value)):
-        raise OptionError(
-            f"{flag_} {value}: nstyle reads files, not URLs: download it first", flag=flag_, kind=Kind.UNSUPPORTED
+        way_out = (
+            "nstyle writes into folders, not to URLs: choose a folder of this machine"
+            if flag_ == "--output-dir"
+            else "nstyle reads files, not URLs: download it first"
         )
+        raise OptionError(f"{flag_} {value}: {way_out}", flag=flag_, kind=Kind.UNSUPPORTED)
 
 
 def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
