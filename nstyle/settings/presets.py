@@ -8,7 +8,7 @@ STRENGTH_SPAN = 8
 PURPOSES = {
     "reference": "MXNet's results, up to float32 rounding",
     "painterly": "the picture that most people would choose, with coherent strokes at any size",
-    "fast": "close to painterly, in half of the time",
+    "fast": "close to painterly, in three fifths of the time",
 }
 """Purpose of each preset, for `--help`."""
 
