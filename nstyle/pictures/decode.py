@@ -12,13 +12,15 @@ import numpy as np
 import pillow_heif
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from nstyle.errors import ImageError, Kind
+from nstyle.pictures.exif import orientation_of
 from nstyle.pictures.icc import Levels, to_srgb
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.opening import check_size, head_of, is_heif, is_tiff, open_by_pillow, reading
 from nstyle.pictures.picture import Alpha, Picture, fill_hidden
+from nstyle.pictures.png_file import plain_png
 
 _ORIENTATION = 0x0112  # EXIF tag: how to rotate and mirror the pixels for display
 
@@ -42,7 +44,7 @@ class _Raster:
     orientation: int = 1
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path, edge: int | None = None) -> Picture:
     """Decode a picture file in any of the formats in `nstyle.pictures.formats`. Thread-safe.
 
     PNG and TIFF with more than 8 bits per channel (including floating-point TIFF, 0..1) and HEIC with 10 or 12 bits
@@ -54,6 +56,15 @@ def read_picture(path: Path) -> Picture:
     for a TIFF with more than 64 bits per pixel). Decoding needs up to 48 bytes per pixel besides the file itself, and
     24 for 8-bit RGB in sRGB.
 
+    Damage: notes that are rubbish (EXIF, XMP, texts, profiles) are ignored. A file that lacks pixels is refused. A
+    PNG that lacks only what follows its pixels is read, and so is a JPEG that lacks up to a sixteenth of its rows or
+    has damaged parts; the log warns of it.
+
+    Args:
+        path: the file.
+        edge: longest edge of what is made from the picture, in pixels; None if it is unknown. A JPEG above
+            `nstyle.pictures.limits.LARGE` pixels is read at a reduced size that is enough for it.
+
     Raises:
         ImageError: the file does not exist, is not a picture or is truncated; or the picture is wholly transparent,
             has levels of unknown scale, has an edge below 16 pixels, or is too large. If the program turns warnings
@@ -61,7 +72,7 @@ def read_picture(path: Path) -> Picture:
 
     """
     with reading(path):
-        raster = _decode(path)
+        raster = _decode(path, edge)
         rgb = _upright(to_srgb(raster.levels, raster.profile), raster.orientation)
         alpha = (
             None if raster.alpha is None or raster.alpha.min() >= 1 else _upright(raster.alpha, raster.orientation)
@@ -85,7 +96,7 @@ def read_picture(path: Path) -> Picture:
     return Picture(rgb, alpha)
 
 
-def _decode(path: Path) -> _Raster:
+def _decode(path: Path, edge: int | None) -> _Raster:
     """Decode a file with the library that keeps its full precision."""
     head = head_of(path)
     if is_heif(head):
@@ -94,7 +105,7 @@ def _decode(path: Path) -> _Raster:
         raster = _decode_deep_tiff(path)
         if raster is not None:
             return raster
-    with open_by_pillow(path) as picture:
+    with open_by_pillow(path, edge) as picture:
         if picture.format == "PNG" and head[24:25] == b"\x10":
             return _decode_deep_png(path, picture)
         return _decode_by_pillow(path, picture)
@@ -102,7 +113,7 @@ def _decode(path: Path) -> _Raster:
 
 def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
     """Decode 8 bits per channel, or 16-bit grey in formats that only Pillow reads."""
-    ImageOps.exif_transpose(picture, in_place=True)
+    picture = _turned(picture)
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I"):  # 16 bits, stored in 16 or 32
         return _Raster(_in_range(path, np.asarray(picture, np.float32) / np.float32(65535))[..., None], None, profile)
@@ -120,10 +131,26 @@ def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
     return _Raster(np.asarray(picture if picture.mode == "CMYK" else picture.convert("RGB")), None, profile)
 
 
+def _turned(picture: Image.Image) -> Image.Image:
+    """Decode a picture and apply EXIF's orientation, which Pillow applies by itself only to TIFF."""
+    turns = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    picture.load()
+    turn = None if picture.format == "TIFF" else turns.get(orientation_of(picture.info.get("exif")))
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _decode_deep_png(path: Path, header: Image.Image) -> _Raster:
     """Decode a PNG with 16 bits per channel; Pillow would keep only 8."""
-    orientation = header.getexif().get(_ORIENTATION, 1)
-    levels = imagecodecs.png_decode(path.read_bytes())
+    orientation = orientation_of(header.info.get("exif"))
+    levels = imagecodecs.png_decode(plain_png(path.read_bytes())[0])
     if levels.dtype != np.uint16 or levels.shape[:2] != header.size[::-1]:
         raise ValueError("the two decoders do not agree")
     levels = (levels if levels.ndim == 3 else levels[..., None]).astype(np.float32)
