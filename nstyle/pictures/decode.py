@@ -21,6 +21,7 @@ from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.opening import check_size, head_of, is_heif, is_tiff, open_by_pillow, reading
 from nstyle.pictures.picture import Alpha, Picture, fill_hidden
 from nstyle.pictures.png_file import plain_png
+from nstyle.pictures.tiff_pages import is_raw_photo, picture_page, raw_photo
 
 _ORIENTATION = 0x0112  # EXIF tag: how to rotate and mirror the pixels for display
 
@@ -49,7 +50,8 @@ def read_picture(path: Path, edge: int | None = None) -> Picture:
 
     PNG and TIFF with more than 8 bits per channel (including floating-point TIFF, 0..1) and HEIC with 10 or 12 bits
     keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are converted
-    to sRGB with the file's ICC profile; without one they count as sRGB. An animation gives its first frame. Wholly
+    to sRGB with the file's ICC profile; without one they count as sRGB. An animation gives its first frame, a TIFF the
+    picture behind its thumbnail. Wholly
     transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
 
     Memory: a picture above the limits in `nstyle.pictures.limits` is refused before it is decoded (the limit is lower
@@ -99,6 +101,8 @@ def read_picture(path: Path, edge: int | None = None) -> Picture:
 def _decode(path: Path, edge: int | None) -> _Raster:
     """Decode a file with the library that keeps its full precision."""
     head = head_of(path)
+    if is_raw_photo(head):
+        raise raw_photo(path)
     if is_heif(head):
         return _decode_heif(path)
     if is_tiff(head):
@@ -175,7 +179,7 @@ _TIFF_CHANNELS = {
 def _decode_deep_tiff(path: Path) -> _Raster | None:
     """Decode a TIFF with more than 8 bits per channel, integer or floating point; return None for any other."""
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
+        page = picture_page(path, tiff)
         bits = page.samplesperpixel * page.bitspersample
         check_size(path, page.imagewidth, page.imagelength * page.imagedepth, bits)
         if len(page.dataoffsets) < math.prod(page.chunked) or 0 in page.databytecounts:

@@ -24,6 +24,7 @@ from nstyle.pictures.jpeg_file import JpegStream, parse_jpeg
 from nstyle.pictures.limits import LONGEST_EDGE_READ, MOST_BYTES, MOST_JPEG_PIXELS, MOST_PIXELS, reduction
 from nstyle.pictures.png_file import SIGNATURE as PNG_SIGNATURE
 from nstyle.pictures.png_file import plain_png
+from nstyle.pictures.tiff_pages import stream_of_picture
 
 _log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ def open_by_pillow(path: Path, edge: int | None = None) -> Iterator[Image.Image]
             if complaint is not None:
                 _log.warning("%s %s", path, complaint)
         else:
-            with _identified(file) as picture:
+            with _identified(stream_of_picture(path, file) if is_tiff(head) else file) as picture:
                 check_size(path, *picture.size)
                 _drop_illegible(picture)
                 yield picture
