@@ -50,9 +50,9 @@ def read_picture(path: Path, edge: int | None = None) -> Picture:
 
     PNG and TIFF with more than 8 bits per channel (including floating-point TIFF, 0..1) and HEIC with 10 or 12 bits
     keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are converted
-    to sRGB with the file's ICC profile; without one they count as sRGB. An animation gives its first frame, a TIFF the
-    picture behind its thumbnail. Wholly
-    transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
+    to sRGB with the file's ICC profile; without one they count as sRGB. An animation gives its first frame, a TIFF
+    the picture and not its thumbnail. Wholly transparent pixels get the color of the nearest visible pixel, because
+    their own color means nothing.
 
     Memory: a picture above the limits in `nstyle.pictures.limits` is refused before it is decoded (the limit is lower
     for a TIFF with more than 64 bits per pixel). Decoding needs up to 48 bytes per pixel besides the file itself, and

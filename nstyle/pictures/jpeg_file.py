@@ -50,6 +50,7 @@ class Jpeg:
         pixels: where the pixels of the only scan start in `scans`; None if there are several scans.
         cut_off: whether another marker stands where the end marker should be.
         incomplete: whether scans are missing: components or digits of their coefficients.
+        too_small: whether the file has less than one bit for each block of 8 x 8 pixels.
         misplaced: whether restart markers are missing or out of order.
         block_rows: rows of pixels in one row of blocks.
 
@@ -64,6 +65,7 @@ class Jpeg:
     pixels: int | None = None
     cut_off: bool = False
     incomplete: bool = False
+    too_small: bool = False
     misplaced: bool = False
     block_rows: int = 16
 
@@ -97,7 +99,7 @@ def parse_jpeg(path: Path, content: bytes) -> Jpeg:
     encoded, JFIF's and Adobe's, if they are whole. Bytes behind the end marker, such as more pictures, are left out.
 
     Raises:
-        ImageError: the levels have more than 8 bits, or the header promises more pixels than the file can hold.
+        ImageError: the levels have more than 8 bits, or scans are missing.
         ValueError: there is no frame or no scan.
 
     """
@@ -200,16 +202,11 @@ def _judge(path: Path, jpeg: Jpeg, frame: _Frame, starts: list[int]) -> None:
     """Note what is missing, as far as it is known without decoding.
 
     Raises:
-        ImageError: the file is too small for its size in pixels: a block has at least one bit.
+        ImageError: the end is missing, and with it scans; or all of a component is.
 
     """
     width, height = jpeg.size
-    if not frame.arithmetic and width * height > 64 * 8 * len(jpeg.scans):
-        raise ImageError(
-            f"{path} is damaged: it is too small a file for {width}x{height} pixels; use an intact copy",
-            path=path,
-            kind=Kind.DAMAGED,
-        )
+    jpeg.too_small = not frame.arithmetic and width * height > 64 * 8 * len(jpeg.scans)  # a block has 64 pixels
     jpeg.cut_off = jpeg.cut_off and not jpeg.ended
     jpeg.incomplete = _is_incomplete(frame)
     if jpeg.incomplete and not (jpeg.ended and all(missing[0] < 255 for missing in frame.spectrum.values())):
@@ -242,9 +239,15 @@ class JpegStream:
 
     After decoding, `complaint` is a sentence about damage that leaves the picture whole, or nearly; None if there is
     none. A picture of several scans is judged by its scans alone.
+
+    Raises:
+        ImageError: the file is too small for its size in pixels.
+
     """
 
     def __init__(self, path: Path, jpeg: Jpeg) -> None:
+        if jpeg.too_small:
+            raise _ends_early(path, "most of its pixels")
         self._path, self._jpeg = path, jpeg
         tail = _LOOK_AHEAD if jpeg.pixels is not None else b""
         self._parts = [memoryview(jpeg.tables), jpeg.scans, memoryview(tail + b"\xff\xd9")]
