@@ -121,7 +121,7 @@ def test_a_jpeg_that_promises_more_rows_is_refused(tmp_path: Path) -> None:
     promise = content.replace((160).to_bytes(2) + (208).to_bytes(2), (320).to_bytes(2) + (208).to_bytes(2), 1)
     assert promise != content
     refused(promise, tmp_path)
-    promise = content.replace((160).to_bytes(2) + (208).to_bytes(2), (60000).to_bytes(2) * 2, 1)
+    promise = content.replace((160).to_bytes(2) + (208).to_bytes(2), (12000).to_bytes(2) * 2, 1)
     refused(promise, tmp_path)
 
 
