@@ -199,7 +199,7 @@ def test_a_record_that_is_nested_too_deeply(tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_too_large(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("{" + " " * 2**24 + "}")
+    (tmp_path / "run.json").write_text("{" + " " * 10**6 + "}")
     with refuses(RecordError, kind=Kind.UNREADABLE, path=tmp_path / "run.json"):
         read_folder(tmp_path)
 
@@ -265,14 +265,15 @@ TRICKS = "a\x1b[31m\u202egpj.exe\u2028\x07\u2066"
 
 
 def test_hidden_characters_are_shown(tmp_path: Path) -> None:
+    family = "\U0001f468\u200d\U0001f469"  # joiners belong to the text
     folder = fake_run(tmp_path / "run")
-    change_settings(folder, init=TRICKS, **{TRICKS: 1, "list": [TRICKS]})
+    change_settings(folder, init=TRICKS, **{TRICKS: family, "list": [TRICKS]})
     change_record(folder, device=TRICKS, stop_reason=TRICKS)
     (folder / "epochs.csv").write_text(f"epoch,{TRICKS.replace(chr(0x2028), '')}\n0,1\n")
     text = Page(page_written(folder)).text + json.dumps(Page(folder / "index.html").facts, ensure_ascii=False)
     assert not set(TRICKS) - set("a[31mgpj.exe") & set(text)
-    assert text.count(r"a\u001b[31m\u202egpj.exe\u2028\u0007\u2066") == 5
-    (tmp_path / "family \U0001f468\u200d\U0001f469").mkdir()  # joiners belong to the text
+    assert text.count(r"a\x1b[31m\u202egpj.exe\u2028\x07\u2066") == 4
+    assert family in text
 
 
 def page_written(folder: Path) -> Path:

@@ -10,11 +10,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from nstyle.errors import ImageError, Kind, OutputError
+from nstyle.escaping import visible
 from nstyle.files import replacing
 from nstyle.view.album import open_picture, shrink
 from nstyle.view.run_files import evenly
 from nstyle.view.runs import Run
-from nstyle.view.words import visible
 
 GIF, MP4, SHEET = "film.gif", "film.mp4", "sheet.png"
 

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 import nstyle
+from nstyle.escaping import visible
 from nstyle.files import open_regular
 from nstyle.pictures.formats import FORMATS
 from nstyle.pictures.limits import LONGEST_EDGE, MOST_BYTES
@@ -31,9 +32,8 @@ from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
 from nstyle.storage.layout import StopReason
 from nstyle.view.album import Album
 from nstyle.view.films import playing_rate
-from nstyle.view.run_files import MOST_EPOCHS, evenly
+from nstyle.view.run_files import MOST_EPOCHS, evenly, whole
 from nstyle.view.runs import Input, Run, Snapshot
-from nstyle.view.words import visible, whole
 
 GENERATOR = b'<meta name="generator" content="nstyle-view">'
 """Marks a page as written by nstyle-view. Files without this mark are never overwritten."""
@@ -50,7 +50,6 @@ MOST_POINTS = 1000
 _LARGEST = 1e150
 """Largest value of a curve that is drawn. No float32 is as large, and the page can still compute with it."""
 
-_MOST_SETTINGS = 200
 _MOST_SECONDS = 10**10
 
 _SHEET_EDGE = 400
@@ -105,11 +104,11 @@ def render(
         policy=_policy(script),
         title=_escaped(title),
         style=_part("page.css"),
-        up=f'<nav><a href="{html.escape(_link(up, page))}">all paintings</a></nav>' if up is not None else "",
+        up=f'<nav><a href="{_escaped(_link(up, page))}">all paintings</a></nav>' if up is not None else "",
         state=_state_html(run, others, refresh if watched else None),
         sheet=_render_sheet(page, others, album, budget, other_pages) if others else "",
         run=run_html,
-        made=html.escape(f"nstyle {nstyle.__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"),
+        made=_escaped(f"nstyle {nstyle.__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"),
         facts=_json(facts),
         script=script,
     )
@@ -127,14 +126,14 @@ def _policy(script: str) -> str:
     return f"default-src 'none'; img-src data: 'self' file:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
+def _escaped(text: str) -> str:
+    """Return the text as HTML, for content or attribute; control characters are spelled out."""
+    return html.escape(visible(text))
+
+
 def _json(facts: dict[str, Any]) -> str:
     """Return JSON that is safe inside a script element: no text in it can end the element."""
     return json.dumps(facts, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _escaped(text: str) -> str:
-    """Return the text as HTML, also for attributes, with hidden characters made visible."""
-    return html.escape(visible(text))
 
 
 def _link(target: Path, page: Path) -> str:
@@ -243,7 +242,7 @@ def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable
         ),
         films=_films_html(films, page),
         facts=_terms(_run_facts(run) | ({"not shown": f"{left_out} more snapshots"} if left_out else {})),
-        settings="\n".join(_setting_html(*setting) for setting in list(settings.items())[:_MOST_SETTINGS]),
+        settings="\n".join(_setting_html(name, value) for name, value in settings.items()),
     )
     return facts, run_html
 
@@ -312,14 +311,14 @@ def _input_html(index: int, source: Input, picture: str | None, page: Path) -> s
         why = "changed since the run, or not a picture" if is_there else "file is missing"
         return f'<figure><p class="gone">{why}</p><figcaption>{label}: {name}</figcaption></figure>'
     return (
-        f'<figure><a href="{html.escape(_link(source.path, page))}">'
+        f'<figure><a href="{_escaped(_link(source.path, page))}">'
         f'<img id="input-{index}" src="{picture}" alt="{label}"></a>'
         f"<figcaption>{label}: {name}</figcaption></figure>"
     )
 
 
 def _films_html(films: Iterable[Path], page: Path) -> str:
-    links = [f'<a href="{html.escape(_link(film, page))}">{html.escape(film.name)}</a>' for film in films]
+    links = [f'<a href="{_escaped(_link(film, page))}">{_escaped(film.name)}</a>' for film in films]
     return f'<p class="films">Films and sheets: {", ".join(links)}</p>' if links else ""
 
 
@@ -375,7 +374,7 @@ def _render_sheet(
     for other in others:
         address = pictures.get(newest[other]) if other in newest else None
         picture = f'<img src="{address}" alt="">' if address else '<span class="gone">no picture yet</span>'
-        link, name = html.escape(_link(other_pages(other), page)), _escaped(other.name)
+        link, name = _escaped(_link(other_pages(other), page)), _escaped(other.name)
         kind = "running" if other.is_running else "ended"
         tiles.append(
             f'<li><a href="{link}">{picture}<strong>{name}</strong></a>'

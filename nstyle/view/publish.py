@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nstyle.errors import ImageError, Kind, OutputError, RecordError
+from nstyle.escaping import visible
 from nstyle.files import make_folder, open_regular, replacing, unwritable
 from nstyle.storage.layout import RECORD, is_of_a_run
 from nstyle.view import films, page
 from nstyle.view.album import Album
 from nstyle.view.runs import Run, read_folder, subfolders
-from nstyle.view.words import visible
 
 PAGE = "index.html"
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nstyle.errors import Kind, RecordError
+from nstyle.escaping import visible
 from nstyle.files import open_regular
 from nstyle.storage.layout import RECORD
-from nstyle.view.words import visible
 
 T = TypeVar("T")
 
 MOST_EPOCHS = 10**12
 """Highest number of epochs that is believed."""
 
-_MOST_BYTES_OF_RECORD = 2**24
+_MOST_BYTES_OF_RECORD = 10**6  # nstyle's have a few thousand; what is shown of it must leave the page small
 _MOST_BYTES_OF_EPOCHS = 2**28  # a million epochs have 200 MB
 _MOST_LEVELS = 8  # of lists and mappings in a record; nstyle's have four
 _MOST_DIGITS = 20  # of a whole number in a record; the largest seed has 19
@@ -82,6 +82,11 @@ def _is_shallow(value: Any, levels: int) -> bool:
     return levels > 0 and all(_is_shallow(each, levels - 1) for each in inside)
 
 
+def whole(value: Any, least: int, most: int) -> int | None:
+    """Return the value if it is a whole number from `least` to `most`, else None."""
+    return value if type(value) is int and least <= value <= most else None
+
+
 def read_epochs(path: Path) -> dict[str, list[float]]:
     """Read the columns of `epochs.csv` by name; of more than 10,000 lines, evenly spaced ones.
 
@@ -121,7 +126,7 @@ def _column_names(header: list[str]) -> list[str]:
     """Return a name for each of the first columns: visible, not empty, and no two equal."""
     names: list[str] = []
     for number, cell in enumerate(header[:_MOST_COLUMNS], 1):
-        name = visible(cell.strip(), 60) or f"column {number}"
+        name = visible(cell.strip()[:60]) or f"column {number}"
         names.append(name if name not in names else f"{name} (column {number})")
     return names
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from nstyle.errors import Kind, RecordError
 from nstyle.storage.layout import EPOCHS, RECORD, StopReason, parse_picture_name
-from nstyle.view.run_files import MOST_EPOCHS, read_epochs, read_record
-from nstyle.view.words import whole
+from nstyle.view.run_files import MOST_EPOCHS, read_epochs, read_record, whole
 
 _MOST_INPUTS = 100
 _MOST_SCALES = 100
