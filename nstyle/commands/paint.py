@@ -22,6 +22,7 @@ from nstyle.commands.terminal import (
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
+from nstyle.escaping import visible
 from nstyle.settings.config import Config
 from nstyle.settings.options import check_not_url, flag
 
@@ -219,8 +220,8 @@ class _Lines(logging.Formatter):
     """Formats a record as its message; a warning starts with "warning: "."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        return ("warning: " if record.levelno >= logging.WARNING else "") + super().format(record)
+        """Return the line. Its control characters are spelled out: it may name files."""
+        return ("warning: " if record.levelno >= logging.WARNING else "") + visible(super().format(record))
 
 
 @contextmanager

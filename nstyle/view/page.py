@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 import nstyle
+from nstyle.escaping import visible
 from nstyle.files import sha256
 from nstyle.pictures.formats import FORMATS
 from nstyle.settings.config import Config
@@ -92,13 +93,13 @@ def render(
     title = _title(run) if run is not None else f"{len(others)} paintings"
     filled = Template(_part("page.html")).substitute(
         policy=_policy(script),
-        title=html.escape(title),
+        title=_escaped(title),
         style=_part("page.css"),
-        up=f'<nav><a href="{html.escape(_link(up, page))}">all paintings</a></nav>' if up is not None else "",
+        up=f'<nav><a href="{_escaped(_link(up, page))}">all paintings</a></nav>' if up is not None else "",
         state=_state_html(run, others, refresh if watched else None),
         sheet=_render_sheet(page, others, album, budget, other_pages) if others else "",
         run=run_html,
-        made=html.escape(f"nstyle {nstyle.__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"),
+        made=_escaped(f"nstyle {nstyle.__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"),
         facts=_json(facts),
         script=script,
     )
@@ -114,6 +115,11 @@ def _policy(script: str) -> str:
     """Return the content security policy: our script and style, pictures embedded or in files, nothing else."""
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return f"default-src 'none'; img-src data: 'self' file:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def _escaped(text: str) -> str:
+    """Return the text as HTML, for content or attribute; control characters are spelled out."""
+    return html.escape(visible(text))
 
 
 def _json(facts: dict[str, Any]) -> str:
@@ -181,7 +187,7 @@ def _state_html(run: Run | None, others: list[Run], news_every: float | None) ->
         note = f" This page updates every {news_every:g} s."
     elif running:
         note = " This page shows the state when it was made; <code>nstyle-view --watch</code> keeps it up to date."
-    return f'<p class="state{" running" if running else ""}"><span>{html.escape(state)}.</span>{note}</p>'
+    return f'<p class="state{" running" if running else ""}"><span>{_escaped(state)}.</span>{note}</p>'
 
 
 def _duration(seconds: float) -> str:
@@ -214,10 +220,10 @@ def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable
     left_out = len(run.snapshots) - len(snapshots)
     shown = [source for source in run.inputs if source.path in pictures and intact[source]]
     run_html = Template(_part("run.html")).substitute(
-        nothing=html.escape(_nothing(run)),
+        nothing=_escaped(_nothing(run)),
         choices="\n".join(
             f'<label><input type="radio" name="original" value="{run.inputs.index(source)}">'
-            f"<span>{html.escape(source.label)}</span></label>"
+            f"<span>{_escaped(source.label)}</span></label>"
             for source in shown
         ),
         inputs="\n".join(
@@ -254,7 +260,7 @@ def _curve_facts(curves: Mapping[str, list[float]]) -> dict[str, list[float | No
     """Return the curves with at most `MOST_POINTS` points and five digits; without "scale" if it is constant."""
     rows = evenly(range(len(curves.get("epoch", []))), MOST_POINTS)
     return {
-        name: [float(f"{column[row]:.5g}") if math.isfinite(column[row]) else None for row in rows]
+        visible(name): [float(f"{column[row]:.5g}") if math.isfinite(column[row]) else None for row in rows]
         for name, column in curves.items()
         if name != "scale" or len(set(column)) > 1
     }
@@ -268,19 +274,19 @@ def _nothing(run: Run) -> str:
 
 
 def _input_html(index: int, source: Input, picture: str | None, page: Path) -> str:
-    label, name = html.escape(source.label), html.escape(source.path.name)
+    label, name = _escaped(source.label), _escaped(source.path.name)
     if picture is None:
         why = "changed since the run, or not a picture" if source.path.exists() else "file is missing"
         return f'<figure><p class="gone">{why}</p><figcaption>{label}: {name}</figcaption></figure>'
     return (
-        f'<figure><a href="{html.escape(_link(source.path, page))}">'
+        f'<figure><a href="{_escaped(_link(source.path, page))}">'
         f'<img id="input-{index}" src="{picture}" alt="{label}"></a>'
         f"<figcaption>{label}: {name}</figcaption></figure>"
     )
 
 
 def _films_html(films: Iterable[Path], page: Path) -> str:
-    links = [f'<a href="{html.escape(_link(film, page))}">{html.escape(film.name)}</a>' for film in films]
+    links = [f'<a href="{_escaped(_link(film, page))}">{_escaped(film.name)}</a>' for film in films]
     return f'<p class="films">Films and sheets: {", ".join(links)}</p>' if links else ""
 
 
@@ -311,7 +317,7 @@ def _run_facts(run: Run) -> dict[str, str]:
 
 def _terms(facts: dict[str, str]) -> str:
     """Return the facts as HTML terms and descriptions."""
-    pairs = [(html.escape(term), html.escape(text)) for term, text in facts.items()]
+    pairs = [(_escaped(term), _escaped(text)) for term, text in facts.items()]
     return "\n".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in pairs)
 
 
@@ -323,7 +329,7 @@ def _setting_html(name: str, value: Any) -> str:
     changed = name in _DEFAULTS and json.dumps(value) != _DEFAULTS[name]
     shown = "–" if value in (None, []) else value if isinstance(value, str) else json.dumps(value)  # noqa: RUF001
     row = '<tr class="changed">' if changed else "<tr>"
-    return f'{row}<th scope="row">{html.escape(flag(name))}</th><td>{html.escape(shown)}</td></tr>'
+    return f'{row}<th scope="row">{_escaped(flag(name))}</th><td>{_escaped(shown)}</td></tr>'
 
 
 def _render_sheet(
@@ -336,10 +342,10 @@ def _render_sheet(
     for other in others:
         address = pictures.get(newest[other]) if other in newest else None
         picture = f'<img src="{address}" alt="">' if address else '<span class="gone">no picture yet</span>'
-        link, name = html.escape(_link(other_pages(other), page)), html.escape(other.name)
+        link, name = _escaped(_link(other_pages(other), page)), _escaped(other.name)
         kind = "running" if other.is_running else "ended"
         tiles.append(
             f'<li><a href="{link}">{picture}<strong>{name}</strong></a>'
-            f'<span class="{kind}">{html.escape(describe_state(other))}</span></li>'
+            f'<span class="{kind}">{_escaped(describe_state(other))}</span></li>'
         )
     return f'<ul class="sheet" aria-label="Contact sheet">{"".join(tiles)}</ul>'
