@@ -197,7 +197,7 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
 
 def _tiff_raster(path: Path, page: tifffile.TiffPage, decoded: NDArray[Any], channels: int) -> _Raster:
     """Interpret the channels of a TIFF page (H x W x C) of which the first ones, `channels`, are colors."""
-    orientation, profile = page.tags.valueof(_ORIENTATION, 1), profile_of_tiff(page)
+    orientation, profile = page.tags.valueof(_ORIENTATION, 1), profile_of_tiff(path, page)
     white = np.float32(1 if decoded.dtype.kind == "f" else 2**page.bitspersample - 1)
     number, multiplied = alpha_channel(page, channels)
     alpha = None if number is None else decoded[..., number].astype(np.float32) / white

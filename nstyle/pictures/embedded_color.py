@@ -6,7 +6,7 @@ Files are not trusted: what is malformed counts as absent, and sizes are bounded
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -41,18 +41,18 @@ def profile_of(path: Path, picture: Image.Image) -> bytes | None:
         return avif_profile(path)
     if picture.format == "JPEG2000":
         return jpeg2000_profile(path)
-    return adobe_rgb_profile() if says_adobe_rgb(picture.getexif()) else None
+    if picture.format == "PNG":
+        picture.load()  # EXIF may follow the pixels; an error of theirs is none of EXIF
+    return adobe_rgb_profile() if _says_adobe_rgb(picture.getexif) else None
 
 
-def profile_of_tiff(page: TiffPage) -> bytes | None:
-    """Return the ICC profile of a TIFF page, or the one that its EXIF names."""
+def profile_of_tiff(path: Path, page: TiffPage) -> bytes | None:
+    """Return the ICC profile of a TIFF's first page, or the one that its EXIF names."""
     profile: bytes | None = page.iccprofile
-    exif = page.tags.valueof(0x8769)
-    if profile or not isinstance(exif, dict):
+    if profile:
         return profile
-    interoperability = exif.get("InteroperabilityTag")
-    index = interoperability.get("InteroperabilityIndex") if isinstance(interoperability, dict) else None
-    return adobe_rgb_profile() if _is_adobe_rgb(exif.get("ColorSpace"), index) else None
+    with path.open("rb") as file:
+        return adobe_rgb_profile() if _says_adobe_rgb(lambda: _exif_of_tiff(file)) else None
 
 
 @dataclass(frozen=True)
@@ -144,24 +144,25 @@ def _profile_of_gamma(gama: bytes, chrm: bytes) -> bytes | None:
     return rgb_profile((wx, wy, rx, ry, gx, gy, bx, by), gamma)
 
 
-def says_adobe_rgb(exif: Image.Exif) -> bool:
-    """Tell whether EXIF names Adobe RGB."""
-    try:
-        color_space = exif.get_ifd(0x8769).get(0xA001)
-        index = exif.get_ifd(0xA005).get(1)
-    except (ValueError, TypeError, LookupError, OSError, SyntaxError, struct.error):  # rubbish
-        return False
-    return _is_adobe_rgb(color_space, index)
-
-
-def _is_adobe_rgb(color_space: object, interoperability_index: object) -> bool:
-    """Tell whether values of EXIF mean Adobe RGB.
+def _says_adobe_rgb(load: Callable[[], Image.Exif]) -> bool:
+    """Tell whether EXIF names Adobe RGB; rubbish does not.
 
     The camera standard DCF 2.0 says it with the color space 0xFFFF ("uncalibrated") and the interoperability index
     R03; some cameras say it with the color space 2.
     """
-    named = str(interoperability_index).strip("\0 ") == "R03"
-    return color_space == 2 or (color_space == 0xFFFF and named)
+    try:
+        exif = load()
+        color_space, index = exif.get_ifd(0x8769).get(0xA001), exif.get_ifd(0xA005).get(1)
+    except (ValueError, TypeError, LookupError, OSError, SyntaxError, struct.error):
+        return False
+    return color_space == 2 or (color_space == 0xFFFF and str(index).strip("\0 ") == "R03")
+
+
+def _exif_of_tiff(file: IO[bytes]) -> Image.Exif:
+    """Read the tags of an open TIFF."""
+    exif = Image.Exif()
+    exif.load_from_fp(file)
+    return exif
 
 
 def avif_profile(path: Path) -> bytes | None:
