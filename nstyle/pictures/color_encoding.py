@@ -52,15 +52,37 @@ def profile_of_code_points(path: Path, primaries: int, transfer: int) -> bytes |
         ImageError: the picture has high dynamic range (PQ or HLG), or a color space that we cannot convert.
 
     """
+    return rgb_profile(chromaticities_of(path, primaries), gamma_of(path, transfer))
+
+
+def chromaticities_of(path: Path, primaries: int) -> Chromaticities:
+    """Return the chromaticities for a code point `ColourPrimaries`.
+
+    Raises:
+        ImageError: we cannot convert them.
+
+    """
+    if primaries not in _PRIMARIES:
+        raise unknown_color_space(path, f"primaries {primaries} of H.273")
+    return _PRIMARIES[primaries]
+
+
+def gamma_of(path: Path, transfer: int) -> float | None:
+    """Return the exponent from level to light for a code point `TransferCharacteristics`; None: sRGB's curve.
+
+    Raises:
+        ImageError: it is PQ or HLG, or we cannot convert it.
+
+    """
     if transfer in _HIGH_DYNAMIC_RANGE:
         raise ImageError(
             f"{path} has high dynamic range (PQ or HLG), which is not supported; export it as an ordinary picture",
             path=path,
             kind=Kind.UNSUPPORTED,
         )
-    if primaries not in _PRIMARIES or transfer not in _GAMMAS:
-        raise unknown_color_space(path, f"primaries {primaries}, transfer {transfer}")
-    return rgb_profile(_PRIMARIES[primaries], _GAMMAS[transfer])
+    if transfer not in _GAMMAS:
+        raise unknown_color_space(path, f"transfer {transfer} of H.273")
+    return _GAMMAS[transfer]
 
 
 def unknown_color_space(path: Path, what: str) -> ImageError:

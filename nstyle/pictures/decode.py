@@ -1,6 +1,7 @@
 """Decode picture files.
 
-Pillow decodes 8 bits per channel; imagecodecs (libpng) and tifffile decode more; pillow-heif decodes HEIC.
+Pillow decodes 8 bits per channel; imagecodecs (libpng) and tifffile decode more; pillow-heif decodes HEIC, and
+imagecodecs JPEG XL.
 """
 
 import math
@@ -19,6 +20,7 @@ from nstyle.errors import ImageError, Kind
 from nstyle.pictures.color_encoding import profile_of_code_points
 from nstyle.pictures.embedded_color import png_color, profile_of, profile_of_tiff
 from nstyle.pictures.icc import Levels, lab_to_srgb, to_srgb
+from nstyle.pictures.jpeg_xl import is_jpeg_xl, read_header
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.opening import check_size, head_of, is_heif, is_tiff, open_by_pillow, reading
 from nstyle.pictures.picture import Alpha, Picture, fill_hidden
@@ -56,11 +58,11 @@ class _Raster:
 def read_picture(path: Path) -> Picture:
     """Decode a picture file in any of the formats in `nstyle.pictures.formats`. Thread-safe.
 
-    PNG and TIFF with more than 8 bits per channel (including floating-point TIFF, 0..1) and HEIC with 10 or 12 bits
-    keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are converted
-    to sRGB with the file's ICC profile, or as the file says in another way (`nstyle.pictures.embedded_color`); if it
-    says nothing, they count as sRGB. An animation gives its first frame. Wholly
-    transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
+    PNG, TIFF and JPEG XL with more than 8 bits per channel (including floating point, 0..1) and HEIC with 10 or 12
+    bits keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are
+    converted to sRGB with the file's ICC profile, or as the file says in another way
+    (`nstyle.pictures.embedded_color`); if it says nothing, they count as sRGB. An animation gives its first frame.
+    Wholly transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
 
     Memory: a picture above the limits in `nstyle.pictures.limits` is refused before it is decoded (the limit is lower
     for a TIFF with more than 64 bits per pixel). Decoding needs up to 48 bytes per pixel besides the file itself, and
@@ -102,6 +104,8 @@ def _decode(path: Path) -> _Raster:
     head = head_of(path)
     if is_heif(head):
         return _decode_heif(path)
+    if is_jpeg_xl(head):
+        return _decode_jpeg_xl(path)
     if is_tiff(head):
         raster = _decode_deep_tiff(path)
         if raster is not None:
@@ -237,6 +241,34 @@ def _decode_heif(path: Path) -> _Raster:
     if mode[-1] == "a":
         levels = _unmultiplied(levels.astype(np.float32) / scale, alpha)
     return _Raster(levels, alpha, profile)
+
+
+def _decode_jpeg_xl(path: Path) -> _Raster:
+    """Decode a JPEG XL in full precision. The decoder applies the orientation."""
+    header = read_header(path)
+    check_size(path, header.width, header.height)
+    if not imagecodecs.JPEGXL.available:
+        raise ImageError(
+            f"{path} is JPEG XL, which this imagecodecs lacks; save it as PNG", path=path, kind=Kind.MISSING
+        )
+    if header.extra not in ((), (0,)):
+        raise ImageError(f"{path} has unusual channels; save it as PNG", path=path, kind=Kind.UNSUPPORTED)
+    levels = imagecodecs.jpegxl_decode(path.read_bytes(), index=0, numthreads=1)
+    levels = levels if levels.ndim == 3 else levels[..., None]
+    if levels.shape[2] not in ((2, 4) if header.extra else (1, 3)):
+        raise ValueError("unknown channels")
+    if levels.dtype.kind == "f":
+        levels = _in_range(path, levels.astype(np.float32, copy=False))
+    elif header.bits != 8:
+        levels = levels.astype(np.float32) / np.float32(2**header.bits - 1)
+    if not header.extra:
+        return _Raster(levels, None, header.profile)
+    scale = np.float32(255 if levels.dtype == np.uint8 else 1)
+    alpha = levels[..., -1].astype(np.float32) / scale
+    levels = levels[..., :-1]
+    if header.multiplied:
+        levels = _unmultiplied(levels.astype(np.float32) / scale, alpha)
+    return _Raster(levels, alpha, header.profile)
 
 
 def _in_range(path: Path, levels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -248,13 +248,21 @@ def jpeg2000_profile(path: Path) -> bytes | None:
 
 def _box_of_file(path: Path, wanted: bytes) -> bytes:
     """Return the content of the first box of this kind at the top level of a file; empty if there is none."""
+    return next(iter(boxes_of_file(path, wanted, _MOST_BOXES)), b"")
+
+
+def boxes_of_file(path: Path, wanted: bytes, most: int) -> list[bytes]:
+    """Return the contents of the boxes of this kind at the top level of a file, up to `most` bytes together."""
+    found: list[bytes] = []
     with path.open("rb") as file:
-        while (head := _box_head(file)) is not None:
+        while most > 0 and (head := _box_head(file)) is not None:
             kind, size = head
+            start = file.tell()
             if kind == wanted:
-                return file.read(min(size, _MOST_BOXES))
-            file.seek(size, 1)
-    return b""
+                found.append(file.read(min(size, most)))
+                most -= len(found[-1]) or most
+            file.seek(start + size)
+    return found
 
 
 def _box_head(file: IO[bytes]) -> tuple[bytes, int] | None:
