@@ -387,6 +387,60 @@ def test_a_jpeg_2000_of_unknown_colors_is_refused(content: bytes, tmp_path: Path
         read_picture(path)
 
 
+@pytest.mark.parametrize("kind", [1, 2])
+def test_a_jpeg_2000_whose_colors_are_multiplied_by_alpha(kind: int, tmp_path: Path) -> None:
+    alpha = np.full((32, 64, 1), 0.6)
+    levels = np.concatenate([scene() * (0.6 if kind == 2 else 1), alpha], axis=2)
+    path = write_jp2(tmp_path / "picture.jp2", whole(levels, 8), enumerated(16))
+    content = path.read_bytes()
+    assert content.count(struct.pack(">3H", 3, 1, 0)) == 1  # channel 3 is alpha, of the whole picture
+    path.write_bytes(content.replace(struct.pack(">3H", 3, 1, 0), struct.pack(">3H", 3, kind, 0)))
+    check(path, 1.1)
+
+
+def write_bmp(path: Path, space: profiles.Space, color_space: bytes, profile: bytes = b"", version: int = 5) -> Path:
+    """Write a BMP with a header of version 4 or 5, with the space's primaries and gamma, and perhaps a profile."""
+    rows = whole(space.from_srgb(scene()), 8)[::-1, :, ::-1].tobytes()
+    size = {4: 108, 5: 124}[version]
+    header = struct.pack("<IiiHHIIiiII16x4s", size, 64, 32, 1, 24, 0, len(rows), 0, 0, 0, 0, color_space)
+    for point in space.primaries:
+        light = np.linalg.solve(np.stack([profiles.xyz(*p) for p in space.primaries], 1), profiles.xyz(*space.white))
+        xyz = profiles.xyz(*point) * light[space.primaries.index(point)]
+        header += struct.pack("<3i", *(round(number / 2 * 2**30) for number in xyz))
+    header += struct.pack("<3I", *[round((space.gamma or 2.2) * 2**16)] * 3)
+    header += struct.pack("<4I", 4, size + len(rows), len(profile), 0) if version == 5 else b""
+    start = struct.pack("<2sIII", b"BM", 14 + size + len(rows) + len(profile), 0, 14 + size)
+    path.write_bytes(start + header + rows + profile)
+    return path
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("space", [P3, OLD_MAC, SRGB])
+def test_a_bmp_that_gives_its_primaries_and_gamma(space: profiles.Space, version: int, tmp_path: Path) -> None:
+    check(write_bmp(tmp_path / "picture.bmp", space, bytes(4), version=version), 3)
+
+
+def test_a_bmp_with_a_profile(tmp_path: Path) -> None:
+    check(write_bmp(tmp_path / "picture.bmp", P3, b"DEBM", P3.profile()), 3)
+
+
+@pytest.mark.parametrize("color_space", [b"BGRs", b" niW", b"KNIL"])
+def test_a_bmp_that_is_srgb(color_space: bytes, tmp_path: Path) -> None:
+    path = write_bmp(tmp_path / "picture.bmp", LINEAR, color_space)
+    check(path, 0.01, whole(LINEAR.from_srgb(scene()), 8) / 255)
+
+
+@pytest.mark.parametrize("transfer", [13, 16, 18])
+def test_a_profile_for_high_dynamic_range_is_refused(transfer: int, tmp_path: Path) -> None:
+    profile = P3.profile({b"cicp": b"cicp\0\0\0\0" + bytes([12, transfer, 0, 1])})
+    path = write_png(tmp_path / "picture.png", whole(P3.from_srgb(scene()), 8), iccp(profile))
+    if transfer == 13:
+        check(path, 3)
+    else:
+        with refuses(ImageError, kind=Kind.UNSUPPORTED, path=path):
+            read_picture(path)
+
+
 @pytest.mark.parametrize("ending", ["png", "tif", "jpg", "webp", "bmp", "jp2", "avif", "qoi", "gif"])
 def test_a_picture_that_says_nothing_is_read_as_it_is(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"picture.{ending}"

@@ -117,6 +117,18 @@ def test_inks_other_than_cmyk_are_refused(depth: int, tmp_path: Path) -> None:
         read_picture(path)
 
 
+@pytest.mark.parametrize("axes", ["CYX", "ZYX"])
+def test_colors_on_separate_pages_are_refused(axes: str, tmp_path: Path) -> None:
+    path = tmp_path / "picture.tif"
+    pages = np.moveaxis(RGB, 2, 0).astype(np.uint16)
+    tifffile.imwrite(path, pages, imagej=True, metadata={"axes": axes})
+    if axes == "CYX":
+        with refuses(ImageError, kind=Kind.UNSUPPORTED, path=path):
+            read_picture(path)
+    else:  # slices: the first is a picture
+        np.testing.assert_allclose(read_picture(path).rgb[..., 0], pages[0] / 65535, atol=1e-6)
+
+
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("kind", ["cielab", "icclab"])

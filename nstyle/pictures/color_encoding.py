@@ -4,6 +4,7 @@ Code points are those of Rec. ITU-T H.273, "CICP" (coding-independent code point
 them. A profile made here goes the same way as one from a file, through `nstyle.pictures.icc`.
 """
 
+import struct
 from functools import lru_cache
 from pathlib import Path
 
@@ -83,6 +84,20 @@ def gamma_of(path: Path, transfer: int) -> float | None:
     if transfer not in _GAMMAS:
         raise unknown_color_space(path, f"transfer {transfer} of H.273")
     return _GAMMAS[transfer]
+
+
+def refuse_high_dynamic_range(path: Path, profile: bytes) -> None:
+    """Refuse an ICC profile that is made for PQ or HLG, as its tag `cicp` says (ICC.1:2022, 10.3).
+
+    Raises:
+        ImageError: the profile is for high dynamic range.
+
+    """
+    tags = profile[132 : 132 + 12 * int.from_bytes(profile[128:132], "big")]
+    for name, start, _ in struct.iter_unpack(">4s2I", tags[: len(tags) // 12 * 12]):
+        transfer = profile[start + 9 : start + 10]  # after the type, four zeros and the primaries
+        if name == b"cicp" and transfer and transfer[0] in _HIGH_DYNAMIC_RANGE:
+            gamma_of(path, transfer[0])
 
 
 def unknown_color_space(path: Path, what: str) -> ImageError:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from nstyle.errors import ImageError, Kind
-from nstyle.pictures.color_encoding import profile_of_code_points
-from nstyle.pictures.embedded_color import png_color, profile_of, profile_of_tiff
+from nstyle.pictures.color_encoding import profile_of_code_points, refuse_high_dynamic_range
+from nstyle.pictures.embedded_color import jpeg2000_is_multiplied, png_color, profile_of, profile_of_tiff
 from nstyle.pictures.icc import Levels, lab_to_srgb, to_srgb
 from nstyle.pictures.jpeg_xl import is_jpeg_xl, read_header
 from nstyle.pictures.limits import SHORTEST_EDGE
@@ -76,6 +76,8 @@ def read_picture(path: Path) -> Picture:
     """
     with reading(path):
         raster = _decode(path)
+        if raster.profile is not None:
+            refuse_high_dynamic_range(path, raster.profile)
         rgb = _upright(to_srgb(raster.levels, raster.profile), raster.orientation)
         alpha = (
             None if raster.alpha is None or raster.alpha.min() >= 1 else _upright(raster.alpha, raster.orientation)
@@ -131,7 +133,12 @@ def _decode_by_pillow(path: Path, picture: Image.Image, profile: bytes | None) -
         return _Raster(np.asarray(picture), None, profile)
     if picture.has_transparency_data:
         levels = np.asarray(picture.convert("LA" if picture.mode in ("1", "L", "LA", "La") else "RGBA"))
-        return _Raster(levels[..., :-1], levels[..., -1].astype(np.float32) / np.float32(255), profile)
+        alpha = levels[..., -1].astype(np.float32) / np.float32(255)
+        if picture.format == "JPEG2000" and jpeg2000_is_multiplied(path):
+            return _Raster(
+                _unmultiplied(levels[..., :-1].astype(np.float32) / np.float32(255), alpha), alpha, profile
+            )
+        return _Raster(levels[..., :-1], alpha, profile)
     if picture.mode in ("1", "L"):
         return _Raster(np.asarray(picture.convert("L"))[..., None], None, profile)
     return _Raster(np.asarray(picture if picture.mode == "CMYK" else picture.convert("RGB")), None, profile)

@@ -1,7 +1,7 @@
 """What a picture file says about its colors, besides the ICC profiles that the decoders hand over.
 
-PNG says it in chunks, AVIF and JPEG 2000 in boxes, cameras in EXIF. The answer is an ICC profile, or None for sRGB.
-Files are not trusted: what is malformed counts as absent, and sizes are bounded.
+PNG says it in chunks, AVIF and JPEG 2000 in boxes, BMP in its header, cameras in EXIF. The answer is an ICC profile,
+or None for sRGB. Files are not trusted: what is malformed counts as absent, and sizes are bounded.
 """
 
 import struct
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 from PIL import Image
 from tifffile import TiffPage
 
@@ -41,6 +42,8 @@ def profile_of(path: Path, picture: Image.Image) -> bytes | None:
         return avif_profile(path)
     if picture.format == "JPEG2000":
         return jpeg2000_profile(path)
+    if picture.format in ("BMP", "DIB"):
+        return _bmp_profile(path, 14 if picture.format == "BMP" else 0)
     if picture.format == "PNG":
         picture.load()  # EXIF may follow the pixels; an error of theirs is none of EXIF
     return adobe_rgb_profile() if _says_adobe_rgb(picture.getexif) else None
@@ -144,6 +147,31 @@ def _profile_of_gamma(gama: bytes, chrm: bytes) -> bytes | None:
     return rgb_profile((wx, wy, rx, ry, gx, gy, bx, by), gamma)
 
 
+def _bmp_profile(path: Path, start: int) -> bytes | None:
+    """Return the profile of a BMP whose header, at this offset, is of version 4 or 5 (Microsoft's BITMAPV5HEADER).
+
+    Version 5 can embed an ICC profile. Both can give XYZ of the primaries, whose sum is white, and a gamma.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        header = file.read(124)
+        if len(header) < 124 or header[:4] not in (b"\x6c\0\0\0", b"\x7c\0\0\0"):
+            return None
+        offset, size = struct.unpack_from("<II", header, 112)
+        if header[:1] == b"\x7c" and header[56:60] == b"DEBM" and 0 < size <= _MOST_PROFILE:
+            file.seek(start + offset)
+            return file.read(size)
+    endpoints = np.frombuffer(header, "<i4", 9, 60).reshape(3, 3) / 2**30
+    gammas = np.frombuffer(header, "<u4", 3, 96) / 2**16
+    points = np.concatenate([endpoints.sum(axis=0, keepdims=True), endpoints])  # white, red, green, blue
+    sums = points.sum(axis=1, keepdims=True)
+    if header[56:60] != bytes(4) or sums.min() <= 0 or gammas.min() < 0.05 or np.ptp(gammas) > 0.01:
+        return None
+    wx, wy, rx, ry, gx, gy, bx, by = (points / sums)[:, :2].ravel().tolist()
+    gamma = float(gammas[1])
+    return rgb_profile((wx, wy, rx, ry, gx, gy, bx, by), None if 0.445 <= 1 / gamma < 0.465 else gamma)
+
+
 def _says_adobe_rgb(load: Callable[[], Image.Exif]) -> bool:
     """Tell whether EXIF names Adobe RGB; rubbish does not.
 
@@ -244,6 +272,12 @@ def jpeg2000_profile(path: Path) -> bytes | None:
     if colors:
         raise unknown_color_space(path, "JPEG 2000, number " + str(int.from_bytes(colors[0][3:7], "big")))
     return None
+
+
+def jpeg2000_is_multiplied(path: Path) -> bool:
+    """Tell whether the colors of a JPEG 2000 file are multiplied by alpha: a `cdef` box has a channel of type 2."""
+    definitions = dict(_boxes(_box_of_file(path, b"jp2h"))).get(b"cdef", b"")[2:]
+    return any(definitions[at + 2 : at + 4] == b"\0\2" for at in range(0, len(definitions), 6))
 
 
 def _box_of_file(path: Path, wanted: bytes) -> bytes:

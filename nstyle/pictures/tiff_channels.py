@@ -1,5 +1,6 @@
 """What the channels of a TIFF page mean: colors first, then extra channels (TIFF 6.0, ExtraSamples)."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ _COLORS = {
 }
 _INK_SET = 332  # tag: 1 means CMYK, 2 other inks
 _MOST_CHANNELS = 8
+_IMAGEJ_CHANNELS = re.compile(r"^channels=0*([2-9]|[1-9]\d)", re.MULTILINE)  # two or more
 
 
 def color_channels(path: Path, page: TiffPage) -> int:
@@ -40,7 +42,8 @@ def refuse_unknown_levels(path: Path, page: TiffPage) -> None:
     """Refuse a page whose levels have no known meaning.
 
     Raises:
-        ImageError: the levels have a sign, so black and white are unknown; or the inks are not those of CMYK.
+        ImageError: the levels have a sign, so black and white are unknown; the inks are not those of CMYK; or each
+            color has a page of its own.
 
     """
     if page.sampleformat in (SAMPLEFORMAT.INT, SAMPLEFORMAT.COMPLEXINT):
@@ -51,6 +54,12 @@ def refuse_unknown_levels(path: Path, page: TiffPage) -> None:
         )
     if page.photometric == PHOTOMETRIC.SEPARATED and page.tags.valueof(_INK_SET, 1) != 1:
         raise ImageError(f"{path} has inks other than CMYK; save it as RGB", path=path, kind=Kind.UNSUPPORTED)
+    if page.samplesperpixel == 1 and page.is_imagej and _IMAGEJ_CHANNELS.search(page.description):
+        raise ImageError(
+            f"{path} has its colors on separate pages, as ImageJ writes them; save it as RGB",
+            path=path,
+            kind=Kind.UNSUPPORTED,
+        )
 
 
 def pillow_reads(page: TiffPage) -> bool:
