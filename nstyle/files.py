@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -118,3 +119,19 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, from memory if the file has not changed since it was last asked for.
+
+    A file counts as unchanged if it is the same inode with the same size, modification time and status change time.
+    """
+    status = path.stat()
+    return _sha256_of(
+        path.absolute(), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
+
+
+@lru_cache(maxsize=64)
+def _sha256_of(path: Path, *_status: int) -> str:
+    return sha256(path)

@@ -17,6 +17,7 @@ from nstyle.commands import paint, view
 from nstyle.commands.flags import DEFAULTS, build_parser, take_names
 from nstyle.commands.paint import main
 from nstyle.errors import Kind, OptionError
+from nstyle.files import sha256
 from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY
 from nstyle.settings.options import nearest, option
@@ -130,11 +131,12 @@ def test_the_sample_is_the_other_picture_of_one(argv: list[str], pictures: tuple
 
 
 def test_a_recipe_names_the_other_picture(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    path.write_text(recipe(Config(content_image=Path("photo.jpg"))).text())
+    path, photo = tmp_path / "run.json", tmp_path / "photo.jpg"
+    photo.write_bytes(b"a photo")
+    path.write_text(recipe(Config(content_image=photo), content=sha256(photo)).text())
     command = build_parser().parse(["--recipe", str(path), "--style-image", "oil.jpg", "ink.jpg"])
     _, complete = paint._recipe(command)
-    assert paint._pictures(complete({"style_image": command.style_image})) == ("photo.jpg", ["oil.jpg", "ink.jpg"])
+    assert paint._pictures(complete({"style_image": command.style_image})) == (str(photo), ["oil.jpg", "ink.jpg"])
 
 
 def test_an_empty_name_is_seen(capsys: pytest.CaptureFixture[str]) -> None:

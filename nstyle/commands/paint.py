@@ -88,10 +88,11 @@ def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
     if command.recipe is None:
         return None, dict
     check_not_url("--recipe", command.recipe)
-    from nstyle.storage.recipe import read_recipe, settings_to_repeat
+    from nstyle.storage.recipe import read_recipe
+    from nstyle.storage.sources import settings_to_follow
 
     followed = read_recipe(Path(command.recipe))
-    return followed, partial(settings_to_repeat, followed)
+    return followed, partial(settings_to_follow, followed, Path(command.recipe))
 
 
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:

@@ -178,7 +178,7 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
 
 
 def _checked_text(flag_: str, type_: Any, value: Any, declared: Option) -> str | Path:
-    """Return a path or a word as its own type, if it is one of the choices and no URL."""
+    """Return a path (made absolute) or a word as its own type, if it is one of the choices and no URL."""
     is_path = type_ in (Path, Path | None)
     if not isinstance(value, str | Path) or not str(value):
         raise OptionError(
@@ -186,7 +186,7 @@ def _checked_text(flag_: str, type_: Any, value: Any, declared: Option) -> str |
         )
     check_not_url(flag_, value)
     if is_path:
-        return Path(value)
+        return Path(value).absolute()
     if declared.choices and value not in declared.choices:
         raise OptionError(
             f"{flag_} must be {listed(declared.choices)}, not {str(value)!r}{nearest(str(value), declared.choices)}",
