@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from pictures import chunk, painted, png
+from PIL import Image
 from refusals import refuses
 
 from nstyle.errors import ImageError, Kind
@@ -52,6 +53,16 @@ def written(form: str, **options: object) -> bytes:
     file = io.BytesIO()
     painted(HEIGHT, WIDTH).save(file, form, **options)
     return file.getvalue()
+
+
+def avif_with(block: bytes) -> bytes:
+    """An AVIF with EXIF as it is; Pillow writes none that it cannot read."""
+    mark = Image.Exif()
+    mark[0x010E] = "x" * 900
+    file = written("AVIF", quality=90, exif=mark.tobytes())
+    at = file.index(b"II*\0") if b"II*\0" in file else file.index(b"MM\0*")
+    block = block.removeprefix(b"Exif\0\0").ljust(900, b"\0")
+    return file[:at] + block + file[at + len(block) :]
 
 
 def tiff(depth: int, xmp: bytes) -> bytes:
@@ -97,6 +108,8 @@ NOTES: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
         }.items()
     },
     "webp, rubbish": (lambda: written("WEBP", lossless=True, exif=RUBBISH), lambda: written("WEBP", lossless=True)),
+    "avif, rubbish": (lambda: avif_with(RUBBISH), lambda: avif_with(exif(1))),
+    "avif, wild": (lambda: avif_with(WILD), lambda: avif_with(exif(1))),
     "webp, wild": (lambda: written("WEBP", lossless=True, exif=WILD), lambda: written("WEBP", lossless=True)),
 }
 

@@ -7,6 +7,7 @@ error about damaged files; the commands hide that.
 
 import io
 import logging
+import re
 import stat
 import struct
 import zlib
@@ -27,6 +28,9 @@ from nstyle.pictures.png_file import plain_png
 from nstyle.pictures.tiff_pages import stream_of_picture
 
 _log = logging.getLogger(__name__)
+
+# An entry for EXIF in the list of a HEIF container's items (`infe`, ISO 14496-12, 8.11.6), up to the item's type.
+_EXIF_ITEM = re.compile(rb"(infe(?:\x02.{7}|\x03.{9}))Exif", re.DOTALL)
 
 # Errors that the decoders raise on truncated, corrupted or malicious files. Warnings are included for programs that
 # turn warnings into errors: there, a warning means that the file is damaged.
@@ -186,10 +190,21 @@ def open_by_pillow(path: Path, edge: int | None = None) -> Iterator[Image.Image]
             if complaint is not None:
                 _log.warning("%s %s", path, complaint)
         else:
-            with _identified(stream_of_picture(path, file) if is_tiff(head) else file) as picture:
+            with _open_other(path, file, head) as picture:
                 check_size(path, *picture.size)
                 _drop_illegible(picture)
                 yield picture
+
+
+def _open_other(path: Path, file: IO[bytes], head: bytes) -> Image.Image:
+    """Open a file that is neither JPEG nor PNG; see `open_by_pillow`."""
+    try:
+        return _identified(stream_of_picture(path, file) if is_tiff(head) else file)
+    except UnidentifiedImageError:
+        if head[4:8] != b"ftyp":
+            raise
+    file.seek(0)  # an AVIF, perhaps with EXIF that is rubbish: Pillow reads it to replace its orientation
+    return _identified(io.BytesIO(_EXIF_ITEM.sub(rb"\1none", file.read())))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 import tifffile
-from tifffile import PHOTOMETRIC, TiffPage
+from tifffile import TiffPage
 
 from nstyle.errors import ImageError, Kind
 
@@ -50,7 +50,7 @@ def picture_page(path: Path, tiff: tifffile.TiffFile) -> TiffPage:
     marked, in the chain of pages or in SubIFDs. The mark on the only page of a file means nothing.
 
     Raises:
-        ImageError: it is a raw photo; all pages are reduced; or the colors are on separate pages (ImageJ).
+        ImageError: it is a raw photo, or all pages are reduced.
 
     """
     first = tiff.pages.first
@@ -63,11 +63,6 @@ def picture_page(path: Path, tiff: tifffile.TiffFile) -> TiffPage:
         if not whole:
             raise raw_photo(path)
         return max(whole, key=lambda page: page.imagewidth * page.imagelength)
-    grey = first.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)
-    if grey and tiff.is_imagej and (tiff.imagej_metadata or {}).get("channels", 1) != 1:
-        raise ImageError(
-            f"{path} has its colors on separate pages (ImageJ); save it as RGB", path=path, kind=Kind.UNSUPPORTED
-        )
     return first
 
 
