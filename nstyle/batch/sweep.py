@@ -11,7 +11,8 @@ from typing import Any
 from nstyle.batch.jobs import Job, Names, plan, unlike
 from nstyle.errors import Kind, OptionError
 from nstyle.settings.config import Config
-from nstyle.settings.options import flag, nearest, option
+from nstyle.settings.options import flag, option
+from nstyle.settings.suggestions import nearest_flag
 
 LONG_EDGE = 192
 """Default `max_long_edge` of a sweep's paintings, in pixels: small, because there are many."""
@@ -108,7 +109,7 @@ def _parse(text: str) -> tuple[str, list[Any]]:
     if setting not in _SWEPT:
         raise _refusal(
             f"--sweep cannot vary {name!r}; choose a flag that takes a number or a word"
-            f"{nearest(setting.replace('_', '-'), [name.replace('_', '-') for name in _SWEPT])}",
+            f"{nearest_flag(setting, [name.replace('_', '-') for name in _SWEPT])}",
             Kind.UNKNOWN,
         )
     values: list[Any] = []
