@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
 from nstyle.errors import DeviceError, DivergenceError, Kind, RecipeError
-from nstyle.painting.inputs import inputs_of
+from nstyle.painting.inputs import inputs_of, kept_metadata
 from nstyle.painting.observers import (
     BackoffNotice,
     CallbackObserver,
@@ -167,12 +167,13 @@ def _paint(
     """Paint with observers that write all files of the run; add the path of the kept picture to errors."""
     record = Record(RunRecord(folder.record, recipe, len(prepared.scales)))
     record.begin(checkpoint)
-    final = FinalPicture(folder, recipe, config)
+    metadata = kept_metadata(config)
+    final = FinalPicture(folder, recipe, config, metadata)
     # The order matters: the checkpoint is written after the picture and the log line of its epoch.
     observers: list[Observer] = [
         ScaleNotice(),
         BackoffNotice(checkpoint),
-        Snapshots(folder, recipe, config),
+        Snapshots(folder, recipe, config, metadata),
         EpochLog(folder.epochs, done=checkpoint.epoch),
         final,
         Checkpoints(folder.checkpoint, recipe, save_epochs=config.save_epochs),
