@@ -187,3 +187,10 @@ def test_a_jpeg_of_12_bits_is_named(tmp_path: Path) -> None:
     path.write_bytes(imagecodecs.jpeg8_encode(np.full((32, 32), 2000, np.uint16), bitspersample=12))
     with refuses(ImageError, kind=Kind.UNSUPPORTED, path=path):
         read_picture(path)
+
+
+def test_a_restart_marker_out_of_order_is_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = jpeg(restart_marker_rows=1)
+    at = content.index(b"\xff\xd3", content.index(b"\xff\xda"))
+    read(content[: at + 1] + b"\xd4" + content[at + 2 :], tmp_path)
+    assert "damaged parts" in caplog.text
