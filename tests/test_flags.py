@@ -12,7 +12,7 @@ from recipes import recipe
 from refusals import refuses
 
 import flags_page
-from nstyle.batch.jobs import expand
+from nstyle.batch.selection import expand
 from nstyle.commands import paint
 from nstyle.commands.flags import DEFAULTS, build_parser, take_names
 from nstyle.commands.paint import main

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nstyle.batch.jobs import Job, Names, plan
+from nstyle.batch.jobs import Job, plan
+from nstyle.batch.selection import Names
 from nstyle.batch.sweep import Sweep, plan_sweep
 from nstyle.commands.completion import completion_script
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 jobs = plan(*_pictures(arguments), arguments, pair=command.pair)
             else:
                 jobs = sweep.jobs
-            if len(jobs) == 1 and sweep is None and command.cluster is None:
+            if len(jobs) == 1 and jobs[0].copy is None and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
         except OptionError as error:
@@ -157,7 +158,8 @@ def _paint_many(
 
         write_sweep_sheet(sweep)
         _log.info("the contact sheet is %s", sweep.sheet)
-    return _summarise(sorted(outcomes, key=lambda outcome: jobs.index(outcome.job)), len(jobs))
+    order = {job.config.output_dir: number for number, job in enumerate(jobs)}
+    return _summarise(sorted(outcomes, key=lambda outcome: order[outcome.job.config.output_dir]), len(jobs))
 
 
 def _outcomes(jobs: Sequence[Job], followed: "Recipe | None", command: argparse.Namespace) -> "Iterator[Outcome]":
