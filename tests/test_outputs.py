@@ -8,9 +8,11 @@ from pictures import painted
 from refusals import refuses
 
 from nstyle import stylize, stylize_many
+from nstyle.commands import view
 from nstyle.commands.paint import main
 from nstyle.errors import ImageError, Kind
-from nstyle.storage.outputs import is_output
+from nstyle.storage.outputs import OF_THE_VIEWER, is_output
+from nstyle.view.films import GIF, SHEET
 
 SMALL: dict[str, Any] = {"model": "filters", "max_long_edge": 32, "max_num_epochs": 1, "image_format": "png"}
 FLAGS = ["--model", "filters", "--max-long-edge", "32", "--max-num-epochs", "1", "--image-format", "png", "--quiet"]
@@ -96,6 +98,15 @@ def test_the_sheet_of_a_sweep_is_no_photo(here: Path) -> None:
     assert main([*pair, "--sweep", "seed=1,2", *FLAGS]) == 0
     assert (here / "photos" / "sweep.png").exists()
     assert set(done("photos", output_dir="photos")) == {"a_ink", "b_ink"}
+
+
+def test_what_the_viewer_makes_is_no_photo(here: Path) -> None:
+    assert {GIF, SHEET} == set(OF_THE_VIEWER)
+    painted(32, 40, seed=3).save(here / "photos" / SHEET)
+    names = {"a_ink", "b_ink"}
+    assert set(done("photos", output_dir="photos")) == {*names, "sheet_ink"}  # nothing was painted there before
+    assert view.main(["photos", "--sheet", "--gif", "--quiet"]) == 0
+    assert set(done("photos", output_dir="photos")) == names
 
 
 @pytest.mark.parametrize("content", ["photos", ["photos/a.png"]])

@@ -89,7 +89,7 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
     if is_repeatable(field.type):
         common |= {"action": "append", "nargs": 2}
     if declared.several:
-        common |= {"nargs": "+"}
+        common |= {"action": "extend", "nargs": "+"}
     kind = int if field.type in (int, int | None) else float if field.type is float else str
     metavar = declared.metavar or "|".join(declared.choices)
     group.add_argument(flag(field.name), type=_if_possible(kind), metavar=metavar, **common)

@@ -36,13 +36,16 @@ _log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own). Return its exit code."""
-    arguments = vars(build_parser().parse(argv))
+    parser = build_parser()
+    arguments = vars(parser.parse(argv))
     command = argparse.Namespace(**{name: arguments.pop(name) for name in COMMAND_FLAGS})
     with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
             if command.print_completion is not None:
                 _print(completion_script(build_parser(), command.print_completion))
                 return 0
+            for line in parser.replaced:
+                _log.warning("%s", line)
             take_names(arguments)
             followed, complete = _recipe(command)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None

@@ -15,6 +15,9 @@ MOST_BYTES = 1_000_000
 SWEEP_FOLDER, SWEEP_SHEET = "sweep", "sweep.png"
 """Names of the folder with a sweep's paintings and of its contact sheet; both are in the output folder."""
 
+OF_THE_VIEWER = ("film.gif", "sheet.png")
+"""Names of the pictures that `nstyle-view` makes beside the runs that it shows."""
+
 
 def recorded_inputs(folder: Path) -> dict[str, tuple[str, str]] | None:
     """Return path and SHA-256 of each picture that a folder's record names, by its setting; None: no record."""
@@ -51,8 +54,8 @@ def is_painted_from(
 def is_output(path: Path, folder: Path) -> bool:
     """Tell whether a file is a picture that a run into `folder`, or into a folder below it, wrote there.
 
-    These are the pictures of a run folder, the copies that a batch puts beside its run folders, and the contact sheet
-    of a sweep. A file that a record names as an input is none of them.
+    These are the pictures of a run folder, the copies that a batch puts beside its run folders, contact sheets and
+    films. A file that a record names as an input is none of them.
     """
     parent = Path(os.path.realpath(path.parent))
     if not parent.is_relative_to(os.path.realpath(folder)):
@@ -61,6 +64,8 @@ def is_output(path: Path, folder: Path) -> bool:
         return not _is_input(path, inputs)
     if path.name == SWEEP_SHEET:
         return any(parent.glob(f"{SWEEP_FOLDER}/*/{RECORD}"))
+    if path.name in OF_THE_VIEWER:
+        return (parent / RECORD).exists() or any(parent.glob(f"*/{RECORD}"))
     inputs = recorded_inputs(parent / path.stem)
     return inputs is not None and not _is_input(path, inputs) and _is_copy(path, parent / path.stem)
 
