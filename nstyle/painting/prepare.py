@@ -17,6 +17,8 @@ from nstyle.networks.layers import check_layers, parse_layers
 from nstyle.networks.model import Model, ModelOptions
 from nstyle.networks.model_space import from_model_space, shown_range, to_model_space
 from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.optim.descent import SLOWDOWN
+from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
 from nstyle.painting.memory import check_memory, descent_bytes
@@ -46,6 +48,8 @@ class Scale:
         finish: converts an image at this scale to the picture for display.
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
             begins.
+        parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
+        slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
 
     """
@@ -53,6 +57,8 @@ class Scale:
     start: Tensor
     finish: Finish
     make_objective: Callable[[], Objective]
+    parts: tuple[Tensor | None, ...] = (None,)
+    slowdown: float = 1.0
     details: float = 0.0
     _objective: Objective | None = field(default=None, init=False)
 
@@ -126,6 +132,8 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: its errors are the clearest
+    if config.init == "noise" and scales[-1].parts == (None,):
+        scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
     if config.image_range == "clamped":
         descent["bounds"] = shown_range(scales[0].start)
@@ -266,6 +274,8 @@ class _ScaleMaker:
             start,
             finish,
             partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey),
+            parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
+            slowdown=SLOWDOWN,
             details=config.details,
         )
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import DivergenceError
 from nstyle.losses.terms import Term
-from nstyle.optim.descent import DescentState, descend, diverged
+from nstyle.optim.descent import DescentState, descend, diverged, has_converged
 from nstyle.painting.prepare import Prepared, Scale
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.picture import Picture
@@ -143,8 +143,8 @@ class _Painting:
             while self.checkpoint.scale < len(self.prepared.scales):
                 self._go_to_next_scale()
                 self._descend()
-            hardly_changed = self.checkpoint.descent.relative_change < self.prepared.descent["stop_eps"]
-            self.stop_reason = StopReason.RELATIVE_CHANGE if hardly_changed else StopReason.EPOCHS
+            converged = has_converged(self.checkpoint.descent, self.prepared.descent["stop_eps"], self.scale.slowdown)
+            self.stop_reason = StopReason.RELATIVE_CHANGE if converged else StopReason.EPOCHS
         except KeyboardInterrupt:
             self.stop_reason = StopReason.INTERRUPTED
             raise
@@ -166,7 +166,12 @@ class _Painting:
         scale, scales = self.checkpoint.scale, len(self.prepared.scales)
         most = most_epochs(self.checkpoint, self.prepared)
         objective = self.scale.objective().with_terms(self.more_terms)
-        settings = {**self.prepared.descent, "max_num_epochs": self.prepared.epochs[scale - 1]}
+        settings = {
+            **self.prepared.descent,
+            "max_num_epochs": self.prepared.epochs[scale - 1],
+            "slowdown": self.scale.slowdown,
+            "parts": self.scale.parts,
+        }
         for step in descend(objective, self.checkpoint.descent, **settings):
             self.checkpoint = replace(self.checkpoint, descent=step.state)
             shown = PaintingStep(
