@@ -74,6 +74,10 @@ def test_names_that_are_not_a_pair(argv: list[str], kind: Kind, flag: str) -> No
     assert "nstyle photo.jpg painting.jpg" in str(refused.value) or "--content-image A B" in str(refused.value)
 
 
+def test_enlarging_can_be_turned_on_and_off() -> None:
+    assert [settings(*argv).get("enlarge") for argv in (["--no-enlarge"], ["--enlarge"], [])] == [False, True, None]
+
+
 def test_pictures_may_be_named_by_several_flags() -> None:
     found = settings("--content-image", "a.jpg", "--style_image=s.jpg", "--content-image", "b.jpg", "c.jpg")
     assert (found["content_image"], found["style_image"]) == (["a.jpg", "b.jpg", "c.jpg"], ["s.jpg"])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pictures import painted
+from PIL import Image
 from refusals import refuses
 
 from nstyle import stylize, stylize_many
@@ -121,3 +122,17 @@ def test_a_picture_that_is_added_leaves_the_others_as_they_are(content: Any, her
     assert sorted(names.values()) == [False, False, True]
     assert finished.stat().st_mtime_ns == times[finished]
     assert sorted(done("photos").values()) == [True, True, True]
+
+
+def test_a_batch_can_leave_small_photos_at_their_size(here: Path) -> None:
+    painted(60, 80, seed=6).save(here / "photos" / "large.png")
+    options: dict[str, Any] = {**SMALL, "max_long_edge": 60}
+    for outcome in stylize_many("photos", "ink.png", **options, enlarge=False):
+        assert outcome.path is not None
+        with Image.open(outcome.path) as picture:
+            assert picture.size == ((60, 45) if "large" in outcome.job.name else (40, 32))
+    recipe = ["--recipe", "output/a_ink.png", "--output-dir"]
+    for flags, size in (([], (40, 32)), (["--enlarge"], (60, 48)), (["--max-long-edge", "20"], (20, 16))):
+        assert main([*recipe, f"again{len(flags)}", *flags]) == 0
+        with Image.open(here / f"again{len(flags)}" / "final.png") as picture:
+            assert picture.size == size

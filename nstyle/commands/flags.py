@@ -84,7 +84,8 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
         "help": declared.help.replace("%", "%%"),
     }
     if field.type is bool:
-        group.add_argument(flag(field.name), action="store_true", **common)
+        action = argparse.BooleanOptionalAction if field.default is True else "store_true"
+        group.add_argument(flag(field.name), action=action, **common)
         return
     if is_repeatable(field.type):
         common |= {"action": "append", "nargs": 2}
