@@ -27,7 +27,7 @@ from nstyle.painting.sizes import ScaleSize, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.masks import Mask, rounded, to_mask
-from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
+from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
@@ -252,7 +252,9 @@ class _ScaleMaker:
             for source, frame in size.frames.items()
         }
         rgbs = {
-            source: recolor_style(config.preserve_colors, style.rgb, picture.rgb, finish.where)
+            source: recolor_style(
+                config.preserve_colors, style.rgb, picture.rgb, finish.where, style.alpha, picture.alpha
+            )
             for source, style in framed.items()
         }
         shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
@@ -261,7 +263,8 @@ class _ScaleMaker:
         finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
         content = to_model_space(shown).to(device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
-        start = self._start(content, rgbs[self.inputs.styles[0].picture])
+        first = self.inputs.styles[0].picture
+        start = self._start(content, picture.alpha, Picture(rgbs[first], framed[first].alpha))
         if keeps_grey:
             start = to_model_space(grey(luminance(from_model_space(start))))
         start = start.to(device)
@@ -285,7 +288,7 @@ class _ScaleMaker:
             return Picture(np.zeros((size.height, size.width, 3), dtype=np.float32), None)
         return resize_picture(self.pictures[self.inputs.content], size.height, size.width)
 
-    def _start(self, content: Tensor, style: Rgb) -> Tensor:
+    def _start(self, content: Tensor, alpha: Alpha | None, style: Picture) -> Tensor:
         """Return the image that the painting starts from, 1 x 3 x H x W; pictures are resized to the content."""
         height, width = content.shape[-2:]
         if self.inputs.start is not None:
@@ -295,8 +298,8 @@ class _ScaleMaker:
         if self.config.init == "content":
             return content
         if self.config.init == "recolored":
-            return to_model_space(recolored(from_model_space(content), style))
-        return to_model_space(style if style.shape[:2] == (height, width) else resize(style, height, width))
+            return to_model_space(recolored(from_model_space(content), style.rgb, alpha, style.alpha))
+        return to_model_space(style.rgb if style.size == (height, width) else resize(style.rgb, height, width))
 
     def _fit_masks(self, size: ScaleSize) -> dict[Source, Mask]:
         """Return the masks, each resized like the picture that it belongs to.
