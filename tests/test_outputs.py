@@ -122,6 +122,7 @@ def test_a_picture_that_is_added_leaves_the_others_as_they_are(content: Any, her
     assert sorted(names.values()) == [False, False, True]
     assert finished.stat().st_mtime_ns == times[finished]
     assert sorted(done("photos").values()) == [True, True, True]
+    assert sorted(done("photos/../photos/./*").values()) == [True, True, True]
 
 
 def test_a_batch_can_leave_small_photos_at_their_size(here: Path) -> None:

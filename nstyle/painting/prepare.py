@@ -23,7 +23,7 @@ from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
 from nstyle.painting.memory import check_memory, descent_bytes
 from nstyle.painting.session import Loaded, Session
-from nstyle.painting.sizes import ScaleSize, scale_sizes
+from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.masks import Mask, rounded, to_mask
@@ -91,6 +91,8 @@ class Prepared:
         weights: the source of the network's weights: path, SHA-256, and whether they are the original ones.
         memory: bytes that the descent at the finest scale needs, without the constant overhead.
         seamless: whether the painting tiles.
+        stop_after: the number of epochs, in all scales, after which the painting ends; None: it ends with the last
+            scale.
 
     """
 
@@ -101,6 +103,7 @@ class Prepared:
     weights: Mapping[str, Any]
     memory: int
     seamless: bool
+    stop_after: int | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -122,7 +125,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     """
     session = Session() if session is None else session
     inputs = inputs_of(config)
-    pictures = {source: read_picture(source.path) for source in inputs.sources}
+    pictures = {source: read_picture(source.path, longest_edge(config)) for source in inputs.sources}
     hashes = hash_inputs(inputs)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
@@ -145,6 +148,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
         dict(loaded.model.provenance),
         memory,
         config.seamless,
+        config.stop_after,
     )
 
 

@@ -24,7 +24,7 @@ def recorded_inputs(folder: Path) -> dict[str, tuple[str, str]] | None:
     try:
         with (folder / RECORD).open("rb") as file:
             inputs: Mapping[str, Any] = json.loads(file.read(MOST_BYTES))["inputs"]
-        return {name: (str(one["path"]), str(one["sha256"])) for name, one in inputs.items()}
+        return {name: (os.path.abspath(one["path"]), str(one["sha256"])) for name, one in inputs.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
