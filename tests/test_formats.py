@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from refusals import refuses
 
-from nstyle.batch.jobs import ENDINGS
+from nstyle.batch.selection import ENDINGS
 from nstyle.errors import Kind, OptionError, OutputError
 from nstyle.pictures.encode import ENCODERS
 from nstyle.pictures.formats import FORMATS, WRITTEN, able_to_hold

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nstyle.batch.jobs import Job, Names, plan
+from nstyle.batch.jobs import Job, plan
+from nstyle.batch.selection import Names
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, NStyleError, OutputError, RecipeError
 from nstyle.files import link_or_copy
@@ -60,7 +61,7 @@ def stylize_many(
     """Paint every content in every style, as the command does: load the network once, and skip finished pictures.
 
     Args:
-        content_images: one or several files, folders or globs of pictures to paint; see `jobs.expand`.
+        content_images: one or several files, folders or globs of pictures to paint; see `selection.expand`.
         style_images: one or several files, folders or globs of style pictures.
         pair: paint the first content in the first style, the second in the second, and so on.
         callback: called with the `PaintingStep` and its `Job` after each epoch.
@@ -167,20 +168,23 @@ def _is_file(copy: Path, path: Path) -> bool:
 
 
 def finished_picture(job: Job, session: Session) -> Path | None:
-    """Return the picture if a run with the same recipe has finished in the job's folder; else None.
+    """Return the picture if a run with the same recipe has finished in one of the job's folders; else None.
 
     This decodes no picture and does not load VGG-19.
     """
     config = job.config
-    folder = RunFolder(config.output_dir, config.image_format, inputs_of(config).paths)
-    finished = folder.finished_run()
-    if finished is None:
-        return None
-    try:
-        now = _recipe_now(job, finished, session)
-    except (OSError, NStyleError):  # the run will report the error
-        return None
-    return None if finished.differences(now) else folder.final
+    for path in (config.output_dir, *job.earlier):
+        folder = RunFolder(path, config.image_format, inputs_of(config).paths)
+        finished = folder.finished_run()
+        if finished is None:
+            continue
+        try:
+            now = _recipe_now(job, finished, session)
+        except (OSError, NStyleError):  # the run will report the error
+            return None
+        if not finished.differences(now):
+            return folder.final
+    return None
 
 
 def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:

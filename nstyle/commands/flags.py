@@ -84,12 +84,13 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
         "help": declared.help.replace("%", "%%"),
     }
     if field.type is bool:
-        group.add_argument(flag(field.name), action="store_true", **common)
+        action = argparse.BooleanOptionalAction if field.default is True else "store_true"
+        group.add_argument(flag(field.name), action=action, **common)
         return
     if is_repeatable(field.type):
         common |= {"action": "append", "nargs": 2}
     if declared.several:
-        common |= {"nargs": "+"}
+        common |= {"action": "extend", "nargs": "+"}
     kind = int if field.type in (int, int | None) else float if field.type is float else str
     metavar = declared.metavar or "|".join(declared.choices)
     group.add_argument(flag(field.name), type=_if_possible(kind), metavar=metavar, **common)

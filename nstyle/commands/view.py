@@ -82,7 +82,10 @@ def _seconds(text: str) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code. `argv` defaults to the process's arguments."""
-    arguments = build_parser().parse(argv)
+    parser = build_parser()
+    arguments = parser.parse(argv)
+    for line in [] if arguments.quiet else parser.replaced:
+        _say(f"warning: {line}")
     with quiet_libraries(), signals_as_interrupts():
         try:
             _view(arguments)

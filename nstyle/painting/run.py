@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import DivergenceError
 from nstyle.losses.terms import Term
-from nstyle.optim.descent import DescentState, descend, diverged
+from nstyle.optim.descent import DescentState, descend, diverged, has_converged
 from nstyle.painting.prepare import Prepared, Scale
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.picture import Picture
@@ -147,8 +147,8 @@ class _Painting:
             ):
                 self._go_to_next_scale()
                 self._descend()
-            hardly_changed = self.checkpoint.descent.relative_change < self.prepared.descent["stop_eps"]
-            self.stop_reason = StopReason.RELATIVE_CHANGE if hardly_changed else StopReason.EPOCHS
+            converged = has_converged(self.checkpoint.descent, self.prepared.descent["stop_eps"], self.scale.slowdown)
+            self.stop_reason = StopReason.RELATIVE_CHANGE if converged else StopReason.EPOCHS
         except KeyboardInterrupt:
             self.stop_reason = StopReason.INTERRUPTED
             raise
@@ -171,7 +171,12 @@ class _Painting:
         most = most_epochs(self.checkpoint, self.prepared)
         objective = self.scale.objective().with_terms(self.more_terms)
         at_this_scale = min(self.prepared.epochs[scale - 1], most - self.checkpoint.epochs_before)
-        settings = {**self.prepared.descent, "max_num_epochs": at_this_scale}
+        settings = {
+            **self.prepared.descent,
+            "max_num_epochs": at_this_scale,
+            "slowdown": self.scale.slowdown,
+            "parts": self.scale.parts,
+        }
         for step in descend(objective, self.checkpoint.descent, **settings):
             self.checkpoint = replace(self.checkpoint, descent=step.state)
             shown = PaintingStep(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
 from nstyle.errors import DeviceError, DivergenceError, Kind, RecipeError
+from nstyle.painting.convergence import warn_if_unchanged
 from nstyle.painting.inputs import inputs_of, kept_metadata
 from nstyle.painting.observers import (
     BackoffNotice,
@@ -150,6 +151,8 @@ def run(
         tuned = keeping_freed_memory(device, prepared.memory) if session.owns_process else nullcontext()
         with tuned:
             painted = _paint(config, folder, prepared, recipe, checkpoint, callback, progress)
+        last = next(scale for scale in prepared.scales if scale.start.shape == painted.image.shape)
+        warn_if_unchanged(last.start, painted.image, last.parts)
     return Result(
         painted.image.cpu(), painted.picture, painted.epochs, painted.stop_reason, folder.final, folder.record
     )

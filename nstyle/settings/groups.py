@@ -52,7 +52,7 @@ class Pictures:
     )
     max_long_edge: int = setting(
         600,
-        "longer edge of the result in pixels; smaller pictures are enlarged",
+        "longer edge of the result in pixels; smaller pictures are enlarged, except with --no-enlarge",
         MXNET,
         EVERYDAY,
         at_least=SHORTEST_EDGE,
@@ -283,6 +283,13 @@ class Output:
         OURS,
         OUTPUT,
         recorded=False,
+    )
+    enlarge: bool = setting(
+        True,
+        "enlarge pictures that are smaller than --max-long-edge, or let them keep their own size (--no-enlarge)",
+        MXNET,
+        OUTPUT,
+        default_words="--enlarge",
     )
     no_recipe: bool = setting(
         False,
