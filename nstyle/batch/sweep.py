@@ -100,10 +100,15 @@ def plan_sweep(
     return Sweep(jobs, labels, len([*values.values()][-1]), output / SHEET)
 
 
+def swept_setting(text: str) -> str:
+    """Return the name of the setting in a text such as `style-weight=0.5,1,2`, whether there is one or not."""
+    return text.partition("=")[0].strip().removeprefix("--").replace("-", "_")
+
+
 def _parse(text: str) -> tuple[str, list[Any]]:
     """Parse `name=value,value`; return the setting and its values without duplicates."""
     name, equals, listed = text.partition("=")
-    setting = name.strip().removeprefix("--").replace("-", "_")
+    setting = swept_setting(text)
     if not equals or not listed:
         raise _refusal(f"--sweep needs a form like style-weight=0.5,1,2, not {text!r}", Kind.OUT_OF_RANGE)
     if setting not in _SWEPT:

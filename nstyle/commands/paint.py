@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nstyle.batch.jobs import Job, Names, plan
-from nstyle.batch.sweep import Sweep, plan_sweep
+from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.terminal import (
@@ -24,6 +24,7 @@ from nstyle.commands.terminal import (
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
 from nstyle.settings.config import Config
+from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _print(completion_script(build_parser(), command.print_completion))
                 return 0
             take_names(arguments)
+            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
             followed, complete = _recipe(command)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
@@ -51,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 jobs = plan(*_pictures(arguments), arguments, pair=command.pair)
             else:
                 jobs = sweep.jobs
+            for sentence in without_effect(given, [job.config for job in jobs]):
+                _log.warning("%s", sentence)
             if len(jobs) == 1 and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
