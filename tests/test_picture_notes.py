@@ -194,3 +194,18 @@ def test_exif_behind_the_pixels_of_a_png_turns_it(depth: int, tmp_path: Path) ->
     np.testing.assert_array_equal(
         read(file, tmp_path / "picture"), np.rot90(read(whole, tmp_path / "plain"), -1), strict=True
     )
+
+
+def test_around_a_smaller_first_frame_a_gif_is_transparent(tmp_path: Path) -> None:
+    path = tmp_path / "picture.gif"
+    painted(HEIGHT, WIDTH).quantize(32).save(path)
+    whole, content = read_picture(path), bytearray(path.read_bytes())
+    assert whole.alpha is None
+    for at, length in ((6, WIDTH + 20), (8, HEIGHT + 10)):  # a larger canvas
+        content[at : at + 2] = length.to_bytes(2, "little")
+    path.write_bytes(content)
+    picture = read_picture(path)
+    assert picture.alpha is not None
+    assert picture.size == (HEIGHT + 10, WIDTH + 20)
+    np.testing.assert_array_equal(picture.alpha, np.pad(np.ones((HEIGHT, WIDTH)), ((0, 10), (0, 20))))
+    np.testing.assert_array_equal(picture.rgb[:HEIGHT, :WIDTH], whole.rgb)

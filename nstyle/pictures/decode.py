@@ -14,7 +14,7 @@ import numpy as np
 import pillow_heif
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from nstyle.errors import ImageError, Kind
 from nstyle.pictures.color_encoding import profile_of_code_points, refuse_high_dynamic_range
@@ -135,7 +135,7 @@ def _decode(path: Path, edge: int | None) -> _Raster:
 
 def _decode_by_pillow(path: Path, picture: Image.Image, profile: bytes | None) -> _Raster:
     """Decode 8 bits per channel, or 16-bit grey in formats that only Pillow reads."""
-    picture = _turned(picture)
+    picture = _on_canvas(picture) if picture.format == "GIF" else _turned(picture)
     if picture.mode.startswith("I"):  # 16 bits, stored in 16 or 32
         return _Raster(_in_range(path, np.asarray(picture, np.float32) / np.float32(65535))[..., None], None, profile)
     if picture.mode == "F":
@@ -157,6 +157,17 @@ def _decode_by_pillow(path: Path, picture: Image.Image, profile: bytes | None) -
     if picture.mode in ("1", "L"):
         return _Raster(np.asarray(picture.convert("L"))[..., None], None, profile)
     return _Raster(np.asarray(picture if picture.mode == "CMYK" else picture.convert("RGB")), None, profile)
+
+
+def _on_canvas(picture: Image.Image) -> Image.Image:
+    """Decode a GIF; around a first frame that is smaller than the picture, it is transparent, as browsers show it."""
+    box = picture.tile[0][1] if isinstance(picture, ImageFile.ImageFile) and picture.tile else None
+    if box is None or box == (0, 0, *picture.size):
+        picture.load()
+        return picture
+    canvas = Image.new("RGBA", picture.size)
+    canvas.paste(picture.convert("RGBA").crop(box), box)
+    return canvas
 
 
 def _turned(picture: Image.Image) -> Image.Image:

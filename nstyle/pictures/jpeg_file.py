@@ -230,7 +230,7 @@ def _joined(parts: list[bytes]) -> bytes | None:
 
 def _ends_early(path: Path, what: str) -> ImageError:
     return ImageError(
-        f"{path} is damaged: {what} is missing; use an intact copy of the file", path=path, kind=Kind.DAMAGED
+        f"{path} is damaged and lacks {what}; use an intact copy of the file", path=path, kind=Kind.DAMAGED
     )
 
 

@@ -200,7 +200,7 @@ def _open_other(path: Path, file: IO[bytes], head: bytes) -> Image.Image:
     """Open a file that is neither JPEG nor PNG; see `open_by_pillow`."""
     try:
         return _identified(stream_of_picture(path, file) if is_tiff(head) else file)
-    except UnidentifiedImageError:
+    except _DECODING_ERRORS:
         if head[4:8] != b"ftyp":
             raise
     file.seek(0)  # an AVIF, perhaps with EXIF that is rubbish: Pillow reads it to replace its orientation
