@@ -19,11 +19,11 @@ from nstyle.commands.terminal import (
     complain,
     complain_of_interrupt,
     discard_output,
+    for_terminal,
     quiet_libraries,
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
-from nstyle.escaping import visible
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
@@ -231,7 +231,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line. Its control characters are spelled out: it may name files."""
-        return ("warning: " if record.levelno >= logging.WARNING else "") + visible(super().format(record))
+        return ("warning: " if record.levelno >= logging.WARNING else "") + for_terminal(super().format(record))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import faulthandler
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -33,7 +34,21 @@ def complain_of_interrupt(command: str, interrupt: KeyboardInterrupt) -> int:
 
 def _one_line(message: str) -> str:
     """Replace line breaks, which file names may contain, by spaces, and spell out other control characters."""
-    return visible(" ".join(message.splitlines()))
+    return for_terminal(" ".join(message.splitlines()))
+
+
+def for_terminal(text: str) -> str:
+    """Return the text as the commands print it: control characters spelled out, paths in this folder relative.
+
+    Settings hold absolute paths, but a user who names `photo.jpg` reads about `photo.jpg`.
+    """
+    try:
+        here = os.getcwd().rstrip(os.sep)
+    except OSError:  # somebody has deleted it
+        here = ""
+    if here:
+        text = re.sub(rf"(?<![^\s'\"(=:]){re.escape(here + os.sep)}(?=\S)", "", text)
+    return visible(text)
 
 
 def accept_any_name() -> None:

@@ -12,11 +12,11 @@ from nstyle.commands.terminal import (
     complain,
     complain_of_interrupt,
     discard_output,
+    for_terminal,
     quiet_libraries,
     signals_as_interrupts,
 )
 from nstyle.errors import NStyleError
-from nstyle.escaping import visible
 
 COMMAND = "nstyle-view"
 
@@ -131,6 +131,6 @@ def _say(what: str) -> None:
     """Print a line on standard output; stop printing if that fails."""
     accept_any_name()
     try:
-        print(visible(what), flush=True)  # noqa: T201  (the user reads it here)
+        print(for_terminal(what), flush=True)  # noqa: T201  (the user reads it here)
     except OSError:
         discard_output()
