@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nstyle.errors import ImageError, Kind, OutputError, RecordError
 from nstyle.files import make_folder, replacing, unwritable
-from nstyle.storage.layout import RECORD, is_of_a_run
+from nstyle.storage.layout import RECORD, is_of_a_run, is_staging
+from nstyle.storage.lock import is_held
 from nstyle.view import films, page
 from nstyle.view.album import Album
 from nstyle.view.runs import Run, read_folder
@@ -134,7 +135,7 @@ class Gallery:
         on_first: Callable[[Shown], object],
         sleep: Callable[[float], object] = time.sleep,
     ) -> Shown:
-        """Publish whenever the folder changes, until its run ends. If there is no run yet, wait for one.
+        """Publish whenever the folder changes, until its run ends or is killed. If there is no run yet, wait for one.
 
         A batch ends when all its runs have ended and nothing has changed for a minute.
 
@@ -165,7 +166,8 @@ class Gallery:
                         on_first(published)
                     shown = published
                 seen = now
-            if shown is not None and not shown.is_running and (not shown.others or quiet >= QUIET):
+            has_ended = shown is not None and not shown.is_running and not is_held(self.folder)
+            if has_ended and shown is not None and (not shown.others or quiet >= QUIET):
                 return self.publish()
             sleep(every)
 
@@ -184,7 +186,7 @@ def _films_beside(path: Path, run: Run | None) -> list[Path]:
 def fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
     """Return a value that changes when a run in the folder, or in one of its sub-folders, writes a file."""
     try:
-        subfolders = [Path(entry) for entry in os.scandir(folder) if entry.is_dir()]
+        subfolders = [Path(entry) for entry in os.scandir(folder) if entry.is_dir() and not is_staging(entry.name)]
     except OSError:
         return frozenset()
     return frozenset().union(*map(_files_of_a_run, [folder, *subfolders]))

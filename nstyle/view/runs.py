@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nstyle.errors import Kind, RecordError
-from nstyle.storage.layout import EPOCHS, RECORD, StopReason, parse_picture_name
+from nstyle.storage.layout import EPOCHS, RECORD, StopReason, is_staging, parse_picture_name
+from nstyle.storage.lock import is_abandoned
 
 T = TypeVar("T")
 
@@ -68,8 +69,8 @@ class Run:
 
     @property
     def is_running(self) -> bool:
-        """Whether the run is going on according to its record."""
-        return self.record.get("stop_reason") == StopReason.RUNNING
+        """Whether the run is going on: according to its record, and to the lock on its folder if there is one."""
+        return self.record.get("stop_reason") == StopReason.RUNNING and not is_abandoned(self.folder)
 
     @property
     def epochs(self) -> int:
@@ -108,6 +109,8 @@ def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
         )
     others = []
     for record in sorted(folder.glob(f"*/{RECORD}")):
+        if is_staging(record.parent.name):
+            continue
         try:
             others.append(read_run(record.parent))
         except RecordError:  # may be another program's run.json
