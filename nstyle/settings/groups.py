@@ -276,7 +276,7 @@ class Output:
     )
     overwrite: bool = setting(
         False,
-        "replace the earlier run in the output folder, once there is a new picture; never files that are not nstyle's",
+        "replace the run in the output folder as soon as there is a new picture; never files that are not nstyle's",
         OURS,
         OUTPUT,
         recorded=False,
