@@ -26,11 +26,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pillow_heif
 import tifffile
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from nstyle.commands.terminal import quiet_libraries
 from nstyle.errors import NStyleError
@@ -146,9 +147,18 @@ def make_corpus(folder: Path) -> Corpus:
         "tiff float": (rgb, {"photometric": "rgb", "compression": "zlib", "predictor": True}),
         "tiff associated": (np.dstack([rgb, alpha]) * alpha[..., None], {"extrasamples": ["assocalpha"]}),
         "tiff zstd": (deep, {"photometric": "rgb", "compression": "zstd"}),
+        "tiff jxl": ((rgb * 255).astype(np.uint8), {"photometric": "rgb", "compression": "jpegxl"}),
+        "tiff lab": (deep, {"photometric": "cielab", "compression": "zlib"}),
+        "tiff extra": (np.dstack([deep] * 2), {"photometric": "rgb", "extrasamples": [0, 2, 0]}),
     }
     for name, (array, options) in by_tifffile.items():
         keep(name, lambda path, a=array, o=options: tifffile.imwrite(path, a, metadata=None, **o))  # type: ignore[misc]
+    colors = PngImagePlugin.PngInfo()
+    colors.add(b"gAMA", struct.pack(">I", 100_000))
+    colors.add(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))
+    colors.add(b"cICP", bytes([12, 13, 0, 1]))
+    keep("png colors", lambda path: picture.save(path, pnginfo=colors))
+    keep("jxl", lambda path: path.write_bytes(imagecodecs.jpegxl_encode(np.asarray(rgba), lossless=True)))
     keep("heic", lambda path: pillow_heif.from_pillow(rgba).save(path, quality=80, **tags))
     keep("heic deep", lambda path: pillow_heif.from_bytes("RGB;16", (24, 20), deep.tobytes()).save(path, quality=80))
     painting, recipe = torch.rand(1, 3, 20, 24), parse_recipe(RECIPE, folder)

@@ -139,11 +139,13 @@ class RunFolder:
         earlier = read_earlier_run(self.path)
         if earlier is None or earlier.recipe is None or earlier.stop_reason not in FINISHED:
             return None
+        recipe, path = earlier.recipe, self.path / final_name(self.image_format)
         try:
-            picture = read_recipe(self.path / final_name(self.image_format))
+            # With --no-recipe, the picture does not tell which run made it: the record alone must do.
+            picture = recipe if recipe.settings["no_recipe"] and path.is_file() else read_recipe(path)
         except RecipeError:
             return None
-        return None if picture.differences(earlier.recipe) else earlier.recipe
+        return None if picture.differences(recipe) else recipe
 
     def check(self, recipe: Recipe, *, continues: bool) -> None:
         """Check that the run would replace no file that is not nstyle's.
