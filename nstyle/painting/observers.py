@@ -13,6 +13,7 @@ from typing import Any
 from nstyle.files import replacing, unwritable
 from nstyle.painting.steps import Callback, Ending, PaintingStep
 from nstyle.pictures.encode import write_picture
+from nstyle.pictures.metadata import NOTHING, Metadata
 from nstyle.settings.config import Config
 from nstyle.settings.scales import epochs_at_scales
 from nstyle.storage.checkpoint import Checkpoint, write_checkpoint
@@ -59,11 +60,14 @@ class Snapshots:
     A snapshot has the size of its scale. Its path is stored in `step.snapshot`. The record names it before it exists.
     """
 
-    def __init__(self, folder: RunFolder, recipe: Recipe, config: Config, record: RunRecord) -> None:
+    def __init__(
+        self, folder: RunFolder, recipe: Recipe, config: Config, record: RunRecord, metadata: Metadata = NOTHING
+    ) -> None:
         self.folder = folder
         self.recipe = recipe
         self.config = config
         self.record = record
+        self.metadata = metadata
 
     def __call__(self, step: PaintingStep) -> None:
         """Write a snapshot if it is due. The epoch in which a run stops has no snapshot, as in the reference."""
@@ -73,7 +77,7 @@ class Snapshots:
         picture = step.finish(step.image, self.config.remove_noise)
         text = embedded_text(self.recipe, self.config, step.checkpoint, step.scales, cut=True)
         self.record.add_picture(path.name, step.checkpoint)
-        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text)
+        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
         step.snapshot = path
         _log.debug("wrote %s", path)
 
@@ -170,10 +174,11 @@ class FinalPicture:
 
     """
 
-    def __init__(self, folder: RunFolder, recipe: Recipe, config: Config) -> None:
+    def __init__(self, folder: RunFolder, recipe: Recipe, config: Config, metadata: Metadata = NOTHING) -> None:
         self.folder = folder
         self.recipe = recipe
         self.config = config
+        self.metadata = metadata
         self.epochs: int | None = None
 
     def __call__(self, step: PaintingStep) -> None:
@@ -192,7 +197,7 @@ class FinalPicture:
         cut = ending.stop_reason not in FINISHED
         text = embedded_text(self.recipe, self.config, checkpoint, ending.scales, cut=cut)
         picture = ending.finish(checkpoint.descent.image, 0)
-        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text)
+        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
 
 
 class BackoffNotice:

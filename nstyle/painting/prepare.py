@@ -21,7 +21,7 @@ from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
 from nstyle.painting.memory import check_memory, descent_bytes
 from nstyle.painting.session import Loaded, Session
-from nstyle.painting.sizes import ScaleSize, scale_sizes
+from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.masks import Mask, rounded, to_mask
@@ -119,7 +119,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     """
     session = Session() if session is None else session
     inputs = inputs_of(config)
-    pictures = {source: read_picture(source.path) for source in inputs.sources}
+    pictures = {source: read_picture(source.path, longest_edge(config)) for source in inputs.sources}
     hashes = hash_inputs(inputs)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))

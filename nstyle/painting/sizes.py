@@ -1,6 +1,7 @@
 """The size of a painting at each scale, and the frames of its style pictures."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ class ScaleSize:
     height: int
     width: int
     frames: Mapping[Source, Frame]
+
+
+def longest_edge(config: Config) -> int:
+    """Return the longest edge of the painting, or of a style picture's box if that is longer, in pixels."""
+    edge = config.max_long_edge if config.size is None else max(parse_size(config.size))
+    return math.ceil(edge * max(1, config.style_scale))
 
 
 def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> list[ScaleSize]:

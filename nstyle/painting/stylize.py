@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
 from nstyle.errors import DeviceError, DivergenceError, Kind, OutputError, RecipeError
-from nstyle.painting.inputs import inputs_of
+from nstyle.painting.inputs import inputs_of, kept_metadata
 from nstyle.painting.observers import (
     BackoffNotice,
     CallbackObserver,
@@ -185,18 +185,19 @@ def _paint(
     progress: ProgressMaker | None,
 ) -> Painted:
     """Paint with observers that write all files of the run; add the path of the kept picture to errors."""
+    metadata = kept_metadata(config)
     earlier = None if folder.staging else folder.earlier_run()
     pictures = set() if earlier is None or checkpoint.epoch == 0 else earlier.pictures
     record = RunRecord(folder.record, recipe, len(prepared.scales), {*pictures, folder.final.name})
     recording = Record(record)
-    final = FinalPicture(folder, recipe, config)
+    final = FinalPicture(folder, recipe, config, metadata)
     takeover = Takeover(folder, record, save_epochs=config.save_epochs)
     log = EpochLog(folder.epochs, done=checkpoint.epoch)
     # The order matters: the checkpoint is written after the picture and the log line of its epoch.
     observers: list[Observer] = [
         ScaleNotice(),
         BackoffNotice(checkpoint),
-        Snapshots(folder, recipe, config, record),
+        Snapshots(folder, recipe, config, record, metadata),
         log,
         final,
         Checkpoints(folder, recipe, save_epochs=config.save_epochs),

@@ -294,6 +294,20 @@ class Output:
         OURS,
         OUTPUT,
     )
+    keep_metadata: bool = setting(
+        False,
+        "copy date, description, artist and copyright from the content photo's EXIF into the pictures",
+        OURS,
+        OUTPUT,
+        recorded=False,
+    )
+    keep_place: bool = setting(
+        False,
+        "copy the place where the content photo was taken (GPS) into the pictures; a recipe never asks for this",
+        OURS,
+        OUTPUT,
+        recorded=False,
+    )
     image_format: str = setting("jpg", "format of the pictures", MXNET, OUTPUT, choices=tuple(WRITTEN))
     bit_depth: int = setting(
         8,
