@@ -226,7 +226,7 @@ def test_an_interrupt_before_the_first_epoch_leaves_an_older_picture_alone(
 
     monkeypatch.setattr(Objective, "gradient", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        paint(pair, tmp_path)
+        paint(pair, tmp_path, overwrite=True)
     assert (tmp_path / "final.jpg").read_bytes() == before
 
 

@@ -134,13 +134,18 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
 
 
 def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:
-    """Paint a single picture."""
+    """Paint a single picture, unless the folder holds it already."""
+    from nstyle.batch.local import finished_picture
     from nstyle.commands.progress import ProgressBar, ProgressLines
     from nstyle.painting.session import Session
     from nstyle.painting.stylize import run
 
+    session = Session(owns_process=True)
+    if not job.config.overwrite and (picture := finished_picture(job, session)) is not None:
+        _log.info("already finished: %s; add --overwrite to paint it again", picture)
+        return 0
     progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines
-    result = run(job.config, progress=progress, followed=followed, session=Session(owns_process=True))
+    result = run(job.config, progress=progress, followed=followed, session=session)
     _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
     return 0
 

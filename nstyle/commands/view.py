@@ -25,7 +25,7 @@ The page, index.html, is one file below 5 MB with everything in it. It needs no 
 For a batch (a folder of run folders), the page is a contact sheet with a link to a page for each run.
 
 exit codes: 0 done, 1 a problem with a file or the machine (one line says what), 2 wrong usage,
-130 after Ctrl-C, 143 after SIGTERM
+130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP
 """
 
 
@@ -50,7 +50,9 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="the folder for the page and the films (default: FOLDER)"
     )
-    parser.add_argument("--watch", action="store_true", help="update the page until the run ends or you press Ctrl-C")
+    parser.add_argument(
+        "--watch", action="store_true", help="update the page until the run ends or was killed, or you press Ctrl-C"
+    )
     parser.add_argument(
         "--every",
         type=_seconds,

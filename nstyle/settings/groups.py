@@ -275,11 +275,15 @@ class Output:
         metavar="W",
     )
     overwrite: bool = setting(
-        False, "overwrite the pictures of an earlier run with other settings", OURS, OUTPUT, recorded=False
+        False,
+        "replace the run in the output folder as soon as there is a new picture; never files that are not nstyle's",
+        OURS,
+        OUTPUT,
+        recorded=False,
     )
     resume: bool = setting(
         False,
-        "continue the run in the output folder from its last snapshot; start anew if there is none",
+        "continue the run in the output folder from its last snapshot, also with a later end; start if there is none",
         OURS,
         OUTPUT,
         recorded=False,
