@@ -256,7 +256,7 @@ def test_no_text_is_taken_for_html(tmp_path: Path) -> None:
 
 def test_a_page_tells_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = tmp_path / "ann"
-    settings = {"mask": private / "m.png", "weights": str(private / "w.pth")}
+    settings: dict[str, Any] = {"mask": private / "m.png", "weights": str(private / "w.pth")}
     private.mkdir()
     folder = fake_run(private / "run", content=tmp_path / "cat.png", **settings)
     text = page_of(folder).text

@@ -51,11 +51,8 @@ def check_memory(config: Config, painting: int, size: ScaleSize, device: torch.d
     if painting > there:
         shrink, needed = (there / painting) ** 0.5, painting
         if config.size is None:
-            flag, value, fitting = (
-                "--max-long-edge",
-                str(config.max_long_edge),
-                str(int(config.max_long_edge * shrink)),
-            )
+            edge = max(size.height, size.width)
+            flag, value, fitting = "--max-long-edge", str(edge), str(int(edge * shrink))
         else:
             flag, value = "--size", config.size
             fitting = "x".join(str(int(edge * shrink)) for edge in parse_size(config.size))

@@ -17,6 +17,8 @@ from nstyle.networks.layers import check_layers, parse_layers
 from nstyle.networks.model import Model, ModelOptions
 from nstyle.networks.model_space import from_model_space, shown_range, to_model_space
 from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.optim.descent import SLOWDOWN
+from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
 from nstyle.painting.memory import check_memory, descent_bytes
@@ -25,7 +27,7 @@ from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.masks import Mask, rounded, to_mask
-from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
+from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
@@ -46,6 +48,8 @@ class Scale:
         finish: converts an image at this scale to the picture for display.
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
             begins.
+        parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
+        slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
 
     """
@@ -53,6 +57,8 @@ class Scale:
     start: Tensor
     finish: Finish
     make_objective: Callable[[], Objective]
+    parts: tuple[Tensor | None, ...] = (None,)
+    slowdown: float = 1.0
     details: float = 0.0
     _objective: Objective | None = field(default=None, init=False)
 
@@ -129,6 +135,8 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: its errors are the clearest
+    if config.init == "noise" and scales[-1].parts == (None,):
+        scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
     if config.image_range == "clamped":
         descent["bounds"] = shown_range(scales[0].start)
@@ -248,7 +256,9 @@ class _ScaleMaker:
             for source, frame in size.frames.items()
         }
         rgbs = {
-            source: recolor_style(config.preserve_colors, style.rgb, picture.rgb, finish.where)
+            source: recolor_style(
+                config.preserve_colors, style.rgb, picture.rgb, finish.where, style.alpha, picture.alpha
+            )
             for source, style in framed.items()
         }
         shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
@@ -257,7 +267,8 @@ class _ScaleMaker:
         finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
         content = to_model_space(shown).to(device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
-        start = self._start(content, rgbs[self.inputs.styles[0].picture])
+        first = self.inputs.styles[0].picture
+        start = self._start(content, picture.alpha, Picture(rgbs[first], framed[first].alpha))
         if keeps_grey:
             start = to_model_space(grey(luminance(from_model_space(start))))
         start = start.to(device)
@@ -270,6 +281,8 @@ class _ScaleMaker:
             start,
             finish,
             partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey),
+            parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
+            slowdown=SLOWDOWN,
             details=config.details,
         )
 
@@ -279,7 +292,7 @@ class _ScaleMaker:
             return Picture(np.zeros((size.height, size.width, 3), dtype=np.float32), None)
         return resize_picture(self.pictures[self.inputs.content], size.height, size.width)
 
-    def _start(self, content: Tensor, style: Rgb) -> Tensor:
+    def _start(self, content: Tensor, alpha: Alpha | None, style: Picture) -> Tensor:
         """Return the image that the painting starts from, 1 x 3 x H x W; pictures are resized to the content."""
         height, width = content.shape[-2:]
         if self.inputs.start is not None:
@@ -289,8 +302,8 @@ class _ScaleMaker:
         if self.config.init == "content":
             return content
         if self.config.init == "recolored":
-            return to_model_space(recolored(from_model_space(content), style))
-        return to_model_space(style if style.shape[:2] == (height, width) else resize(style, height, width))
+            return to_model_space(recolored(from_model_space(content), style.rgb, alpha, style.alpha))
+        return to_model_space(style.rgb if style.size == (height, width) else resize(style.rgb, height, width))
 
     def _fit_masks(self, size: ScaleSize) -> dict[Source, Mask]:
         """Return the masks, each resized like the picture that it belongs to.

@@ -52,7 +52,7 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
     Args:
         config: the settings. With `coarsest_edge`, sizes are multiplied up from it; otherwise, the full size is
             divided down. With `preview_edge`, the scales of a painting of that size come first, and larger sizes are
-            multiplied up from it.
+            multiplied up from it. Without `enlarge`, the picture's own size limits `max_long_edge`.
         inputs: the pictures.
         sizes: height and width of each picture in its file.
 
@@ -61,6 +61,7 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
         OptionError: there are too many scales, or the coarsest one would be too small.
 
     """
+    config = _without_enlarging(config, inputs, sizes)
     own = _size_at(config, inputs, sizes, lambda length: length)
     if config.preview_edge is not None and config.preview_edge < config.max_long_edge:
         preview = dataclasses.replace(config, max_long_edge=config.preview_edge, preview_edge=None)
@@ -70,6 +71,29 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
     if config.coarsest_edge is None:
         return _counted_down(own, config, inputs, sizes)
     return _counted_up(own, config, inputs, sizes, config.coarsest_edge)
+
+
+def _without_enlarging(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> Config:
+    """Return the settings with `max_long_edge` limited to the picture's own, if it must not be enlarged.
+
+    A texture's `max_long_edge` is that of its style picture, so that one's own counts.
+
+    Raises:
+        ImageError: the picture is too small for the network.
+
+    """
+    sized = inputs.styles[0].picture if inputs.content is None else inputs.content
+    height, width = sizes[sized]
+    if config.enlarge or max(height, width) >= config.max_long_edge:
+        return config
+    if min(height, width) < SHORTEST_EDGE:
+        raise ImageError(
+            f"{sized.path} has {width}x{height} pixels, but each edge needs {SHORTEST_EDGE}; leave --no-enlarge out",
+            flag="--no-enlarge",
+            path=sized.path,
+            kind=Kind.OUT_OF_RANGE,
+        )
+    return dataclasses.replace(config, max_long_edge=max(height, width))
 
 
 def _counted_down(

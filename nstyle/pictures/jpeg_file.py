@@ -260,6 +260,7 @@ class JpegStream:
         self._pauses = [held_back, self._whole, self._whole + len(tail)]
         self._asked: set[int] = set()
         self._missing = 0
+        self._decoding = False
 
     def watch(self, picture: Image.Image) -> None:
         """Observe the decoding of a picture that Pillow has opened with this stream."""
@@ -271,8 +272,8 @@ class JpegStream:
 
     @property
     def complaint(self) -> str | None:
-        """What is wrong with the picture, after decoding."""
-        if self._picture is None:
+        """What is wrong with the picture, after decoding; None if only its header was read."""
+        if not self._decoding:
             return None
         if self._missing:
             return f"lacks its last bytes: up to {self._missing} rows at the bottom are damaged"
@@ -288,6 +289,7 @@ class JpegStream:
 
     def read(self, count: int = -1) -> bytes:
         """Return up to `count` bytes, and note what the decoder could not do without."""
+        self._decoding = self._picture is not None
         if self._picture is not None and self._jpeg.pixels is not None and self._position in self._pauses:
             self._asked.add(self._pauses.index(self._position))
             if self._position == self._pauses[2]:

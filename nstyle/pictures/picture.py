@@ -44,9 +44,13 @@ class Picture:
 
 
 def fit_long_edge(height: int, width: int, long_edge: int) -> tuple[int, int]:
-    """Return (height, width) scaled to a longer edge of `long_edge`; rounded down, as in the reference."""
-    factor = long_edge / max(height, width)
-    return int(height * factor), int(width * factor)
+    """Return (height, width) scaled to a longer edge of `long_edge`; rounded down, as in the reference.
+
+    The reference computes `int(height * (long_edge / max(height, width)))`, whose rounding error can lose a pixel
+    where the result is a whole number, as it always is for the longer edge. Whole numbers have no such error.
+    """
+    longest = max(height, width)
+    return height * long_edge // longest, width * long_edge // longest
 
 
 def resize(rgb: Rgb, height: int, width: int) -> Rgb:

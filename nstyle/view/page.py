@@ -64,6 +64,7 @@ _ENDINGS: dict[str, str] = {
     StopReason.INTERRUPTED: "interrupted after {epochs}",
     StopReason.DIVERGED: "diverged after {epochs}",
     StopReason.FAILED: "failed after {epochs}",
+    StopReason.RUNNING: "killed after {epochs}",
 }
 
 
