@@ -20,7 +20,7 @@ is_picture() { # whether the ending of this file name is one that nstyle reads
     case $1 in
     *.[Jj][Pp][Gg] | *.[Jj][Pp][Ee] | *.[Jj][Pp][Ee][Gg] | *.[Jj][Ff][Ii][Ff] | *.[Mm][Pp][Oo] | *.[Pp][Nn][Gg] | \
         *.[Tt][Ii][Ff] | *.[Tt][Ii][Ff][Ff] | *.[Ww][Ee][Bb][Pp] | *.[Gg][Ii][Ff] | *.[Bb][Mm][Pp] | *.[Dd][Ii][Bb] | \
-        *.[Hh][Ee][Ii][CcFf] | *.[Hh][Ii][Ff] | *.[Aa][Vv][Ii][Ff] | *.[Jj][Pp][2Xx] | *.[Jj]2[Kk] | \
+        *.[Hh][Ee][Ii][CcFf] | *.[Hh][Ii][Ff] | *.[Aa][Vv][Ii][Ff] | *.[Jj][Pp][2Xx] | *.[Jj]2[Kk] | *.[Jj][Xx][Ll] | \
         *.[Pp][PpGgBbNn][Mm] | *.[Tt][Gg][Aa] | *.[Ii][Cc][Oo] | *.[Pp][Cc][Xx] | *.[Qq][Oo][Ii] | *.[Ss][Gg][Ii]) ;;
     *) return 1 ;;
     esac

@@ -157,12 +157,18 @@ def _stop_reason(output: Path) -> object:
     return json.loads((output / "run.json").read_text())["stop_reason"]
 
 
+def _hear_hangups() -> None:
+    """Undo `nohup`, under which these tests may run."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def test_a_closed_terminal_saves_the_picture(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """A real terminal, with bars: the system sends SIGHUP, and nothing can be written any more."""
     output = tmp_path / "output"
     ours, theirs = pty.openpty()
 
     def own_terminal() -> None:
+        _hear_hangups()
         os.setsid()
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
 
@@ -199,7 +205,9 @@ def test_under_nohup_a_hangup_is_ignored(pair: tuple[Path, Path], tmp_path: Path
 
 def test_a_hangup_is_told(pair: tuple[Path, Path], tmp_path: Path) -> None:
     output = tmp_path / "output"
-    command = subprocess.Popen([*_command(pair, output), "--quiet"], stderr=subprocess.PIPE, text=True)
+    command = subprocess.Popen(
+        [*_command(pair, output), "--quiet"], stderr=subprocess.PIPE, text=True, preexec_fn=_hear_hangups
+    )
     _wait_for_epochs(output, 1)
     command.send_signal(signal.SIGHUP)
     _, error = command.communicate(timeout=60)

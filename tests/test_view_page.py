@@ -399,9 +399,9 @@ def test_what_was_made_small_once_is_not_made_again(tmp_path: Path, monkeypatch:
     gallery.publish()
     opened: list[str] = []
 
-    def read(path: Path) -> Picture:
+    def read(path: Path, *rest: Any) -> Picture:
         opened.append(path.name)
-        return read_picture(path)
+        return read_picture(path, *rest)
 
     monkeypatch.setattr("nstyle.view.album.read_picture", read)
     gallery.publish()

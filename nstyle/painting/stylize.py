@@ -195,13 +195,11 @@ def _paint(
     recording = Record(record)
     final = FinalPicture(folder, recipe, config, metadata)
     takeover = Takeover(folder, record, save_epochs=config.save_epochs)
-    log = EpochLog(folder.epochs, done=checkpoint.epoch)
     # The order matters: the checkpoint is written after the picture and the log line of its epoch.
     observers: list[Observer] = [
         ScaleNotice(),
         BackoffNotice(checkpoint),
         Snapshots(folder, recipe, config, record, metadata),
-        log,
         final,
         Checkpoints(folder, recipe, save_epochs=config.save_epochs),
         recording,
@@ -212,8 +210,11 @@ def _paint(
     if callback is not None:
         observers.append(CallbackObserver(callback))
     try:
-        with log.file, _recorded(recording, checkpoint):
-            return paint(prepared, start=checkpoint, observers=observers)
+        with _recorded(recording, checkpoint):
+            # The record comes before this file: a file that no record names counts as a stranger's.
+            log = EpochLog(folder.epochs, done=checkpoint.epoch)
+            with log.file:
+                return paint(prepared, start=checkpoint, observers=[log, *observers])
     except KeyboardInterrupt as interrupt:
         if takeover.has_kept_earlier_run:
             interrupt.add_note(f"the earlier run in {folder.path} stays as it was")
