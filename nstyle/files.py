@@ -1,10 +1,14 @@
 """Files that appear whole or not at all, and the hashes that identify them."""
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -82,7 +86,52 @@ def make_folder(path: Path) -> None:
         raise unwritable(path, error) from error
 
 
+@contextmanager
+def open_regular(path: Path, most: int, *, follow: bool = True) -> Iterator[BufferedReader]:
+    """Open a file that a stranger may have named, for reading. Never waits, as opening a pipe or a device may.
+
+    Args:
+        path: the file.
+        most: the largest size in bytes that is accepted.
+        follow: whether to follow a link.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, is too large, or is a link that is not followed.
+        ValueError: no file can have this name.
+
+    """
+    status = path.stat(follow_symlinks=follow)
+    _check_regular(path, status, most)  # before opening: opening a device may already have an effect
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0)), "rb") as file:
+        _check_regular(path, os.fstat(file.fileno()), most)
+        yield file
+
+
+def _check_regular(path: Path, status: os.stat_result, most: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if status.st_size > most:
+        raise OSError(errno.EFBIG, f"larger than {most / 1e6:.0f} MB", str(path))
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, from memory if the file has not changed since it was last asked for.
+
+    A file counts as unchanged if it is the same inode with the same size, modification time and status change time.
+    """
+    status = path.stat()
+    return _sha256_of(
+        path.absolute(), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
+
+
+@lru_cache(maxsize=64)
+def _sha256_of(path: Path, *_status: int) -> str:
+    return sha256(path)

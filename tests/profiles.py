@@ -50,10 +50,12 @@ class Space:
         light = decode_srgb(levels) @ (np.linalg.inv(self.to_pcs()) @ SRGB.to_pcs()).T
         return self.encode(np.clip(light, 0, 1))
 
-    def profile(self) -> bytes:
-        """A display profile with three matrix columns and a tone curve."""
+    def profile(self, more: dict[bytes, bytes] | None = None) -> bytes:
+        """A display profile with three matrix columns and a tone curve, and more tags."""
         tags = {name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), self.to_pcs().T, strict=True)}
-        return _icc(b"mntr", b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(self.gamma)))
+        return _icc(
+            b"mntr", b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(self.gamma)) | (more or {})
+        )
 
 
 SRGB = Space(((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), D65, None)

@@ -24,6 +24,7 @@ from nstyle.batch.jobs import Job
 from nstyle.batch.local import Outcome, paint
 from nstyle.commands.paint import main
 from nstyle.losses.objective import Objective, Style, StyleTargets
+from nstyle.networks.model import ModelOptions
 from nstyle.networks.vgg19 import VGG19
 from nstyle.networks.weights import hash_of_weights, read_weights
 from nstyle.painting.session import Session
@@ -172,6 +173,43 @@ def test_a_session_keeps_style_pictures_up_to_a_bound(monkeypatch: pytest.Monkey
     for size in (3, 4, 3, 5, 3, 4, 11, 3):
         assert session.style_picture(f"of {size}", partial(make, size)).rgb.nbytes == size
     assert made == [3, 4, 5, 4, 11]  # 5 evicts 4, 4 evicts 5; 11 never fits
+
+
+def test_a_session_knows_a_network_by_the_content_of_its_weights(own_weights: str, tmp_path: Path) -> None:
+    weights = tmp_path / "w.bin"
+    weights.write_bytes(b"first")
+    os.utime(weights, (0, 0))
+    session, options = Session(), ModelOptions(weights=str(weights))
+    first = session.load(own_weights, options)
+    assert session.load(own_weights, options) is first
+    assert first.model.provenance["sha256"] == "first"
+    weights.write_bytes(b"other")
+    os.utime(weights, (0, 0))  # its name, size and time are the same
+    assert session.load(own_weights, options).model.provenance["sha256"] == "other"
+    os.utime(weights, (1, 1))  # only the time is another
+    assert len({id(session.load(own_weights, options)) for _ in range(3)}) == 1
+    weights.unlink()
+    with pytest.raises(FileNotFoundError):
+        session.load(own_weights, options)
+
+
+@pytest.fixture
+def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A network that says what is in its weights file."""
+    (tmp_path / "with_weights.py").write_text(OWN_WEIGHTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "with_weights:load"
+
+
+OWN_WEIGHTS = """
+import pathlib
+import nstyle
+
+
+def load(options):
+    text = pathlib.Path(options.weights).read_text()
+    return nstyle.Model(None, (), (), (), provenance={"path": options.weights, "sha256": text, "original": True})
+"""
 
 
 def test_targets_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ REFERENCE = {
     "max_num_epochs": 1000,
     "max_long_edge": 600,
     "lr": 0.001,
-    "output_dir": Path("output"),
+    "output_dir": Path.cwd() / "output",
     "save_epochs": 50,
     "remove_noise": 0.02,
     "lr_sched_delay": 75,
@@ -67,8 +67,8 @@ def test_what_presets_set_is_open_and_checked_like_a_flag() -> None:
             Config(**{name: value})
     open_ones = {name for name, field in settings.items() if field.default is None}
     # These depend on other settings, or have no default.
-    derived = {"lr", "scales", "preview_edge", "content_layers", "style_layers", "size", "mask", "gpu", "device"}
-    assert open_ones - derived == PRESETS["reference"].keys()
+    derived = {"lr", "scales", "preview_edge", "stop_after", "content_layers", "style_layers", "size", "mask"}
+    assert open_ones - derived - {"gpu", "device"} == PRESETS["reference"].keys()
 
 
 def test_flags_override_the_preset() -> None:
@@ -128,7 +128,32 @@ def test_every_setting_says_what_it_means_and_whose_its_default_is() -> None:
 
 
 def test_paths_may_be_text() -> None:
-    assert Config(output_dir="here").output_dir == Path("here")  # type: ignore[arg-type]  # the point of the test
+    there = Path.cwd() / "here"
+    assert Config(output_dir="here").output_dir == there  # type: ignore[arg-type]  # the point of the test
+
+
+def test_paths_mean_the_same_in_every_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "w.pth").touch()
+    config = Config(
+        content_image=Path("c.jpg"),
+        init="i.jpg",
+        mask=Path("../m.png"),
+        blend_style=((Path("b.jpg"), 1),),
+        style_mask=((Path("r.png"), "p.png"), (Path("all"), "all")),
+        weights="w.pth",
+    )
+    assert (config.content_image, config.mask) == (tmp_path / "c.jpg", tmp_path / "../m.png")
+    assert config.init == str(tmp_path / "i.jpg")
+    assert config.output_dir == tmp_path / "output"
+    assert config.blend_style == ((tmp_path / "b.jpg", 1.0),)
+    assert config.style_mask == ((tmp_path / "r.png", str(tmp_path / "p.png")), (tmp_path / "all", "all"))
+    assert config.weights == str(tmp_path / "models" / "w.pth")
+    monkeypatch.chdir("models")
+    assert dataclasses.replace(config, seed=0) == config
+    words = Config(init="content", weights="of another network")
+    assert (words.init, words.weights) == ("content", "of another network")
 
 
 def test_whole_numbers_may_be_floats_of_whole_value() -> None:
@@ -191,8 +216,9 @@ def test_repeatable_settings_survive_being_written_as_json() -> None:
         style_fit="cover",
         preserve_colors="histogram",
     )
-    assert config.blend_style == ((Path("a.jpg"), 0.5), (Path("b.jpg"), 2.0))
-    assert config.style_mask[1] == (Path("m.png"), "part.png")
+    here = Path.cwd()
+    assert config.blend_style == ((here / "a.jpg", 0.5), (here / "b.jpg", 2.0))
+    assert config.style_mask[1] == (here / "m.png", str(here / "part.png"))
     text = json.dumps(dataclasses.asdict(config), default=str)
     assert Config(**json.loads(text)) == config
     assert hash(config) == hash(Config(**json.loads(text)))

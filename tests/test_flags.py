@@ -13,14 +13,16 @@ from refusals import refuses
 
 import flags_page
 from nstyle.batch.jobs import expand
-from nstyle.commands import paint
+from nstyle.commands import paint, view
 from nstyle.commands.flags import DEFAULTS, build_parser, take_names
 from nstyle.commands.paint import main
 from nstyle.errors import Kind, OptionError
+from nstyle.files import sha256
 from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY
 from nstyle.settings.options import nearest, option
 from nstyle.settings.presets import PRESETS
+from nstyle.settings.suggestions import OTHER_NAMES, nearest_flag
 
 
 def settings(*argv: str) -> dict[str, Any]:
@@ -129,11 +131,12 @@ def test_the_sample_is_the_other_picture_of_one(argv: list[str], pictures: tuple
 
 
 def test_a_recipe_names_the_other_picture(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    path.write_text(recipe(Config(content_image=Path("photo.jpg"))).text())
+    path, photo = tmp_path / "run.json", tmp_path / "photo.jpg"
+    photo.write_bytes(b"a photo")
+    path.write_text(recipe(Config(content_image=photo), content=sha256(photo)).text())
     command = build_parser().parse(["--recipe", str(path), "--style-image", "oil.jpg", "ink.jpg"])
     _, complete = paint._recipe(command)
-    assert paint._pictures(complete({"style_image": command.style_image})) == ("photo.jpg", ["oil.jpg", "ink.jpg"])
+    assert paint._pictures(complete({"style_image": command.style_image})) == (str(photo), ["oil.jpg", "ink.jpg"])
 
 
 def test_an_empty_name_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,6 +188,55 @@ def test_an_unknown_flag_is_quoted_as_typed(capsys: pytest.CaptureFixture[str]) 
 )
 def test_the_nearest_flag_or_choice_is_named(argv: list[str], near: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"did you mean {near}?" in error_of(argv, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        *(
+            (name, "max-num-epochs")
+            for name in ("epochs", "iterations", "num_iterations", "max-epochs", "num-epochs")
+        ),
+        *((name, "max-long-edge") for name in ("image-size", "image_size", "width", "edge", "long-edge", "max-long")),
+        *((name, "content-image") for name in ("content", "input", "content-img")),
+        *((name, "style-image") for name in ("style", "styles", "stile-image")),
+        *((name, "output-dir") for name in ("output", "out", "output-image", "o")),
+        *((name, "device") for name in ("cpu", "cuda")),
+        *((name, "preserve-colors") for name in ("original_colors", "colors", "preserve-colours")),
+        *(("learning-rate", "lr"), ("lr-rate", "lr"), ("gpus", "device"), ("random-seed", "seed"), ("Seed", "seed")),
+        *(("mask-image", "mask"), ("save-every", "save-epochs"), ("contentweight", "content-weight")),
+    ],
+)
+def test_what_people_know_from_elsewhere_is_understood(name: str, meant: str) -> None:
+    assert nearest_flag(f"--{name}", build_parser()._option_string_actions) == f"; did you mean --{meant}?"
+
+
+def test_several_flags_may_be_meant() -> None:
+    flags = build_parser()._option_string_actions
+    assert nearest_flag("--layers", flags) == "; did you mean --content-layers or --style-layers?"
+    assert nearest_flag("--weight", flags).count("weight") == 6
+    for name in ("--threads", "--backend", "--patch", "--s", "--", "-", ""):
+        assert nearest_flag(name, flags) == ""
+
+
+def test_one_hyphen_is_as_good_as_two(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in the first program of this kind, which was written in Lua."""
+    for name, meant in (
+        ("-image_size", "--max-long-edge"),
+        ("-gpu", "--gpu"),
+        ("-help", "--help"),
+        ("-o", "--output-dir"),
+    ):
+        assert f"there is no flag {name}; did you mean {meant}?" in error_of([name, "5"], capsys)
+    assert "did you mean max-num-epochs?" in error_of(["--sweep", "epochs=2,3"], capsys)
+
+
+def test_other_names_are_of_flags_that_exist() -> None:
+    known = {*build_parser()._option_string_actions, *view.build_parser()._option_string_actions}
+    assert {f"--{flag}" for flag in OTHER_NAMES} <= known
+    others = [name for names in OTHER_NAMES.values() for name in names.split()]
+    assert len(others) == len(set(others))
+    assert not {f"--{name}" for name in others} & set(build_parser()._option_string_actions)
 
 
 def test_nothing_is_suggested_if_nothing_is_near(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,7 @@ def test_every_content_in_every_style_a_style_after_the_other(here: Path) -> Non
         image_format="png",
         lr=0.5,
     )
-    assert (first.name, first.copy) == ("a_s1", Path("out/a_s1.png"))
+    assert (first.name, first.copy) == ("a_s1", here / "out" / "a_s1.png")
     assert first.title == f"photos{os.sep}a.jpg in the style of s1.jpg"
 
 
@@ -87,7 +87,7 @@ def test_pairs(here: Path) -> None:
 
 def test_a_single_pair_is_painted_into_the_output_folder_itself(here: Path) -> None:
     (job,) = plan(["s1.jpg", "./s1.jpg"], "s[2]*", {"output_dir": "out"})
-    assert (job.config.output_dir, job.copy) == (Path("out"), None)
+    assert (job.config.output_dir, job.copy) == (here / "out", None)
 
 
 def test_textures_have_no_content(here: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_bad_setting_is_one_line_for_all(here: Path) -> None:
 
 def test_a_copy_is_never_written_over_a_picture_that_is_painted(here: Path) -> None:
     (here / "a_s1.jpg").touch()
-    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=Path("a_s1.jpg"), flag="--output-dir"):
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=here / "a_s1.jpg", flag="--output-dir"):
         plan(["photos/a.jpg", "a_s1.jpg"], "s1.jpg", {"output_dir": "."})
 
 

@@ -13,6 +13,7 @@ from refusals import refuses
 
 import nstyle
 from nstyle import Step
+from nstyle.commands.paint import main
 from nstyle.errors import Kind, OptionError
 from nstyle.losses.objective import Evaluation
 from nstyle.networks import registry
@@ -44,6 +45,14 @@ class Family:
 
 def wrong(options):
     return Blur()
+
+
+def no_options():
+    return Family.load(None)
+
+
+def buggy(options):
+    return options.brushes
 
 
 not_a_function = 3
@@ -96,6 +105,13 @@ def test_a_function_of_the_users_own(own_module: str, pair: tuple[Path, Path], t
         ("a b:c", Kind.UNSUPPORTED),
         (":load", Kind.UNSUPPORTED),
         ("module:", Kind.UNSUPPORTED),
+        ("os:system", Kind.UNSUPPORTED),
+        ("subprocess:call", Kind.UNSUPPORTED),
+        ("builtins:print", Kind.UNSUPPORTED),
+        ("torch:tensor", Kind.UNSUPPORTED),
+        ("torch.nn:Linear", Kind.UNSUPPORTED),
+        ("{own}:Blur", Kind.UNSUPPORTED),
+        ("{own}:no_options", Kind.UNSUPPORTED),
     ],
 )
 def test_what_is_not_there(name: str, kind: Kind, own_module: str) -> None:
@@ -103,14 +119,34 @@ def test_what_is_not_there(name: str, kind: Kind, own_module: str) -> None:
         registry.find(name.format(own=own_module))
 
 
-def test_bugs_of_the_users_own_show_themselves(
-    tmp_path: Path, own_module: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("import surely_not_there", "ModuleNotFoundError: No module named 'surely_not_there'"),
+        ("x = 1\n1 / 0", "ZeroDivisionError: division by zero"),
+        ("def load(:", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_says_where_it_fails(
+    code: str, what: str, tmp_path: Path, own_module: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "wants_another.py").write_text("import surely_not_there\n")
-    with pytest.raises(ModuleNotFoundError, match="surely_not_there"):
-        registry.find("wants_another:load")
-    with pytest.raises(TypeError, match="returned a Blur"):
+    broken = tmp_path / f"broken_{own_module}.py"
+    broken.write_text(code)
+    with refuses(OptionError, kind=Kind.DAMAGED, flag="--model") as refused:
+        registry.find(f"{broken.stem}:load")
+    assert what in str(refused.value)
+    assert f"{broken}, line {code.count(chr(10)) + 1}" in str(refused.value)
+    assert main(["--model", f"{broken.stem}:load", "--output-dir", str(tmp_path / "output")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_bug_in_the_users_own_function_shows_itself(own_module: str) -> None:
+    with pytest.raises(AttributeError, match="brushes"):
+        load_model(f"{own_module}:buggy", ModelOptions())
+    with refuses(OptionError, kind=Kind.UNSUPPORTED, flag="--model") as refused:
         load_model(f"{own_module}:wrong", ModelOptions())
+    assert "returned a Blur" in str(refused.value)
 
 
 def test_an_entry_point_of_another_package(own_module: str, tmp_path: Path) -> None:

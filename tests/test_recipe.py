@@ -17,10 +17,12 @@ from refusals import refuses
 from nstyle import Config, RecipeError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
+from nstyle.settings.paths import with_names
 from nstyle.settings.presets import PRESETS
 from nstyle.storage.recipe import (
     OF_THE_END,
     SETTINGS,
+    Recipe,
     parse_recipe,
     read_recipe,
     recorded_settings,
@@ -52,7 +54,7 @@ def test_text_and_back() -> None:
     ours = recipe(Config(**UNUSUAL, output_dir=Path("there"), gpu=1))
     again = parse_recipe(ours.text(), Path("x"))
     assert again == ours
-    assert Config(**settings_to_repeat(again, {})) == Config(**UNUSUAL, output_dir=Path("there"), gpu=1)
+    assert Config(**settings_to_repeat(again, {})) == Config(**UNUSUAL, gpu=1)  # the output folder is the user's
     assert "\n" not in ours.text()
     assert ours.text().isascii()
     assert json.loads(ours.text(seed=9))["settings"] == {**ours.settings, "seed": 9}
@@ -99,7 +101,7 @@ def test_every_picture_carries_it_and_is_made_again_to_the_bit(
 ) -> None:
     options = {**SMALL, **UNUSUAL}
     stylize(*pair, output_dir=tmp_path / "first", image_format=image_format, **options)
-    for name in (f"final.{image_format}", *(["e_2.png", "run.json"] if image_format == "png" else [])):
+    for name in (f"final.{image_format}", *(["run.json"] if image_format == "png" else [])):
         followed, output = str(tmp_path / "first" / name), str(tmp_path / name)
         assert main(["--recipe", followed, "--output-dir", output, "--quiet"]) == 0
         for picture in (f"e_2.{image_format}", f"e_4.{image_format}", f"final.{image_format}"):
@@ -116,7 +118,9 @@ def test_it_is_complete(pair: tuple[Path, Path], tmp_path: Path) -> None:
     stylize(*pair, output_dir=tmp_path / "output", **SMALL)
     record = json.loads((tmp_path / "output" / "run.json").read_text())
     carried = read_recipe(tmp_path / "output" / "final.jpg").facts()
-    assert carried == {name: record[name] for name in carried}
+    whole = read_recipe(tmp_path / "output" / "run.json")
+    assert whole.facts() == {name: record[name] for name in carried}
+    assert carried == whole.published().facts()
     assert set(carried) == {field.name for field in dataclasses.fields(recipe())}
     assert {len(found["sha256"]) for found in [*carried["inputs"].values(), carried["weights"]]} == {64}
     assert set(carried["versions"]) == {"nstyle", "python", "torch", "numpy", "scikit-image", "pillow"}
@@ -127,8 +131,8 @@ def test_flags_override_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
     flags = ["--recipe", str(first.path), "--output-dir", str(tmp_path / "second"), "--max-num-epochs", "2"]
     assert main([*flags, "--quiet"]) == 0
     again = read_recipe(tmp_path / "second" / "final.jpg").settings
-    changed = {"output_dir": str(tmp_path / "second"), "max_num_epochs": 2}
-    assert again == {**recorded_settings(Config(*pair, **SMALL, seed=3)), **changed}
+    changed = {"output_dir": "second", "max_num_epochs": 2}
+    assert again == {**with_names(recorded_settings(Config(*pair, **SMALL, seed=3))), **changed}
 
 
 def test_an_interrupted_picture_is_made_again_as_it_is(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -192,7 +196,7 @@ def test_a_larger_picture_has_the_scales_that_it_is_given() -> None:
     assert settings_to_repeat(ours, {"max_long_edge": edge})["preview_edge"] is None
 
 
-def test_a_changed_picture_and_other_weights_are_warned_of(
+def test_a_changed_picture_is_refused_and_warned_of_if_the_user_names_it(
     pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = tmp_path / "moving.png"
@@ -202,7 +206,14 @@ def test_a_changed_picture_and_other_weights_are_warned_of(
     assert main(flags) == 0
     assert "warning" not in capsys.readouterr().out
     shutil.copy(pair[1], content)
-    assert main([*flags, "--overwrite"]) == 0
+    before = (tmp_path / "second" / "final.jpg").read_bytes()
+    assert main([*flags, "--overwrite"]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert f"{content} is not the file that " in complaint
+    assert "--content-image" in complaint
+    assert (tmp_path / "second" / "final.jpg").read_bytes() == before
+    assert main([*flags, "--overwrite", "--content-image", str(content)]) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 1
     assert str(content) in warnings[0]
@@ -250,9 +261,47 @@ def test_differences() -> None:
         "--content-image /pictures/content.png (now /pictures/content.png)"
     ]
     assert not ours.differences(recipe(Config(lr=0.002, content_image=Path("the same, moved"))))
+    assert not ours.differences(recipe(Config(lr=0.002, no_recipe=True)))
     assert ours.differences(recipe(Config(lr=0.002), precision="bfloat16")) == ["--precision float32 (now bfloat16)"]
     other_weights = recipe(Config(lr=0.002, weights="w"), weights={"path": "", "sha256": "1", "original": False})
     assert ours.differences(other_weights) == ["--weights embedded (now w)"]
+
+
+def test_files_are_the_same_by_their_content_wherever_they_are() -> None:
+    inputs = {name: {"path": name, "sha256": name} for name in ("mask", "blend_style[0]", "style_mask[0][0]", "init")}
+
+    def in_folder(folder: str, weight: float = 1) -> Recipe:
+        path = Path(folder)
+        blend, masks = ((path / "b.jpg", weight),), ((path / "r.png", "all"), (path / "s.png", str(path / "p.png")))
+        config = Config(mask=path / "m.png", blend_style=blend, style_mask=masks, init=str(path / "i.jpg"))
+        return recipe(config, inputs=inputs)
+
+    assert not in_folder("/here").differences(in_folder("/there"))
+    assert in_folder("/here").differences(in_folder("/there", 2)) == ["--blend-style [1.0] (now [2.0])"]
+
+
+def test_a_published_recipe_has_names_and_hashes_but_no_paths() -> None:
+    path = Path("/home/ann")
+    config = Config(
+        content_image=path / "c.jpg",
+        mask=path / "m.png",
+        init=str(path / "i.jpg"),
+        blend_style=((path / "b.jpg", 1),),
+        style_mask=((path / "r.png", "all"), (path / "s.png", str(path / "p.png"))),
+        output_dir=path / "output",
+    )
+    inputs = {
+        "content_image": {"path": "/home/ann/c.jpg", "sha256": "c0ffee"},
+        "init": {"path": "/home/ann/i.jpg", "sha256": "1"},
+    }
+    ours = recipe(config, inputs=inputs, weights={"path": "C:\\ann\\w.pth", "sha256": "abc", "original": True})
+    text = ours.published().text()
+    assert "ann" not in text
+    assert all(
+        f'"{name}"' in text for name in ("c.jpg", "m.png", "i.jpg", "b.jpg", "s.png", "p.png", "w.pth", "c0ffee")
+    )
+    assert parse_recipe(text, Path("x")) == ours.published()
+    assert not ours.differences(parse_recipe(text, Path("x")))
 
 
 def damaged(**changes: Any) -> str:

@@ -16,6 +16,7 @@ from pictures import painted
 
 from nstyle.commands.terminal import quiet_libraries
 from nstyle.errors import ImageError
+from nstyle.escaping import visible
 from nstyle.pictures.decode import read_picture
 
 
@@ -56,6 +57,45 @@ def test_a_damaged_tiff_is_one_line_on_standard_error(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"nstyle: error: {path} ")
     assert done.stderr.count("\n") == 1
+
+
+STEERING = "\x1b]0;x\x07\x9b2J\u202egpj"
+"""Sets a terminal's title, clears its screen, and shows the rest of the line backwards."""
+
+
+@pytest.mark.parametrize("what", ["missing", "damaged", "painted"])
+def test_names_do_not_steer_the_terminal(what: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    content = tmp_path / f"{STEERING}.png"
+    if what == "damaged":
+        content.write_text("no picture")
+    elif what == "painted":
+        pair[0].rename(content)
+    folder = tmp_path / f"{STEERING}_output"
+    flags = ["--model", "filters", "--max-long-edge", "32", "--max-num-epochs", "2", "--save-epochs", "1"]
+    flags += [
+        "--content-image",
+        str(content),
+        str(pair[1]),
+        "--style-image",
+        str(pair[1]),
+        "--output-dir",
+        str(folder),
+    ]
+    done = run("-m", "nstyle", "--verbose", *flags)
+    said = done.stdout + done.stderr
+    if what == "painted":
+        viewed = run("-c", "import sys; from nstyle.commands.view import main; sys.exit(main())", str(folder))
+        gone = run("-c", "import sys; from nstyle.commands.view import main; sys.exit(main())", str(content))
+        said += viewed.stdout + viewed.stderr + gone.stderr
+        assert (done.returncode, viewed.returncode, gone.returncode) == (0, 0, 1)
+    assert r"\x1b]0;x\x07\x9b2J\u202egpj" in said
+    assert not set(said) & set(STEERING[:1] + "\x07\x9b\u202e")
+
+
+def test_what_is_spelled_out() -> None:
+    assert visible("a\tb\n\x7f\x85\u2028\u2066\u200f\udc9b") == r"a\tb\n\x7f\x85\u2028\u2066\u200f\udc9b"
+    harmless = "caf\u00e9 \U0001f469\u200d\U0001f3a8 \u05d0\u0628 \\x1b"  # an emoji needs its joiner
+    assert visible(harmless) == harmless
 
 
 def test_a_page_of_damaged_tiffs_says_nothing_of_them(tmp_path: Path) -> None:

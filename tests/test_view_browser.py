@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from fake_runs import advance_run, fake_batch, fake_run, finish_run
@@ -434,3 +435,35 @@ def test_hostile_names_do_nothing(tmp_path: Path, open_page: Open) -> None:
     browser.click("#previous")
     assert browser.driver.title.startswith(f"{name} in the style of")
     assert not browser.find_all("img[onerror]")
+
+
+def test_names_of_all_kinds_can_be_followed(tmp_path: Path, open_page: Open) -> None:
+    batch = tmp_path / "batch"
+    names = ["100%25#1?x=y", "a 'b' \"c\"", "javascript:alert(1)", "new\nline"]
+    for name in names:
+        fake_run(batch / name, epochs=3, content=tmp_path / f"{name}.png")
+    browser = open_page(batch)
+    for name, link in zip(names, browser.find_all(".sheet a"), strict=True):
+        assert Path(unquote(urlsplit(str(link.get_property("href"))).path)) == batch / name / "index.html"
+    for number in range(len(names)):
+        browser.find_all(".sheet a")[number].click()
+        assert browser.find("#painting").get_property("naturalWidth") == 48
+        picture = browser.find("#input-0").find_element(By.XPATH, "..")
+        assert Path(unquote(urlsplit(str(picture.get_property("href"))).path)) == tmp_path / f"{names[number]}.png"
+        browser.click("nav a")
+
+
+def test_curves_that_no_run_draws(run: Path, open_page: Open) -> None:
+    """Columns without a name or with a name from JavaScript's own objects, and numbers near the limits."""
+    names = ["epoch", "loss", "", "__proto__", "constructor", "toString", "_loss", "_", "<b>", "\u202ex"]
+    rows = [
+        [str(epoch), "1e308", "5e-324", "-1e308", "1e16", "nan", "0", "1e-300", "1e16", "-0"] for epoch in range(4)
+    ]
+    rows[2][1:] = ["1e-308", "1", "1e308", "10000000000000002", "inf", "", "x", "1", "9" * 400]
+    (run / "epochs.csv").write_text("\n".join([",".join(row) for row in [names, *rows]]) + "\n")
+    browser = open_page(run)
+    assert browser.caption == "Final, after epoch 30 (11 of 11)"
+    titles = [title.text.splitlines()[0] for title in browser.find_all(".chart h2")]
+    names_shown = ["Losses", "Column 3", "proto", "Constructor", "ToString", "<b>", r"\u202ex"]
+    assert [title for title in titles if not title.startswith("10")] == names_shown  # one has only its value as title
+    browser.click("#previous")

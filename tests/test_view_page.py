@@ -254,6 +254,26 @@ def test_no_text_is_taken_for_html(tmp_path: Path) -> None:
     assert [column for column in run.facts["curves"] if "</script><b>" in column]
 
 
+def test_no_text_steers_or_reorders(tmp_path: Path) -> None:
+    steering = "\x1b]0;x\x07\u202egpj"
+    folder = fake_run(tmp_path / steering)
+    change_record(
+        folder,
+        inputs={"content_image" + steering: {"path": steering + ".png", "sha256": "1"}},
+        settings={"init" + steering: steering},
+        versions={"nstyle" + steering: steering},
+        device_name=steering,
+        stop_reason=steering,
+    )
+    lines = (folder / "epochs.csv").read_text().splitlines()
+    (folder / "epochs.csv").write_text("\n".join([lines[0].replace("loss", steering, 1), *lines[1:]]) + "\n")
+    fake_run(tmp_path / "batch" / steering)
+    for source in (folder, tmp_path / "batch"):
+        text = Gallery(source, source).publish().page.read_text(encoding="utf-8")
+        assert r"\x1b]0;x\x07\u202egpj" in text
+        assert not set(text) & set("\x1b\x07\u202e")
+
+
 def test_the_policy_allows_our_script_and_no_network(tmp_path: Path) -> None:
     page = page_of(fake_run(tmp_path / "run"))
     policy = next(str(each["content"]) for tag, each in page.elements if each.get("http-equiv"))

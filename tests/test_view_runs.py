@@ -9,7 +9,8 @@ from fake_runs import change_record, fake_batch, fake_run, header
 from refusals import refuses
 
 from nstyle.errors import Kind, RecordError
-from nstyle.view.runs import evenly, read_epochs, read_folder, read_run
+from nstyle.view.run_files import evenly, read_epochs
+from nstyle.view.runs import read_folder, read_run
 
 
 def names(folder: Path) -> list[str]:

@@ -22,7 +22,8 @@ from nstyle.errors import Kind, OptionError, WeightsError
 from nstyle.networks import weights as weights_module
 from nstyle.networks.model_space import MEAN_RGB
 from nstyle.networks.vgg19 import CONVOLUTIONS, VGG19, match_activations
-from nstyle.networks.weights import find_weights, load_vgg19, read_weights
+from nstyle.networks.weights import load_vgg19, read_weights
+from nstyle.networks.weights_files import find_weights
 
 TORCHVISION_POSITIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])

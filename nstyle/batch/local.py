@@ -18,9 +18,10 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import PaintingStep, ProgressMaker
 from nstyle.painting.stylize import run
 from nstyle.storage.layout import final_name
-from nstyle.storage.recipe import Recipe, read_recipe, settings_to_repeat
+from nstyle.storage.recipe import Recipe, read_recipe
 from nstyle.storage.record import make_recipe
 from nstyle.storage.run_folder import RunFolder
+from nstyle.storage.sources import settings_to_follow
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ def stylize_many(
     followed = None
     if recipe is not None:
         followed = read_recipe(Path(recipe))
-        options = settings_to_repeat(followed, options)
+        named = {"content_image": content_images, "style_image": style_images}
+        options = settings_to_follow(followed, Path(recipe), {**named, **options})
     jobs = plan(content_images, style_images, options, pair=pair)
     outcomes = []
     for outcome in paint_all(jobs, callback=callback, followed=followed, fail_fast=fail_fast):

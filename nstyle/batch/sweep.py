@@ -11,7 +11,8 @@ from typing import Any
 from nstyle.batch.jobs import Job, Names, plan, unlike
 from nstyle.errors import Kind, OptionError
 from nstyle.settings.config import Config
-from nstyle.settings.options import flag, nearest, option
+from nstyle.settings.options import flag, option
+from nstyle.settings.suggestions import nearest_flag
 
 LONG_EDGE = 192
 """Default `max_long_edge` of a sweep's paintings, in pixels: small, because there are many."""
@@ -99,16 +100,21 @@ def plan_sweep(
     return Sweep(jobs, labels, len([*values.values()][-1]), output / SHEET)
 
 
+def swept_setting(text: str) -> str:
+    """Return the name of the setting in a text such as `style-weight=0.5,1,2`, whether there is one or not."""
+    return text.partition("=")[0].strip().removeprefix("--").replace("-", "_")
+
+
 def _parse(text: str) -> tuple[str, list[Any]]:
     """Parse `name=value,value`; return the setting and its values without duplicates."""
     name, equals, listed = text.partition("=")
-    setting = name.strip().removeprefix("--").replace("-", "_")
+    setting = swept_setting(text)
     if not equals or not listed:
         raise _refusal(f"--sweep needs a form like style-weight=0.5,1,2, not {text!r}", Kind.OUT_OF_RANGE)
     if setting not in _SWEPT:
         raise _refusal(
             f"--sweep cannot vary {name!r}; choose a flag that takes a number or a word"
-            f"{nearest(setting.replace('_', '-'), [name.replace('_', '-') for name in _SWEPT])}",
+            f"{nearest_flag(setting, [name.replace('_', '-') for name in _SWEPT])}",
             Kind.UNKNOWN,
         )
     values: list[Any] = []

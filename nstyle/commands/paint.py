@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nstyle.batch.jobs import Job, Names, plan
-from nstyle.batch.sweep import Sweep, plan_sweep
+from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.terminal import (
@@ -22,7 +22,9 @@ from nstyle.commands.terminal import (
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
+from nstyle.escaping import visible
 from nstyle.settings.config import Config
+from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _print(completion_script(build_parser(), command.print_completion))
                 return 0
             take_names(arguments)
+            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
             followed, complete = _recipe(command)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
@@ -50,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 jobs = plan(*_pictures(arguments), arguments, pair=command.pair)
             else:
                 jobs = sweep.jobs
+            for sentence in without_effect(given, [job.config for job in jobs]):
+                _log.warning("%s", sentence)
             if len(jobs) == 1 and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
@@ -83,10 +88,11 @@ def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
     if command.recipe is None:
         return None, dict
     check_not_url("--recipe", command.recipe)
-    from nstyle.storage.recipe import read_recipe, settings_to_repeat
+    from nstyle.storage.recipe import read_recipe
+    from nstyle.storage.sources import settings_to_follow
 
     followed = read_recipe(Path(command.recipe))
-    return followed, partial(settings_to_repeat, followed)
+    return followed, partial(settings_to_follow, followed, Path(command.recipe))
 
 
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:
@@ -219,8 +225,8 @@ class _Lines(logging.Formatter):
     """Formats a record as its message; a warning starts with "warning: "."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        return ("warning: " if record.levelno >= logging.WARNING else "") + super().format(record)
+        """Return the line. Its control characters are spelled out: it may name files."""
+        return ("warning: " if record.levelno >= logging.WARNING else "") + visible(super().format(record))
 
 
 @contextmanager

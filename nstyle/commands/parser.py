@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nstyle.commands.terminal import complain
-from nstyle.settings.options import nearest
+from nstyle.settings.suggestions import nearest_flag
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,16 +21,23 @@ class Parser(argparse.ArgumentParser):
         words = list(sys.argv[1:] if argv is None else argv)
         end = words.index("--") if "--" in words else len(words)
         flags = [self._with_hyphens(word) for word in words[:end]]
+        for word in flags:  # argparse would take "-help" for "-h" with a value
+            if word[:2] in self._option_string_actions and word[1:2] != "-" and len(word) > 2:
+                self.error(f"there is no flag {word}{nearest_flag(word, self._long_flags())}")
         # argparse forgets the "--" when it collects the names: `-a.jpg` would be a flag, `./-a.jpg` is none.
         names = [f"./{word}" if word.startswith("-") else word for word in words[end + 1 :]]
         arguments, unknown = self.parse_known_intermixed_args([*flags, *words[end : end + 1], *names])
         for word in unknown:
             name = word.partition("=")[0]
             if name.startswith("-"):
-                self.error(f"there is no flag {name}{nearest(name, self._option_string_actions)}")
+                self.error(f"there is no flag {name}{nearest_flag(name, self._long_flags())}")
         if unknown:
             self.error(f"unexpected: {' '.join(map(repr, unknown))}")
         return arguments
+
+    def _long_flags(self) -> list[str]:
+        """Return the flags of more than one letter."""
+        return [flag for flag in self._option_string_actions if flag.startswith("--")]
 
     def _with_hyphens(self, word: str) -> str:
         """Return a flag with hyphens instead of underscores, `--style_image=a_b.jpg` as `--style-image=a_b.jpg`.

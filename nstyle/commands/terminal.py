@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TextIO
 
+from nstyle.escaping import visible
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM was received. It is handled like Ctrl-C, with exit code 143."""
@@ -30,8 +32,8 @@ def complain_of_interrupt(command: str, interrupt: KeyboardInterrupt) -> int:
 
 
 def _one_line(message: str) -> str:
-    """Replace line breaks, which file names may contain, by spaces."""
-    return " ".join(message.splitlines())
+    """Replace line breaks, which file names may contain, by spaces, and spell out other control characters."""
+    return visible(" ".join(message.splitlines()))
 
 
 def accept_any_name() -> None:

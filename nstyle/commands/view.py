@@ -16,6 +16,7 @@ from nstyle.commands.terminal import (
     signals_as_interrupts,
 )
 from nstyle.errors import NStyleError
+from nstyle.escaping import visible
 
 COMMAND = "nstyle-view"
 
@@ -127,6 +128,6 @@ def _say(what: str) -> None:
     """Print a line on standard output; stop printing if that fails."""
     accept_any_name()
     try:
-        print(what, flush=True)  # noqa: T201  (the user reads it here)
+        print(visible(what), flush=True)  # noqa: T201  (the user reads it here)
     except OSError:
         discard_output()

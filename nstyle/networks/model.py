@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nstyle.errors import Kind, OptionError
 from nstyle.networks import registry
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER, MRF_LAYERS, STYLE_LAYERS
@@ -76,14 +77,18 @@ def load_model(name: str, options: ModelOptions) -> Model:
     """Load a network by name: one of nstyle's, a registered one, or `module:function`.
 
     Raises:
-        OptionError: no network has that name.
+        OptionError: no network has that name, or the function does not return a `Model`. Other errors of a user's
+            function are not caught: their tracebacks show where they are.
         WeightsError: the chosen weights are missing or do not fit the network.
-        TypeError: the function does not return a `Model`. That is a bug in the function.
 
     """
     model = registry.find(name)(options)
     if not isinstance(model, Model):
-        raise TypeError(f"{name} returned a {type(model).__name__}, not an nstyle.Model")
+        raise OptionError(
+            f"--model {name} returned a {type(model).__name__}, not an nstyle.Model; let it return one",
+            flag="--model",
+            kind=Kind.UNSUPPORTED,
+        )
     return model if options.padding == "zero" else _padded(model, options.padding)
 
 

@@ -4,9 +4,13 @@ A network is a function from `model.ModelOptions` to `model.Model`. A package re
 group `nstyle.models`. An unregistered function is named `module:function`.
 """
 
+import inspect
 import re
+import sys
+import traceback
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import BuiltinFunctionType
 from typing import Any
 
 from nstyle.errors import Kind, OptionError
@@ -49,23 +53,17 @@ def where(name: str) -> str:
 
 
 def find(name: str) -> Any:
-    """Import and return the function of a network. Errors that its module raises are not caught.
+    """Import and return the function of a network. It takes one argument, the `ModelOptions`.
 
     Raises:
-        OptionError: the name, module or function does not exist.
+        OptionError: the name, module or function does not exist, the module cannot be imported (the message says
+            where it fails), or the function cannot be one that loads a network.
 
     """
     module_name, _, attribute = where(name).partition(":")
-    try:
-        found: Any = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module exists, but imports one that is missing
-        raise OptionError(
-            f"--model {name}: there is no module {error.name!r}; install it or put it on PYTHONPATH",
-            flag="--model",
-            kind=Kind.MISSING,
-        ) from error
+    if module_name.partition(".")[0] in sys.stdlib_module_names:
+        raise _refusal(f"--model {name}: {module_name} is a module of Python itself and has no networks")
+    found = _imported(module_name, name)
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise OptionError(
@@ -75,9 +73,52 @@ def find(name: str) -> Any:
             )
         found = getattr(found, part)
     if not callable(found):
-        raise OptionError(
-            f"--model {name}: {attribute} in {module_name} is not a function; name one that loads a network",
-            flag="--model",
-            kind=Kind.UNSUPPORTED,
+        raise _refusal(f"--model {name}: {attribute} in {module_name} is not a function")
+    try:
+        if isinstance(found, BuiltinFunctionType):
+            raise TypeError("compiled functions load no networks")
+        inspect.signature(found).bind(None)
+    except (TypeError, ValueError) as error:
+        raise _refusal(f"--model {name}: {attribute} does not take one argument, the nstyle.ModelOptions") from (
+            error
         )
     return found
+
+
+def _imported(module_name: str, name: str) -> Any:
+    """Import the module of the network `name`."""
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise OptionError(
+                f"--model {name}: there is no module {error.name!r}; install it or put it on PYTHONPATH",
+                flag="--model",
+                kind=Kind.MISSING,
+            ) from error
+        raise _broken(name, module_name, error) from error
+    except (Exception, SystemExit) as error:  # the module is not ours: anything can go wrong in it
+        raise _broken(name, module_name, error) from error
+
+
+def _broken(name: str, module_name: str, error: BaseException) -> OptionError:
+    """Return the error for a module that fails when it is imported; it names the file and line of the failure."""
+    if isinstance(error, SyntaxError):
+        place = f"{error.filename}, line {error.lineno}"
+    else:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+        place = f"{frames[-1].filename}, line {frames[-1].lineno}"
+    what = (str(error).splitlines() or [""])[0]
+    return OptionError(
+        f"--model {name}: importing {module_name} fails with {type(error).__name__}: {what} "
+        f"({place}); mend that file",
+        flag="--model",
+        kind=Kind.DAMAGED,
+    )
+
+
+def _refusal(what: str) -> OptionError:
+    """Return the error for a `module:function` that is no network."""
+    return OptionError(
+        f"{what}; name a function from nstyle.ModelOptions to nstyle.Model", flag="--model", kind=Kind.UNSUPPORTED
+    )

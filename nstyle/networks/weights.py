@@ -21,16 +21,11 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from nstyle.errors import Kind, OptionError, WeightsError
-from nstyle.files import sha256
+from nstyle.files import known_sha256, sha256
 from nstyle.networks.model_space import MEAN_RGB
 from nstyle.networks.mxnet_params import MAGIC, read_params
 from nstyle.networks.vgg19 import CONVOLUTIONS, READABLE, VGG19, check_shape, check_weights
-
-EMBEDDED = "embedded"
-TORCHVISION = "torchvision"
-
-MODELS = Path("models")
-"""Folder in which nstyle looks for the file named by --weights if that is no path."""
+from nstyle.networks.weights_files import EMBEDDED, TORCHVISION, find_weights
 
 INPUTS = ("auto", "rgb", "bgr", "torchvision")
 """Images that a network was trained for. "rgb", "bgr": 0..255 minus the mean, in this channel order. "torchvision":
@@ -150,37 +145,7 @@ def hash_of_weights(name: str) -> str:
         return _CARRIER_SHA256
     if name == TORCHVISION:
         name = str(Path(torch.hub.get_dir()) / "checkpoints" / f"vgg19-{_TORCHVISION_SHA256_START}.pth")
-    return sha256(find_weights(name))
-
-
-def find_weights(name: str | Path) -> Path:
-    """Find the file with this path, or with this name in models/.
-
-    Raises:
-        WeightsError: there is no such file, or it cannot be accessed.
-
-    """
-    try:
-        for path in (Path(name), MODELS / name):
-            if path.is_file():
-                return path
-        if Path(name).is_dir():
-            raise WeightsError(
-                f"{name} is a folder: give --weights a file", flag="--weights", path=Path(name), kind=Kind.UNREADABLE
-            )
-    except OSError as error:
-        raise WeightsError(
-            f"cannot read {name}: {error.strerror}; check --weights and the permissions of its folder",
-            flag="--weights",
-            path=Path(name),
-            kind=Kind.UNREADABLE,
-        ) from error
-    raise WeightsError(
-        f"there is no file {name} or {MODELS / name}; give --weights a file or 'torchvision', or leave it out",
-        flag="--weights",
-        path=Path(name),
-        kind=Kind.MISSING,
-    )
+    return known_sha256(find_weights(name))
 
 
 def _read_embedded() -> Weights:

@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nstyle.files import replacing, unwritable
 from nstyle.painting.steps import Callback, Ending, PaintingStep
 from nstyle.pictures.encode import write_picture
 from nstyle.settings.config import Config
+from nstyle.settings.scales import epochs_at_scales
 from nstyle.storage.checkpoint import Checkpoint, write_checkpoint
 from nstyle.storage.layout import FINISHED, StopReason
 from nstyle.storage.recipe import Recipe
@@ -26,6 +28,30 @@ def is_due(step: PaintingStep, save_epochs: int) -> bool:
     return not step.stopped and (step.epoch + 1) % save_epochs == 0
 
 
+def embedded_text(recipe: Recipe, config: Config, checkpoint: Checkpoint, scales: int, *, cut: bool) -> str | None:
+    """Return the recipe for a picture of the run, or None if pictures are to have none.
+
+    Args:
+        recipe: the run's recipe.
+        config: the run's settings.
+        checkpoint: the state that the picture shows.
+        scales: the number of scales of the run.
+        cut: whether the run goes on after the picture. Then the recipe ends there, so it makes this picture again.
+
+    """
+    if config.no_recipe:
+        return None
+    epochs = checkpoint.descent.epoch
+    if not cut or checkpoint.epoch == 0:
+        until: dict[str, Any] = {}
+    elif checkpoint.scale == scales and epochs > 0:
+        coarser = epochs_at_scales(config.max_num_epochs, scales)[:-1]
+        until = {"max_num_epochs": [*coarser, epochs] if coarser else epochs}
+    else:
+        until = {"stop_after": checkpoint.epoch}
+    return recipe.published().text(**until)
+
+
 class Snapshots:
     """Writer of a denoised snapshot, `e_<epoch + 1>.<format>`, every `save_epochs` epochs.
 
@@ -34,7 +60,7 @@ class Snapshots:
 
     def __init__(self, folder: RunFolder, recipe: Recipe, config: Config) -> None:
         self.folder = folder
-        self.recipe = recipe.text()
+        self.recipe = recipe
         self.config = config
 
     def __call__(self, step: PaintingStep) -> None:
@@ -43,7 +69,8 @@ class Snapshots:
             return
         path = self.folder.snapshot(step.epoch + 1)
         picture = step.finish(step.image, self.config.remove_noise)
-        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=self.recipe)
+        text = embedded_text(self.recipe, self.config, step.checkpoint, step.scales, cut=True)
+        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text)
         step.snapshot = path
         _log.debug("wrote %s", path)
 
@@ -121,12 +148,10 @@ class FinalPicture:
         if checkpoint.epoch == 0 and not diverged_at_once and self.epochs is None:
             return
         self.epochs = checkpoint.epoch
-        # The recipe of an unfinished picture sets max_num_epochs to the epochs it has, so that it can be painted
-        # again. With several scales, no single number would do that.
-        cut = ending.scales == 1 and ending.stop_reason not in FINISHED
-        settings = {"max_num_epochs": checkpoint.epoch} if cut else {}
+        cut = ending.stop_reason not in FINISHED
+        text = embedded_text(self.recipe, self.config, checkpoint, ending.scales, cut=cut)
         picture = ending.finish(checkpoint.descent.image, 0)
-        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=self.recipe.text(**settings))
+        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text)
 
 
 class BackoffNotice:

@@ -85,6 +85,8 @@ class Prepared:
         weights: the source of the network's weights: path, SHA-256, and whether they are the original ones.
         memory: bytes that the descent at the finest scale needs, without the constant overhead.
         seamless: whether the painting tiles.
+        stop_after: the number of epochs, in all scales, after which the painting ends; None: it ends with the last
+            scale.
 
     """
 
@@ -95,6 +97,7 @@ class Prepared:
     weights: Mapping[str, Any]
     memory: int
     seamless: bool
+    stop_after: int | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -137,6 +140,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
         dict(loaded.model.provenance),
         memory,
         config.seamless,
+        config.stop_after,
     )
 
 

@@ -85,7 +85,8 @@ def fits(checkpoint: Checkpoint, prepared: Prepared) -> bool:
 
 def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:
     """Return the largest number of epochs of the whole painting, including those of the finished scales."""
-    return checkpoint.epochs_before + sum(prepared.epochs[checkpoint.scale - 1 :])
+    most = checkpoint.epochs_before + sum(prepared.epochs[checkpoint.scale - 1 :])
+    return most if prepared.stop_after is None else min(most, prepared.stop_after)
 
 
 def _enlarged(image: Tensor, scale: Scale, following: Scale, *, seamless: bool) -> Tensor:
@@ -140,7 +141,10 @@ class _Painting:
         """Descend at each scale, and close the observers."""
         try:
             self._descend()
-            while self.checkpoint.scale < len(self.prepared.scales):
+            while (
+                self.checkpoint.scale < len(self.prepared.scales)
+                and self.checkpoint.epoch != self.prepared.stop_after
+            ):
                 self._go_to_next_scale()
                 self._descend()
             hardly_changed = self.checkpoint.descent.relative_change < self.prepared.descent["stop_eps"]
@@ -166,7 +170,8 @@ class _Painting:
         scale, scales = self.checkpoint.scale, len(self.prepared.scales)
         most = most_epochs(self.checkpoint, self.prepared)
         objective = self.scale.objective().with_terms(self.more_terms)
-        settings = {**self.prepared.descent, "max_num_epochs": self.prepared.epochs[scale - 1]}
+        at_this_scale = min(self.prepared.epochs[scale - 1], most - self.checkpoint.epochs_before)
+        settings = {**self.prepared.descent, "max_num_epochs": at_this_scale}
         for step in descend(objective, self.checkpoint.descent, **settings):
             self.checkpoint = replace(self.checkpoint, descent=step.state)
             shown = PaintingStep(

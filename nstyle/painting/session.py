@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from nstyle.losses.objective import StyleTargets
 from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
+from nstyle.networks.weights_files import weights_content
 from nstyle.pictures.picture import Picture
 
 MODELS = 2
@@ -49,8 +50,12 @@ class Session:
         self._pictures: LRUCache[Hashable, Picture] = LRUCache(STYLE_BYTES, _bytes_of)
 
     def load(self, name: str, options: ModelOptions) -> Loaded:
-        """Return a network, from the cache if possible; see `model.load_model`."""
-        return made_once(self._models, (name, options), partial(_load, name, options))
+        """Return a network, from the cache if possible; see `model.load_model`.
+
+        The content of a weights file is part of its key: a changed file under the same name is another network.
+        """
+        key = (name, options, weights_content(options.weights))
+        return made_once(self._models, key, partial(_load, name, options))
 
     def style_picture(self, key: Hashable, make: Callable[[], Picture]) -> Picture:
         """Return a resized style picture, from the cache if possible; `key` identifies file content and size."""

@@ -33,9 +33,10 @@ from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
-from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe, settings_to_repeat
+from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe
 from nstyle.storage.record import RunRecord, log_changes, log_run, make_recipe
 from nstyle.storage.run_folder import RunFolder
+from nstyle.storage.sources import settings_to_follow
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +88,8 @@ def stylize(
         style_image: file of the picture with the style. Default: likewise.
         callback: called with the `PaintingStep` after each epoch; `step.scale` is the current scale, `step.snapshot`
             the file just written, or None.
-        recipe: a picture that nstyle wrote, or a run.json. It supplies every setting that is not given here.
+        recipe: a picture that nstyle wrote, or a run.json. It supplies every setting that is not given here, except
+            the output folder; with `resume=True`, that is the recipe's.
         options: the command's flags with underscores, `max_long_edge=400, output_dir="output"`; see `Config`.
 
     Raises:
@@ -102,7 +104,7 @@ def stylize(
     if recipe is None:
         return run(Config(**options), callback)
     followed = read_recipe(Path(recipe))
-    return run(Config(**settings_to_repeat(followed, options)), callback, followed=followed)
+    return run(Config(**settings_to_follow(followed, Path(recipe), options)), callback, followed=followed)
 
 
 def run(
@@ -205,7 +207,7 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
         return None
     checkpoint, saved = read_checkpoint(folder.checkpoint, device)
     # With several scales, the end of each scale shapes the picture, and a recipe cannot record a change during a run.
-    may_differ = OF_THE_END if len(prepared.scales) == 1 else {"on_divergence"}
+    may_differ = OF_THE_END if len(prepared.scales) == 1 else {"on_divergence", "stop_after"}
     if differences := saved.differences(recipe, may_differ=may_differ):
         raise RecipeError(
             f"{folder.path} holds a run with other settings: {', '.join(differences[:3])}; "
@@ -230,6 +232,13 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
         raise RecipeError(
             f"{folder.path} already has {checkpoint.descent.epoch} epochs; --max-num-epochs must be at least that",
             flag="--max-num-epochs",
+            path=folder.path,
+            kind=Kind.CONFLICT,
+        )
+    if prepared.stop_after is not None and prepared.stop_after < checkpoint.epoch:
+        raise RecipeError(
+            f"{folder.path} already has {checkpoint.epoch} epochs; --stop-after must be at least that",
+            flag="--stop-after",
             path=folder.path,
             kind=Kind.CONFLICT,
         )

@@ -1,11 +1,13 @@
 """Decode picture files.
 
-Pillow decodes 8 bits per channel; imagecodecs (libpng) and tifffile decode more; pillow-heif decodes HEIC.
+Pillow decodes 8 bits per channel; imagecodecs (libpng) and tifffile decode more; pillow-heif decodes HEIC, and
+imagecodecs JPEG XL.
 """
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -15,10 +17,21 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from nstyle.errors import ImageError, Kind
-from nstyle.pictures.icc import Levels, to_srgb
+from nstyle.pictures.color_encoding import profile_of_code_points, refuse_high_dynamic_range
+from nstyle.pictures.embedded_color import jpeg2000_is_multiplied, png_color, profile_of, profile_of_tiff
+from nstyle.pictures.icc import Levels, lab_to_srgb, to_srgb
+from nstyle.pictures.jpeg_xl import is_jpeg_xl, read_header
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.opening import check_size, head_of, is_heif, is_tiff, open_by_pillow, reading
 from nstyle.pictures.picture import Alpha, Picture, fill_hidden
+from nstyle.pictures.tiff_channels import (
+    alpha_channel,
+    color_channels,
+    is_lab,
+    lab_of,
+    pillow_reads,
+    refuse_unknown_levels,
+)
 
 _ORIENTATION = 0x0112  # EXIF tag: how to rotate and mirror the pixels for display
 
@@ -45,10 +58,11 @@ class _Raster:
 def read_picture(path: Path) -> Picture:
     """Decode a picture file in any of the formats in `nstyle.pictures.formats`. Thread-safe.
 
-    PNG and TIFF with more than 8 bits per channel (including floating-point TIFF, 0..1) and HEIC with 10 or 12 bits
-    keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are converted
-    to sRGB with the file's ICC profile; without one they count as sRGB. An animation gives its first frame. Wholly
-    transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
+    PNG, TIFF and JPEG XL with more than 8 bits per channel (including floating point, 0..1) and HEIC with 10 or 12
+    bits keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are
+    converted to sRGB with the file's ICC profile, or as the file says in another way
+    (`nstyle.pictures.embedded_color`); if it says nothing, they count as sRGB. An animation gives its first frame.
+    Wholly transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
 
     Memory: a picture above the limits in `nstyle.pictures.limits` is refused before it is decoded (the limit is lower
     for a TIFF with more than 64 bits per pixel). Decoding needs up to 48 bytes per pixel besides the file itself, and
@@ -56,12 +70,14 @@ def read_picture(path: Path) -> Picture:
 
     Raises:
         ImageError: the file does not exist, is not a picture or is truncated; or the picture is wholly transparent,
-            has levels of unknown scale, has an edge below 16 pixels, or is too large. If the program turns warnings
-            into errors, a decoder's warning makes a file count as damaged.
+            has levels of unknown scale, has colors that cannot be converted, has an edge below 16 pixels, or is too
+            large. If the program turns warnings into errors, a decoder's warning makes a file count as damaged.
 
     """
     with reading(path):
         raster = _decode(path)
+        if raster.profile is not None:
+            refuse_high_dynamic_range(path, raster.profile)
         rgb = _upright(to_srgb(raster.levels, raster.profile), raster.orientation)
         alpha = (
             None if raster.alpha is None or raster.alpha.min() >= 1 else _upright(raster.alpha, raster.orientation)
@@ -90,20 +106,21 @@ def _decode(path: Path) -> _Raster:
     head = head_of(path)
     if is_heif(head):
         return _decode_heif(path)
+    if is_jpeg_xl(head):
+        return _decode_jpeg_xl(path)
     if is_tiff(head):
         raster = _decode_deep_tiff(path)
         if raster is not None:
             return raster
     with open_by_pillow(path) as picture:
-        if picture.format == "PNG" and head[24:25] == b"\x10":
-            return _decode_deep_png(path, picture)
-        return _decode_by_pillow(path, picture)
+        if picture.format == "PNG":
+            return _decode_png(path, picture, head)
+        return _decode_by_pillow(path, picture, profile_of(path, picture))
 
 
-def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
+def _decode_by_pillow(path: Path, picture: Image.Image, profile: bytes | None) -> _Raster:
     """Decode 8 bits per channel, or 16-bit grey in formats that only Pillow reads."""
     ImageOps.exif_transpose(picture, in_place=True)
-    profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I"):  # 16 bits, stored in 16 or 32
         return _Raster(_in_range(path, np.asarray(picture, np.float32) / np.float32(65535))[..., None], None, profile)
     if picture.mode == "F":
@@ -112,56 +129,73 @@ def _decode_by_pillow(path: Path, picture: Image.Image) -> _Raster:
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
         return _Raster(np.asarray(converted))
+    if picture.mode == "RGBA" and profile is not None and profile[16:20] == b"CMYK":  # of a JPEG 2000
+        return _Raster(np.asarray(picture), None, profile)
     if picture.has_transparency_data:
         levels = np.asarray(picture.convert("LA" if picture.mode in ("1", "L", "LA", "La") else "RGBA"))
-        return _Raster(levels[..., :-1], levels[..., -1].astype(np.float32) / np.float32(255), profile)
+        alpha = levels[..., -1].astype(np.float32) / np.float32(255)
+        if picture.format == "JPEG2000" and jpeg2000_is_multiplied(path):
+            return _Raster(
+                _unmultiplied(levels[..., :-1].astype(np.float32) / np.float32(255), alpha), alpha, profile
+            )
+        return _Raster(levels[..., :-1], alpha, profile)
     if picture.mode in ("1", "L"):
         return _Raster(np.asarray(picture.convert("L"))[..., None], None, profile)
     return _Raster(np.asarray(picture if picture.mode == "CMYK" else picture.convert("RGB")), None, profile)
 
 
-def _decode_deep_png(path: Path, header: Image.Image) -> _Raster:
-    """Decode a PNG with 16 bits per channel; Pillow would keep only 8."""
+def _decode_png(path: Path, picture: Image.Image, head: bytes) -> _Raster:
+    """Decode a PNG; by libpng if Pillow would lose precision or a transparent color."""
+    color = png_color(path)
+    profile = color.profile if color.stated else profile_of(path, picture)
+    deep = head[24:25] == b"\x10"
+    if deep or color.color_key:
+        raster = _decode_by_libpng(path, picture, profile)
+    else:
+        raster = _decode_by_pillow(path, picture, profile)
+    if color.narrow:
+        raster.levels = _from_narrow_range(raster.levels)
+    return raster
+
+
+def _decode_by_libpng(path: Path, header: Image.Image, profile: bytes | None) -> _Raster:
+    """Decode a PNG without a palette: 16 bits per channel, of which Pillow would keep only 8, or up to 8 bits."""
     orientation = header.getexif().get(_ORIENTATION, 1)
     levels = imagecodecs.png_decode(path.read_bytes())
-    if levels.dtype != np.uint16 or levels.shape[:2] != header.size[::-1]:
+    if levels.shape[:2] != header.size[::-1]:
         raise ValueError("the two decoders do not agree")
-    levels = (levels if levels.ndim == 3 else levels[..., None]).astype(np.float32)
-    levels /= np.float32(65535)
-    alpha = levels.shape[2] in (2, 4)
-    return _Raster(
-        levels[..., :-1] if alpha else levels,
-        levels[..., -1].copy() if alpha else None,
-        header.info.get("icc_profile"),
-        orientation,
-    )
+    levels = levels if levels.ndim == 3 else levels[..., None]
+    white = np.float32(np.iinfo(levels.dtype).max)
+    alpha = levels[..., -1].astype(np.float32) / white if levels.shape[2] in (2, 4) else None
+    levels = levels if alpha is None else levels[..., :-1]
+    if levels.dtype != np.uint8:
+        levels = levels.astype(np.float32)
+        levels /= white
+    return _Raster(levels, alpha, profile, orientation)
 
 
-_TIFF_CHANNELS = {
-    tifffile.PHOTOMETRIC.MINISWHITE: 1,
-    tifffile.PHOTOMETRIC.MINISBLACK: 1,
-    tifffile.PHOTOMETRIC.RGB: 3,
-    tifffile.PHOTOMETRIC.SEPARATED: 4,
-}
+def _from_narrow_range(levels: Levels) -> NDArray[np.float32]:
+    """Stretch video's narrow range: 16 to 235 of 255, and as many times more in 16 bits, to 0..1 (H.273, 8.3)."""
+    white, unit = (255, 1) if levels.dtype == np.uint8 else (65535, 256)
+    stretched = levels.astype(np.float32)
+    stretched *= np.float32(1 if levels.dtype == np.uint8 else white)
+    stretched -= np.float32(16 * unit)
+    stretched /= np.float32(219 * unit)
+    return np.clip(stretched, 0, 1, out=stretched)
 
 
 def _decode_deep_tiff(path: Path) -> _Raster | None:
-    """Decode a TIFF with more than 8 bits per channel, integer or floating point; return None for any other."""
+    """Decode a TIFF that Pillow does not read well, such as one with more than 8 bits; return None for any other."""
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
         bits = page.samplesperpixel * page.bitspersample
         check_size(path, page.imagewidth, page.imagelength * page.imagedepth, bits)
         if len(page.dataoffsets) < math.prod(page.chunked) or 0 in page.databytecounts:
             raise ValueError("parts are missing")  # tifffile and Pillow would fill them with black
-        if page.bitspersample <= 8:
+        refuse_unknown_levels(path, page)
+        if pillow_reads(page):
             return None
-        channels = _TIFF_CHANNELS.get(page.photometric)  # type: ignore[call-overload]  # an unknown one is an int
-        if channels is None or page.samplesperpixel > 8:
-            raise ImageError(
-                f"{path} is an unsupported kind of TIFF (a raw photo?); save it as RGB",
-                path=path,
-                kind=Kind.UNSUPPORTED,
-            )
+        channels = color_channels(path, page)
         planes, depth, _, _, samples = page.shaped
         if planes > len(page.dataoffsets) and not page.is_contiguous:
             raise ValueError("planes are missing")  # tifffile would return uninitialized memory for them
@@ -169,21 +203,25 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
             raise ValueError("not a two-dimensional picture")
         decoded = page.asarray(squeeze=False, maxworkers=1)
         decoded = decoded[0, 0] if planes == 1 else np.moveaxis(decoded[:, 0, :, :, 0], 0, -1)
-        if decoded.dtype.kind == "u":
-            levels = decoded.astype(np.float32)
-            levels /= np.float32(2**page.bitspersample - 1)
-        elif decoded.dtype.kind == "f":
-            levels = _in_range(path, decoded.astype(np.float32, copy=False))
-        else:
-            raise ValueError("signed levels")
-        extra = page.extrasamples[:1]
-        orientation, profile = page.tags.valueof(_ORIENTATION, 1), page.iccprofile
-        inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    alpha = levels[..., channels].copy() if extra and extra[0] in (1, 2) else None
-    levels = levels[..., :channels]
-    if inverted:
+        return _tiff_raster(path, page, decoded, channels)
+
+
+def _tiff_raster(path: Path, page: tifffile.TiffPage, decoded: NDArray[Any], channels: int) -> _Raster:
+    """Interpret the channels of a TIFF page (H x W x C) of which the first ones, `channels`, are colors."""
+    orientation, profile = page.tags.valueof(_ORIENTATION, 1), profile_of_tiff(path, page)
+    white = np.float32(1 if decoded.dtype.kind == "f" else 2**page.bitspersample - 1)
+    number, multiplied = alpha_channel(page, channels)
+    alpha = None if number is None else decoded[..., number].astype(np.float32) / white
+    colors = decoded[..., :channels]
+    if is_lab(page):
+        return _Raster(lab_to_srgb(lab_of(path, page, colors)), alpha, None, orientation)
+    levels = colors.astype(np.float32)
+    levels /= white
+    if decoded.dtype.kind == "f":
+        levels = _in_range(path, levels)
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         levels = 1 - levels
-    if alpha is not None and extra[0] == tifffile.EXTRASAMPLE.ASSOCALPHA:
+    if alpha is not None and multiplied:
         levels = _unmultiplied(levels, alpha)
     return _Raster(levels, alpha, profile, orientation)
 
@@ -192,13 +230,9 @@ def _decode_heif(path: Path) -> _Raster:
     """Decode a HEIC in full precision. libheif applies the container's orientation; EXIF repeats it."""
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
     check_size(path, *heif.size)
-    profile = heif.info.get("icc_profile")
-    if profile is None and (heif.info.get("nclx_profile") or {}).get("transfer_characteristics") in (16, 18):
-        raise ImageError(
-            f"{path} has high dynamic range (PQ or HLG), which is not supported; export it as an ordinary picture",
-            path=path,
-            kind=Kind.UNSUPPORTED,
-        )
+    profile, nclx = heif.info.get("icc_profile"), heif.info.get("nclx_profile")
+    if profile is None and nclx:
+        profile = profile_of_code_points(path, nclx["color_primaries"], nclx["transfer_characteristics"])
     decoded, mode = np.array(heif), heif.mode.split(";")[0]  # copied: the buffer is valid only as long as the file
     levels = decoded.reshape(*decoded.shape[:2], -1)[:, : heif.size[0]]
     if mode not in ("L", "LA", "La", "RGB", "RGBA", "RGBa") or levels.shape[2] != len(mode):
@@ -214,6 +248,34 @@ def _decode_heif(path: Path) -> _Raster:
     if mode[-1] == "a":
         levels = _unmultiplied(levels.astype(np.float32) / scale, alpha)
     return _Raster(levels, alpha, profile)
+
+
+def _decode_jpeg_xl(path: Path) -> _Raster:
+    """Decode a JPEG XL in full precision. The decoder applies the orientation."""
+    header = read_header(path)
+    check_size(path, header.width, header.height)
+    if not imagecodecs.JPEGXL.available:
+        raise ImageError(
+            f"{path} is JPEG XL, which this imagecodecs lacks; save it as PNG", path=path, kind=Kind.MISSING
+        )
+    if header.extra not in ((), (0,)):
+        raise ImageError(f"{path} has unusual channels; save it as PNG", path=path, kind=Kind.UNSUPPORTED)
+    levels = imagecodecs.jpegxl_decode(path.read_bytes(), index=0, numthreads=1)
+    levels = levels if levels.ndim == 3 else levels[..., None]
+    if levels.shape[2] not in ((2, 4) if header.extra else (1, 3)):
+        raise ValueError("unknown channels")
+    if levels.dtype.kind == "f":
+        levels = _in_range(path, levels.astype(np.float32, copy=False))
+    elif header.bits != 8:
+        levels = levels.astype(np.float32) / np.float32(2**header.bits - 1)
+    if not header.extra:
+        return _Raster(levels, None, header.profile)
+    scale = np.float32(255 if levels.dtype == np.uint8 else 1)
+    alpha = levels[..., -1].astype(np.float32) / scale
+    levels = levels[..., :-1]
+    if header.multiplied:
+        levels = _unmultiplied(levels.astype(np.float32) / scale, alpha)
+    return _Raster(levels, alpha, header.profile)
 
 
 def _in_range(path: Path, levels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -71,6 +71,7 @@ FORMATS = (
     Format("dib", "DIB", ("dib",), ("DIB",)),
     Format("qoi", "QOI", ("qoi",), ("QOI",), has_alpha=True),
     Format("sgi", "SGI", ("sgi",), ("SGI",), has_alpha=True),
+    Format("jxl", "JPEG XL", ("jxl",), has_alpha=True),
     Format("heic", "HEIC", ("heic", "heif", "hif"), has_alpha=True),
 )
 

@@ -56,6 +56,20 @@ def to_srgb(levels: Levels, profile: bytes | None) -> NDArray[np.float32]:
     return plain
 
 
+def lab_to_srgb(lab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Convert CIE L*a*b* under D50 (H x W x 3; L* is 0..100) to sRGB (0..1); colors outside sRGB are clipped."""
+    rgb: NDArray[np.float32] = imagecodecs.cms_transform(
+        np.ascontiguousarray(lab),
+        imagecodecs.cms_profile("lab4"),
+        SRGB_PROFILE,
+        colorspace="lab",
+        outcolorspace="rgb",
+        outdtype=np.float32,
+        intent=imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC,
+    )
+    return np.clip(rgb, 0, 1, out=rgb)
+
+
 @lru_cache(maxsize=8)
 def _is_srgb(profile: bytes) -> bool:
     """Tell whether a profile is a variant of sRGB: it changes no color by half an 8-bit level or more."""

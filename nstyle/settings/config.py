@@ -5,17 +5,22 @@ The command's flags, `--help` and the keyword arguments of `nstyle.stylize` all 
 
 import dataclasses
 import re
+from contextlib import suppress
 from dataclasses import InitVar, dataclass
+from pathlib import Path
 from typing import Any
 
-from nstyle.errors import Kind, OptionError
+from nstyle.errors import Kind, OptionError, WeightsError
 from nstyle.networks.layers import VGG19_LAYERS, check_layers, parse_layers
 from nstyle.networks.registry import where
+from nstyle.networks.weights_files import EMBEDDED, TORCHVISION, find_weights
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.pictures.formats import WRITTEN, able_to_hold
 from nstyle.pictures.limits import LONGEST_EDGE, SHORTEST_EDGE
 from nstyle.settings.groups import (
+    STARTS,
     STARTS_FROM_CONTENT,
+    WHOLE_STYLE,
     Controls,
     Machine,
     Output,
@@ -61,6 +66,7 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         for field in sorted(left_open, key=lambda field: field.name == "lr"):
             value = checked(flag(field.name), field.type, self._default(field.name), option(field))
             object.__setattr__(self, field.name, default_of(value))
+        self._make_absolute()
         self._check_weights()
         self._check_styles()
         self._check_terms()
@@ -68,6 +74,21 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         self._check_scales()
         self._check_device()
         self._check_output()
+
+    def _make_absolute(self) -> None:
+        """Make the paths absolute that settings hold as text, so that they mean the same in every working folder.
+
+        Settings of the type `Path` already are. A name of weights that is no file stays, for the network to explain.
+        """
+        if self.init not in STARTS:
+            object.__setattr__(self, "init", str(Path(self.init).absolute()))
+        if self.weights not in (EMBEDDED, TORCHVISION):
+            with suppress(WeightsError):
+                object.__setattr__(self, "weights", str(find_weights(self.weights).absolute()))
+        pairs = (
+            (region, part if part == WHOLE_STYLE else str(Path(part).absolute())) for region, part in self.style_mask
+        )
+        object.__setattr__(self, "style_mask", tuple(pairs))
 
     def _default(self, name: str) -> Any:
         """Return the default of a setting that the user did not give."""

@@ -284,6 +284,12 @@ class Output:
         OUTPUT,
         recorded=False,
     )
+    no_recipe: bool = setting(
+        False,
+        "write no recipe into the pictures: nobody learns from them how they were made; run.json still has it",
+        OURS,
+        OUTPUT,
+    )
     image_format: str = setting("jpg", "format of the pictures", MXNET, OUTPUT, choices=tuple(WRITTEN))
     bit_depth: int = setting(
         8,

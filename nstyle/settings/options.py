@@ -178,7 +178,7 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
 
 
 def _checked_text(flag_: str, type_: Any, value: Any, declared: Option) -> str | Path:
-    """Return a path or a word as its own type, if it is one of the choices and no URL."""
+    """Return a path (made absolute) or a word as its own type, if it is one of the choices and no URL."""
     is_path = type_ in (Path, Path | None)
     if not isinstance(value, str | Path) or not str(value):
         raise OptionError(
@@ -186,17 +186,17 @@ def _checked_text(flag_: str, type_: Any, value: Any, declared: Option) -> str |
         )
     check_not_url(flag_, value)
     if is_path:
-        return Path(value)
+        return Path(value).absolute()
     if declared.choices and value not in declared.choices:
         raise OptionError(
-            f"{flag_} must be {_listed(declared.choices)}, not {str(value)!r}{nearest(str(value), declared.choices)}",
+            f"{flag_} must be {listed(declared.choices)}, not {str(value)!r}{nearest(str(value), declared.choices)}",
             flag=flag_,
             kind=Kind.OUT_OF_RANGE,
         )
     return str(value)
 
 
-def _listed(words: tuple[str, ...]) -> str:
+def listed(words: tuple[str, ...]) -> str:
     """Return the words as a list in English: "a, b or c"."""
     return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
@@ -246,7 +246,7 @@ def _checked_number(flag_: str, type_: type[int] | type[float], value: Any, decl
     bounds = {"at least": declared.at_least, "above": declared.above, "at most": declared.at_most}
     wanted = f"{flag_} must be {'a whole' if type_ is int else 'a finite'} number"
     if declared.choices:
-        wanted = f"{flag_} must be {_listed(declared.choices)}, or a whole number"
+        wanted = f"{flag_} must be {listed(declared.choices)}, or a whole number"
     if limits := " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None):
         wanted += f", {limits}"
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -71,6 +71,15 @@ class Scales:
         at_least=1,
         metavar="N,...",
     )
+    stop_after: int | None = setting(
+        None,
+        "end the run after this many epochs, counted through all scales, even at a coarse one; final.jpg then has "
+        "that scale's size",
+        OURS,
+        DESCENT,
+        at_least=1,
+        metavar="N",
+    )
 
 
 def epochs_at_scales(max_num_epochs: int | Sequence[int], scales: int) -> tuple[int, ...]:

@@ -1,9 +1,12 @@
-"""The recipe: everything needed to make a picture again. Pictures, `run.json` and checkpoints contain it."""
+"""The recipe: everything needed to make a picture again. Pictures, `run.json` and checkpoints contain it.
+
+A recipe may come from anyone. It is data: it names no code to run and no place to write.
+"""
 
 import dataclasses
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from nstyle.errors import ImageError, Kind, NStyleError, RecipeError
 from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag, option
+from nstyle.settings.paths import name_of, named_paths, with_names, with_paths
 from nstyle.settings.presets import PRESETS
 
 MOST_BYTES = 1_000_000
@@ -20,13 +24,18 @@ SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(fi
 """Names of the settings in a recipe: all except those that decide what happens to an earlier run's files."""
 
 # Settings that do not change the painting, only where and how often it is written.
-_OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise"}
+_OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise", "no_recipe"}
+# Settings that name files: the hashes of `Recipe.inputs` tell them apart.
+_FILES = {"content_image", "style_image", "mask", "style_mask"}
 # Settings that other entries of the recipe state more exactly: the preset's values, the chosen device and precision.
 _SAID_ELSEWHERE = {"preset", "gpu", "device", "precision"}
 _SCALES = frozenset({"scales", "scale_factor", "coarsest_edge"})
+_EPOCHS = (
+    frozenset({"max_num_epochs", "max_long_edge", "size", "preset"}) | _SCALES
+)  # what decides how many there are
 # A share used to be a word: recipes of before say "start" to add all details of the start.
 _SHARES_OF_DETAILS = {"none": 0.0, "start": 1.0}
-OF_THE_END = frozenset({"max_num_epochs", "stop_eps", "on_divergence"})
+OF_THE_END = frozenset({"max_num_epochs", "stop_after", "stop_eps", "on_divergence"})
 """Settings that may change when a run is resumed, because they only decide when it ends."""
 
 
@@ -36,7 +45,8 @@ class Recipe:
 
     Attributes:
         settings: JSON value of each setting in `SETTINGS`.
-        inputs: "path" and "sha256" of each input picture, by the name of its setting.
+        inputs: "path" and "sha256" of each input picture, by the name of its setting. Paths are absolute, except in
+            a published recipe, which has names instead, and in recipes of an older nstyle.
         weights: "path" and "sha256" of the network weights, and "original": whether they are the original VGG-19.
         size: width and height of the painting in pixels.
         device: where it was painted, such as "cpu" or "cuda:0".
@@ -59,19 +69,31 @@ class Recipe:
         """Return the recipe as a dictionary of JSON values."""
         return dataclasses.asdict(self) | {"size": list(self.size)}
 
+    def published(self) -> "Recipe":
+        """Return the recipe as pictures contain it, because people share pictures: file names instead of paths."""
+        return replace(
+            self,
+            settings=with_names(self.settings),
+            inputs={name: {**entry, "path": name_of(entry["path"])} for name, entry in self.inputs.items()},
+            weights={**self.weights, "path": name_of(self.weights["path"])},
+        )
+
     def text(self, **settings: Any) -> str:
         """Return the recipe as one line of ASCII JSON, with these settings replaced."""
         return json.dumps(self.facts() | {"settings": {**self.settings, **settings}}, sort_keys=True)
 
     def other_inputs(self, now: "Recipe") -> list[str]:
-        """List input files that have changed: pictures at the same path and weights of the same name, by SHA-256."""
+        """List input files that have changed: pictures and weights with the same file name and another SHA-256."""
         changed = [
-            was["path"]
+            there["path"]
             for name, was in self.inputs.items()
-            if (there := now.inputs.get(name)) and there["path"] == was["path"] and there["sha256"] != was["sha256"]
+            if (there := now.inputs.get(name))
+            and name_of(there["path"]) == name_of(was["path"])
+            and there["sha256"] != was["sha256"]
         ]
-        if now.settings["weights"] == self.settings["weights"] and now.weights["sha256"] != self.weights["sha256"]:
-            changed.append(f"--weights {self.settings['weights']}")
+        weights, weights_now = self.settings["weights"], now.settings["weights"]
+        if name_of(weights) == name_of(weights_now) and now.weights["sha256"] != self.weights["sha256"]:
+            changed.append(f"--weights {weights_now}")
         return changed
 
     def other_machine(self, now: "Recipe") -> list[str]:
@@ -83,16 +105,18 @@ class Recipe:
     def differences(self, now: "Recipe", *, may_differ: Collection[str] = ()) -> list[str]:
         """List the flags and files that make this picture different from `now`'s, each with both values.
 
+        Files with the same SHA-256 are the same, wherever they are and whatever they are called.
+
         Args:
             now: the recipe to compare with.
             may_differ: names of settings to ignore.
 
         """
-        left_out = _OF_THE_FILES | _SAID_ELSEWHERE | {"weights", *self.inputs, *now.inputs, *may_differ}
+        left_out = _OF_THE_FILES | _SAID_ELSEWHERE | _FILES | {"weights", *self.inputs, *now.inputs, *may_differ}
         found = [
             f"{flag(name)} {there} (now {here})"
             for name in SETTINGS
-            if name not in left_out and (there := self.settings[name]) != (here := now.settings[name])
+            if name not in left_out and (there := self._besides_files(name)) != (here := now._besides_files(name))
         ]
         found += [
             f"{flag(name)} {there.get('path', 'none')} (now {here.get('path', 'none')})"
@@ -104,6 +128,11 @@ class Recipe:
         if self.precision != now.precision:
             found.append(f"--precision {self.precision} (now {now.precision})")
         return found
+
+    def _besides_files(self, name: str) -> Any:
+        """Return the value of a setting; of the styles to blend, only the weights."""
+        value = self.settings[name]
+        return [weight for _, weight in value] if name == "blend_style" else value
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -203,9 +232,11 @@ def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
     if set(PRESETS["reference"]) - set(found):
         found = {**found, "preset": "reference"}
     try:
-        return recorded_settings(Config(**found))
+        checked = recorded_settings(Config(**found))
     except NStyleError as error:
         raise RecipeError(f"the recipe's {error}", flag=error.flag, kind=error.kind) from error
+    paths = named_paths(found)  # as they are in the recipe: `Config` takes relative ones as from this working folder
+    return with_paths(checked, lambda name, path: paths.get(name, path))
 
 
 def _texts(found: Mapping[str, Any], *names: str) -> dict[str, str]:
@@ -222,15 +253,32 @@ def recorded_settings(config: Config) -> dict[str, Any]:
 def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that make a recipe's picture again, with some changes.
 
-    These settings follow from the changes:
+    The output folder is not the recipe's: nothing is written but where the user says. These settings follow from the
+    changes:
     - `--precision auto` becomes the precision that was chosen.
     - A changed device (`gpu` or `device`) replaces the recipe's, whichever of the two named it.
     - A new optimizer brings its own learning rate, and a new preset its own values.
     - Changed scales replace the recipe's.
+    - A snapshot's recipe, which ends at its coarse scale, goes on to the end if the number of epochs or the size is
+      another.
     - A larger picture continues from the recipe's, or from the preview that the recipe started from, and adds
       details. So its strokes grow with it.
+
+    Raises:
+        RecipeError: the recipe's network is a function, and the changes do not name it: a recipe runs no code.
+
     """
     settings: dict[str, Any] = dict(recipe.settings)
+    settings.pop("output_dir", None)
+    if ":" in settings["model"] and "model" not in changes:
+        raise RecipeError(
+            f"the recipe's network is the function {settings['model']}, and a recipe runs no code; "
+            f"if you trust that module, add --model {settings['model']}",
+            flag="--model",
+            kind=Kind.UNSUPPORTED,
+        )
+    if _EPOCHS & set(changes):
+        settings["stop_after"] = None
     if settings["precision"] == "auto":
         settings["precision"] = recipe.precision
     if "gpu" in changes or "device" in changes:

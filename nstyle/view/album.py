@@ -10,7 +10,7 @@ from PIL import Image
 from nstyle.errors import ImageError
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import on_white, to_uint8
-from nstyle.view.runs import evenly
+from nstyle.view.run_files import evenly
 
 LADDER = ((720, 82), (600, 78), (480, 72), (400, 66), (320, 58), (256, 50), (200, 40), (160, 30), (112, 25))
 """Pairs of longest edge in pixels and WebP quality, best first. The page uses the first pair that fits its budget."""

@@ -10,9 +10,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from nstyle.errors import ImageError, Kind, OutputError
+from nstyle.escaping import visible
 from nstyle.files import replacing
 from nstyle.view.album import open_picture, shrink
-from nstyle.view.runs import Run, evenly
+from nstyle.view.run_files import evenly
+from nstyle.view.runs import Run
 
 GIF, MP4, SHEET = "film.gif", "film.mp4", "sheet.png"
 
@@ -178,7 +180,7 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
         raise ImageError(f"there is no picture yet for {path}; wait for a snapshot", path=path, kind=Kind.MISSING)
     wide, high = (max(picture.size[axis] for _, picture in tiles) for axis in (0, 1))
     font = ImageFont.load_default(13)
-    lines = [words for label, _ in tiles if len(label.splitlines()) > 1 for words in label.splitlines()]
+    lines = [visible(words) for label, _ in tiles if len(label.splitlines()) > 1 for words in label.splitlines()]
     wide = max(wide, min(math.ceil(max(map(font.getlength, lines), default=0)), _TILE))
     gap, line = 12, 20
     text = line * max(len(label.splitlines()) for label, _ in tiles)
@@ -201,7 +203,7 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
 
 def _fitted(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
     """Truncate the label, with an ellipsis, to at most `width` pixels."""
-    label = " ".join(label.split())
+    label = visible(" ".join(label.split()))
     if font.getlength(label) <= width:
         return label
     while label and font.getlength(label + "…") > width:

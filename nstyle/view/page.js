@@ -156,10 +156,10 @@
 
   // Curves.
   const epochs = facts.curves.epoch || [];
-  const NAMES = { loss: "content + style" };
+  const NAMES = new Map([["loss", "content + style"]]);
   function nameOf(column) {
     if (column.startsWith("style_loss_")) return column.slice("style_loss_".length); // a layer
-    return NAMES[column] || column.replace(/_loss$/, "").replaceAll("_", " ");
+    return NAMES.get(column) || column.replace(/_loss$/, "").replaceAll("_", " ");
   }
   const SUPERSCRIPT = [..."⁰¹²³⁴⁵⁶⁷⁸⁹"];
   function words(value) {
@@ -189,7 +189,7 @@
     const power = 10 ** Math.floor(Math.log10(rough));
     const by = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
     const ticks = [];
-    for (let i = Math.ceil(from / by - 1e-9); i * by <= to + by * 1e-9; i++) ticks.push(i * by);
+    for (let i = Math.ceil(from / by - 1e-9); i * by <= to + by * 1e-9 && ticks.length < 100; i++) ticks.push(i * by);
     return ticks;
   }
   function decades(from, to) { // logarithms of round numbers between two logarithms
@@ -323,7 +323,7 @@
       if (drawnAbove.includes(column)) continue;
       const positive = facts.curves[column].every((value) => value === null || value > 0);
       const title = nameOf(column);
-      chart(title[0].toUpperCase() + title.slice(1), [column], { log: positive });
+      chart(title.charAt(0).toUpperCase() + title.slice(1), [column], { log: positive });
     }
   }
 

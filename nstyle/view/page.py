@@ -1,6 +1,7 @@
 """The page of a run, a batch, or both: one self-contained HTML file.
 
-All text from files and records is escaped, both in the HTML and in the JSON that the script reads. The page's content
+All text from files and records is escaped, both in the HTML and in the JSON that the script reads; hidden characters
+in it become visible. Pictures are embedded as new pixels, without what else their files hold. The page's content
 security policy allows only our script, and nothing from the network.
 """
 
@@ -13,6 +14,7 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -20,15 +22,18 @@ from typing import Any
 from urllib.parse import quote
 
 import nstyle
-from nstyle.files import sha256
+from nstyle.escaping import visible
+from nstyle.files import open_regular
 from nstyle.pictures.formats import FORMATS
+from nstyle.pictures.limits import LONGEST_EDGE, MOST_BYTES
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
 from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
 from nstyle.storage.layout import StopReason
 from nstyle.view.album import Album
 from nstyle.view.films import playing_rate
-from nstyle.view.runs import Input, Run, Snapshot, evenly
+from nstyle.view.run_files import MOST_EPOCHS, evenly, whole
+from nstyle.view.runs import Input, Run, Snapshot
 
 GENERATOR = b'<meta name="generator" content="nstyle-view">'
 """Marks a page as written by nstyle-view. Files without this mark are never overwritten."""
@@ -41,6 +46,11 @@ MOST_SNAPSHOTS = 400
 
 MOST_POINTS = 1000
 """Most points of a curve; a chart is less than 1000 pixels wide."""
+
+_LARGEST = 1e150
+"""Largest value of a curve that is drawn. No float32 is as large, and the page can still compute with it."""
+
+_MOST_SECONDS = 10**10
 
 _SHEET_EDGE = 400
 
@@ -92,13 +102,13 @@ def render(
     title = _title(run) if run is not None else f"{len(others)} paintings"
     filled = Template(_part("page.html")).substitute(
         policy=_policy(script),
-        title=html.escape(title),
+        title=_escaped(title),
         style=_part("page.css"),
-        up=f'<nav><a href="{html.escape(_link(up, page))}">all paintings</a></nav>' if up is not None else "",
+        up=f'<nav><a href="{_escaped(_link(up, page))}">all paintings</a></nav>' if up is not None else "",
         state=_state_html(run, others, refresh if watched else None),
         sheet=_render_sheet(page, others, album, budget, other_pages) if others else "",
         run=run_html,
-        made=html.escape(f"nstyle {nstyle.__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"),
+        made=_escaped(f"nstyle {nstyle.__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"),
         facts=_json(facts),
         script=script,
     )
@@ -114,6 +124,11 @@ def _policy(script: str) -> str:
     """Return the content security policy: our script and style, pictures embedded or in files, nothing else."""
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return f"default-src 'none'; img-src data: 'self' file:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def _escaped(text: str) -> str:
+    """Return the text as HTML, for content or attribute; control characters are spelled out."""
+    return html.escape(visible(text))
 
 
 def _json(facts: dict[str, Any]) -> str:
@@ -156,15 +171,16 @@ def describe_state(run: Run) -> str:
 
 def _most_epochs(setting: Any, scales: int) -> int | None:
     """Return the maximum number of epochs over all scales, or None if `setting` is not valid."""
-    given = setting if isinstance(setting, list) else [setting]
-    if not given or not all(isinstance(number, int) for number in given) or scales > 2 * MOST_COUNTED_UP:
+    listed = setting if isinstance(setting, list) else [setting]
+    given = [number for number in listed if whole(number, 1, MOST_EPOCHS) is not None]
+    if not given or len(given) < len(listed) or scales > 2 * MOST_COUNTED_UP:
         return None
     return sum(epochs_at_scales(given, scales))
 
 
 def _seconds(run: Run) -> float | None:
     """Return the seconds that the run has taken so far, including the time before it was resumed; None if unknown."""
-    seconds = [value for value in run.curves.get("seconds", []) if math.isfinite(value)]
+    seconds = [value for value in run.curves.get("seconds", []) if 0 <= value <= _MOST_SECONDS]
     return seconds[-1] if seconds else None
 
 
@@ -181,7 +197,7 @@ def _state_html(run: Run | None, others: list[Run], news_every: float | None) ->
         note = f" This page updates every {news_every:g} s."
     elif running:
         note = " This page shows the state when it was made; <code>nstyle-view --watch</code> keeps it up to date."
-    return f'<p class="state{" running" if running else ""}"><span>{html.escape(state)}.</span>{note}</p>'
+    return f'<p class="state{" running" if running else ""}"><span>{_escaped(state)}.</span>{note}</p>'
 
 
 def _duration(seconds: float) -> str:
@@ -214,10 +230,10 @@ def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable
     left_out = len(run.snapshots) - len(snapshots)
     shown = [source for source in run.inputs if source.path in pictures and intact[source]]
     run_html = Template(_part("run.html")).substitute(
-        nothing=html.escape(_nothing(run)),
+        nothing=_escaped(_nothing(run)),
         choices="\n".join(
             f'<label><input type="radio" name="original" value="{run.inputs.index(source)}">'
-            f"<span>{html.escape(source.label)}</span></label>"
+            f"<span>{_escaped(source.label)}</span></label>"
             for source in shown
         ),
         inputs="\n".join(
@@ -232,11 +248,31 @@ def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable
 
 
 def is_intact(source: Input) -> bool:
-    """Tell whether an input picture still exists and still has the SHA-256 in the record."""
-    try:
-        return sha256(source.path) == source.sha256
-    except OSError:
+    """Tell whether an input picture still exists and still has the SHA-256 in the record.
+
+    So a record shows only files whose content its writer knew. Other than regular files are never opened.
+    """
+    if _is_elsewhere(source.path):
         return False
+    try:
+        status = source.path.stat()
+        if status.st_size == 0:  # empty, or made up by the system while it is read: no picture
+            return False
+        return _sha256(source.path, status.st_mtime_ns, status.st_size) == source.sha256
+    except (OSError, ValueError):
+        return False
+
+
+@lru_cache(maxsize=1000)
+def _sha256(path: Path, _modified: int, _size: int) -> str:
+    """Return the SHA-256 of a file, computed once as long as its time and size stay the same."""
+    with open_regular(path, MOST_BYTES) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_elsewhere(path: Path) -> bool:
+    """Tell whether a path names another computer, which would learn from a look that somebody looked."""
+    return str(path).startswith(("//", "\\\\"))
 
 
 def _snapshot_facts(snapshot: Snapshot, picture: str, page: Path) -> dict[str, Any]:
@@ -253,34 +289,36 @@ def _snapshot_facts(snapshot: Snapshot, picture: str, page: Path) -> dict[str, A
 def _curve_facts(curves: Mapping[str, list[float]]) -> dict[str, list[float | None]]:
     """Return the curves with at most `MOST_POINTS` points and five digits; without "scale" if it is constant."""
     rows = evenly(range(len(curves.get("epoch", []))), MOST_POINTS)
-    return {
-        name: [float(f"{column[row]:.5g}") if math.isfinite(column[row]) else None for row in rows]
+    facts: dict[str, list[float | None]] = {
+        name: [float(f"{column[row]:.5g}") if abs(column[row]) <= _LARGEST else None for row in rows]
         for name, column in curves.items()
         if name != "scale" or len(set(column)) > 1
     }
+    return facts | {"epoch": [curves["epoch"][row] for row in rows]} if "epoch" in curves else facts
 
 
 def _nothing(run: Run) -> str:
     if not run.is_running:
         return "No picture is left of this run."
-    every = run.settings.get("save_epochs")
-    return f"No snapshot yet: the first comes after epoch {every}." if isinstance(every, int) else "No snapshot yet."
+    every = whole(run.settings.get("save_epochs"), 1, MOST_EPOCHS)
+    return f"No snapshot yet: the first comes after epoch {every}." if every is not None else "No snapshot yet."
 
 
 def _input_html(index: int, source: Input, picture: str | None, page: Path) -> str:
-    label, name = html.escape(source.label), html.escape(source.path.name)
+    label, name = _escaped(source.label), _escaped(source.path.name)
     if picture is None:
-        why = "changed since the run, or not a picture" if source.path.exists() else "file is missing"
+        is_there = not _is_elsewhere(source.path) and os.path.exists(source.path)
+        why = "changed since the run, or not a picture" if is_there else "file is missing"
         return f'<figure><p class="gone">{why}</p><figcaption>{label}: {name}</figcaption></figure>'
     return (
-        f'<figure><a href="{html.escape(_link(source.path, page))}">'
+        f'<figure><a href="{_escaped(_link(source.path, page))}">'
         f'<img id="input-{index}" src="{picture}" alt="{label}"></a>'
         f"<figcaption>{label}: {name}</figcaption></figure>"
     )
 
 
 def _films_html(films: Iterable[Path], page: Path) -> str:
-    links = [f'<a href="{html.escape(_link(film, page))}">{html.escape(film.name)}</a>' for film in films]
+    links = [f'<a href="{_escaped(_link(film, page))}">{_escaped(film.name)}</a>' for film in films]
     return f'<p class="films">Films and sheets: {", ".join(links)}</p>' if links else ""
 
 
@@ -289,7 +327,7 @@ def _run_facts(run: Run) -> dict[str, str]:
     record = run.record
     facts = {}
     size, seconds = record.get("size"), _seconds(run)
-    if isinstance(size, list) and len(size) == 2:
+    if isinstance(size, list) and len(size) == 2 and all(whole(edge, 1, LONGEST_EDGE) for edge in size):
         facts["size"] = f"{size[0]} × {size[1]} pixels"  # noqa: RUF001  (a multiplication sign is meant)
     if run.scale is not None and run.scale[1] > 1:
         facts["scales"] = f"{run.scale[1]}, coarse to fine"
@@ -311,7 +349,7 @@ def _run_facts(run: Run) -> dict[str, str]:
 
 def _terms(facts: dict[str, str]) -> str:
     """Return the facts as HTML terms and descriptions."""
-    pairs = [(html.escape(term), html.escape(text)) for term, text in facts.items()]
+    pairs = [(_escaped(term), _escaped(text)) for term, text in facts.items()]
     return "\n".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in pairs)
 
 
@@ -321,9 +359,9 @@ _DEFAULTS = {name: json.dumps(value, default=str) for name, value in dataclasses
 
 def _setting_html(name: str, value: Any) -> str:
     changed = name in _DEFAULTS and json.dumps(value) != _DEFAULTS[name]
-    shown = "–" if value in (None, []) else value if isinstance(value, str) else json.dumps(value)  # noqa: RUF001
+    shown = "–" if value in (None, []) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)  # noqa: RUF001
     row = '<tr class="changed">' if changed else "<tr>"
-    return f'{row}<th scope="row">{html.escape(flag(name))}</th><td>{html.escape(shown)}</td></tr>'
+    return f'{row}<th scope="row">{_escaped(flag(name))}</th><td>{_escaped(shown)}</td></tr>'
 
 
 def _render_sheet(
@@ -336,10 +374,10 @@ def _render_sheet(
     for other in others:
         address = pictures.get(newest[other]) if other in newest else None
         picture = f'<img src="{address}" alt="">' if address else '<span class="gone">no picture yet</span>'
-        link, name = html.escape(_link(other_pages(other), page)), html.escape(other.name)
+        link, name = _escaped(_link(other_pages(other), page)), _escaped(other.name)
         kind = "running" if other.is_running else "ended"
         tiles.append(
             f'<li><a href="{link}">{picture}<strong>{name}</strong></a>'
-            f'<span class="{kind}">{html.escape(describe_state(other))}</span></li>'
+            f'<span class="{kind}">{_escaped(describe_state(other))}</span></li>'
         )
     return f'<ul class="sheet" aria-label="Contact sheet">{"".join(tiles)}</ul>'

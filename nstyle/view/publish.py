@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nstyle.errors import ImageError, Kind, OutputError, RecordError
-from nstyle.files import make_folder, replacing, unwritable
+from nstyle.escaping import visible
+from nstyle.files import make_folder, open_regular, replacing, unwritable
 from nstyle.storage.layout import RECORD, is_of_a_run
 from nstyle.view import films, page
 from nstyle.view.album import Album
-from nstyle.view.runs import Run, read_folder
+from nstyle.view.runs import Run, read_folder, subfolders
 
 PAGE = "index.html"
 
 UNWATCHED = 30.0
 """Seconds between reloads of a running run's page that was made without `--watch`, in case it is made again."""
+
+_MOST_BYTES_OF_PAGE = 2**30  # ours have 5 MB; a larger one is not ours
 
 QUIET = 60.0
 """Seconds without changes until a batch counts as ended. No file says whether more runs will follow."""
@@ -84,7 +87,7 @@ class Gallery:
         return shown
 
     def _page_of(self, other: Run) -> Path:
-        return self.output_dir / other.folder.name / PAGE
+        return self.output_dir / other.name / PAGE
 
     def _write(
         self,
@@ -111,7 +114,7 @@ class Gallery:
         )
         make_folder(path.parent)
         try:
-            with path.open("rb") as file:
+            with open_regular(path, _MOST_BYTES_OF_PAGE) as file:
                 is_ours = page.GENERATOR in file.read(1000)
         except FileNotFoundError:
             is_ours = True
@@ -158,7 +161,7 @@ class Gallery:
                 try:
                     published = self.publish(every)
                 except RecordError:
-                    if self.folder.exists() and not self.folder.is_dir():
+                    if os.path.exists(self.folder) and not os.path.isdir(self.folder):
                         raise
                 else:
                     if shown is None:
@@ -183,11 +186,7 @@ def _films_beside(path: Path, run: Run | None) -> list[Path]:
 
 def fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
     """Return a value that changes when a run in the folder, or in one of its sub-folders, writes a file."""
-    try:
-        subfolders = [Path(entry) for entry in os.scandir(folder) if entry.is_dir()]
-    except OSError:
-        return frozenset()
-    return frozenset().union(*map(_files_of_a_run, [folder, *subfolders]))
+    return frozenset().union(*map(_files_of_a_run, [folder, *subfolders(folder)]))
 
 
 def _files_of_a_run(folder: Path) -> frozenset[tuple[str, int, int]]:
@@ -214,7 +213,7 @@ def write_films(shown: Shown, *, gif: bool, mp4: bool) -> list[Path]:
 
     """
     written = []
-    pages = [(run, shown.page.parent / run.folder.name) for run in shown.others if run.snapshots]
+    pages = [(run, shown.page.parent / run.name) for run in shown.others if run.snapshots]
     if shown.run is not None:
         pages.insert(0, (shown.run, shown.page.parent))
     if not pages:
@@ -239,10 +238,10 @@ def write_sheet(shown: Shown) -> Path:
         OutputError: the file cannot be written.
 
     """
-    pictures = [(run.name, run.snapshots[-1].path) for run in shown.others if run.snapshots]
+    pictures = [(visible(run.name), run.snapshots[-1].path) for run in shown.others if run.snapshots]
     if shown.run is not None:
         originals = [source for source in shown.run.inputs if page.is_intact(source)]
-        pictures += [(f"{source.label}: {source.path.stem}", source.path) for source in originals]
+        pictures += [(visible(f"{source.label}: {source.path.stem}"), source.path) for source in originals]
         for snapshot in shown.run.snapshots:
             label = "final, epoch" if snapshot.is_final else "epoch"
             pictures.append((f"{label} {snapshot.epoch}", snapshot.path))

@@ -1,17 +1,24 @@
-"""Reads a run folder: record, epochs, pictures. Any of them may be missing or damaged."""
+"""Reads a run folder: record, epochs, pictures. Any of them may be missing, damaged, or made to mislead.
 
-import csv
-import json
-import math
-from collections.abc import Sequence
+Links in the folder that the user names are not followed, so that a stranger's folder shows nothing but itself.
+"""
+
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from nstyle.errors import Kind, RecordError
 from nstyle.storage.layout import EPOCHS, RECORD, StopReason, parse_picture_name
+from nstyle.view.run_files import MOST_EPOCHS, read_epochs, read_record, whole
 
-T = TypeVar("T")
+_MOST_INPUTS = 100
+_MOST_SCALES = 100
+
+_LEVELS = 2
+"""Levels of sub-folders that may hold runs: a batch's, and those of a sweep, `sweep/<values>`."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Run:
 
     Attributes:
         folder: the run folder.
+        name: the folder's name, or its path from the folder that the user named.
         record: contents of `run.json`.
         curves: columns of `epochs.csv`, all of equal length. "epoch" counts from 1 here and strictly increases.
         snapshots: its pictures, oldest first; the finished one is last.
@@ -52,14 +60,10 @@ class Run:
     """
 
     folder: Path
+    name: str
     record: dict[str, Any]
     curves: dict[str, list[float]]
     snapshots: tuple[Snapshot, ...]
-
-    @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.folder.resolve().name
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -79,12 +83,13 @@ class Run:
     @property
     def scale(self) -> tuple[int, int] | None:
         """The current scale (1 is the coarsest) and the number of scales; None if not recorded."""
-        scale, scales = self.record.get("scale"), self.record.get("scales")
-        return (scale, scales) if isinstance(scale, int) and isinstance(scales, int) else None
+        scales = whole(self.record.get("scales"), 1, _MOST_SCALES)
+        scale = whole(self.record.get("scale"), 1, scales or 0)
+        return (scale, scales) if scale is not None and scales is not None else None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The input pictures, in the order of the record."""
+        """The input pictures, in the order of the record; at most 100."""
         found = []
         for label, entry in _mapping(self.record.get("inputs")).items():
             for one in entry if isinstance(entry, list) else [entry]:
@@ -92,129 +97,113 @@ class Run:
                 if isinstance(path, str) and path:
                     words = label.removesuffix("_image").replace("_", " ")
                     found.append(Input(words, Path(path), str(_mapping(one).get("sha256"))))
-        return tuple(found)
+        return tuple(found[:_MOST_INPUTS])
 
 
 def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
-    """Return the run in `folder`, or None, and the runs in its sub-folders (a batch).
+    """Return the run in `folder`, or None, and the runs in its sub-folders (a batch, a sweep), sorted by name.
+
+    Numbers in names sort by value. Damaged records in sub-folders are skipped, if there is any other.
 
     Raises:
         RecordError: there is no run in the folder or its sub-folders.
 
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise RecordError(
             f"{folder} is not a folder; name one that nstyle painted into", path=folder, kind=Kind.UNREADABLE
         )
-    others = []
-    for record in sorted(folder.glob(f"*/{RECORD}")):
+    others, refused = [], None
+    for subfolder in subfolders(folder):
         try:
-            others.append(read_run(record.parent))
-        except RecordError:  # may be another program's run.json
-            continue
-    if others and not (folder / RECORD).exists():
-        return None, tuple(others)
-    return read_run(folder), tuple(others)
+            if os.path.lexists(subfolder / RECORD):
+                others.append(read_run(subfolder, str(subfolder.relative_to(folder))))
+        except RecordError as error:  # may be another program's run.json
+            refused = refused or error
+    if not os.path.lexists(folder / RECORD):
+        if others:
+            return None, tuple(sorted(others, key=_natural))
+        raise refused or _no_run(folder)
+    return read_run(folder), tuple(sorted(others, key=_natural))
 
 
-def read_run(folder: Path) -> Run:
+def _no_run(folder: Path) -> RecordError:
+    """Return the error that says what was looked for in a folder without runs."""
+    way_out = "name a folder that nstyle painted into"
+    if not os.path.exists(folder):
+        message = f"{folder} does not exist; {way_out}"
+    else:
+        message = f"{folder} contains no run: no {RECORD}, neither in it nor in its sub-folders, two levels deep"
+        is_linked = any(os.path.islink(path) and os.path.isdir(path) for path in _listed(folder))
+        message += f"; {'links are not followed: ' if is_linked else ''}{way_out}"
+    return RecordError(message, path=folder, kind=Kind.MISSING)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return the files and folders in a folder; none if it cannot be listed."""
+    try:
+        return [Path(entry) for entry in os.scandir(folder)]
+    except OSError:  # it was just deleted, or is not readable
+        return []
+
+
+def subfolders(folder: Path, levels: int = _LEVELS) -> Iterator[Path]:
+    """Yield the sub-folders, two levels deep, that may hold runs: neither hidden nor links, and readable."""
+    for path in _listed(folder):
+        if not path.name.startswith(".") and os.path.isdir(path) and not os.path.islink(path):
+            yield path
+            if levels > 1:
+                yield from subfolders(path, levels - 1)
+
+
+def _natural(run: Run) -> list[str | int]:
+    """Return a key that sorts names as people do: numbers in them by value."""
+    return [int(part) if number % 2 else part for number, part in enumerate(re.split(r"([0-9]+)", run.name))]
+
+
+def read_run(folder: Path, name: str | None = None) -> Run:
     """Read the files that a run has written to its folder so far.
 
     Skips pictures of an earlier, longer run in the same folder.
+
+    Args:
+        folder: the run folder.
+        name: how to call the run; None: as the folder.
 
     Raises:
         RecordError: the record is missing, unreadable or damaged.
 
     """
-    record = _read_record(folder / RECORD)
+    record = read_record(folder / RECORD)
     curves = read_epochs(folder / EPOCHS)
-    return Run(folder, record, curves, _find_snapshots(folder, record, _epochs_done(record, curves)))
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise RecordError(
-            f"{path.parent} contains no run (no {RECORD}); name a folder that nstyle painted into",
-            path=path.parent,
-            kind=Kind.MISSING,
-        ) from error
-    except OSError as error:
-        raise RecordError(
-            f"{path} cannot be read: {error.strerror}; check its permissions and those of its folder",
-            path=path,
-            kind=Kind.UNREADABLE,
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise RecordError(
-            f"{path} is damaged ({error}); paint again, or name another folder", path=path, kind=Kind.DAMAGED
-        ) from error
-    if not isinstance(record, dict):
-        raise RecordError(
-            f"{path} is not a record of a run; name a folder that nstyle painted into", path=path, kind=Kind.DAMAGED
-        )
-    return record
-
-
-def read_epochs(path: Path) -> dict[str, list[float]]:
-    """Read the columns of `epochs.csv` by name. Skips incomplete lines; a cell that is not a number becomes NaN.
-
-    Epochs count from 1 here and from 0 in the file. If the file's epochs do not strictly increase, "epoch" is the
-    line number. Returns {} if the file cannot be read.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
-    except OSError:
-        return {}
-    whole = text[: text.rfind("\n") + 1]  # the last line may be incomplete during a run
-    header, *lines = list(csv.reader(whole.replace("\0", "").splitlines())) or [[]]
-    rows = [[_number(cell) for cell in line] for line in lines if header and len(line) == len(header)]
-    curves = {name: [row[column] for row in rows] for column, name in enumerate(header)}
-    epochs = [epoch + 1 for epoch in curves.get("epoch", [])]
-    if not all(map(math.isfinite, epochs)) or epochs != sorted(set(epochs)) or not epochs:
-        epochs = [float(line) for line in range(1, len(rows) + 1)]
-    return {"epoch": epochs} | {name: column for name, column in curves.items() if name != "epoch"}
+    name = os.path.basename(os.path.realpath(folder)) if name is None else name
+    return Run(folder, name, record, curves, _find_snapshots(folder, record, _epochs_done(record, curves)))
 
 
 def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Snapshot, ...]:
     """Return the pictures that this run can have written: in its format, at its epochs, not later than `done`."""
     settings = _mapping(record.get("settings"))
-    image_format, every = settings.get("image_format"), settings.get("save_epochs")
+    image_format, every = settings.get("image_format"), whole(settings.get("save_epochs"), 1, MOST_EPOCHS)
     snapshots, finals = [], []
-    for path in folder.iterdir():
+    for path in _listed(folder):
         name = parse_picture_name(path.name)
-        if name is None or image_format not in (name[1], None):
+        if name is None or image_format not in (name[1], None) or path.is_symlink():
             continue
         epoch = name[0]
         if epoch is None:
             finals.append(Snapshot(path, done, is_final=True))
-        elif 0 < epoch <= done and (not isinstance(every, int) or every < 1 or epoch % every == 0):
+        elif 0 < epoch <= done and (every is None or epoch % every == 0):
             snapshots.append(Snapshot(path, epoch))
     has_ended = record.get("stop_reason") != StopReason.RUNNING and done > 0
     return (*sorted(snapshots, key=lambda snapshot: snapshot.epoch), *(finals[:1] if has_ended else ()))
 
 
 def _epochs_done(record: dict[str, Any], curves: dict[str, list[float]]) -> int:
-    told = record.get("epochs")
+    told = whole(record.get("epochs"), 0, MOST_EPOCHS)
     followed = curves.get("epoch")
-    return max(told if isinstance(told, int) else 0, int(followed[-1]) if followed else 0)
+    return max(told or 0, int(followed[-1]) if followed else 0)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
     """Return the value if it is a dictionary, else an empty one."""
     return value if isinstance(value, dict) else {}
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
-
-
-def evenly(things: Sequence[T], limit: int) -> list[T]:
-    """Return at most `limit` (two or more) evenly spaced items, including the first and the last."""
-    if len(things) <= limit:
-        return list(things)
-    return [things[round(index * (len(things) - 1) / (limit - 1))] for index in range(limit)]

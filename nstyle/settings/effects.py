@@ -1,0 +1,79 @@
+"""Settings that have no effect beside others: a user who gives one of them expects something that will not happen."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from nstyle.losses.catalog import STYLE_LOSSES
+from nstyle.settings.config import Config
+from nstyle.settings.options import flag
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Settings without effect, and when.
+
+    Attributes:
+        settings: their names.
+        when: tells whether they have no effect beside these other settings.
+        because: the reason, for people. Names of settings in braces stand for their values.
+
+    """
+
+    settings: tuple[str, ...]
+    when: Callable[[Config], bool]
+    because: str
+
+
+def _has_one_scale(config: Config) -> bool:
+    scales = STYLE_LOSSES[config.style_loss].scales if config.scales is None else config.scales
+    return scales == 1 and config.coarsest_edge is None and config.preview_edge is None
+
+
+def _is_on_gpu(config: Config) -> bool:
+    return (config.gpu is not None and config.gpu >= 0) or config.device not in (None, "cpu")
+
+
+IDLE = (
+    Idle(("seed",), lambda config: config.init != "noise", "--init {init} starts without noise"),
+    Idle(("scale_factor", "details"), _has_one_scale, "the picture is painted in a single scale; add --scales"),
+    Idle(
+        ("preview_edge",),
+        lambda config: config.size is None and (config.preview_edge or 0) >= config.max_long_edge,
+        "the picture is not larger: --max-long-edge is {max_long_edge}",
+    ),
+    Idle(("content_layers",), lambda config: config.content_weight == 0, "--content-weight is 0"),
+    Idle(
+        ("style_layers", "style_loss", "blend_style", "style_mask"),
+        lambda config: config.style_weight == 0,
+        "--style-weight is 0",
+    ),
+    Idle(("content_image",), lambda config: config.size is not None, "--size paints a texture from the style alone"),
+    Idle(
+        ("weights_input",),
+        lambda config: config.weights == "embedded" or config.model == "filters",
+        "no weights are read from a file; add --weights",
+    ),
+    Idle(("convolution",), lambda config: config.model == "filters", "--model filters has no such convolutions"),
+    Idle(
+        ("convolution",),
+        lambda config: config.model != "filters" and (_is_on_gpu(config) or config.precision == "bfloat16"),
+        "it is for a CPU in float32",
+    ),
+)
+"""All settings that have no effect beside others, as far as the settings alone tell."""
+
+
+def without_effect(given: Collection[str], configs: Sequence[Config]) -> list[str]:
+    """Return a sentence for each setting that the user gave and that has no effect in any of the paintings.
+
+    Args:
+        given: names of the settings that the user gave, not those of a preset or a recipe.
+        configs: all settings of each painting.
+
+    """
+    return [
+        f"{flag(name)} has no effect: {idle.because.format(**vars(configs[0]))}"
+        for idle in IDLE
+        for name in idle.settings
+        if name in given and all(map(idle.when, configs))
+    ]

@@ -1,0 +1,98 @@
+"""Settings without effect beside others: they are named, and they have none indeed."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pictures import painted
+
+from nstyle.commands.paint import main
+from nstyle.pictures.decode import read_picture
+from nstyle.settings.config import Config
+from nstyle.settings.effects import IDLE, without_effect
+from nstyle.settings.options import flag
+
+CASES: dict[str, tuple[list[str], list[str]]] = {
+    # setting: (the flags beside which it has no effect, two values of it)
+    "seed": (["--init", "content"], ["1", "2"]),
+    "scale_factor": ([], ["1.5", "2"]),
+    "details": (["--scales", "1"], ["0", "1"]),
+    "preview_edge": ([], ["40", "64"]),
+    "content_layers": (["--content-weight", "0"], ["scale1", "scale2"]),
+    "style_layers": (["--style-weight", "0"], ["scale1", "scale2"]),
+    "style_loss": (["--style-weight", "0", "--scales", "1"], ["gram", "wasserstein"]),
+    "content_image": (["--size", "32x32", "--content-weight", "0"], ["content.png", "other.png"]),
+    "weights_input": ([], ["rgb", "bgr"]),
+    "convolution": ([], ["direct", "winograd"]),
+}
+PAIRS: dict[str, tuple[list[str], list[list[str]]]] = {
+    "blend_style": (["--style-weight", "0"], [["other.png", "1"], ["style.png", "9"]]),
+    "style_mask": (["--style-weight", "0"], [["other.png", "all"], ["style.png", "all"]]),
+}
+
+
+def arguments(beside: list[str]) -> list[str]:
+    given = [] if "--size" in beside else ["--content-image", "content.png"]
+    tiny = ["--model", "filters", "--max-long-edge", "40", "--max-num-epochs", "2", "--device", "cpu"]
+    return ["--style-image", "style.png", *given, *tiny, *beside]
+
+
+@pytest.mark.parametrize("name", [*CASES, *PAIRS])
+def test_what_is_said_to_have_no_effect_has_none(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, file in enumerate(("content", "style", "other")):
+        painted(40, 40, seed=number).save(f"{file}.png")
+    beside, values = PAIRS[name] if name in PAIRS else (CASES[name][0], [[value] for value in CASES[name][1]])
+    results = []
+    for number, value in enumerate(values):
+        argv = arguments(beside)
+        if name == "content_image":
+            argv = [word for word in argv if word != "content.png"]
+        argv += [flag(name), *value, "--output-dir", str(number), "--image-format", "png"]
+        assert main(argv) == 0
+        said = capsys.readouterr().out
+        assert f"warning: {flag(name)} has no effect: " in said
+        assert said.count("has no effect") == 1
+        results.append(read_picture(Path(str(number)) / "final.png").rgb)
+    assert np.array_equal(results[0], results[1])
+
+
+def test_every_setting_is_tried() -> None:
+    assert {name for idle in IDLE for name in idle.settings} == {*CASES, *PAIRS}
+    assert {name for idle in IDLE for name in idle.settings} <= {each.name for each in dataclasses.fields(Config)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "given"),
+    [
+        ({"seed": 3}, ["seed"]),
+        ({"seed": 3, "init": "content"}, ["init"]),
+        ({"preset": "painterly", "scale_factor": 2, "details": 0.1}, ["scale_factor", "details"]),
+        ({"style_loss": "mrf", "scale_factor": 2}, ["scale_factor"]),
+        ({"scales": "auto", "details": 1}, ["details"]),
+        ({"preview_edge": 300}, ["preview_edge"]),
+        ({"weights": "vgg.pth", "weights_input": "bgr"}, ["weights_input"]),
+        ({"gpu": -1, "convolution": "winograd"}, ["convolution"]),
+        ({}, [each.name for each in dataclasses.fields(Config) if each.name not in ("scale_factor", "details")]),
+    ],
+)
+def test_what_has_an_effect_is_not_named(settings: dict[str, Any], given: list[str]) -> None:
+    found = without_effect(given, [Config(**settings)])
+    assert [sentence for sentence in found if "weights-input" not in sentence or settings] == []
+
+
+def test_on_a_gpu_or_in_bfloat16_there_is_one_convolution() -> None:
+    for settings in ({"gpu": 0}, {"device": "cuda:1"}, {"device": "mps"}, {"precision": "bfloat16"}):
+        assert len(without_effect(["convolution"], [Config(**settings)])) == 1
+
+
+def test_of_several_paintings_one_with_an_effect_is_enough() -> None:
+    with_noise, without = Config(init="noise"), Config(init="content")
+    assert without_effect(["seed"], [without, with_noise]) == []
+    assert without_effect(["seed"], [without, without]) == [
+        "--seed has no effect: --init content starts without noise"
+    ]
