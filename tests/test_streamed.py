@@ -37,7 +37,9 @@ class TinyBlock:
     kernels: Sequence[Tensor]
     pooling: str
     seen: list[torch.Size]
-    channels: int = 2 * CHANNELS
+    kept: float = 2 * CHANNELS
+    widest: int = CHANNELS
+    pooled_channels: int = CHANNELS
     reach_of_pooled: int = 2
 
     @property

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -116,6 +116,11 @@ class Stage:
         """Return the tiles of an input of this size, row by row."""
         return list(itertools.starmap(Tile, itertools.product(self._spans(height), self._spans(width))))
 
+    def largest_tile(self, height: int, width: int) -> int:
+        """Return the number of positions that the largest tile sees."""
+        rows, columns = (max(span.last - span.first for span in self._spans(n)) for n in (height, width))
+        return rows * columns
+
     def _spans(self, length: int) -> list[Span]:
         """Cut a length into parts of about the same size. Positions that pooling drops belong to the last part."""
         units = max(1, length // self.unit)
@@ -141,27 +146,41 @@ class Stage:
         """Return the number of poolings between the stage's input and a layer."""
         return next(i for i, block in enumerate(self.blocks) if layer in block.reach)
 
+    @property
+    def kept(self) -> float:
+        """Number of values that autograd keeps at one position of the input; see `Block.kept`."""
+        return math.fsum(block.kept / 4**i for i, block in enumerate(self.blocks))
 
-def stages_of(network: Surrounded, layers: Collection[str], tiling: Tiling) -> list[Stage]:
-    """Return the stages of a network, as far as these layers need it."""
+
+def stages_of(network: Surrounded, layers: Collection[str], tiling: Tiling | None) -> list[Stage]:
+    """Return the stages of a network, as far as these layers need it; without tiling, all of it is one stage."""
     needed = max((i for i, block in enumerate(network.blocks) if block.reach.keys() & set(layers)), default=-1) + 1
+    if tiling is None:
+        return [_stage(network.blocks[:needed], 0, layers, feeds=False, values=None)]
     in_parts = needed if tiling.blocks is None else min(tiling.blocks, needed)
     joined = min(tiling.joined, in_parts)
     cuts = sorted({0, *range(joined, in_parts + 1), needed})
     return [
-        _stage(network.blocks[start:stop], start, layers, stop < needed, tiling.values if stop <= in_parts else None)
+        _stage(
+            network.blocks[start:stop],
+            start,
+            layers,
+            feeds=stop < needed,
+            values=tiling.values if stop <= in_parts else None,
+        )
         for start, stop in itertools.pairwise(cuts)
     ]
 
 
-def _stage(blocks: Sequence[Block], poolings: int, layers: Iterable[str], feeds: bool, values: int | None) -> Stage:
+def _stage(
+    blocks: Sequence[Block], poolings: int, layers: Iterable[str], *, feeds: bool, values: int | None
+) -> Stage:
     """Make a stage. Its tiles have about `values` values; None means that it is not cut."""
     own = frozenset(layer for layer in layers if any(layer in block.reach for block in blocks))
     unit = 2 ** (len(blocks) - 1 + feeds)
-    halo, per_position = 0, 0.0
+    halo = 0
     for i, block in reversed(list(enumerate(blocks))):
         halo = block.reach_of_pooled + 2 * halo if feeds or i + 1 < len(blocks) else 0
         halo = max([halo, *(block.reach[layer] + MARGIN for layer in own & block.reach.keys())])
-        per_position = block.channels + per_position / 4
-    edge = None if values is None else max(unit, math.isqrt(int(values / per_position)))
-    return Stage(tuple(blocks), poolings, own, feeds, math.ceil(halo / unit) * unit, unit, edge)
+    stage = Stage(tuple(blocks), poolings, own, feeds, math.ceil(halo / unit) * unit, unit, None)
+    return stage if values is None else replace(stage, edge=max(unit, math.isqrt(int(values / stage.kept))))

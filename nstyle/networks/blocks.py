@@ -26,8 +26,16 @@ class Block(Protocol):
         """Likewise, for the map that is pooled."""
 
     @property
-    def channels(self) -> int:
-        """Number of values that all its maps have at one position; the memory of a part grows with it."""
+    def kept(self) -> float:
+        """Number of values that its maps have at one position of the input: what autograd keeps for the gradient."""
+
+    @property
+    def widest(self) -> int:
+        """Number of values that its widest map has at one position of the input."""
+
+    @property
+    def pooled_channels(self) -> int:
+        """Number of channels of the pooled map."""
 
     def __call__(
         self, x: Tensor, layers: Collection[str], *, pooled: bool

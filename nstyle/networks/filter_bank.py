@@ -32,9 +32,6 @@ DEVIATION = 1.5  # pixels, of the Gaussian window of each filter
 _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0.0), (1 / 4, 1 / 4, -1 / 2))
 """Rows: light, red-green, yellow-blue. Columns: their factors on red, green, blue."""
 
-_BYTES_PER_PIXEL = {torch.float32: 1500, torch.bfloat16: 900}
-"""Memory that a descent takes for each pixel of the painting."""
-
 
 def _filters() -> Tensor:
     """Return a Gaussian, and a line and an edge filter (sum 0) in each orientation: N x 7 x 7, each of norm GAIN."""
@@ -96,9 +93,19 @@ class FilterBlock:
         return 0
 
     @property
-    def channels(self) -> int:
-        """Those of the feature map and of the image."""
-        return self.kernels.shape[0] + self.kernels.shape[1]
+    def pooled_channels(self) -> int:
+        """Those of the image."""
+        return self.kernels.shape[1]
+
+    @property
+    def widest(self) -> int:
+        """The number of filters."""
+        return self.kernels.shape[0]
+
+    @property
+    def kept(self) -> float:
+        """The feature map and the image."""
+        return self.widest + self.pooled_channels
 
     def __call__(
         self, x: Tensor, layers: Collection[str], *, pooled: bool
@@ -128,5 +135,4 @@ def filter_bank(options: ModelOptions) -> Model:
         content_layers=("scale3",),
         style_layers=LAYERS,
         mrf_layers=("scale3", "scale4"),
-        bytes_per_pixel=_BYTES_PER_PIXEL[options.precision],
     )

@@ -146,6 +146,13 @@ class VGG19(nn.Module):
         in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
         return self.convolution == "winograd" and many_channels and in_float32
 
+    @property
+    def kernel_bytes(self) -> int:
+        """Bytes of the kernels that Winograd's algorithm keeps on a CPU in float32: 36 values for 9 weights."""
+        weights = [self.get_buffer(f"{name}_weight") for name in self.convolutions]
+        large = [weight for weight in weights if weight.shape[:2].numel() >= WINOGRAD_KERNELS]
+        return 4 * sum(weight.nbytes for weight in large) if self.convolution == "winograd" else 0
+
     def _kernels_of(self, name: str) -> Tensor:
         """Return a convolution's kernels for Winograd's algorithm, computed on first use."""
         if name not in self._winograd_kernels:
@@ -193,9 +200,20 @@ class ConvolutionBlock:
         return len(self.convolutions)
 
     @property
-    def channels(self) -> int:
-        """The sum over the convolutions."""
-        return sum(len(self.network.get_buffer(f"{name}_bias")) for name in self.convolutions)
+    def pooled_channels(self) -> int:
+        """Those of each map of the block."""
+        return len(self.network.get_buffer(f"{self.convolutions[0]}_bias"))
+
+    @property
+    def widest(self) -> int:
+        """All maps of the block have as many channels."""
+        return self.pooled_channels
+
+    @property
+    def kept(self) -> float:
+        """The maps, the pooled map, and where each of its maxima is (64 bits each)."""
+        pooled = 0 if self.pool is None else 3 if self.pool is F.max_pool2d else 1
+        return self.widest * (len(self.convolutions) + pooled / 4)
 
     def __call__(
         self, x: Tensor, layers: Collection[str], *, pooled: bool

@@ -12,6 +12,8 @@ from torch import Tensor
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.objective import Objective, Style, StyleTargets
+from nstyle.losses.streamed import Streamed
+from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
 from nstyle.networks.layers import check_layers, parse_layers
 from nstyle.networks.model import Model, ModelOptions
@@ -19,7 +21,7 @@ from nstyle.networks.model_space import from_model_space, shown_range, to_model_
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
-from nstyle.painting.memory import check_memory, descent_bytes
+from nstyle.painting.memory import Memory
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
@@ -47,6 +49,7 @@ class Scale:
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
             begins.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
+        way: how the network runs over parts of the image; None: over the whole image.
 
     """
 
@@ -54,6 +57,7 @@ class Scale:
     finish: Finish
     make_objective: Callable[[], Objective]
     details: float = 0.0
+    way: Tiling | None = None
     _objective: Objective | None = field(default=None, init=False)
 
     @property
@@ -124,11 +128,12 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = _Layers.chosen(config, loaded.model)
-    memory = descent_bytes(inputs, sizes[-1], loaded.model, precision, "wrap" if config.seamless else config.padding)
-    check_memory(config, memory, sizes[-1], device)
+    memory = Memory(config, inputs, loaded.model, precision, device, {*layers.content, *layers.style}, layers.content)
+    ways = memory.choose(sizes)
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
-    scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: its errors are the clearest
+    # The finest first: its errors are the clearest.
+    scales = [maker.make(size, way) for size, way in zip(reversed(sizes), reversed(ways), strict=True)]
     descent = config.descent_settings()
     if config.image_range == "clamped":
         descent["bounds"] = shown_range(scales[0].start)
@@ -138,7 +143,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
         descent,
         hashes,
         dict(loaded.model.provenance),
-        memory,
+        memory.needed(sizes[-1], ways[-1]),
         config.seamless,
         config.stop_after,
     )
@@ -196,10 +201,14 @@ class _ObjectiveMaker:
     loaded: Loaded
     layers: _Layers
 
-    def make(self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool) -> Objective:
+    def make(
+        self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, way: Tiling | None
+    ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
         features: StyleTargets | Features = self.loaded.targets
+        if way is not None:
+            features = Streamed(model.features, way)
         if model.adapt is not None:
             features = model.adapt((styles[0].image,) if config.size is not None else (content, styles[0].image))
         return Objective(
@@ -234,8 +243,8 @@ class _ScaleMaker:
     device: torch.device
     session: Session
 
-    def make(self, size: ScaleSize) -> Scale:
-        """Resize all pictures, and make the start; the objective is made later."""
+    def make(self, size: ScaleSize, way: Tiling | None) -> Scale:
+        """Resize all pictures, and make the start; the objective is made later, in this way."""
         config, device = self.config, self.device
         masks = self._fit_masks(size)
         picture = self._content_picture(size)
@@ -269,8 +278,9 @@ class _ScaleMaker:
         return Scale(
             start,
             finish,
-            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey),
+            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, way=way),
             details=config.details,
+            way=way,
         )
 
     def _content_picture(self, size: ScaleSize) -> Picture:

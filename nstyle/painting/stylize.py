@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,8 @@ def run(
                 "%s has no transparency: transparent parts become white; --image-format png keeps them transparent",
                 form.title,
             )
-        tuned = keeping_freed_memory(device, prepared.memory) if session.owns_process else nullcontext()
+        may_tune = session.owns_process and config.max_memory is None  # that takes more memory
+        tuned = keeping_freed_memory(device, prepared.memory) if may_tune else nullcontext()
         with tuned:
             painted = _paint(config, folder, prepared, recipe, checkpoint, callback, progress)
     return Result(
@@ -165,7 +166,8 @@ def _paint(
     progress: ProgressMaker | None,
 ) -> Painted:
     """Paint with observers that write all files of the run; add the path of the kept picture to errors."""
-    record = Record(RunRecord(folder.record, recipe, len(prepared.scales)))
+    tiles = [None if scale.way is None else asdict(scale.way) for scale in prepared.scales]
+    record = Record(RunRecord(folder.record, recipe, len(prepared.scales), tiles))
     record.begin(checkpoint)
     final = FinalPicture(folder, recipe, config)
     # The order matters: the checkpoint is written after the picture and the log line of its epoch.

@@ -4,7 +4,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -78,11 +78,15 @@ class RunRecord:
         path: the file.
         recipe: the recipe of the run.
         scales: number of scales of the painting.
+        tiles: how each scale is painted in tiles (`losses.tiles.Tiling`), None for a whole one; empty: all are whole.
 
     """
 
-    def __init__(self, path: Path, recipe: Recipe, scales: int = 1) -> None:
+    def __init__(
+        self, path: Path, recipe: Recipe, scales: int = 1, tiles: Sequence[Mapping[str, Any] | None] = ()
+    ) -> None:
         self.path = path
+        self.tiles = {"tiles": list(tiles)} if any(tiles) else {}
         self.recipe = recipe
         self.scales = scales
         self.started = time.monotonic()
@@ -104,4 +108,4 @@ class RunRecord:
             "seconds": round(time.monotonic() - self.started, 3),
         }
         with replacing(self.path) as file:
-            file.write((json.dumps(self.recipe.facts() | progress, indent=2) + "\n").encode())
+            file.write((json.dumps(self.recipe.facts() | self.tiles | progress, indent=2) + "\n").encode())
