@@ -34,6 +34,9 @@ class Kind(StrEnum):
     IN_THE_WAY = "in the way"
     """The run would overwrite a file that it must keep."""
 
+    BUSY = "busy"
+    """Another run is using it."""
+
     UNKNOWN = "unknown"
     """Nothing has that name."""
 

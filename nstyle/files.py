@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,14 @@ from typing import BinaryIO
 from nstyle.errors import Kind, OutputError
 
 
+def temporary_beside(path: Path) -> Path:
+    """Return an unused name that nobody can guess, `.<name>.<16 hexadecimal digits>.tmp`, in the folder of `path`.
+
+    Of a name of more than 40 characters it has the last 40, so that a file system can hold it.
+    """
+    return path.with_name(f".{path.name[-40:]}.{secrets.token_hex(8)}.tmp")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` for writing, and move it to `path` when the block ends without an error.
@@ -25,10 +34,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         OutputError: the file cannot be written (no permission, full disk, a folder has that name).
 
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         try:
-            with temporary.open("wb") as file:
+            with temporary.open("xb") as file:  # fails if a file or a link has this name
                 yield file
                 file.flush()
                 os.fsync(file.fileno())  # without it, a crash of the machine could leave an empty file at `path`
@@ -48,10 +57,9 @@ def link_or_copy(source: Path, path: Path) -> None:
         OutputError: `path` cannot be written.
 
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         try:
-            temporary.unlink(missing_ok=True)
             os.link(source, temporary)
             temporary.replace(path)
         finally:

@@ -66,7 +66,17 @@ def clip_to_norm(gradient: Tensor, max_norm: float) -> tuple[Tensor, Tensor]:
     return gradient * torch.where(norm.isfinite(), scale, torch.nan), norm
 
 
-def relative_change(old: Tensor, new: Tensor) -> Tensor:
-    """Return ||old - new||_2 / ||new||_2 as a scalar tensor; 0 if nothing changed."""
-    change = euclidean_norm(old - new)
-    return torch.where(change == 0, change, change / euclidean_norm(new))
+def relative_change(old: Tensor, new: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return ||w (old - new)||_2 / ||w new||_2 as a scalar tensor; 0 if nothing changed.
+
+    Args:
+        old: a tensor.
+        new: a tensor of the same shape.
+        weight: w, 0..1, how much each element counts; it broadcasts to that shape. None: every element counts.
+
+    """
+    change, whole = old - new, new
+    if weight is not None:
+        change, whole = weight * change, weight * whole
+    length = euclidean_norm(change)
+    return torch.where(length == 0, length, length / euclidean_norm(whole))

@@ -26,11 +26,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pillow_heif
 import tifffile
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from nstyle.commands.terminal import quiet_libraries
 from nstyle.errors import NStyleError
@@ -102,6 +103,7 @@ def make_corpus(folder: Path) -> Corpus:
         "jpg grey": (picture.convert("L"), tags),
         "jpg cmyk": (picture.convert("CMYK"), {}),
         "jpg progressive": (picture, {"progressive": True, **tags}),
+        "jpg restarts": (picture, {"restart_marker_blocks": 1, "subsampling": 1, **tags}),
         "png palette": (picture.quantize(16), {"transparency": 3}),
         "png bilevel": (picture.convert("1"), {}),
         "png la": (rgba.convert("LA"), tags),
@@ -146,9 +148,19 @@ def make_corpus(folder: Path) -> Corpus:
         "tiff float": (rgb, {"photometric": "rgb", "compression": "zlib", "predictor": True}),
         "tiff associated": (np.dstack([rgb, alpha]) * alpha[..., None], {"extrasamples": ["assocalpha"]}),
         "tiff zstd": (deep, {"photometric": "rgb", "compression": "zstd"}),
+        "tiff jxl": ((rgb * 255).astype(np.uint8), {"photometric": "rgb", "compression": "jpegxl"}),
+        "tiff lab": (deep, {"photometric": "cielab", "compression": "zlib"}),
+        "tiff extra": (np.dstack([deep] * 2), {"photometric": "rgb", "extrasamples": [0, 2, 0]}),
     }
     for name, (array, options) in by_tifffile.items():
         keep(name, lambda path, a=array, o=options: tifffile.imwrite(path, a, metadata=None, **o))  # type: ignore[misc]
+    colors = PngImagePlugin.PngInfo()
+    colors.add(b"gAMA", struct.pack(">I", 100_000))
+    colors.add(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))
+    colors.add(b"cICP", bytes([12, 13, 0, 1]))
+    keep("png colors", lambda path: picture.save(path, pnginfo=colors))
+    keep("jxl", lambda path: path.write_bytes(imagecodecs.jpegxl_encode(np.asarray(rgba), lossless=True)))
+    keep("tiff thumbnail", lambda path: write_with_thumbnail(path, deep))
     keep("heic", lambda path: pillow_heif.from_pillow(rgba).save(path, quality=80, **tags))
     keep("heic deep", lambda path: pillow_heif.from_bytes("RGB;16", (24, 20), deep.tobytes()).save(path, quality=80))
     painting, recipe = torch.rand(1, 3, 20, 24), parse_recipe(RECIPE, folder)
@@ -159,6 +171,15 @@ def make_corpus(folder: Path) -> Corpus:
     for title, state in states.items():
         keep(title, lambda path, s=state: write_checkpoint(path, Checkpoint(s), recipe), "state")  # type: ignore[misc]
     return corpus
+
+
+def write_with_thumbnail(path: Path, pixels: np.ndarray[Any, Any]) -> None:
+    """Write a TIFF whose first page is a thumbnail with the picture, and a smaller one, in SubIFDs."""
+    with tifffile.TiffWriter(path) as tiff:
+        options: dict[str, Any] = {"photometric": "rgb", "metadata": None}
+        tiff.write((pixels[::2, ::2] >> 8).astype(np.uint8), subfiletype=1, subifds=2, **options)
+        tiff.write(pixels, **options)
+        tiff.write(pixels[::2, ::2], subfiletype=1, **options)
 
 
 INTERESTING = (0, 1, 2, 3, 4, 7, 8, 15, 16, 127, 128, 255, 256, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1)

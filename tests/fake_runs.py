@@ -54,7 +54,7 @@ class FakePainting:
         self.epochs_file = files.epochs
         self.record = Record(record)
         self.final = FinalPicture(files, run_recipe, self.config)
-        self.snapshots = Snapshots(files, run_recipe, self.config)
+        self.snapshots = Snapshots(files, run_recipe, self.config, record)
 
     def paint(self, done: int, to: int) -> None:
         """Add epochs, with a line for each and the snapshots that are due."""

@@ -101,7 +101,7 @@ def test_pictures_are_those_of_single_runs_to_the_bit(options: dict[str, Any], h
     for outcome in outcomes:
         content, style = outcome.job.config.content_image, outcome.job.config.style_image
         alone = stylize(content, style, output_dir=here / "alone" / outcome.job.name, **options)
-        assert outcome.path == Path("output", outcome.job.name, "final.png")
+        assert outcome.path == here / "output" / outcome.job.name / "final.png"
         for name in ("final.png", "e_2.png"):
             assert pixels(outcome.path.with_name(name)) == pixels(alone.path.with_name(name)), (outcome, name)
         assert Path("output", f"{outcome.job.name}.png").read_bytes() == outcome.path.read_bytes()
@@ -392,7 +392,7 @@ def test_what_python_gets(here: Path) -> None:
     )
     assert outcomes == watched
     assert [(outcome.path, outcome.skipped) for outcome in outcomes] == [
-        *((Path("output/c0_s0/final.png"), False), (None, False))
+        *((here / "output/c0_s0/final.png", False), (None, False))
     ]
     assert "gone.png" in str(outcomes[1].reason)
     assert steps == ["c0_s0"] * 3

@@ -12,6 +12,8 @@ import pytest
 from pictures import painted
 from PIL import Image
 
+from nstyle.batch.selection import ENDINGS
+
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "batch.sh"
 ODD = [
@@ -75,6 +77,16 @@ def test_odd_names(shell: list[str], here: Path) -> None:
     assert sorted((run[0], run[2]) for run in runs) == sorted(
         (f"--content-image=the photos/{name}", f"--output-dir=out put/{name}") for name in ODD
     )
+
+
+def test_every_format_is_painted(shell: list[str], here: Path) -> None:
+    (here / "all").mkdir()
+    names = {f"a{ending}" for ending in ENDINGS} | {f"b{ending.upper()}" for ending in ENDINGS}
+    for name in (*names, "c.cr2", "d.jpg.txt"):
+        (here / "all" / name).touch()
+    assert start(shell, here, "all", "s.jpg", "out").communicate() == ("", "")
+    given = (here / "given").read_text().split("\0")
+    assert {word.rpartition("/")[2] for word in given if word.startswith("--content-image=")} == names
 
 
 def test_a_failing_picture_stops_nothing(shell: list[str], here: Path) -> None:

@@ -218,11 +218,11 @@ def test_signals_keep_the_picture_so_far(
 def test_signals_while_the_picture_is_being_saved(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A first signal while nstyle saves restarts the saving. A second signal has no effect."""
+    """Signals while nstyle saves wait until it has saved; the first one then ends the command."""
     signals = [signal.SIGTERM, signal.SIGINT]
 
     def interrupted(path: Path, picture: Picture, **options: Any) -> None:
-        if signals:
+        while signals:
             signal.raise_signal(signals.pop(0))
         write_picture(path, picture, **options)
 

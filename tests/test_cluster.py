@@ -190,7 +190,7 @@ def test_a_worker_paints_as_if_it_were_here(here: Path, tmp_path: Path) -> None:
     os.chdir("elsewhere")
     outcome = _paint_there(Job(config, "a pair"), str(here), None)
     assert Path.cwd() == here / "elsewhere"
-    assert outcome.path == Path("output/final.jpg")
+    assert outcome.path == here / "output" / "final.jpg"
     assert (here / "output" / "final.jpg").exists()
     outcome = _paint_there(Job(config, "a pair"), str(here / "nowhere"), None)
     assert str(here / "nowhere") in str(outcome.reason)

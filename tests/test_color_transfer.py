@@ -164,3 +164,54 @@ def test_none_leaves_all_as_it_is() -> None:
     picture = rgb(1)
     assert recolor_painting("none", picture, rgb(2), everywhere(picture)) is picture
     assert recolor_style("none", picture, rgb(2), everywhere(picture)) is picture
+
+
+def alpha_of(seed: int, *, height: int = 24, width: int = 30) -> NDArray[np.float32]:
+    """A third hidden, a third visible, the rest in between, in whole eighths."""
+    levels = np.random.default_rng(seed).integers(-4, 13, size=(height, width)) / 8
+    return np.clip(levels, 0, 1).astype(np.float32)
+
+
+def repeated(picture: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The colors of a picture, each as often as its alpha in eighths; 1 x N x 3."""
+    return np.repeat(picture.reshape(-1, 3), np.rint(alpha.ravel() * 8).astype(int), axis=0)[None]
+
+
+@pytest.mark.parametrize("how", ["luma", "histogram", "covariance"])
+def test_what_is_hidden_or_faint_counts_as_much_as_it_shows(how: str) -> None:
+    style, content, alpha, seen = rgb(1), rgb(2), alpha_of(3), alpha_of(4)
+    found = recolor_style(how, style, content, seen > 0, alpha, seen)
+    wanted = repeated(content, seen)
+    expected = recolor_style(how, repeated(style, alpha), wanted, everywhere(wanted))
+    if how == "histogram":  # its many steps amplify rounding: compare the distributions
+        assert off(repeated(found, alpha), wanted) < 0.01
+        places = np.linspace(0, 1, 9)
+        found_quantiles = np.quantile(repeated(found, alpha), places, axis=1)
+        np.testing.assert_allclose(found_quantiles, np.quantile(expected, places, axis=1), atol=0.03)
+    else:
+        np.testing.assert_allclose(repeated(found, alpha), expected, atol=1e-5)
+    style[alpha == 0], content[seen == 0] = (1, 0, 0), (0, 1, 0)
+    again = recolor_style(how, style, content, seen > 0, alpha, seen)
+    np.testing.assert_array_equal(again[alpha > 0], found[alpha > 0])
+
+
+@pytest.mark.parametrize("how", [*MATCHES, "recolored"])
+def test_the_painting_and_the_start_count_as_much_as_they_show(how: str) -> None:
+    painting, content, seen, alpha = rgb(1), rgb(2), alpha_of(3), alpha_of(4)
+    if how == "recolored":
+        found = recolored(painting, content, seen, alpha)
+        wanted = repeated(content, alpha)
+    else:
+        found = recolor_painting(how, painting, content, seen > 0, seen)
+        wanted = repeated(content, seen)
+    assert off(repeated(found, seen), wanted) < 0.01
+    assert off(found, content) > 0.02
+
+
+@pytest.mark.parametrize("how", ["luma", *MATCHES])
+def test_alpha_that_is_the_same_everywhere_changes_no_bit(how: str) -> None:
+    style, content = rgb(1), rgb(2)
+    plain = recolor_style(how, style, content, everywhere(content))
+    for level in (0, 0.5, 1):
+        flat = np.full((24, 30), level, dtype=np.float32)
+        np.testing.assert_array_equal(recolor_style(how, style, content, everywhere(content), flat, flat), plain)

@@ -12,7 +12,7 @@ from recipes import recipe
 from refusals import refuses
 
 import flags_page
-from nstyle.batch.jobs import expand
+from nstyle.batch.selection import expand
 from nstyle.commands import paint, view
 from nstyle.commands.flags import DEFAULTS, build_parser, take_names
 from nstyle.commands.paint import main
@@ -74,6 +74,40 @@ def test_names_that_are_not_a_pair(argv: list[str], kind: Kind, flag: str) -> No
     with refuses(OptionError, kind=kind, flag=flag) as refused:
         settings(*argv)
     assert "nstyle photo.jpg painting.jpg" in str(refused.value) or "--content-image A B" in str(refused.value)
+
+
+def test_enlarging_can_be_turned_on_and_off() -> None:
+    assert [settings(*argv).get("enlarge") for argv in (["--no-enlarge"], ["--enlarge"], [])] == [False, True, None]
+
+
+def test_pictures_may_be_named_by_several_flags() -> None:
+    found = settings("--content-image", "a.jpg", "--style_image=s.jpg", "--content-image", "b.jpg", "c.jpg")
+    assert (found["content_image"], found["style_image"]) == (["a.jpg", "b.jpg", "c.jpg"], ["s.jpg"])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--lr", "1.5", "--preset=fast", "--lr=2.5"],
+        ["--seed", "0", "--seed", "0", "--seed", "1"],
+        ["--output-dir", "a", "--output_dir", "gone/b"],
+        ["--cluster", "a", "--cluster", "b"],
+        ["--mask", "a.png", "--mask", "b.png"],
+    ],
+)
+def test_a_value_that_a_later_one_replaces_is_named(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*argv, "gone.jpg", "--style-image", "s.jpg"]) == 2  # nothing is painted
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"warning: {argv[0]} is given as {argv[1]} and as ")
+    assert line.endswith(f"{argv[-1].partition('=')[2] or argv[-1]}: the last counts")
+    assert main([*argv, "gone.jpg", "--quiet", "--style-image", "s.jpg"]) == 2
+    assert main([*argv[:2], *argv[:2], "gone.jpg", "--style-image", "s.jpg"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_the_viewer_names_it_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert view.main(["--every", "2", str(tmp_path), "--every", "3"]) == 1
+    assert capsys.readouterr().out == "warning: --every is given as 2.0 and as 3.0: the last counts\n"
 
 
 def test_underscores_are_hyphens_in_flags_alone() -> None:

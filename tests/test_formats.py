@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recipes import recipe
 from refusals import refuses
 
-from nstyle.batch.jobs import ENDINGS
+from nstyle.batch.selection import ENDINGS
 from nstyle.errors import Kind, OptionError, OutputError
 from nstyle.pictures.encode import ENCODERS
 from nstyle.pictures.formats import FORMATS, WRITTEN, able_to_hold
@@ -47,12 +48,15 @@ def test_what_can_hold_what() -> None:
 def test_whatever_is_written_is_known_for_a_picture_of_a_run(form: str, tmp_path: Path) -> None:
     """Otherwise a run would overwrite an earlier run's pictures, or its own content."""
     for name in (f"final.{form}", f"e_50.{form}"):
-        (tmp_path / name).touch()
         assert is_of_a_run(name)
-    folder = RunFolder(tmp_path, form, [])
-    assert folder.pictures() == [tmp_path / f"e_50.{form}", tmp_path / f"final.{form}"]
-    with pytest.raises(OutputError, match="the run would overwrite its input"):
-        RunFolder(tmp_path, form, [tmp_path / f"e_50.{form}"]).open()
+        (tmp_path / name).touch()
+        with refuses(OutputError, kind=Kind.IN_THE_WAY, path=tmp_path / name, flag="--output-dir"):
+            RunFolder(tmp_path, form, []).check(recipe(), continues=False)
+        (tmp_path / name).unlink()
+    source = tmp_path / f"e_50.{form}"
+    refused = refuses(OutputError, kind=Kind.IN_THE_WAY, path=source, flag="--output-dir")
+    with refused, RunFolder(tmp_path, form, [source]).owned():
+        pass
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from refusals import refuses
 
 from nstyle.errors import ImageError, Kind
 from nstyle.pictures.decode import read_picture
+from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.pictures.jpeg_xl import _Bits, _Header
 
 RGB = np.repeat(np.array([(220, 60, 70), (60, 200, 80), (50, 80, 210), (240, 220, 90)]), 10, axis=0)[None].repeat(
@@ -162,6 +163,10 @@ def test_a_container_in_parts(tmp_path: Path) -> None:
         boxes += struct.pack(">I4sI", 12 + len(part), b"jxlp", number) + part
     path.write_bytes(boxes)
     np.testing.assert_allclose(read_picture(path).rgb, RGB / 255, atol=1e-6)
+
+
+def test_no_recipe_in_it(tmp_path: Path) -> None:
+    assert read_recipe_text(write(tmp_path / "picture.jxl", whole(RGB / 255, 8), [(1, 1)])) is None
 
 
 def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_memory_is_estimated_of_the_model_chosen(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels = 48 * 32
-    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: pixels * 1870)
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: pixels * 2100)
     nstyle.stylize(*pair, model="filters", max_num_epochs=1, **SMALL, output_dir=tmp_path)
     with pytest.raises(nstyle.DeviceError, match="--max-long-edge 48 needs"):
         nstyle.stylize(*pair, max_num_epochs=1, **SMALL, output_dir=tmp_path)

@@ -1,5 +1,6 @@
 """Observers of a run, each tested alone."""
 
+import json
 import os
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint
 from nstyle.storage.layout import StopReason
+from nstyle.storage.record import RunRecord
 from nstyle.storage.run_folder import RunFolder
 
 
@@ -44,7 +46,8 @@ ENDING = Ending(StopReason.EPOCHS, Checkpoint(DescentState(torch.zeros(1, 3, 20,
 
 def snapshots(folder: Path, save_epochs: int) -> Snapshots:
     config = Config(save_epochs=save_epochs, remove_noise=0, image_format="png")
-    return Snapshots(RunFolder(folder, "png", []), recipe(config), config)
+    files = RunFolder(folder, "png", [])
+    return Snapshots(files, recipe(config), config, RunRecord(files.record, recipe(config)))
 
 
 def test_snapshots_count_from_1_and_are_noted_in_the_step(tmp_path: Path) -> None:
@@ -54,7 +57,8 @@ def test_snapshots_count_from_1_and_are_noted_in_the_step(tmp_path: Path) -> Non
         observer(seen)
         assert seen.snapshot == (tmp_path / expected if expected else None)
     observer.close(ENDING)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["e_3.png", "e_6.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e_3.png", "e_6.png", "run.json"]
+    assert json.loads((tmp_path / "run.json").read_text())["pictures"] == ["e_3.png", "e_6.png"]
 
 
 def test_no_snapshot_of_the_epoch_that_stops(tmp_path: Path) -> None:

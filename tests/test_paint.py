@@ -64,8 +64,8 @@ def test_the_pictures_that_were_read_are_let_go_of(pair: tuple[Path, Path], monk
     """They may need gigabytes, and only results computed from them are needed."""
     read = []
 
-    def reading(path: Path) -> Picture:
-        picture = read_picture(path)
+    def reading(path: Path, edge: int) -> Picture:
+        picture = read_picture(path, edge)
         read.append(weakref.ref(picture.rgb))
         return picture
 

@@ -46,8 +46,10 @@ def pixels(path: Path) -> Any:
         return np.asarray(picture)
 
 
-def test_a_recipe_holds_every_setting_but_those_of_an_earlier_runs_files() -> None:
-    assert set(SETTINGS) == {field.name for field in dataclasses.fields(Config)} - {"overwrite", "resume"}
+def test_a_recipe_holds_every_setting_but_those_of_earlier_files_and_of_a_photos_metadata() -> None:
+    assert set(SETTINGS) == {field.name for field in dataclasses.fields(Config)} - {
+        *("overwrite", "resume", "keep_metadata", "keep_place")
+    }
 
 
 def test_text_and_back() -> None:

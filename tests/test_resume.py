@@ -15,13 +15,12 @@ from PIL import Image
 from recipes import recipe
 from refusals import refuses
 
-from nstyle import Config, OutputError, RecipeError, stylize
+from nstyle import Config, RecipeError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import DescentState
 from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from nstyle.storage.run_folder import RunFolder
 
 SMALL: dict[str, Any] = {
     "max_long_edge": 32,
@@ -209,23 +208,6 @@ def test_pictures_of_other_settings_are_not_written_over(
     assert main([*flags, "--image-format", "jpg"]) == 1  # even beside them, the record would be lost
 
 
-def test_pictures_without_a_record_are_not_written_over(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    output.mkdir()
-    (output / "final.png").write_bytes(b"somebody's")
-    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output, flag="--output-dir") as refused:
-        stylize(*pair, output_dir=output, **SMALL)
-    assert "final.png" in str(refused.value)
-    assert (output / "final.png").read_bytes() == b"somebody's"
-    (output / "final.png").unlink()
-    (output / "run.json").write_text('{"name": "of another program"}')
-    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output, flag="--output-dir") as refused:
-        stylize(*pair, output_dir=output, **SMALL)
-    assert "run.json" in str(refused.value)
-    assert "--overwrite" in str(refused.value)
-    assert stylize(*pair, output_dir=output, overwrite=True, **SMALL).epochs == 9
-
-
 def test_a_run_that_never_made_a_picture_is_in_nobodys_way(pair: tuple[Path, Path], tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.mkdir()
@@ -241,17 +223,6 @@ def test_overwriting_spares_the_users_own_pictures(pair: tuple[Path, Path], tmp_
     pair[0].rename(own)
     stylize(own, pair[1], output_dir=output, overwrite=True, **{**SMALL, "image_format": "jpg", "max_num_epochs": 3})
     assert sorted(path.name for path in output.glob("*_*")) == ["e_2.jpg", "e_77.png"]
-
-
-def test_leftovers_of_a_killed_process_go(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    gone = [f".final.jpg.{process.pid}.tmp", f".e_50.png.{process.pid}.tmp", f".state.npz.{process.pid}.tmp"]
-    kept = [f".e_5.jpg.{os.getpid()}.tmp", f".notes.txt.{process.pid}.tmp", "e_5.tmp"]
-    for name in (*gone, *kept):
-        (tmp_path / name).write_text("half")
-    RunFolder(tmp_path, "jpg", []).open()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
 
 
 def test_state_and_back(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from refusals import refuses
 
-from nstyle.errors import Kind, OptionError
+from nstyle.errors import ImageError, Kind, OptionError
 from nstyle.painting.inputs import inputs_of
 from nstyle.painting.sizes import coarse_edges, scale_sizes
 from nstyle.pictures.picture import fit_long_edge
@@ -126,3 +126,52 @@ def test_too_many_scales() -> None:
 )
 def test_epochs_at_scales(given: Any, epochs: tuple[int, ...]) -> None:
     assert epochs_at_scales(given, 3) == epochs
+
+
+@given(height=st.integers(1, 20000), width=st.integers(1, 20000), edge=st.integers(16, 65535))
+def test_the_longer_edge_is_whole_and_the_other_is_the_references(height: int, width: int, edge: int) -> None:
+    fitted = fit_long_edge(height, width, edge)
+    assert max(fitted) == edge
+    factor = edge / max(height, width)  # the reference's own words
+    for own, whole, theirs in zip((height, width), fitted, (int(height * factor), int(width * factor)), strict=True):
+        assert whole == theirs or (own * edge % max(height, width) == 0 and theirs == whole - 1)
+
+
+def test_a_size_at_which_the_reference_loses_a_pixel() -> None:
+    assert int(49 * (600 / 49)) == 600 > int(93 * (300 / 93))
+    assert fit_long_edge(31, 93, 300) == (100, 300)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        ((300, 400), {}, [(300, 400)]),
+        ((300, 400), {"max_long_edge": 200}, [(150, 200)]),
+        ((300, 400), {"scales": 2}, [(150, 200), (300, 400)]),
+        ((300, 400), {"coarsest_edge": 100}, [(75, 100), (150, 200), (300, 400)]),
+        ((300, 400), {"preview_edge": 200, "max_long_edge": 800}, [(150, 200), (300, 400)]),
+        ((300, 400), {"preview_edge": 500, "max_long_edge": 800}, [(300, 400)]),
+        ((300, 400), {"preset": "fast"}, [(96, 128), (192, 256), (300, 400)]),
+    ],
+)
+def test_a_small_picture_can_keep_its_size(
+    content: tuple[int, int], options: dict[str, Any], expected: list[tuple[int, int]]
+) -> None:
+    assert edges_of(content, enlarge=False, **options) == expected
+    large = {"max_long_edge": 600, **options}
+    assert edges_of((3000, 4000), enlarge=False, **large) == edges_of((3000, 4000), **large)
+
+
+def test_a_texture_leaves_its_small_style_picture_as_it_is() -> None:
+    options: dict[str, Any] = {"size": "256x256", "content_weight": 0}
+    for enlarge, expected in ((True, (300, 600)), (False, (50, 100))):
+        config = Config(**options, enlarge=enlarge)
+        inputs = inputs_of(config)
+        (size,) = scale_sizes(config, inputs, dict.fromkeys(inputs.sources, (50, 100)))
+        assert [frame.window for frame in size.frames.values()] == [expected]
+
+
+def test_what_is_too_small_may_be_enlarged() -> None:
+    assert edges_of((10, 100)) == [(60, 600)]
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, path=Config().content_image, flag="--no-enlarge"):
+        edges_of((10, 100), enlarge=False)

@@ -86,7 +86,9 @@ def test_run_record(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert record["settings"]["seed"] == 3
     assert record["settings"]["max_long_edge"] == 32
     assert record["settings"]["lr"] == 0.001
-    assert set(record["settings"]) == {field.name for field in dataclasses.fields(Config)} - {"overwrite", "resume"}
+    assert set(record["settings"]) == {field.name for field in dataclasses.fields(Config)} - {
+        *("overwrite", "resume", "keep_metadata", "keep_place")
+    }
     assert record["stop_reason"] == "epochs"
     assert record["epochs"] == 4
     assert record["size"] == [32, 21]
@@ -224,7 +226,7 @@ def test_an_interrupt_before_the_first_epoch_leaves_an_older_picture_alone(
 
     monkeypatch.setattr(Objective, "gradient", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        paint(pair, tmp_path)
+        paint(pair, tmp_path, overwrite=True)
     assert (tmp_path / "final.jpg").read_bytes() == before
 
 

@@ -34,13 +34,13 @@ def test_every_combination() -> None:
 
 def test_folders_labels_and_sizes() -> None:
     sweep = plan_sweep("c.jpg", "s.jpg", {"output_dir": "out"}, ["style-weight=0.5,1e6", "init=content,a/b.jpg"])
-    assert [job.config.output_dir for job in sweep.jobs] == [
+    assert [job.config.output_dir.relative_to(Path.cwd()) for job in sweep.jobs] == [
         *(Path("out/sweep/style-weight=0.5_init=content"), Path("out/sweep/style-weight=0.5_init=a-b.jpg")),
         *(Path("out/sweep/style-weight=1e+06_init=content"), Path("out/sweep/style-weight=1e+06_init=a-b.jpg")),
     ]
     assert sweep.labels[1] == "style-weight 0.5\ninit a/b.jpg"
     assert sweep.jobs[1].title == "c.jpg in the style of s.jpg, style-weight 0.5, init a/b.jpg"
-    assert (sweep.columns, sweep.sheet) == (2, Path("out/sweep.png"))
+    assert (sweep.columns, sweep.sheet) == (2, Path.cwd() / "out" / "sweep.png")
     assert {job.config.max_long_edge for job in sweep.jobs} == {192}
     assert chosen("max-long-edge=64,128") == [(64,), (128,)]
     given = plan_sweep("c.jpg", "s.jpg", {"max_long_edge": 300}, ["lr=1,2"])

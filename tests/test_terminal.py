@@ -14,7 +14,7 @@ import tifffile
 from fake_runs import fake_run
 from pictures import painted
 
-from nstyle.commands.terminal import quiet_libraries
+from nstyle.commands.terminal import for_terminal, quiet_libraries
 from nstyle.errors import ImageError
 from nstyle.escaping import visible
 from nstyle.pictures.decode import read_picture
@@ -90,6 +90,18 @@ def test_names_do_not_steer_the_terminal(what: str, pair: tuple[Path, Path], tmp
         assert (done.returncode, viewed.returncode, gone.returncode) == (0, 0, 1)
     assert r"\x1b]0;x\x07\x9b2J\u202egpj" in said
     assert not set(said) & set(STEERING[:1] + "\x07\x9b\u202e")
+
+
+def test_paths_in_the_working_folder_are_printed_as_they_are_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = str(tmp_path)
+    assert for_terminal(f"{here}/a b.jpg and '{here}/c.jpg', x={here}/d") == "a b.jpg and 'c.jpg', x=d"
+    for other in (here, f"{here}/", f"{here}2/a.jpg", f"/other{here}/a.jpg", f"file://{here}/index.html"):
+        assert for_terminal(other) == other
+    monkeypatch.chdir("/")
+    assert for_terminal("/a.jpg") == "/a.jpg"
 
 
 def test_what_is_spelled_out() -> None:

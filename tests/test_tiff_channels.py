@@ -151,6 +151,16 @@ def test_lab(kind: str, depth: int, alpha: bool, tmp_path: Path) -> None:
     assert (picture.alpha is not None) == alpha
 
 
+@pytest.mark.parametrize("compression", ["lerc", "jpegxl", "jpeg2000"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_compressions_that_pillow_lacks(depth: int, compression: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"compression": compression}
+    if compression != "lerc":  # lossless
+        options["compressionargs"] = {"level": 0, "lossless": True} if compression == "jpegxl" else {"level": 0}
+    picture = read_picture(write(tmp_path / "picture.tif", "rgb", [], [], depth, **options))
+    np.testing.assert_allclose(picture.rgb, RGB / 255, atol=1e-6)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "CMYK", "LAB", "P", "1"])
 def test_what_pillow_reads_is_read_as_it_does(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "picture.tif"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from pictures import painted
 from PIL import Image
@@ -93,3 +94,27 @@ def test_partly_transparent_counts_in_part(tmp_path: Path) -> None:
         assert isinstance(one, GramTerm)
         assert isinstance(other, GramTerm)
         torch.testing.assert_close(other.target, one.target, rtol=0.02, atol=0.02 * float(one.target.abs().max()))
+
+
+@pytest.mark.parametrize("options", [{"init": "recolored"}, {"preserve_colors": "luma", "init": "style"}])
+def test_hidden_colors_do_not_count_in_the_start(options: dict[str, Any], tmp_path: Path) -> None:
+    """The hidden half of the style gets the colors at the border of the visible half, which must not count twice."""
+    painted(48, 64, seed=1).save(tmp_path / "content.png")
+    picture = painted(48, 64, seed=2)
+    picture.paste((255, 255, 255), (24, 0, 32, 48))
+    half_seen(tmp_path / "half.png", picture, (255, 0, 0))
+    picture.crop((0, 0, 32, 48)).save(tmp_path / "seen.png")
+    half, seen = (
+        prepare(
+            Config(tmp_path / "content.png", tmp_path / name, max_long_edge=64, style_fit="contain", **options),
+            CPU,
+            torch.float32,
+        )
+        .scales[-1]
+        .start
+        for name in ("half.png", "seen.png")
+    )
+    if options["init"] == "style":
+        half, seen = half[..., :28], seen[..., :56][..., ::2]
+    difference = (half.mean(dim=(-1, -2)) - seen.mean(dim=(-1, -2))).abs().max()
+    assert difference < 2.5

@@ -254,6 +254,22 @@ def test_no_text_is_taken_for_html(tmp_path: Path) -> None:
     assert [column for column in run.facts["curves"] if "</script><b>" in column]
 
 
+def test_a_page_tells_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private = tmp_path / "ann"
+    settings: dict[str, Any] = {"mask": private / "m.png", "weights": str(private / "w.pth")}
+    private.mkdir()
+    folder = fake_run(private / "run", content=tmp_path / "cat.png", **settings)
+    text = page_of(folder).text
+    assert "m.png" in text
+    assert "w.pth" in text
+    markup = (folder / "index.html").read_text(encoding="utf-8")
+    assert "ann" not in [part for word in markup.split('"') for part in word.split("/")]
+    assert str(tmp_path) not in markup
+    assert "../../cat.png" in page_of(folder).links()
+    monkeypatch.setattr("nstyle.view.page.os.path.commonpath", lambda paths: "/")  # the photo is in another tree
+    assert "../../cat.png" not in page_of(folder).links()
+
+
 def test_no_text_steers_or_reorders(tmp_path: Path) -> None:
     steering = "\x1b]0;x\x07\u202egpj"
     folder = fake_run(tmp_path / steering)

@@ -4,12 +4,13 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstyle.batch.jobs import Job
-from nstyle.batch.local import Outcome, finished_picture, paint
+from nstyle.batch.local import WAIT, Outcome, finished_picture, paint
 from nstyle.errors import ClusterError, Kind
 from nstyle.painting.session import Session
 from nstyle.storage.recipe import Recipe
@@ -116,7 +117,7 @@ def _outcomes(
 
 
 def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:
-    """Paint a job in a worker, with the working folder of the command."""
+    """Paint a job in a worker, with the working folder of the command. Waits while another process paints it."""
     with _one_at_a_time:
         before = Path.cwd()
         try:
@@ -125,6 +126,8 @@ def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:
             reason = f"the worker cannot open {folder} ({error.strerror}); mount the same files at the same paths"
             return Outcome(job, reason=reason)
         try:
-            return paint(job, _session, followed=followed)
+            while (outcome := paint(job, _session, followed=followed)).busy:
+                time.sleep(WAIT)
+            return outcome
         finally:
             os.chdir(before)

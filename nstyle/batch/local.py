@@ -1,13 +1,15 @@
 """Paint several pictures in one process: skip finished ones, and continue after a failure."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nstyle.batch.jobs import Job, Names, plan
+from nstyle.batch.jobs import Job, plan
+from nstyle.batch.selection import Names
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, NStyleError, OutputError, RecipeError
 from nstyle.files import link_or_copy
@@ -18,12 +20,16 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import PaintingStep, ProgressMaker
 from nstyle.painting.stylize import run
 from nstyle.storage.layout import final_name
+from nstyle.storage.lock import is_held
 from nstyle.storage.recipe import Recipe, read_recipe
 from nstyle.storage.record import make_recipe
 from nstyle.storage.run_folder import RunFolder
 from nstyle.storage.sources import settings_to_follow
 
 _log = logging.getLogger(__name__)
+
+WAIT = 2.0
+"""Seconds between two looks whether another process is done with a picture."""
 
 JobCallback: TypeAlias = Callable[[PaintingStep, Job], object]
 
@@ -37,6 +43,7 @@ class Outcome:
         path: the file of the finished picture; None: the job failed.
         reason: why it failed, in one line; None: it did not.
         skipped: whether the picture was finished by an earlier run.
+        busy: whether it failed because another run owns the job's folder.
 
     """
 
@@ -44,6 +51,7 @@ class Outcome:
     path: Path | None = None
     reason: str | None = None
     skipped: bool = False
+    busy: bool = False
 
 
 def stylize_many(
@@ -60,7 +68,7 @@ def stylize_many(
     """Paint every content in every style, as the command does: load the network once, and skip finished pictures.
 
     Args:
-        content_images: one or several files, folders or globs of pictures to paint; see `jobs.expand`.
+        content_images: one or several files, folders or globs of pictures to paint; see `selection.expand`.
         style_images: one or several files, folders or globs of style pictures.
         pair: paint the first content in the first style, the second in the second, and so on.
         callback: called with the `PaintingStep` and its `Job` after each epoch.
@@ -103,6 +111,9 @@ def paint_all(
 ) -> Iterator[Outcome]:
     """Paint the jobs in order, and yield the outcome of each.
 
+    Jobs that another process is painting come last: as soon as it is done with them, they are skipped if it finished
+    them, else painted.
+
     Args:
         jobs: the paintings.
         callback: called with each step and its job.
@@ -116,17 +127,30 @@ def paint_all(
 
     """
     session, done = session or Session(), 0
-    for number, job in enumerate(jobs, start=1):
-        _log.info("%d of %d: %s", number, len(jobs), job.title)
-        try:
-            outcome = paint(job, session, callback=callback, progress=progress, followed=followed)
-        except KeyboardInterrupt as interrupt:
-            interrupt.add_note(f"{done} of {len(jobs)} pictures are done")
-            raise
-        done += outcome.path is not None
-        yield outcome
-        if outcome.reason is not None and fail_fast:
-            return
+    left, waiting = list(enumerate(jobs, start=1)), False
+    try:
+        while left:
+            busy = []
+            for number, job in left:
+                if waiting and is_held(job.config.output_dir):
+                    busy.append((number, job))
+                    continue
+                _log.info("%d of %d: %s", number, len(jobs), job.title)
+                outcome = paint(job, session, callback=callback, progress=progress, followed=followed)
+                if outcome.busy:
+                    _log.info("later: %s", outcome.reason)
+                    busy.append((number, job))
+                    continue
+                done += outcome.path is not None
+                yield outcome
+                if outcome.reason is not None and fail_fast:
+                    return
+            left, waiting = busy, True
+            if left:
+                time.sleep(WAIT)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"{done} of {len(jobs)} pictures are done")
+        raise
 
 
 def paint(
@@ -152,10 +176,12 @@ def paint(
             _check_copy(job)
             link_or_copy(outcome.path, job.copy)
     except NStyleError as error:
-        _log.info("not painted: %s", error)
+        if error.kind != Kind.BUSY:
+            _log.info("not painted: %s", error)
         with suppress(OSError):  # the folder is missing or not empty
             job.config.output_dir.rmdir()
-        return Outcome(job, reason=str(error))  # not the error: its traceback would keep pictures in memory
+        # Not the error: its traceback would keep pictures in memory.
+        return Outcome(job, reason=str(error), busy=error.kind == Kind.BUSY)
     return outcome
 
 
@@ -167,20 +193,23 @@ def _is_file(copy: Path, path: Path) -> bool:
 
 
 def finished_picture(job: Job, session: Session) -> Path | None:
-    """Return the picture if a run with the same recipe has finished in the job's folder; else None.
+    """Return the picture if a run with the same recipe has finished in one of the job's folders; else None.
 
     This decodes no picture and does not load VGG-19.
     """
     config = job.config
-    folder = RunFolder(config.output_dir, config.image_format, inputs_of(config).paths)
-    finished = folder.finished_run()
-    if finished is None:
-        return None
-    try:
-        now = _recipe_now(job, finished, session)
-    except (OSError, NStyleError):  # the run will report the error
-        return None
-    return None if finished.differences(now) else folder.final
+    for path in (config.output_dir, *job.earlier):
+        folder = RunFolder(path, config.image_format, inputs_of(config).paths)
+        finished = folder.finished_run()
+        if finished is None:
+            continue
+        try:
+            now = _recipe_now(job, finished, session)
+        except (OSError, NStyleError):  # the run will report the error
+            return None
+        if not finished.differences(now):
+            return folder.final
+    return None
 
 
 def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:

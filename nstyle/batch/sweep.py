@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nstyle.batch.jobs import Job, Names, plan, unlike
+from nstyle.batch.jobs import Job, choose, plan
+from nstyle.batch.naming import unlike, valid
+from nstyle.batch.selection import Names
 from nstyle.errors import Kind, OptionError
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag, option
 from nstyle.settings.suggestions import nearest_flag
+from nstyle.storage.outputs import SWEEP_FOLDER, SWEEP_SHEET
 
 LONG_EDGE = 192
 """Default `max_long_edge` of a sweep's paintings, in pixels: small, because there are many."""
-
-FOLDER, SHEET = "sweep", "sweep.png"
-"""Names of the folder with the paintings and of the contact sheet; both are in the output folder."""
 
 _WHOLE = (int, int | None, int | tuple[int, ...])
 """Types of the settings that are swept as integers. A comma separates two values, even if a value may be a list."""
@@ -76,10 +76,11 @@ def plan_sweep(
             raise _refusal(f"--sweep {text}: {name} has two sweeps; list all its values in one", Kind.CONFLICT)
         values[name] = found
     settings = {"max_long_edge": LONG_EDGE, **settings}
+    contents, styles = (one.paths for one in choose(content, style, complete(settings)))
     jobs, labels = [], []
     for combination in itertools.product(*values.values()):
         chosen = dict(zip(values, combination, strict=True))
-        one, *others = plan(content, style, complete({**settings, **chosen}))
+        one, *others = plan(contents, styles, complete({**settings, **chosen}))
         if others:
             raise _refusal(
                 f"--sweep needs one content and one style picture, but you named {1 + len(others)} pairs",
@@ -88,16 +89,16 @@ def plan_sweep(
         jobs.append(one)
         labels.append("\n".join(f"{flag(name)[2:]} {_word(value)}" for name, value in chosen.items()))
     output = jobs[0].config.output_dir
-    names = unlike([re.sub(r"[/\\\0]", "-", label.replace(" ", "=").replace("\n", "_")) for label in labels])
+    names = unlike([valid(re.sub(r"[/\\\0]", "-", label.replace(" ", "=").replace("\n", "_"))) for label in labels])
     jobs = [
         dataclasses.replace(
             job,
-            config=dataclasses.replace(job.config, output_dir=output / FOLDER / name),
+            config=dataclasses.replace(job.config, output_dir=output / SWEEP_FOLDER / name),
             title=f"{job.title}, {label.replace(chr(10), ', ')}",
         )
         for job, name, label in zip(jobs, names, labels, strict=True)
     ]
-    return Sweep(jobs, labels, len([*values.values()][-1]), output / SHEET)
+    return Sweep(jobs, labels, len([*values.values()][-1]), output / SWEEP_SHEET)
 
 
 def swept_setting(text: str) -> str:

@@ -29,13 +29,13 @@ Without arguments, nstyle paints a pair of sample pictures.
 EPILOG = """\
 The output folder has snapshots (e_50.jpg, e_100.jpg ...) and the losses of each epoch (epochs.csv) while nstyle
 works, and at the end the picture (final.jpg) and the record of the run (run.json). Ctrl-C stops early and saves the
-picture so far as final.jpg; the same command with --resume continues.
+picture so far as final.jpg; the same command continues.
 
 With several contents or styles, each pair has its own folder, output/<content>_<style>/, and its picture is also
 output/<content>_<style>.jpg. The same command again paints only what is not finished.
 
 exit codes: 0 done, 1 a problem with a file or the machine (one line says which), 2 wrong usage, 130 after Ctrl-C,
-143 after SIGTERM
+143 after SIGTERM, 129 after SIGHUP (the terminal was closed)
 """
 
 COMMAND_FLAGS = ("quiet", "verbose", "print_completion", "recipe", "pair", "fail_fast", "sweep", "cluster")
@@ -84,12 +84,13 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
         "help": declared.help.replace("%", "%%"),
     }
     if field.type is bool:
-        group.add_argument(flag(field.name), action="store_true", **common)
+        action = argparse.BooleanOptionalAction if field.default is True else "store_true"
+        group.add_argument(flag(field.name), action=action, **common)
         return
     if is_repeatable(field.type):
         common |= {"action": "append", "nargs": 2}
     if declared.several:
-        common |= {"nargs": "+"}
+        common |= {"action": "extend", "nargs": "+"}
     kind = int if field.type in (int, int | None) else float if field.type is float else str
     metavar = declared.metavar or "|".join(declared.choices)
     group.add_argument(flag(field.name), type=_if_possible(kind), metavar=metavar, **common)

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nstyle.batch.jobs import Job, Names, plan
+from nstyle.batch.jobs import Job, plan
+from nstyle.batch.selection import Names
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
@@ -18,11 +19,11 @@ from nstyle.commands.terminal import (
     complain,
     complain_of_interrupt,
     discard_output,
+    for_terminal,
     quiet_libraries,
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
-from nstyle.escaping import visible
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
@@ -37,13 +38,16 @@ _log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (None: the process's own). Return its exit code."""
-    arguments = vars(build_parser().parse(argv))
+    parser = build_parser()
+    arguments = vars(parser.parse(argv))
     command = argparse.Namespace(**{name: arguments.pop(name) for name in COMMAND_FLAGS})
     with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
             if command.print_completion is not None:
                 _print(completion_script(build_parser(), command.print_completion))
                 return 0
+            for line in parser.replaced:
+                _log.warning("%s", line)
             take_names(arguments)
             given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
             followed, complete = _recipe(command)
@@ -55,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 jobs = sweep.jobs
             for sentence in without_effect(given, [job.config for job in jobs]):
                 _log.warning("%s", sentence)
-            if len(jobs) == 1 and sweep is None and command.cluster is None:
+            if len(jobs) == 1 and jobs[0].copy is None and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
         except OptionError as error:
@@ -130,13 +134,18 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
 
 
 def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:
-    """Paint a single picture."""
+    """Paint a single picture, unless the folder holds it already."""
+    from nstyle.batch.local import finished_picture
     from nstyle.commands.progress import ProgressBar, ProgressLines
     from nstyle.painting.session import Session
     from nstyle.painting.stylize import run
 
+    session = Session(owns_process=True)
+    if not job.config.overwrite and (picture := finished_picture(job, session)) is not None:
+        _log.info("already finished: %s; add --overwrite to paint it again", picture)
+        return 0
     progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines
-    result = run(job.config, progress=progress, followed=followed, session=Session(owns_process=True))
+    result = run(job.config, progress=progress, followed=followed, session=session)
     _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
     return 0
 
@@ -163,7 +172,8 @@ def _paint_many(
 
         write_sweep_sheet(sweep)
         _log.info("the contact sheet is %s", sweep.sheet)
-    return _summarise(sorted(outcomes, key=lambda outcome: jobs.index(outcome.job)), len(jobs))
+    order = {job.config.output_dir: number for number, job in enumerate(jobs)}
+    return _summarise(sorted(outcomes, key=lambda outcome: order[outcome.job.config.output_dir]), len(jobs))
 
 
 def _outcomes(jobs: Sequence[Job], followed: "Recipe | None", command: argparse.Namespace) -> "Iterator[Outcome]":
@@ -226,7 +236,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line. Its control characters are spelled out: it may name files."""
-        return ("warning: " if record.levelno >= logging.WARNING else "") + visible(super().format(record))
+        return ("warning: " if record.levelno >= logging.WARNING else "") + for_terminal(super().format(record))
 
 
 @contextmanager

@@ -3,14 +3,36 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nstyle.commands.terminal import complain
 from nstyle.settings.suggestions import nearest_flag
 
 
+class Last(argparse.Action):
+    """Stores the value of a flag. A later value replaces it, as scripts and aliases want it, and is noted."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Store the value."""
+        earlier = getattr(namespace, self.dest, self.default)
+        if option_string is not None and earlier not in (self.default, values):
+            parser.replaced.append(f"{self.option_strings[0]} is given as {earlier} and as {values}: the last counts")
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line.
+
+    Attributes:
+        replaced: a line for each value that a later value of the same flag replaced.
+
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.replaced: list[str] = []
+        for action in (None, "store"):
+            self.register("action", action, Last)
 
     def parse(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse the arguments (None: the process's own). Flags and names may come in any order.

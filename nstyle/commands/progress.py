@@ -2,12 +2,24 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from nstyle.commands.terminal import discard_output
 from nstyle.painting.steps import Ending, PaintingStep
 
 _log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _until_the_terminal_closes() -> Iterator[None]:
+    """Write to standard output; if that fails, write no more."""
+    try:
+        yield
+    except OSError:
+        discard_output()
 
 
 class ProgressBar:
@@ -43,11 +55,13 @@ class ProgressBar:
             lr=f"{step.learning_rate:.2g}",
             refresh=False,
         )
-        self.bar.update()
+        with _until_the_terminal_closes():
+            self.bar.update()
 
     def close(self, ending: Ending) -> None:
         """Stop updating the bar."""
-        self.bar.close()
+        with _until_the_terminal_closes():
+            self.bar.close()
 
 
 class ProgressLines:

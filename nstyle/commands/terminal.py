@@ -4,6 +4,7 @@ import faulthandler
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -19,21 +20,42 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM was received. It is handled like Ctrl-C, with exit code 143."""
 
 
+class HungUp(Terminated):
+    """SIGHUP was received: the terminal was closed. It is handled like SIGTERM, with exit code 129."""
+
+
 def complain(command: str, message: str, exit_code: int) -> int:
-    """Print the error in one line on standard error, and return `exit_code`."""
-    print(f"{command}: error: {_one_line(message)}", file=sys.stderr)  # noqa: T201  (the user reads it here)
+    """Print the error in one line on standard error, if anybody can read it there, and return `exit_code`."""
+    with suppress(OSError):  # the terminal was closed, or the disk is full
+        print(f"{command}: error: {_one_line(message)}", file=sys.stderr)  # noqa: T201  (the user reads it here)
     return exit_code
 
 
 def complain_of_interrupt(command: str, interrupt: KeyboardInterrupt) -> int:
-    """Print that a signal ended the command, with the exception's notes; return 143 for SIGTERM, 130 for Ctrl-C."""
-    what, exit_code = ("terminated", 143) if isinstance(interrupt, Terminated) else ("interrupted", 130)
+    """Print that a signal ended the command, with the exception's notes; return 128 plus the signal's number."""
+    what, exit_code = "interrupted", 130
+    if isinstance(interrupt, Terminated):
+        what, exit_code = ("hung up", 129) if isinstance(interrupt, HungUp) else ("terminated", 143)
     return complain(command, "; ".join([what, *getattr(interrupt, "__notes__", [])]), exit_code)
 
 
 def _one_line(message: str) -> str:
     """Replace line breaks, which file names may contain, by spaces, and spell out other control characters."""
-    return visible(" ".join(message.splitlines()))
+    return for_terminal(" ".join(message.splitlines()))
+
+
+def for_terminal(text: str) -> str:
+    """Return the text as the commands print it: control characters spelled out, paths in this folder relative.
+
+    Settings hold absolute paths, but a user who names `photo.jpg` reads about `photo.jpg`.
+    """
+    try:
+        here = os.getcwd().rstrip(os.sep)
+    except OSError:  # somebody has deleted it
+        here = ""
+    if here:
+        text = re.sub(rf"(?<![^\s'\"(=:]){re.escape(here + os.sep)}(?=\S)", "", text)
+    return visible(text)
 
 
 def accept_any_name() -> None:
@@ -106,8 +128,13 @@ def _descriptor(stream: TextIO | None) -> int | None:
 
 @contextmanager
 def signals_as_interrupts() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into an exception in the main thread; ignore later ones while nstyle saves."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into an exception in the main thread; ignore later ones meanwhile.
+
+    A signal that was ignored when the command started stays ignored, such as SIGHUP under `nohup`.
+    """
     kinds: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+    if sys.platform != "win32":
+        kinds[signal.SIGHUP] = HungUp
 
     def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
         for kind in kinds:
@@ -116,7 +143,7 @@ def signals_as_interrupts() -> Iterator[None]:
 
     before = {kind: signal.getsignal(kind) for kind in kinds}
     for kind, handler in before.items():
-        if handler is not signal.SIG_IGN:  # a shell ignores SIGINT for background jobs
+        if handler is not signal.SIG_IGN:  # a shell ignores SIGINT for background jobs, nohup SIGHUP
             signal.signal(kind, interrupt)
     try:
         yield

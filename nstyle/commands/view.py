@@ -12,11 +12,11 @@ from nstyle.commands.terminal import (
     complain,
     complain_of_interrupt,
     discard_output,
+    for_terminal,
     quiet_libraries,
     signals_as_interrupts,
 )
 from nstyle.errors import NStyleError
-from nstyle.escaping import visible
 
 COMMAND = "nstyle-view"
 
@@ -25,7 +25,7 @@ The page, index.html, is one file below 5 MB with everything in it. It needs no 
 For a batch (a folder of run folders), the page is a contact sheet with a link to a page for each run.
 
 exit codes: 0 done, 1 a problem with a file or the machine (one line says what), 2 wrong usage,
-130 after Ctrl-C, 143 after SIGTERM
+130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP
 """
 
 
@@ -50,7 +50,9 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="the folder for the page and the films (default: FOLDER)"
     )
-    parser.add_argument("--watch", action="store_true", help="update the page until the run ends or you press Ctrl-C")
+    parser.add_argument(
+        "--watch", action="store_true", help="update the page until the run ends or was killed, or you press Ctrl-C"
+    )
     parser.add_argument(
         "--every",
         type=_seconds,
@@ -82,7 +84,10 @@ def _seconds(text: str) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code. `argv` defaults to the process's arguments."""
-    arguments = build_parser().parse(argv)
+    parser = build_parser()
+    arguments = parser.parse(argv)
+    for line in [] if arguments.quiet else parser.replaced:
+        _say(f"warning: {line}")
     with quiet_libraries(), signals_as_interrupts():
         try:
             _view(arguments)
@@ -128,6 +133,6 @@ def _say(what: str) -> None:
     """Print a line on standard output; stop printing if that fails."""
     accept_any_name()
     try:
-        print(visible(what), flush=True)  # noqa: T201  (the user reads it here)
+        print(for_terminal(what), flush=True)  # noqa: T201  (the user reads it here)
     except OSError:
         discard_output()

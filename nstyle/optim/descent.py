@@ -4,7 +4,7 @@ It knows images only as tensors in grey levels.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Generic, Protocol, TypeVar
@@ -26,6 +26,10 @@ DIVERGED_RMS = 255.0
 RECOVERY_RMS = 8.0
 """Limit on the root mean square of an update, in grey levels, after one that diverged. An update that only just stays
 in the range of pictures would start to oscillate there."""
+
+SLOWDOWN = 0.5
+"""`slowdown` of a descent that starts from a picture. There the first steps are small, because the momentum 0.95 sums
+over about 1 / (1 - 0.95) = 20 epochs; half of the largest change says that it slows down again."""
 
 SMALLEST_RATE_FACTOR = 2.0**-40
 """Limit on halving the learning rate: a descent that still diverges here has another cause than its rate."""
@@ -58,7 +62,8 @@ class DescentState:
         epoch: number of the next epoch, which is also how many are done.
         memory: the update rule's state by name; each tensor has the image's shape or is a scalar.
         rate_factor: factor on the scheduled learning rate: 1 at first, halved each time that an update is undone.
-        relative_change: that of the last epoch.
+        relative_change: that of the last epoch, see `Step`.
+        largest_change: the largest relative change of all epochs.
 
     """
 
@@ -67,6 +72,7 @@ class DescentState:
     memory: Mapping[str, Tensor] = field(default_factory=dict)
     rate_factor: float = 1.0
     relative_change: float = math.inf
+    largest_change: float = 0.0
 
 
 @dataclass
@@ -76,10 +82,10 @@ class Step(Generic[EvaluationT]):
     Attributes:
         epoch: its number, from 0.
         image: the image after the update. It is the live tensor on the descent's device: copy it before changing it.
-        relative_change: ||old - new|| / ||new||.
+        relative_change: ||old - new|| / ||new||; of several parts of the image, the largest.
         learning_rate: the learning rate used.
         evaluation: the objective *before* the update.
-        stopped: whether the change was below `stop_eps`, which makes this the last step.
+        stopped: whether the change was so small that this is the last step; see `descend`.
         state: the state from which the descent can continue after this step.
 
     """
@@ -122,6 +128,8 @@ def descend(
     lr_sched_delay: int = 75,
     lr_sched_factor: float = 0.9,
     stop_eps: float = 0.005,
+    slowdown: float = 1.0,
+    parts: Sequence[Tensor | None] = (None,),
     max_num_epochs: int = 1000,
     on_divergence: str = "stop",
     bounds: tuple[Tensor, Tensor] | None = None,
@@ -141,6 +149,10 @@ def descend(
         lr_sched_delay: number of epochs between two reductions of the learning rate.
         lr_sched_factor: factor of each reduction.
         stop_eps: relative change below which the descent ends.
+        slowdown: as long as every change has been below `stop_eps`, the descent ends only if the change falls to this
+            share of the largest one. 1 means that any change below `stop_eps` ends it, as in the reference.
+        parts: the parts of the image whose relative changes count; the largest must be below `stop_eps`. Each is a
+            weight, 0..1, that broadcasts to the image's shape. None is the whole image, as in the reference.
         max_num_epochs: maximum number of epochs, including those of an earlier descent.
         on_divergence: "stop" to raise an error, or "backoff": if an update leaves the range of pictures, undo it,
             clear the rule's memory, and repeat it with half the learning rate, for good. Halve again until the update
@@ -158,7 +170,7 @@ def descend(
     rule = make_rule(optimizer, settings)
     lr = OPTIMIZERS[optimizer].learning_rate if lr is None else lr
     rule.remember(state.memory)
-    while state.epoch < max_num_epochs and state.relative_change >= stop_eps:
+    while state.epoch < max_num_epochs and not has_converged(state, stop_eps, slowdown):
         scheduled = scheduled_learning_rate(state.epoch, lr, lr_sched_delay, lr_sched_factor)
         evaluation = objective.gradient(state.image)
         with torch.no_grad():
@@ -169,10 +181,22 @@ def descend(
                 raise diverged(state.epoch, lr)
             if bounds is not None:
                 new = new.clamp(*bounds)
-            change = float(relative_change(state.image, new))
+            change = largest_change(state.image, new, parts)
         epoch, learning_rate = state.epoch, scheduled * rate_factor
-        state = DescentState(new, epoch + 1, rule.memory(), rate_factor, change)
-        yield Step(epoch, new, change, learning_rate, evaluation, change < stop_eps, state)
+        state = DescentState(new, epoch + 1, rule.memory(), rate_factor, change, max(change, state.largest_change))
+        stopped = has_converged(state, stop_eps, slowdown)
+        yield Step(epoch, new, change, learning_rate, evaluation, stopped, state)
+
+
+def has_converged(state: DescentState, stop_eps: float, slowdown: float = 1.0) -> bool:
+    """Tell whether a descent is finished because the image hardly changes; `descend` describes the arguments."""
+    has_begun = state.largest_change >= stop_eps or state.relative_change <= slowdown * state.largest_change
+    return has_begun and state.relative_change < stop_eps
+
+
+def largest_change(old: Tensor, new: Tensor, parts: Sequence[Tensor | None] = (None,)) -> float:
+    """Return the largest relative change of the image's parts; `descend` describes them."""
+    return max(float(relative_change(old, new, part)) for part in parts)
 
 
 def diverged(epoch: int, lr: float, where: str = "") -> DivergenceError:

@@ -42,7 +42,7 @@ class Finish:
     def __call__(self, image: Tensor, remove_noise: float) -> Picture:
         """Return the picture. The first step smooths it with the weight `remove_noise` (see `denoise`)."""
         rgb = denoise(from_model_space(image), remove_noise, seamless=self.seamless)
-        rgb = recolor_painting(self.preserve_colors, rgb, self.content.rgb, self.where)
+        rgb = recolor_painting(self.preserve_colors, rgb, self.content.rgb, self.where, self.content.alpha)
         if self.mask is not None:
             rgb = composite(rgb, self.content.rgb, self.mask)
         if self.grey:

@@ -1,11 +1,15 @@
 """The pictures that a painting is made from, the purpose of each, and their hashes."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from nstyle.files import sha256
+from nstyle.pictures.metadata import NOTHING, Metadata, read_metadata
 from nstyle.settings.config import Config
 from nstyle.settings.groups import STARTS, WHOLE_STYLE
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,19 @@ def inputs_of(config: Config) -> Inputs:
         None if config.init in STARTS else Source("init", Path(config.init)),
         None if config.mask is None else Source("mask", config.mask),
     )
+
+
+def kept_metadata(config: Config) -> Metadata:
+    """Return the metadata of the content picture that the settings ask to keep."""
+    kept = config.keep_metadata or config.keep_place
+    if config.size is not None or not kept:
+        return NOTHING
+    found = read_metadata(config.content_image, credits_=config.keep_metadata, place=config.keep_place)
+    if config.keep_metadata and not (found.texts or found.dates):
+        _log.warning("%s tells no date, description, artist or copyright to keep", config.content_image)
+    if config.keep_place and not found.place:
+        _log.warning("%s tells no place to keep", config.content_image)
+    return found
 
 
 def hash_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:

@@ -160,7 +160,8 @@ class Memory:
         there = free_memory(self.device)
         if limit is not None:
             there = limit - memory_in_use(self.device) - STARTUP
-        return [self._choose(size, there, limit) for size in sizes]
+        ways = [self._choose(size, there, limit) for size in reversed(sizes)]  # an error names the finest
+        return ways[::-1]
 
     def _choose(self, size: ScaleSize, there: int | None, limit: int | None) -> Tiling | None:
         """Return the fastest way that fits for one scale; whole, if the memory is unknown."""
@@ -175,8 +176,9 @@ class Memory:
                         *(size.width, size.height, amount(needed), amount(self.needed(size, None))),
                     )
                 return way
-        least = self.needed(size, ways[-1])
-        flag, value, fitting = self._smaller(size, ways[-1], there)
+        smallest = min(ways, key=lambda way: self.needed(size, way))
+        least = self.needed(size, smallest)
+        flag, value, fitting = self._smaller(size, smallest, there)
         if limit is None:
             raise DeviceError(
                 f"{flag} {value} needs {amount(least)} of memory, but {self.device} has {amount(there)}; "
@@ -198,7 +200,8 @@ class Memory:
         if self.needed(replace(size, frames={}), way) <= there:
             return "--style-scale", f"{config.style_scale:g}", f"{config.style_scale * shrink:.2f}"
         if config.size is None:
-            return "--max-long-edge", str(config.max_long_edge), str(int(config.max_long_edge * shrink))
+            edge = max(size.height, size.width)
+            return "--max-long-edge", str(edge), str(int(edge * shrink))
         edges = (str(int(edge * shrink)) for edge in parse_size(config.size))
         return "--size", config.size, "x".join(edges)
 

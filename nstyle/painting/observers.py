@@ -4,14 +4,16 @@ import contextlib
 import csv
 import io
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nstyle.files import replacing, unwritable
 from nstyle.painting.steps import Callback, Ending, PaintingStep
 from nstyle.pictures.encode import write_picture
+from nstyle.pictures.metadata import NOTHING, Metadata
 from nstyle.settings.config import Config
 from nstyle.settings.scales import epochs_at_scales
 from nstyle.storage.checkpoint import Checkpoint, write_checkpoint
@@ -55,13 +57,17 @@ def embedded_text(recipe: Recipe, config: Config, checkpoint: Checkpoint, scales
 class Snapshots:
     """Writer of a denoised snapshot, `e_<epoch + 1>.<format>`, every `save_epochs` epochs.
 
-    A snapshot has the size of its scale. Its path is stored in `step.snapshot`.
+    A snapshot has the size of its scale. Its path is stored in `step.snapshot`. The record names it before it exists.
     """
 
-    def __init__(self, folder: RunFolder, recipe: Recipe, config: Config) -> None:
+    def __init__(
+        self, folder: RunFolder, recipe: Recipe, config: Config, record: RunRecord, metadata: Metadata = NOTHING
+    ) -> None:
         self.folder = folder
         self.recipe = recipe
         self.config = config
+        self.record = record
+        self.metadata = metadata
 
     def __call__(self, step: PaintingStep) -> None:
         """Write a snapshot if it is due. The epoch in which a run stops has no snapshot, as in the reference."""
@@ -70,7 +76,8 @@ class Snapshots:
         path = self.folder.snapshot(step.epoch + 1)
         picture = step.finish(step.image, self.config.remove_noise)
         text = embedded_text(self.recipe, self.config, step.checkpoint, step.scales, cut=True)
-        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text)
+        self.record.add_picture(path.name, step.checkpoint)
+        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
         step.snapshot = path
         _log.debug("wrote %s", path)
 
@@ -81,20 +88,20 @@ class Snapshots:
 class Checkpoints:
     """Writer of the checkpoint, every `save_epochs` epochs and at the end; it replaces the previous one."""
 
-    def __init__(self, path: Path, recipe: Recipe, *, save_epochs: int) -> None:
-        self.path = path
+    def __init__(self, folder: RunFolder, recipe: Recipe, *, save_epochs: int) -> None:
+        self.folder = folder
         self.recipe = recipe
         self.save_epochs = save_epochs
 
     def __call__(self, step: PaintingStep) -> None:
         """Write the checkpoint if it is due."""
         if is_due(step, self.save_epochs):
-            write_checkpoint(self.path, step.checkpoint, self.recipe)
+            write_checkpoint(self.folder.checkpoint, step.checkpoint, self.recipe)
 
     def close(self, ending: Ending) -> None:
         """Write the last checkpoint, unless no epoch is done."""
         if ending.checkpoint.epoch > 0:
-            write_checkpoint(self.path, ending.checkpoint, self.recipe)
+            write_checkpoint(self.folder.checkpoint, ending.checkpoint, self.recipe)
 
 
 class Record:
@@ -119,6 +126,44 @@ class Record:
         self.record.write(ending.stop_reason, ending.checkpoint)
 
 
+class Takeover:
+    """Replaces the earlier run in the folder, if there is one, as soon as this run has a picture.
+
+    An unfinished run of the same recipe as the earlier one waits until it has as many epochs. A run that diverges or
+    fails before it has a picture, or is interrupted before it has as many epochs, leaves the earlier run as it was.
+    """
+
+    def __init__(self, folder: RunFolder, record: RunRecord, *, save_epochs: int) -> None:
+        self.folder = folder
+        self.record = record
+        self.save_epochs = save_epochs
+        self.has_kept_earlier_run = False
+
+    def __call__(self, step: PaintingStep) -> None:
+        """Replace the earlier run if this step has a snapshot, and correct the snapshot's path."""
+        if is_due(step, self.save_epochs) and self.folder.staging and step.epoch + 1 >= self.folder.epochs_to_beat:
+            self._replace(StopReason.RUNNING, step.checkpoint)
+            step.snapshot = self.folder.snapshot(step.epoch + 1)
+
+    def close(self, ending: Ending) -> None:
+        """Replace the earlier run, or keep it."""
+        if self.folder.staging is None:
+            return
+        epochs = ending.checkpoint.epoch
+        has_more = ending.stop_reason == StopReason.INTERRUPTED and 0 < epochs >= self.folder.epochs_to_beat
+        if ending.stop_reason in FINISHED or has_more:
+            self._replace(ending.stop_reason, ending.checkpoint)
+        else:
+            self.has_kept_earlier_run = self.folder.keep_earlier_run()
+
+    def _replace(self, stop_reason: StopReason, checkpoint: Checkpoint) -> None:
+        def write(more: Mapping[str, object]) -> None:
+            self.record.path = self.folder.record
+            self.record.write(stop_reason, checkpoint, more)
+
+        self.folder.replace_earlier_run(write)
+
+
 class FinalPicture:
     """Writer of `final.<format>` at the end of a run: the finished picture, or the last good one.
 
@@ -129,10 +174,11 @@ class FinalPicture:
 
     """
 
-    def __init__(self, folder: RunFolder, recipe: Recipe, config: Config) -> None:
+    def __init__(self, folder: RunFolder, recipe: Recipe, config: Config, metadata: Metadata = NOTHING) -> None:
         self.folder = folder
         self.recipe = recipe
         self.config = config
+        self.metadata = metadata
         self.epochs: int | None = None
 
     def __call__(self, step: PaintingStep) -> None:
@@ -151,7 +197,7 @@ class FinalPicture:
         cut = ending.stop_reason not in FINISHED
         text = embedded_text(self.recipe, self.config, checkpoint, ending.scales, cut=cut)
         picture = ending.finish(checkpoint.descent.image, 0)
-        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text)
+        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
 
 
 class BackoffNotice:
@@ -222,12 +268,31 @@ class EpochLog:
         if done == 0:
             return []
         try:
-            with self.path.open(encoding="utf-8", newline="") as file:
-                self.columns, *lines = csv.reader(file)
-            return [line for line in lines if len(line) == len(self.columns) and int(line[0]) < done]
-        except (OSError, ValueError, csv.Error):  # the file is gone or damaged: start a new one
-            self.columns = []
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+            columns, *lines = (line.split(",") for line in text.splitlines())  # no cell needs quotes
+        except (OSError, ValueError):  # the file is gone or empty: start a new one
             return []
+        if columns[:1] != ["epoch"] or columns[-1] != "seconds":
+            _log.warning("%s is damaged: it begins again after epoch %d", self.path, done)
+            return []
+        self.columns = columns
+        kept: list[list[str]] = []
+        for number, line in enumerate(lines, start=1):
+            if not self._is_whole(line, after=int(kept[-1][0]) if kept else -1):
+                if number < len(lines):  # a killed run may have left the last line unfinished
+                    _log.warning("%s has a damaged line, which is left out: line %d", self.path, number + 1)
+            elif int(line[0]) < done:
+                kept.append(line)
+        return kept
+
+    def _is_whole(self, line: Sequence[str], *, after: int) -> bool:
+        """Tell whether a line has a number in each cell that is not empty, and a later epoch than `after`."""
+        try:
+            for cell in filter(None, line):
+                float(cell)
+            return len(line) == len(self.columns) and int(line[0]) > after and math.isfinite(float(line[-1]))
+        except (ValueError, LookupError):
+            return False
 
     def _write(self, line: Sequence[object]) -> None:
         """Append a line and flush the file, so that a reader sees the whole line."""

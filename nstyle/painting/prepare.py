@@ -10,27 +10,27 @@ import torch
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
-from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.objective import Objective, Style, StyleTargets
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
-from nstyle.networks.layers import check_layers, parse_layers
-from nstyle.networks.model import Model, ModelOptions
+from nstyle.networks.model import ModelOptions
 from nstyle.networks.model_space import from_model_space, shown_range, to_model_space
 from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.optim.descent import SLOWDOWN
+from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
+from nstyle.painting.layers import ChosenLayers
 from nstyle.painting.memory import Memory
 from nstyle.painting.session import Loaded, Session
-from nstyle.painting.sizes import ScaleSize, scale_sizes
+from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.masks import Mask, rounded, to_mask
-from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
+from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
-from nstyle.settings.options import flag
 from nstyle.settings.presets import content_factor
 from nstyle.settings.scales import epochs_at_scales
 
@@ -48,6 +48,8 @@ class Scale:
         finish: converts an image at this scale to the picture for display.
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
             begins.
+        parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
+        slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
         way: how the network runs over parts of the image; None: over the whole image.
 
@@ -56,6 +58,8 @@ class Scale:
     start: Tensor
     finish: Finish
     make_objective: Callable[[], Objective]
+    parts: tuple[Tensor | None, ...] = (None,)
+    slowdown: float = 1.0
     details: float = 0.0
     way: Tiling | None = None
     _objective: Objective | None = field(default=None, init=False)
@@ -123,17 +127,19 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     """
     session = Session() if session is None else session
     inputs = inputs_of(config)
-    pictures = {source: read_picture(source.path) for source in inputs.sources}
+    pictures = {source: read_picture(source.path, longest_edge(config)) for source in inputs.sources}
     hashes = hash_inputs(inputs)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
-    layers = _Layers.chosen(config, loaded.model)
+    layers = ChosenLayers.chosen(config, loaded.model)
     memory = Memory(config, inputs, loaded.model, precision, device, {*layers.content, *layers.style}, layers.content)
     ways = memory.choose(sizes)
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     # The finest first: its errors are the clearest.
     scales = [maker.make(size, way) for size, way in zip(reversed(sizes), reversed(ways), strict=True)]
+    if config.init == "noise" and scales[-1].parts == (None,):
+        scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
     if config.image_range == "clamped":
         descent["bounds"] = shown_range(scales[0].start)
@@ -163,43 +169,12 @@ def model_options(config: Config, device: torch.device, precision: torch.dtype) 
 
 
 @dataclass(frozen=True)
-class _Layers:
-    """The content and style layers, with their weights."""
-
-    content: Mapping[str, float]
-    style: Mapping[str, float]
-
-    @classmethod
-    def chosen(cls, config: Config, model: Model) -> "_Layers":
-        """Return the layers in the settings, or the network's defaults.
-
-        Raises:
-            OptionError: the network, or the part of it that the weights file holds, has no such layer.
-
-        """
-        style_loss = STYLE_LOSSES[config.style_loss]
-        own = getattr(model, style_loss.layers_of_model) or model.style_layers
-        return cls(
-            _chosen("content_layers", config.content_layers, model.content_layers, model),
-            _chosen("style_layers", config.style_layers, own, model),
-        )
-
-
-def _chosen(name: str, text: str | None, own: tuple[str, ...], model: Model) -> dict[str, float]:
-    if text is None:
-        return dict.fromkeys(own, 1.0)
-    layers = parse_layers(flag(name), text)
-    check_layers(flag(name), layers, model.layers)
-    return layers
-
-
-@dataclass(frozen=True)
 class _ObjectiveMaker:
     """Maker of a scale's objective. It lives as long as the scale, so it does not hold the source pictures."""
 
     config: Config
     loaded: Loaded
-    layers: _Layers
+    layers: ChosenLayers
 
     def make(
         self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, way: Tiling | None
@@ -257,7 +232,9 @@ class _ScaleMaker:
             for source, frame in size.frames.items()
         }
         rgbs = {
-            source: recolor_style(config.preserve_colors, style.rgb, picture.rgb, finish.where)
+            source: recolor_style(
+                config.preserve_colors, style.rgb, picture.rgb, finish.where, style.alpha, picture.alpha
+            )
             for source, style in framed.items()
         }
         shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
@@ -266,7 +243,8 @@ class _ScaleMaker:
         finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
         content = to_model_space(shown).to(device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
-        start = self._start(content, rgbs[self.inputs.styles[0].picture])
+        first = self.inputs.styles[0].picture
+        start = self._start(content, picture.alpha, Picture(rgbs[first], framed[first].alpha))
         if keeps_grey:
             start = to_model_space(grey(luminance(from_model_space(start))))
         start = start.to(device)
@@ -279,6 +257,8 @@ class _ScaleMaker:
             start,
             finish,
             partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, way=way),
+            parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
+            slowdown=SLOWDOWN,
             details=config.details,
             way=way,
         )
@@ -289,7 +269,7 @@ class _ScaleMaker:
             return Picture(np.zeros((size.height, size.width, 3), dtype=np.float32), None)
         return resize_picture(self.pictures[self.inputs.content], size.height, size.width)
 
-    def _start(self, content: Tensor, style: Rgb) -> Tensor:
+    def _start(self, content: Tensor, alpha: Alpha | None, style: Picture) -> Tensor:
         """Return the image that the painting starts from, 1 x 3 x H x W; pictures are resized to the content."""
         height, width = content.shape[-2:]
         if self.inputs.start is not None:
@@ -299,8 +279,8 @@ class _ScaleMaker:
         if self.config.init == "content":
             return content
         if self.config.init == "recolored":
-            return to_model_space(recolored(from_model_space(content), style))
-        return to_model_space(style if style.shape[:2] == (height, width) else resize(style, height, width))
+            return to_model_space(recolored(from_model_space(content), style.rgb, alpha, style.alpha))
+        return to_model_space(style.rgb if style.size == (height, width) else resize(style.rgb, height, width))
 
     def _fit_masks(self, size: ScaleSize) -> dict[Source, Mask]:
         """Return the masks, each resized like the picture that it belongs to.

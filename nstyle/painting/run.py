@@ -10,7 +10,8 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import DivergenceError
 from nstyle.losses.terms import Term
-from nstyle.optim.descent import DescentState, descend, diverged
+from nstyle.optim.descent import DescentState, descend, diverged, has_converged
+from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.prepare import Prepared, Scale
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.picture import Picture
@@ -48,8 +49,9 @@ def paint(
     The first scale begins with its own start, every other one with the enlarged result of the scale before (Li and
     Wand, CVPR 2016). All scales use the same settings, except for the largest number of epochs.
 
-    This writes no file and changes no state of the process; only observers may. To get the same bits on a GPU every
-    time, set PyTorch's determinism switches: see `devices.reproducible`.
+    This writes no file and changes no state of the process, except that later interrupts wait until the observers are
+    closed (see `Interrupts`); only observers may. To get the same bits on a GPU every time, set PyTorch's determinism
+    switches: see `devices.reproducible`.
 
     Args:
         prepared: the painting; each objective is made when it is needed.
@@ -138,32 +140,37 @@ class _Painting:
         return self.prepared.scales[self.checkpoint.scale - 1]
 
     def paint(self) -> Painted:
-        """Descend at each scale, and close the observers."""
-        try:
-            self._descend()
-            while (
-                self.checkpoint.scale < len(self.prepared.scales)
-                and self.checkpoint.epoch != self.prepared.stop_after
-            ):
-                self._go_to_next_scale()
-                self._descend()
-            hardly_changed = self.checkpoint.descent.relative_change < self.prepared.descent["stop_eps"]
-            self.stop_reason = StopReason.RELATIVE_CHANGE if hardly_changed else StopReason.EPOCHS
-        except KeyboardInterrupt:
-            self.stop_reason = StopReason.INTERRUPTED
-            raise
-        except DivergenceError as error:
-            self.stop_reason = StopReason.DIVERGED
-            scale, scales = self.checkpoint.scale, len(self.prepared.scales)
-            if scales == 1:
+        """Descend at each scale, and close the observers, which no interrupt can prevent."""
+        with Interrupts() as interrupts:
+            try:
+                try:
+                    self._descend_all()
+                finally:
+                    interrupts.hold()
+            except KeyboardInterrupt:
+                self.stop_reason = StopReason.INTERRUPTED
                 raise
-            raise diverged(
-                self.checkpoint.epoch, self.prepared.descent["lr"], where=f", scale {scale} of {scales}"
-            ) from error
-        finally:
-            self._close()
+            except DivergenceError as error:
+                self.stop_reason = StopReason.DIVERGED
+                scale, scales = self.checkpoint.scale, len(self.prepared.scales)
+                if scales == 1:
+                    raise
+                raise diverged(
+                    self.checkpoint.epoch, self.prepared.descent["lr"], where=f", scale {scale} of {scales}"
+                ) from error
+            finally:
+                self._close()
         image = self.checkpoint.descent.image
         return Painted(image, self.scale.finish(image, 0), self.checkpoint.epoch, self.stop_reason)
+
+    def _descend_all(self) -> None:
+        """Descend at each scale, and set the stop reason."""
+        self._descend()
+        while self.checkpoint.scale < len(self.prepared.scales) and self.checkpoint.epoch != self.prepared.stop_after:
+            self._go_to_next_scale()
+            self._descend()
+        converged = has_converged(self.checkpoint.descent, self.prepared.descent["stop_eps"], self.scale.slowdown)
+        self.stop_reason = StopReason.RELATIVE_CHANGE if converged else StopReason.EPOCHS
 
     def _descend(self) -> None:
         """Descend at the current scale, and show each step to the observers."""
@@ -171,7 +178,12 @@ class _Painting:
         most = most_epochs(self.checkpoint, self.prepared)
         objective = self.scale.objective().with_terms(self.more_terms)
         at_this_scale = min(self.prepared.epochs[scale - 1], most - self.checkpoint.epochs_before)
-        settings = {**self.prepared.descent, "max_num_epochs": at_this_scale}
+        settings = {
+            **self.prepared.descent,
+            "max_num_epochs": at_this_scale,
+            "slowdown": self.scale.slowdown,
+            "parts": self.scale.parts,
+        }
         for step in descend(objective, self.checkpoint.descent, **settings):
             self.checkpoint = replace(self.checkpoint, descent=step.state)
             shown = PaintingStep(

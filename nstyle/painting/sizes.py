@@ -1,6 +1,7 @@
 """The size of a painting at each scale, and the frames of its style pictures."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,13 +40,19 @@ class ScaleSize:
     frames: Mapping[Source, Frame]
 
 
+def longest_edge(config: Config) -> int:
+    """Return the longest edge of the painting, or of a style picture's box if that is longer, in pixels."""
+    edge = config.max_long_edge if config.size is None else max(parse_size(config.size))
+    return math.ceil(edge * max(1, config.style_scale))
+
+
 def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> list[ScaleSize]:
     """Return the size at each scale, coarsest first; the last is the painting's full size.
 
     Args:
         config: the settings. With `coarsest_edge`, sizes are multiplied up from it; otherwise, the full size is
             divided down. With `preview_edge`, the scales of a painting of that size come first, and larger sizes are
-            multiplied up from it.
+            multiplied up from it. Without `enlarge`, the picture's own size limits `max_long_edge`.
         inputs: the pictures.
         sizes: height and width of each picture in its file.
 
@@ -54,6 +61,7 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
         OptionError: there are too many scales, or the coarsest one would be too small.
 
     """
+    config = _without_enlarging(config, inputs, sizes)
     own = _size_at(config, inputs, sizes, lambda length: length)
     if config.preview_edge is not None and config.preview_edge < config.max_long_edge:
         preview = dataclasses.replace(config, max_long_edge=config.preview_edge, preview_edge=None)
@@ -63,6 +71,29 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
     if config.coarsest_edge is None:
         return _counted_down(own, config, inputs, sizes)
     return _counted_up(own, config, inputs, sizes, config.coarsest_edge)
+
+
+def _without_enlarging(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> Config:
+    """Return the settings with `max_long_edge` limited to the picture's own, if it must not be enlarged.
+
+    A texture's `max_long_edge` is that of its style picture, so that one's own counts.
+
+    Raises:
+        ImageError: the picture is too small for the network.
+
+    """
+    sized = inputs.styles[0].picture if inputs.content is None else inputs.content
+    height, width = sizes[sized]
+    if config.enlarge or max(height, width) >= config.max_long_edge:
+        return config
+    if min(height, width) < SHORTEST_EDGE:
+        raise ImageError(
+            f"{sized.path} has {width}x{height} pixels, but each edge needs {SHORTEST_EDGE}; leave --no-enlarge out",
+            flag="--no-enlarge",
+            path=sized.path,
+            kind=Kind.OUT_OF_RANGE,
+        )
+    return dataclasses.replace(config, max_long_edge=max(height, width))
 
 
 def _counted_down(

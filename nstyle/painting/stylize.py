@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
-from nstyle.errors import DeviceError, DivergenceError, Kind, RecipeError
-from nstyle.painting.inputs import inputs_of
+from nstyle.errors import DeviceError, DivergenceError, Kind, OutputError, RecipeError
+from nstyle.painting.convergence import warn_if_unchanged
+from nstyle.painting.inputs import inputs_of, kept_metadata
 from nstyle.painting.observers import (
     BackoffNotice,
     CallbackObserver,
@@ -24,6 +25,7 @@ from nstyle.painting.observers import (
     Record,
     ScaleNotice,
     Snapshots,
+    Takeover,
 )
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import Painted, beginning, fits, most_epochs, paint
@@ -33,6 +35,7 @@ from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
+from nstyle.storage.layout import StopReason
 from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe
 from nstyle.storage.record import RunRecord, log_changes, log_run, make_recipe
 from nstyle.storage.run_folder import RunFolder
@@ -128,7 +131,19 @@ def run(
     """
     session = Session() if session is None else session
     folder = RunFolder(config.output_dir, config.image_format, inputs_of(config).paths)
-    folder.open()
+    with folder.owned():
+        return _run_in(folder, config, callback, progress, followed, session)
+
+
+def _run_in(
+    folder: RunFolder,
+    config: Config,
+    callback: Callback | None,
+    progress: ProgressMaker | None,
+    followed: Recipe | None,
+    session: Session,
+) -> Result:
+    """Paint into a folder that this run owns. See `run` for the arguments."""
     device = choose_device(config.device, config.gpu)
     with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
         precision = choose_precision(config.precision, device)
@@ -136,9 +151,12 @@ def run(
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         if followed is not None:
             log_changes(followed, recipe)
+        folder.check(recipe, continues=config.resume)
         resumed = _resumed(folder, recipe, prepared, device) if config.resume else None
+        if not config.resume and not config.overwrite:
+            resumed = _continued(folder, recipe, prepared, device)
         checkpoint = resumed or beginning(prepared)
-        prepared.scales[checkpoint.scale - 1].objective()  # if this fails, no file has been removed yet
+        prepared.scales[checkpoint.scale - 1].objective()  # if this fails, no file has been changed yet
         if resumed is None:
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
         log_run(recipe, device)
@@ -149,8 +167,13 @@ def run(
             )
         may_tune = session.owns_process and config.max_memory is None  # that takes more memory
         tuned = keeping_freed_memory(device, prepared.memory) if may_tune else nullcontext()
-        with tuned:
-            painted = _paint(config, folder, prepared, recipe, checkpoint, callback, progress)
+        try:
+            with tuned:
+                painted = _paint(config, folder, prepared, recipe, checkpoint, callback, progress)
+        finally:
+            folder.keep_earlier_run()  # if something prevented the end of the run
+        last = next(scale for scale in prepared.scales if scale.start.shape == painted.image.shape)
+        warn_if_unchanged(last.start, painted.image, last.parts)
     return Result(
         painted.image.cpu(), painted.picture, painted.epochs, painted.stop_reason, folder.final, folder.record
     )
@@ -166,36 +189,72 @@ def _paint(
     progress: ProgressMaker | None,
 ) -> Painted:
     """Paint with observers that write all files of the run; add the path of the kept picture to errors."""
+    metadata = kept_metadata(config)
+    earlier = None if folder.staging else folder.earlier_run()
+    pictures = set() if earlier is None or checkpoint.epoch == 0 else earlier.pictures
     tiles = [None if scale.way is None else asdict(scale.way) for scale in prepared.scales]
-    record = Record(RunRecord(folder.record, recipe, len(prepared.scales), tiles))
-    record.begin(checkpoint)
-    final = FinalPicture(folder, recipe, config)
+    record = RunRecord(folder.record, recipe, len(prepared.scales), {*pictures, folder.final.name}, tiles)
+    recording = Record(record)
+    final = FinalPicture(folder, recipe, config, metadata)
+    takeover = Takeover(folder, record, save_epochs=config.save_epochs)
+    log = EpochLog(folder.epochs, done=checkpoint.epoch)
     # The order matters: the checkpoint is written after the picture and the log line of its epoch.
     observers: list[Observer] = [
         ScaleNotice(),
         BackoffNotice(checkpoint),
-        Snapshots(folder, recipe, config),
-        EpochLog(folder.epochs, done=checkpoint.epoch),
+        Snapshots(folder, recipe, config, record, metadata),
+        log,
         final,
-        Checkpoints(folder.checkpoint, recipe, save_epochs=config.save_epochs),
-        record,
+        Checkpoints(folder, recipe, save_epochs=config.save_epochs),
+        recording,
+        takeover,
     ]
     if progress is not None:
         observers.append(progress(most_epochs(checkpoint, prepared), checkpoint.epoch))
     if callback is not None:
         observers.append(CallbackObserver(callback))
     try:
-        return paint(prepared, start=checkpoint, observers=observers)
+        with log.file, _recorded(recording, checkpoint):
+            return paint(prepared, start=checkpoint, observers=observers)
     except KeyboardInterrupt as interrupt:
-        if final.epochs is not None:
+        if takeover.has_kept_earlier_run:
+            interrupt.add_note(f"the earlier run in {folder.path} stays as it was")
+        elif final.epochs is not None:
             interrupt.add_note(f"the picture after {final.epochs} epochs is {folder.final}; --resume continues it")
         raise
     except DivergenceError as error:
-        if final.epochs is None:
+        if final.epochs is None or takeover.has_kept_earlier_run:
             raise
         raise DivergenceError(
             f"{error}; the last good picture is {folder.final}", flag=error.flag, path=folder.final, kind=error.kind
         ) from error
+
+
+@contextmanager
+def _recorded(recording: Record, checkpoint: Checkpoint) -> Iterator[None]:
+    """Write the record when the block begins, and make sure that it does not say "running" when it ends."""
+    try:
+        recording.begin(checkpoint)
+        yield
+    except BaseException as error:
+        reason = StopReason.INTERRUPTED if isinstance(error, KeyboardInterrupt) else StopReason.FAILED
+        record = recording.record
+        if record.stop_reason == StopReason.RUNNING and record.path.parent.is_dir():  # it was not closed
+            with suppress(OutputError):
+                record.write(reason, checkpoint)
+        raise
+
+
+def _continued(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torch.device) -> Checkpoint | None:
+    """Return the checkpoint of the run in the folder if it has the same recipe and a usable checkpoint, else None."""
+    earlier = folder.earlier_run()
+    if earlier is None or earlier.recipe is None or earlier.recipe.differences(recipe):
+        return None
+    try:
+        return _resumed(folder, recipe, prepared, device)
+    except RecipeError:
+        _log.warning("%s cannot be continued; the run begins again", folder.checkpoint)
+        return None
 
 
 def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torch.device) -> Checkpoint | None:

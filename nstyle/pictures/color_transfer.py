@@ -3,6 +3,8 @@
 After Gatys et al., "Preserving Color in Neural Artistic Style Transfer" (2016).
 
 `rgb` is a picture for display (H x W x 3, float32, sRGB, range 0..1); `colors` is a list of colors (N x 3, float64).
+`alpha` (H x W, range 0..1) and `weights` (N) say how much each color counts, so that what transparency hides does
+not; None: all count alike.
 """
 
 from collections.abc import Callable
@@ -11,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rgb = NDArray[np.float32]
+Alpha = NDArray[np.float32]
 Colors = NDArray[np.float64]
+Weights = NDArray[np.float64]
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luminance Y of YIQ (ITU-R BT.601), which the paper's luminance-only transfer uses."""
@@ -52,13 +56,17 @@ def is_grey(rgb: Rgb) -> bool:
     return bool((np.abs(rgb - rgb[..., [1, 2, 0]]) < LIKE_GREY).all())
 
 
-def match_luminance(style: Rgb, content: Rgb) -> Rgb:
+def match_luminance(
+    style: Rgb, content: Rgb, weights: Weights | None = None, content_weights: Weights | None = None
+) -> Rgb:
     """Return the style in grey, with the mean and standard deviation of the content's luminance.
 
     L' = sd_C / sd_S (L - mean_S) + mean_C: the paper's linear match before luminance-only transfer.
     """
     own, wanted = (luminance(rgb).astype(np.float64) for rgb in (style, content))
-    matched = wanted.std() / max(own.std(), _NOISE) * (own - own.mean()) + wanted.mean()
+    mean, deviation = _mean_and_deviation(own, weights)
+    wanted_mean, wanted_deviation = _mean_and_deviation(wanted, content_weights)
+    matched = wanted_deviation / max(deviation, _NOISE) * (own - mean) + wanted_mean
     return grey(matched.astype(np.float32))
 
 
@@ -75,7 +83,9 @@ def with_luminance_of(content: Rgb, painting: Rgb) -> Rgb:
     return lit
 
 
-def match_covariance(colors: Colors, wanted: Colors) -> Colors:
+def match_covariance(
+    colors: Colors, wanted: Colors, weights: Weights | None = None, wanted_weights: Weights | None = None
+) -> Colors:
     """Transform colors linearly to the mean and covariance of the wanted colors.
 
     c' = A (c - mean) + wanted mean, A = S_wanted^(1/2) S^(-1/2) with symmetric square roots: the paper's "image
@@ -85,10 +95,10 @@ def match_covariance(colors: Colors, wanted: Colors) -> Colors:
     0.1%. If the colors hardly vary in a direction, such as the hue of a grey picture, that variation is noise. It
     is not amplified to the wanted variance.
     """
-    mean, covariance = _moments(wanted)
+    mean, covariance = _moments(wanted, wanted_weights)
     root = _root(covariance)
     for repeated in range(_CORRECTIONS):
-        own_mean, own_covariance = _moments(colors)
+        own_mean, own_covariance = _moments(colors, weights)
         off = np.linalg.norm(own_mean - mean), np.linalg.norm(own_covariance - covariance)
         if off[0] <= _CLOSE * np.linalg.norm(mean) and off[1] <= _CLOSE * np.linalg.norm(covariance):
             break
@@ -101,7 +111,9 @@ def match_covariance(colors: Colors, wanted: Colors) -> Colors:
     return colors
 
 
-def match_histogram(colors: Colors, wanted: Colors) -> Colors:
+def match_histogram(
+    colors: Colors, wanted: Colors, weights: Weights | None = None, wanted_weights: Weights | None = None
+) -> Colors:
     """Transform colors to the joint distribution of the wanted colors in all three channels.
 
     Iterative distribution transfer (Pitie, Kokaram, Dahyot, ICCV 2005): along each of three orthogonal axes, map the
@@ -113,17 +125,41 @@ def match_histogram(colors: Colors, wanted: Colors) -> Colors:
         axes = np.eye(3) if turn == 0 else np.linalg.qr(generator.normal(size=(3, 3)))[0]
         own, goal = colors @ axes, wanted @ axes
         for axis in range(3):
-            levels = np.quantile(own[:, axis], _QUANTILES), np.quantile(goal[:, axis], _QUANTILES)
+            levels = _quantiles(own[:, axis], weights), _quantiles(goal[:, axis], wanted_weights)
             own[:, axis] = np.interp(own[:, axis], *levels)
         colors = own @ axes.T
-    return match_covariance(np.clip(colors, 0, 1), wanted)
+    return match_covariance(np.clip(colors, 0, 1), wanted, weights, wanted_weights)
 
 
-def _moments(colors: Colors) -> tuple[Colors, Colors]:
+def _mean_and_deviation(levels: Colors, weights: Weights | None) -> tuple[float, float]:
+    """Return mean and standard deviation of an array; the weights are a list of as many numbers."""
+    if weights is None:
+        return float(levels.mean()), float(levels.std())
+    mean = np.average(levels.ravel(), weights=weights)
+    return float(mean), float(np.sqrt(np.average((levels.ravel() - mean) ** 2, weights=weights)))
+
+
+def _moments(colors: Colors, weights: Weights | None) -> tuple[Colors, Colors]:
     """Return mean (3) and covariance (3 x 3)."""
-    mean = colors.mean(axis=0)
+    if weights is None:
+        mean = colors.mean(axis=0)
+        centred = colors - mean
+        return mean, centred.T @ centred / len(colors)
+    mean = np.average(colors, axis=0, weights=weights)
     centred = colors - mean
-    return mean, centred.T @ centred / len(colors)
+    return mean, centred.T @ (weights[:, None] * centred) / weights.sum()
+
+
+def _quantiles(levels: Colors, weights: Weights | None) -> Colors:
+    """Return `_QUANTILES` of a list of numbers. With equal weights, they are those of `np.quantile`."""
+    if weights is None:
+        quantiles: Colors = np.quantile(levels, _QUANTILES)
+        return quantiles
+    order = np.argsort(levels[weights > 0], kind="stable")
+    levels, weights = levels[weights > 0][order], weights[weights > 0][order]
+    middles = np.cumsum(weights) - weights / 2
+    places = (middles - middles[0]) / max(middles[-1] - middles[0], np.finfo(float).tiny)
+    return np.interp(_QUANTILES, places, levels)
 
 
 def _root(covariance: Colors) -> Colors:
@@ -133,14 +169,21 @@ def _root(covariance: Colors) -> Colors:
     return root
 
 
-MATCHES: dict[str, Callable[[Colors, Colors], Colors]] = {
+MATCHES: dict[str, Callable[[Colors, Colors, Weights | None, Weights | None], Colors]] = {
     "histogram": match_histogram,
     "covariance": match_covariance,
 }
 """Functions that match the distribution of colors to that of other colors, by the name of the setting."""
 
 
-def recolor_style(how: str, style: Rgb, content: Rgb, where: NDArray[np.bool_]) -> Rgb:
+def recolor_style(
+    how: str,
+    style: Rgb,
+    content: Rgb,
+    where: NDArray[np.bool_],
+    style_alpha: Alpha | None = None,
+    alpha: Alpha | None = None,
+) -> Rgb:
     """Return a style picture recolored for painting, so that the content's colors are preserved.
 
     Args:
@@ -148,36 +191,50 @@ def recolor_style(how: str, style: Rgb, content: Rgb, where: NDArray[np.bool_]) 
         style: the style picture, of any size.
         content: the picture whose colors are wanted.
         where: the pixels of the content that count, H x W.
+        style_alpha: the style's alpha.
+        alpha: the content's alpha.
 
     """
+    weights, content_weights = _weights(style_alpha), _weights(alpha, where)
     if how == "luma":
-        return match_luminance(style, content[where][None])
+        return match_luminance(style, content[where][None], weights, content_weights)
     if how in MATCHES:
-        return _matched(how, style, _colors(content[where]))
+        return _matched(how, style, _colors(content[where]), weights, content_weights)
     return style
 
 
-def recolor_painting(how: str, painting: Rgb, content: Rgb, where: NDArray[np.bool_]) -> Rgb:
+def recolor_painting(
+    how: str, painting: Rgb, content: Rgb, where: NDArray[np.bool_], alpha: Alpha | None = None
+) -> Rgb:
     """Return a painting with the content's colors; see `recolor_style`.
 
-    "histogram" and "covariance" change only the pixels in `where`; "none" changes nothing.
+    "histogram" and "covariance" change only the pixels in `where`; "none" changes nothing. Both pictures have the
+    content's alpha.
     """
     if how == "luma":
         return with_luminance_of(content, painting)
     if how in MATCHES:
-        painting = painting.copy()
-        painting[where] = MATCHES[how](_colors(painting[where]), _colors(content[where]))
+        painting, weights = painting.copy(), _weights(alpha, where)
+        painting[where] = MATCHES[how](_colors(painting[where]), _colors(content[where]), weights, weights)
     return painting
 
 
-def recolored(rgb: Rgb, like: Rgb) -> Rgb:
-    """Return a picture with the color mean and covariance of another one; each may have any size."""
-    return _matched("covariance", rgb, _colors(like))
+def recolored(rgb: Rgb, like: Rgb, alpha: Alpha | None = None, like_alpha: Alpha | None = None) -> Rgb:
+    """Return a picture with the color mean and covariance of another one; each may have any size, and alpha."""
+    return _matched("covariance", rgb, _colors(like), _weights(alpha), _weights(like_alpha))
 
 
-def _matched(how: str, rgb: Rgb, wanted: Colors) -> Rgb:
-    matched: Rgb = MATCHES[how](_colors(rgb), wanted).reshape(rgb.shape).astype(np.float32)
+def _matched(how: str, rgb: Rgb, wanted: Colors, weights: Weights | None, wanted_weights: Weights | None) -> Rgb:
+    matched: Rgb = MATCHES[how](_colors(rgb), wanted, weights, wanted_weights).reshape(rgb.shape).astype(np.float32)
     return matched
+
+
+def _weights(alpha: Alpha | None, where: NDArray[np.bool_] | None = None) -> Weights | None:
+    """Return how much the pixels in `where` count (None: all); None if they count alike, or if all are hidden."""
+    if alpha is None:
+        return None
+    weights = (alpha if where is None else alpha[where]).ravel().astype(np.float64)
+    return None if weights.min() == weights.max() else weights
 
 
 def _colors(rgb: Rgb) -> Colors:

@@ -14,16 +14,18 @@ import numpy as np
 import pillow_heif
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageFile
 
 from nstyle.errors import ImageError, Kind
 from nstyle.pictures.color_encoding import profile_of_code_points, refuse_high_dynamic_range
 from nstyle.pictures.embedded_color import jpeg2000_is_multiplied, png_color, profile_of, profile_of_tiff
+from nstyle.pictures.exif import orientation_of
 from nstyle.pictures.icc import Levels, lab_to_srgb, to_srgb
 from nstyle.pictures.jpeg_xl import is_jpeg_xl, read_header
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.opening import check_size, head_of, is_heif, is_tiff, open_by_pillow, reading
 from nstyle.pictures.picture import Alpha, Picture, fill_hidden
+from nstyle.pictures.png_file import plain_png
 from nstyle.pictures.tiff_channels import (
     alpha_channel,
     color_channels,
@@ -32,6 +34,7 @@ from nstyle.pictures.tiff_channels import (
     pillow_reads,
     refuse_unknown_levels,
 )
+from nstyle.pictures.tiff_pages import is_raw_photo, picture_page, raw_photo
 
 _ORIENTATION = 0x0112  # EXIF tag: how to rotate and mirror the pixels for display
 
@@ -55,18 +58,28 @@ class _Raster:
     orientation: int = 1
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path, edge: int | None = None) -> Picture:
     """Decode a picture file in any of the formats in `nstyle.pictures.formats`. Thread-safe.
 
     PNG, TIFF and JPEG XL with more than 8 bits per channel (including floating point, 0..1) and HEIC with 10 or 12
     bits keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are
     converted to sRGB with the file's ICC profile, or as the file says in another way
-    (`nstyle.pictures.embedded_color`); if it says nothing, they count as sRGB. An animation gives its first frame.
-    Wholly transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
+    (`nstyle.pictures.embedded_color`); if it says nothing, they count as sRGB. An animation gives its first frame, a
+    TIFF the picture and not its thumbnail. Wholly transparent pixels get the color of the nearest visible pixel,
+    because their own color means nothing.
 
     Memory: a picture above the limits in `nstyle.pictures.limits` is refused before it is decoded (the limit is lower
     for a TIFF with more than 64 bits per pixel). Decoding needs up to 48 bytes per pixel besides the file itself, and
     24 for 8-bit RGB in sRGB.
+
+    Damage: notes that are rubbish (EXIF, XMP, texts, profiles) are ignored. A file that lacks pixels is refused. A
+    PNG that lacks only what follows its pixels is read, and so is a JPEG that lacks up to a sixteenth of its rows or
+    has damaged parts; the log warns of it.
+
+    Args:
+        path: the file.
+        edge: longest edge of what is made from the picture, in pixels; None if it is unknown. A JPEG above
+            `nstyle.pictures.limits.LARGE` pixels is read at a reduced size that is enough for it.
 
     Raises:
         ImageError: the file does not exist, is not a picture or is truncated; or the picture is wholly transparent,
@@ -75,7 +88,7 @@ def read_picture(path: Path) -> Picture:
 
     """
     with reading(path):
-        raster = _decode(path)
+        raster = _decode(path, edge)
         if raster.profile is not None:
             refuse_high_dynamic_range(path, raster.profile)
         rgb = _upright(to_srgb(raster.levels, raster.profile), raster.orientation)
@@ -101,9 +114,11 @@ def read_picture(path: Path) -> Picture:
     return Picture(rgb, alpha)
 
 
-def _decode(path: Path) -> _Raster:
+def _decode(path: Path, edge: int | None) -> _Raster:
     """Decode a file with the library that keeps its full precision."""
     head = head_of(path)
+    if is_raw_photo(head):
+        raise raw_photo(path)
     if is_heif(head):
         return _decode_heif(path)
     if is_jpeg_xl(head):
@@ -112,7 +127,7 @@ def _decode(path: Path) -> _Raster:
         raster = _decode_deep_tiff(path)
         if raster is not None:
             return raster
-    with open_by_pillow(path) as picture:
+    with open_by_pillow(path, edge) as picture:
         if picture.format == "PNG":
             return _decode_png(path, picture, head)
         return _decode_by_pillow(path, picture, profile_of(path, picture))
@@ -120,7 +135,7 @@ def _decode(path: Path) -> _Raster:
 
 def _decode_by_pillow(path: Path, picture: Image.Image, profile: bytes | None) -> _Raster:
     """Decode 8 bits per channel, or 16-bit grey in formats that only Pillow reads."""
-    ImageOps.exif_transpose(picture, in_place=True)
+    picture = _on_canvas(picture) if picture.format == "GIF" else _turned(picture)
     if picture.mode.startswith("I"):  # 16 bits, stored in 16 or 32
         return _Raster(_in_range(path, np.asarray(picture, np.float32) / np.float32(65535))[..., None], None, profile)
     if picture.mode == "F":
@@ -144,6 +159,33 @@ def _decode_by_pillow(path: Path, picture: Image.Image, profile: bytes | None) -
     return _Raster(np.asarray(picture if picture.mode == "CMYK" else picture.convert("RGB")), None, profile)
 
 
+def _on_canvas(picture: Image.Image) -> Image.Image:
+    """Decode a GIF; around a first frame that is smaller than the picture, it is transparent, as browsers show it."""
+    box = picture.tile[0][1] if isinstance(picture, ImageFile.ImageFile) and picture.tile else None
+    if box is None or box == (0, 0, *picture.size):
+        picture.load()
+        return picture
+    canvas = Image.new("RGBA", picture.size)
+    canvas.paste(picture.convert("RGBA").crop(box), box)
+    return canvas
+
+
+def _turned(picture: Image.Image) -> Image.Image:
+    """Decode a picture and apply EXIF's orientation, which Pillow applies by itself only to TIFF."""
+    turns = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    picture.load()
+    turn = None if picture.format == "TIFF" else turns.get(orientation_of(picture.info.get("exif")))
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _decode_png(path: Path, picture: Image.Image, head: bytes) -> _Raster:
     """Decode a PNG; by libpng if Pillow would lose precision or a transparent color."""
     color = png_color(path)
@@ -160,8 +202,8 @@ def _decode_png(path: Path, picture: Image.Image, head: bytes) -> _Raster:
 
 def _decode_by_libpng(path: Path, header: Image.Image, profile: bytes | None) -> _Raster:
     """Decode a PNG without a palette: 16 bits per channel, of which Pillow would keep only 8, or up to 8 bits."""
-    orientation = header.getexif().get(_ORIENTATION, 1)
-    levels = imagecodecs.png_decode(path.read_bytes())
+    orientation = orientation_of(header.info.get("exif"))
+    levels = imagecodecs.png_decode(plain_png(path.read_bytes())[0])
     if levels.shape[:2] != header.size[::-1]:
         raise ValueError("the two decoders do not agree")
     levels = levels if levels.ndim == 3 else levels[..., None]
@@ -187,7 +229,7 @@ def _from_narrow_range(levels: Levels) -> NDArray[np.float32]:
 def _decode_deep_tiff(path: Path) -> _Raster | None:
     """Decode a TIFF that Pillow does not read well, such as one with more than 8 bits; return None for any other."""
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
+        page = picture_page(path, tiff)
         bits = page.samplesperpixel * page.bitspersample
         check_size(path, page.imagewidth, page.imagelength * page.imagedepth, bits)
         if len(page.dataoffsets) < math.prod(page.chunked) or 0 in page.databytecounts:

@@ -5,19 +5,32 @@ Files are not trusted, so headers are checked before pixels are decoded. Nothing
 error about damaged files; the commands hide that.
 """
 
+import io
+import logging
+import re
 import stat
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from PIL import Image, UnidentifiedImageError
 
 from nstyle.errors import ImageError, Kind
 from nstyle.pictures.formats import FORMATS
-from nstyle.pictures.limits import LONGEST_EDGE_READ, MOST_BYTES, MOST_PIXELS
+from nstyle.pictures.jpeg_file import SIGNATURE as JPEG_SIGNATURE
+from nstyle.pictures.jpeg_file import JpegStream, parse_jpeg
+from nstyle.pictures.limits import LONGEST_EDGE_READ, MOST_BYTES, MOST_JPEG_PIXELS, MOST_PIXELS, reduction
+from nstyle.pictures.png_file import SIGNATURE as PNG_SIGNATURE
+from nstyle.pictures.png_file import plain_png
+from nstyle.pictures.tiff_pages import stream_of_picture
+
+_log = logging.getLogger(__name__)
+
+# An entry for EXIF in the list of a HEIF container's items (`infe`, ISO 14496-12, 8.11.6), up to the item's type.
+_EXIF_ITEM = re.compile(rb"(infe(?:\x02.{7}|\x03.{9}))Exif", re.DOTALL)
 
 # Errors that the decoders raise on truncated, corrupted or malicious files. Warnings are included for programs that
 # turn warnings into errors: there, a warning means that the file is damaged.
@@ -54,7 +67,7 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(
-            f"{path} has too many pixels ({error}); scale it down first", path=path, kind=Kind.OUT_OF_RANGE
+            f"{path} has too many pixels; scale it down first", path=path, kind=Kind.OUT_OF_RANGE
         ) from error
     except MemoryError as error:
         raise ImageError(
@@ -98,7 +111,7 @@ def _size_of_file(path: Path) -> int:
     return status.st_size
 
 
-def check_size(path: Path, width: int, height: int, bits: int = 64) -> None:
+def check_size(path: Path, width: int, height: int, bits: int = 64, most: int = MOST_PIXELS) -> None:
     """Refuse a picture that is too large for memory.
 
     Args:
@@ -106,9 +119,10 @@ def check_size(path: Path, width: int, height: int, bits: int = 64) -> None:
         width: in pixels, according to the header.
         height: in pixels, according to the header.
         bits: bits per pixel, all channels together. Above 64, the limit on pixels shrinks in proportion.
+        most: the limit on pixels.
 
     Raises:
-        ImageError: an edge is longer than `LONGEST_EDGE_READ`, or there are more than `MOST_PIXELS` pixels.
+        ImageError: an edge is longer than `LONGEST_EDGE_READ`, or there are more than `most` pixels.
 
     """
     if max(width, height) > LONGEST_EDGE_READ:
@@ -118,7 +132,7 @@ def check_size(path: Path, width: int, height: int, bits: int = 64) -> None:
             path=path,
             kind=Kind.OUT_OF_RANGE,
         )
-    most = MOST_PIXELS * 64 // max(64, bits)
+    most = most * 64 // max(64, bits)
     if width * height > most:
         raise ImageError(
             f"{path} has {width}x{height} pixels, but the limit is {most / 1e6:.0f} million; scale it down first",
@@ -144,15 +158,82 @@ def is_heif(head: bytes) -> bool:
 
 
 @contextmanager
-def open_by_pillow(path: Path) -> Iterator[Image.Image]:
+def open_by_pillow(path: Path, edge: int | None = None) -> Iterator[Image.Image]:
     """Open a file in one of our formats with Pillow, which reads only the header, and check the picture's size.
 
     This replaces `Image.open`, which warns above 89 million pixels; our limit is twice that. Pillow does not get the
-    file name: with it, Pillow memory-maps the file, and mixes up the rows of a rotated TIFF.
+    file name: with it, Pillow memory-maps the file, and mixes up the rows of a rotated TIFF. It gets JPEG and PNG
+    files without their notes, because it refuses a picture for a bad one; `info` has the profile and EXIF that are
+    legible, and no XMP, whose orientation Pillow would apply. The log warns of damage that leaves the picture whole.
+
+    Args:
+        path: the file.
+        edge: longest edge of what is made from the picture, in pixels. A very large JPEG is decoded at a reduced size
+            that is enough for it; see `nstyle.pictures.limits.reduction`.
+
     """
-    with path.open("rb") as file, _identified(file) as picture:
-        check_size(path, *picture.size)
+    with path.open("rb") as file:
+        head = file.read(len(PNG_SIGNATURE))
+        file.seek(0)
+        if head.startswith(JPEG_SIGNATURE):
+            with _open_jpeg(path, file.read(), edge) as picture:
+                yield picture
+        elif head == PNG_SIGNATURE:
+            content, notes, complaint = plain_png(file.read())
+            with _identified(io.BytesIO(content)) as picture:
+                check_size(path, *picture.size)
+                picture.info.update(
+                    {"exif": b"", **notes}
+                )  # without any EXIF, Pillow would decode the picture for it
+                _drop_illegible(picture)
+                yield picture
+            if complaint is not None:
+                _log.warning("%s %s", path, complaint)
+        else:
+            with _open_other(path, file, head) as picture:
+                check_size(path, *picture.size)
+                _drop_illegible(picture)
+                yield picture
+
+
+def _open_other(path: Path, file: IO[bytes], head: bytes) -> Image.Image:
+    """Open a file that is neither JPEG nor PNG; see `open_by_pillow`."""
+    try:
+        return _identified(stream_of_picture(path, file) if is_tiff(head) else file)
+    except _DECODING_ERRORS:
+        if head[4:8] != b"ftyp":
+            raise
+    file.seek(0)  # an AVIF, perhaps with EXIF that is rubbish: Pillow reads it to replace its orientation
+    return _identified(io.BytesIO(_EXIF_ITEM.sub(rb"\1none", file.read())))
+
+
+@contextmanager
+def _open_jpeg(path: Path, content: bytes, edge: int | None) -> Iterator[Image.Image]:
+    """Open a JPEG, and watch how it is decoded; see `open_by_pillow`."""
+    jpeg = parse_jpeg(path, content)
+    check_size(path, *jpeg.size, most=MOST_JPEG_PIXELS)
+    stream = JpegStream(path, jpeg)
+    with _identified(cast("IO[bytes]", stream)) as picture:
+        scale = reduction(*picture.size, edge)
+        if scale > 1:
+            picture.draft(None, (picture.width // scale, picture.height // scale))
+        notes = {"exif": jpeg.exif, "icc_profile": jpeg.profile}
+        picture.info.update({name: note for name, note in notes.items() if note is not None})
+        _drop_illegible(picture)
+        stream.watch(picture)
         yield picture
+    if stream.complaint is not None:
+        _log.warning("%s %s", path, stream.complaint)
+
+
+def _drop_illegible(picture: Image.Image) -> None:
+    """Drop XMP, and EXIF that Pillow cannot read, from an opened picture's `info`."""
+    for name in ("xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
+        picture.info.pop(name, None)
+    try:
+        picture.getexif()
+    except _DECODING_ERRORS:
+        picture.info.pop("exif", None)
 
 
 def _identified(file: IO[bytes]) -> Image.Image:

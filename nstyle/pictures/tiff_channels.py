@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffPage
+from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffPage
 
 from nstyle.errors import ImageError, Kind
 
@@ -20,6 +20,13 @@ _COLORS = {
 }
 _INK_SET = 332  # tag: 1 means CMYK, 2 other inks
 _MOST_CHANNELS = 8
+_BEYOND_PILLOW = (
+    COMPRESSION.LERC,
+    COMPRESSION.JPEGXL,
+    COMPRESSION.JPEGXL_DNG,
+    COMPRESSION.APERIO_JP2000_RGB,
+    COMPRESSION.JPEG2000,
+)
 _IMAGEJ_CHANNELS = re.compile(r"^channels=0*([2-9]|[1-9]\d)", re.MULTILINE)  # two or more
 
 
@@ -63,7 +70,9 @@ def refuse_unknown_levels(path: Path, page: TiffPage) -> None:
 
 
 def pillow_reads(page: TiffPage) -> bool:
-    """Tell whether Pillow reads all that we want of a page: 8 bits or fewer, and no unusual extra channels."""
+    """Tell whether Pillow reads all that we want of a page: 8 bits or fewer, no unusual extra channels or packing."""
+    if page.compression in _BEYOND_PILLOW:
+        return False
     if page.bitspersample != 8 or page.photometric not in _COLORS:
         return bool(page.bitspersample <= 8)
     extra, colors = tuple(page.extrasamples), _COLORS[PHOTOMETRIC(page.photometric)]

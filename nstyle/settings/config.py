@@ -149,6 +149,12 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         if self.size is None:
             return
         parse_size(self.size)
+        if self.keep_metadata or self.keep_place:
+            raise _conflict(
+                "size",
+                "--keep-metadata and --keep-place copy from a content picture, but --size paints without one: leave "
+                "them out",
+            )
         if self.content_weight > 0:
             raise _conflict("size", "--size paints a texture from the style alone: add --content-weight 0")
         if self.mask or self.style_mask or self.preserve_colors != "none":

@@ -52,7 +52,7 @@ class Pictures:
     )
     max_long_edge: int = setting(
         600,
-        "longer edge of the result in pixels; smaller pictures are enlarged",
+        "longer edge of the result in pixels; smaller pictures are enlarged, except with --no-enlarge",
         MXNET,
         EVERYDAY,
         at_least=SHORTEST_EDGE,
@@ -284,20 +284,45 @@ class Output:
         metavar="W",
     )
     overwrite: bool = setting(
-        False, "overwrite the pictures of an earlier run with other settings", OURS, OUTPUT, recorded=False
-    )
-    resume: bool = setting(
         False,
-        "continue the run in the output folder from its last snapshot; start anew if there is none",
+        "replace the run in the output folder as soon as there is a new picture; never files that are not nstyle's",
         OURS,
         OUTPUT,
         recorded=False,
+    )
+    resume: bool = setting(
+        False,
+        "continue the run in the output folder from its last snapshot, also with a later end; start if there is none",
+        OURS,
+        OUTPUT,
+        recorded=False,
+    )
+    enlarge: bool = setting(
+        True,
+        "enlarge pictures that are smaller than --max-long-edge, or let them keep their own size (--no-enlarge)",
+        MXNET,
+        OUTPUT,
+        default_words="--enlarge",
     )
     no_recipe: bool = setting(
         False,
         "write no recipe into the pictures: nobody learns from them how they were made; run.json still has it",
         OURS,
         OUTPUT,
+    )
+    keep_metadata: bool = setting(
+        False,
+        "copy date, description, artist and copyright from the content photo's EXIF into the pictures",
+        OURS,
+        OUTPUT,
+        recorded=False,
+    )
+    keep_place: bool = setting(
+        False,
+        "copy the place where the content photo was taken (GPS) into the pictures; a recipe never asks for this",
+        OURS,
+        OUTPUT,
+        recorded=False,
     )
     image_format: str = setting("jpg", "format of the pictures", MXNET, OUTPUT, choices=tuple(WRITTEN))
     bit_depth: int = setting(

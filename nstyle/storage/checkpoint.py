@@ -1,6 +1,7 @@
 """The checkpoint of a painting, `state.npz`. A run resumed from it continues as if never interrupted."""
 
 import json
+import math
 import tokenize
 import zipfile
 import zlib
@@ -70,6 +71,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None
         "epoch": state.epoch,
         "rate_factor": state.rate_factor,
         "relative_change": state.relative_change,
+        "largest_change": state.largest_change,
         "recipe": recipe.facts(),
     }
     tensors = {"image": state.image, **{_MEMORY + name: tensor for name, tensor in state.memory.items()}}
@@ -104,6 +106,7 @@ def read_checkpoint(path: Path, device: torch.device) -> tuple[Checkpoint, Recip
             {name.removeprefix(_MEMORY): tensor for name, tensor in tensors.items()},
             float(about["rate_factor"]),
             float(about["relative_change"]),
+            float(about.get("largest_change", math.inf)),  # older files lack it: any small change ends the run
         )
         checkpoint = Checkpoint(descent, int(about.get("scale", 1)), int(about.get("epochs_before", 0)))
     except _READING_ERRORS as error:

@@ -14,11 +14,20 @@ EPOCHS = "epochs.csv"
 CHECKPOINT = "state.npz"
 """The checkpoint that `--resume` reads."""
 
+LOCK = "run.lock"
+"""The lock that a run holds on its folder while it lives (see `storage.lock`)."""
+
+STAGING = ".run-"
+"""How the name of the hidden folder begins in which a run is written that will replace an earlier one."""
+
 _ENDINGS = "|".join(WRITTEN)
 _PICTURE = re.compile(rf"(?:final|e_(?P<epoch>[0-9]+))\.(?P<format>{_ENDINGS})")
 _LEFTOVER = re.compile(
-    rf"\.(?:{_PICTURE.pattern}|{re.escape(RECORD)}|{re.escape(EPOCHS)}|{re.escape(CHECKPOINT)})\.(?P<process>[0-9]+)\.tmp"
+    rf"\.(?:{_PICTURE.pattern}|{re.escape(RECORD)}|{re.escape(EPOCHS)}|{re.escape(CHECKPOINT)})\.[0-9a-f]{{16}}\.tmp"
 )
+
+
+_STAGING = re.compile(rf"{re.escape(STAGING)}[0-9a-z_]{{8}}")
 
 
 class StopReason(StrEnum):
@@ -62,7 +71,11 @@ def is_of_a_run(name: str) -> bool:
     return name in (RECORD, EPOCHS) or parse_picture_name(name) is not None
 
 
-def writer_of_leftover(name: str) -> int | None:
-    """Return the ID of the process that left this half-written file; None if it is no run's temporary file."""
-    match = _LEFTOVER.fullmatch(name)
-    return match and int(match["process"])
+def is_leftover(name: str) -> bool:
+    """Tell whether a run writes under this name until the file is complete (see `files.temporary_beside`)."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def is_staging(name: str) -> bool:
+    """Tell whether this is the name of a folder in which a run is written that will replace an earlier one."""
+    return _STAGING.fullmatch(name) is not None

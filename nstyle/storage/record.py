@@ -4,7 +4,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from nstyle.devices import describe_device, has_native_bfloat16
 from nstyle.files import replacing
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint
+from nstyle.storage.earlier import PICTURES
 from nstyle.storage.layout import StopReason
 from nstyle.storage.recipe import Recipe, recorded_settings
 
@@ -78,22 +79,41 @@ class RunRecord:
         path: the file.
         recipe: the recipe of the run.
         scales: number of scales of the painting.
+        pictures: names of the pictures that the run wrote before it was resumed.
         tiles: how each scale is painted in tiles (`losses.tiles.Tiling`), None for a whole one; empty: all are whole.
+
+    Attributes:
+        stop_reason: what the file says; None: it is not written yet.
 
     """
 
     def __init__(
-        self, path: Path, recipe: Recipe, scales: int = 1, tiles: Sequence[Mapping[str, Any] | None] = ()
+        self,
+        path: Path,
+        recipe: Recipe,
+        scales: int = 1,
+        pictures: Iterable[str] = (),
+        tiles: Sequence[Mapping[str, Any] | None] = (),
     ) -> None:
         self.path = path
         self.tiles = {"tiles": list(tiles)} if any(tiles) else {}
         self.recipe = recipe
         self.scales = scales
+        self.pictures = set(pictures)
+        self.stop_reason: StopReason | None = None
         self.started = time.monotonic()
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
-    def write(self, stop_reason: StopReason, checkpoint: Checkpoint) -> None:
-        """Write the file atomically.
+    def add_picture(self, name: str, checkpoint: Checkpoint) -> None:
+        """Write that the run is going on and is about to write a picture, so that it is known as nstyle's."""
+        if name not in self.pictures:
+            self.pictures.add(name)
+            self.write(StopReason.RUNNING, checkpoint)
+
+    def write(
+        self, stop_reason: StopReason, checkpoint: Checkpoint, more: Mapping[str, object] | None = None
+    ) -> None:
+        """Write the file atomically, with `more` facts.
 
         Raises:
             OutputError: the file cannot be written.
@@ -106,6 +126,9 @@ class RunRecord:
             "scales": self.scales,
             "epochs": checkpoint.epoch,
             "seconds": round(time.monotonic() - self.started, 3),
+            PICTURES: sorted(self.pictures, key=lambda name: (len(name), name)),
+            **(more or {}),
         }
         with replacing(self.path) as file:
             file.write((json.dumps(self.recipe.facts() | self.tiles | progress, indent=2) + "\n").encode())
+        self.stop_reason = stop_reason

@@ -1,24 +1,42 @@
-"""The folder of a run: its files, and how a new run treats the files of an earlier one."""
+"""The folder of a run: its files, and how a new run treats the files of an earlier one.
+
+Only files that a record of nstyle names are nstyle's. A run never replaces or deletes any other file.
+
+A run that replaces an earlier one writes into a hidden folder inside of the run folder, until a picture of its own is
+complete there. Then it takes over:
+
+1. It moves its record over the earlier one, in one step. This record lists the earlier files, under `REPLACES`.
+2. It moves its other files to their places, and deletes the earlier files that are left.
+3. It writes its record again, without the list.
+
+A process that is killed before step 1 leaves the earlier run whole, and the next run deletes the hidden folder. After
+step 1, the next run does steps 2 and 3.
+"""
 
 import json
-import os
-from collections.abc import Collection
-from contextlib import suppress
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nstyle.errors import Kind, OutputError, RecipeError
-from nstyle.files import make_folder
+from nstyle.files import make_folder, replacing, unwritable
+from nstyle.storage.earlier import REPLACES, EarlierRun, read_earlier_run
 from nstyle.storage.layout import (
     CHECKPOINT,
     EPOCHS,
     FINISHED,
     RECORD,
+    STAGING,
     final_name,
+    is_leftover,
+    is_staging,
     parse_picture_name,
     snapshot_name,
-    writer_of_leftover,
 )
-from nstyle.storage.recipe import OF_THE_END, Recipe, parse_recipe, read_recipe
+from nstyle.storage.lock import locked
+from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe
 
 
 class RunFolder:
@@ -29,45 +47,58 @@ class RunFolder:
         image_format: extension of the pictures, without the dot.
         sources: the user's pictures, which nstyle never overwrites or deletes.
 
+    Attributes:
+        staging: the hidden folder into which the run writes until it replaces the earlier run; else None.
+        epochs_to_beat: an unfinished run does not replace the earlier one before it has that many epochs.
+
     """
 
     def __init__(self, path: Path, image_format: str, sources: Collection[Path]) -> None:
         self.path = path
         self.image_format = image_format
         self.sources = sources
-        self.final = path / final_name(image_format)
-        self.record = path / RECORD
-        self.epochs = path / EPOCHS
-        self.checkpoint = path / CHECKPOINT
+        self.staging: Path | None = None
+        self.epochs_to_beat = 0
+
+    @property
+    def _where(self) -> Path:
+        return self.staging or self.path
+
+    @property
+    def final(self) -> Path:
+        """The path of the finished picture."""
+        return self._where / final_name(self.image_format)
+
+    @property
+    def record(self) -> Path:
+        """The path of `run.json`."""
+        return self._where / RECORD
+
+    @property
+    def epochs(self) -> Path:
+        """The path of `epochs.csv`."""
+        return self._where / EPOCHS
+
+    @property
+    def checkpoint(self) -> Path:
+        """The path of `state.npz`."""
+        return self._where / CHECKPOINT
 
     def snapshot(self, epochs: int) -> Path:
         """Return the path of the snapshot after `epochs` epochs."""
-        return self.path / snapshot_name(epochs, self.image_format)
+        return self._where / snapshot_name(epochs, self.image_format)
 
-    def pictures(self) -> list[Path]:
-        """List the existing files named like a run's pictures, without the user's own, sorted by path."""
-        sources = {source.resolve() for source in self.sources}
-        named = (path for path in self.path.iterdir() if parse_picture_name(path.name))
-        return sorted(path for path in named if path.resolve() not in sources)
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Create the folder, and own it during the block: no other run can (see `storage.lock`).
 
-    def open(self) -> None:
-        """Create the folder, and check that the run can write its picture without overwriting the user's.
-
-        Also deletes half-written files of runs that were killed.
+        First deletes what killed runs left half-written, and ends a replacement that was killed.
 
         Raises:
-            OutputError: the folder is not writable, the picture's name is taken by a folder, or the run would
-                overwrite a source.
+            OutputError: the folder is not writable, another run owns it, or the run would overwrite a source.
 
         """
         make_folder(self.path)
-        if self.final.is_dir():
-            raise OutputError(
-                f"{self.final} is a folder, so the picture cannot be written there; choose another --output-dir",
-                flag="--output-dir",
-                path=self.final,
-                kind=Kind.IN_THE_WAY,
-            )
         for source in self.sources:
             name = parse_picture_name(source.name)
             if name and name[1] == self.image_format and source.resolve().parent == self.path.resolve():
@@ -77,46 +108,86 @@ class RunFolder:
                     path=source,
                     kind=Kind.IN_THE_WAY,
                 )
-        for path in self.path.iterdir():
-            process = writer_of_leftover(path.name)
-            if process is not None and not _is_running(process):
-                with suppress(OSError):
-                    path.unlink()
+        with locked(self.path):
+            try:
+                self._clean_up()
+            except OSError as error:
+                raise unwritable(self.path, error) from error
+            yield
 
-    def earlier_run(self) -> Recipe | None:
-        """Return the recipe in the folder's record, or None if there is no record.
+    def _clean_up(self) -> None:
+        """End a replacement that was killed, and delete half-written files."""
+        earlier = read_earlier_run(self.path)
+        if earlier is not None and earlier.replaces is not None:
+            staging = self.path / earlier.replaces.staging
+            self._move_in(staging, earlier.replaces.files)
+            facts = {name: fact for name, fact in earlier.facts.items() if name != REPLACES}
+            with replacing(self.record) as file:
+                file.write((json.dumps(facts, indent=2) + "\n").encode())
+        for path in list(self.path.iterdir()):
+            if is_leftover(path.name) and not path.is_dir():
+                path.unlink(missing_ok=True)
+            elif is_staging(path.name) and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
 
-        Raises:
-            RecipeError: the record cannot be read, or is damaged.
-
-        """
-        try:
-            return parse_recipe(self.record.read_bytes(), self.record)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise RecipeError(
-                f"{self.record} cannot be read: {error.strerror}; choose another --output-dir",
-                path=self.record,
-                kind=Kind.UNREADABLE,
-            ) from error
+    def earlier_run(self) -> EarlierRun | None:
+        """Return the run that the folder's record names, or None."""
+        return read_earlier_run(self.path)
 
     def finished_run(self) -> Recipe | None:
         """Return the recipe of the run in the folder if it is complete and its picture exists, else None."""
-        try:
-            record = self.record.read_bytes()
-            recipe = parse_recipe(record, self.record)
-            # With --no-recipe, the picture does not tell which run made it: the record alone must do.
-            picture = recipe if recipe.settings["no_recipe"] and self.final.is_file() else read_recipe(self.final)
-        except (OSError, RecipeError):
+        earlier = read_earlier_run(self.path)
+        if earlier is None or earlier.recipe is None or earlier.stop_reason not in FINISHED:
             return None
-        ended = json.loads(record).get("stop_reason") in FINISHED and not picture.differences(recipe)
-        return recipe if ended else None
+        recipe, path = earlier.recipe, self.path / final_name(self.image_format)
+        try:
+            # With --no-recipe, the picture does not tell which run made it: the record alone must do.
+            picture = recipe if recipe.settings["no_recipe"] and path.is_file() else read_recipe(path)
+        except RecipeError:
+            return None
+        return None if picture.differences(recipe) else recipe
+
+    def check(self, recipe: Recipe, *, continues: bool) -> None:
+        """Check that the run would replace no file that is not nstyle's.
+
+        Args:
+            recipe: the recipe of the run that is about to start.
+            continues: whether it continues from the folder's checkpoint. Then, if there is no record, the checkpoint
+                vouches for itself and for the pictures with this recipe.
+
+        Raises:
+            OutputError: a file is in the way; `--overwrite` does not change that.
+
+        """
+        earlier = read_earlier_run(self.path)
+        ours = set() if earlier is None else {RECORD, EPOCHS, CHECKPOINT, *earlier.pictures}
+        if earlier is None and continues:
+            ours = {EPOCHS, CHECKPOINT, *EarlierRun(self.path, recipe.facts(), recipe).pictures}
+        paths = [path for path in sorted(self.path.iterdir()) if self._writes(path.name)]
+        for path in paths:
+            if path.is_symlink() or not path.is_file():
+                raise self._in_the_way(path, "is not a file, but the run needs this name")
+        for path in paths:
+            if path.name not in ours:
+                raise self._in_the_way(path, "is not from a run that a run.json beside it records")
+
+    def _writes(self, name: str) -> bool:
+        """Tell whether the run may write a file of this name."""
+        picture = parse_picture_name(name)
+        return name in (RECORD, EPOCHS, CHECKPOINT) or (picture is not None and picture[1] == self.image_format)
+
+    def _in_the_way(self, path: Path, what: str) -> OutputError:
+        return OutputError(
+            f"{path} {what}; move it away, or choose another --output-dir",
+            flag="--output-dir",
+            path=path,
+            kind=Kind.IN_THE_WAY,
+        )
 
     def make_way_for(self, recipe: Recipe, *, overwrite: bool, resume: bool = False) -> None:
-        """Check that a new run will not overwrite a different run's pictures; with `overwrite`, delete that run.
+        """Check that a new run may replace the run in the folder; then let it write into a hidden folder.
 
-        Deleting all its files ensures that none is mistaken for the new run's.
+        If the earlier run has no picture and no checkpoint, there is nothing to keep, and no hidden folder.
 
         Args:
             recipe: the recipe of the run that is about to start.
@@ -127,37 +198,72 @@ class RunFolder:
             OutputError: there are pictures of a different run, and `overwrite` is false.
 
         """
-        earlier, pictures, reason = None, self.pictures(), ""
-        try:
-            earlier = self.earlier_run()
-        except RecipeError as error:
-            reason = f"a record that this nstyle cannot use ({error})"
-        if earlier is None and pictures and not reason:
-            reason = f"{pictures[0].name} without the run.json that says how it was made"
-        may_differ = OF_THE_END if resume else ()
-        if earlier is not None and (differences := earlier.differences(recipe, may_differ=may_differ)):
-            reason = "a run with different settings: " + ", ".join(differences[:3])
-        if not reason:
+        earlier = self.earlier_run()
+        if earlier is None or not (kept := self._files_of(earlier) - {RECORD, EPOCHS}):
             return
-        if not overwrite and (pictures or earlier is None):
+        reason = earlier.reason
+        may_differ = OF_THE_END if resume else ()
+        if earlier.recipe is not None and (differences := earlier.recipe.differences(recipe, may_differ=may_differ)):
+            reason = "a run with different settings: " + ", ".join(differences[:3])
+        if reason and not overwrite and kept - {CHECKPOINT}:
             raise OutputError(
                 f"{self.path} contains {reason}; choose another --output-dir, or add --overwrite",
                 flag="--output-dir",
                 path=self.path,
                 kind=Kind.IN_THE_WAY,
             )
-        for path in (*pictures, self.checkpoint, self.epochs, self.record):
-            path.unlink(missing_ok=True)
+        self.epochs_to_beat = 0 if reason else earlier.epochs
+        try:
+            self.staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=self.path))
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
+    def _files_of(self, earlier: EarlierRun) -> set[str]:
+        """Return the names of the existing files of an earlier run, without the user's own pictures."""
+        sources = {source.resolve() for source in self.sources}
+        paths = (self.path / name for name in {RECORD, EPOCHS, CHECKPOINT, *earlier.pictures})
+        return {path.name for path in paths if path.is_file() and path.resolve() not in sources}
 
-def _is_running(process: int) -> bool:
-    """Tell whether a process with this ID exists; True on systems without a safe way to check (not POSIX)."""
-    if os.name != "posix":
+    def replace_earlier_run(self, write_record: Callable[[dict[str, object]], None]) -> None:
+        """Replace the earlier run by the files in the hidden folder, as the module describes; else do nothing.
+
+        Args:
+            write_record: writes the record to `self.record`, with additional facts.
+
+        Raises:
+            OutputError: a file cannot be moved or deleted.
+
+        """
+        staging = self.staging
+        if staging is None:
+            return
+        earlier = self.earlier_run()
+        old = set() if earlier is None else self._files_of(earlier)
+        old -= {path.name for path in staging.iterdir()}
+        write_record({REPLACES: {"staging": staging.name, "files": sorted(old)}})
+        try:
+            (staging / RECORD).replace(self.path / RECORD)
+            self.staging = None
+            self._move_in(staging, old)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        write_record({})
+
+    def _move_in(self, staging: Path, old: Collection[str]) -> None:
+        """Move the files of a hidden folder, if it is there, to their places, and delete `old` ones."""
+        if staging.is_dir() and not staging.is_symlink():
+            for path in sorted(staging.iterdir()):
+                if not is_leftover(path.name):
+                    path.replace(self.path / path.name)
+            shutil.rmtree(staging)
+        for name in old:
+            (self.path / name).unlink(missing_ok=True)
+
+    def keep_earlier_run(self) -> bool:
+        """Delete the hidden folder, if there is one. Return whether there was one: then the earlier run stays."""
+        if self.staging is None:
+            return False
+        with suppress(OSError):  # the next run deletes it
+            shutil.rmtree(self.staging)
+        self.staging = None
         return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

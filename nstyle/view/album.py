@@ -57,7 +57,7 @@ class Album:
             status = path.stat()
             key = (path, status.st_mtime_ns, status.st_size, (edge, quality))
             if key not in self._made:
-                self._made[key] = address(open_picture(path), edge, quality)
+                self._made[key] = address(open_picture(path, edge), edge, quality)
             return self._made[key]
         except (ImageError, OSError):
             return None
@@ -67,14 +67,16 @@ def _characters(made: dict[Path, str]) -> int:
     return sum(map(len, made.values()))
 
 
-def open_picture(path: Path) -> Image.Image:
+def open_picture(path: Path, edge: int | None = None) -> Image.Image:
     """Decode a picture file for display: 8-bit RGB, with transparent pixels composited on white.
+
+    A very large JPEG is decoded at a reduced size that is enough for a longer edge of `edge` pixels.
 
     Raises:
         ImageError: the file cannot be read.
 
     """
-    return Image.fromarray(to_uint8(on_white(read_picture(path))))
+    return Image.fromarray(to_uint8(on_white(read_picture(path, edge))))
 
 
 def shrink(picture: Image.Image, edge: int) -> Image.Image:

@@ -1,8 +1,9 @@
 """The page of a run, a batch, or both: one self-contained HTML file.
 
-All text from files and records is escaped, both in the HTML and in the JSON that the script reads; hidden characters
-in it become visible. Pictures are embedded as new pixels, without what else their files hold. The page's content
-security policy allows only our script, and nothing from the network.
+The page shows names of files and folders, but no paths: people publish it. All text from files and records is
+escaped, both in the HTML and in the JSON that the script reads; hidden characters in it become visible. Pictures are
+embedded as new pixels, without what else their files hold. The page's content security policy allows only our script,
+and nothing from the network.
 """
 
 import dataclasses
@@ -28,6 +29,7 @@ from nstyle.pictures.formats import FORMATS
 from nstyle.pictures.limits import LONGEST_EDGE, MOST_BYTES
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
+from nstyle.settings.paths import with_names
 from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
 from nstyle.storage.layout import StopReason
 from nstyle.view.album import Album
@@ -62,6 +64,7 @@ _ENDINGS: dict[str, str] = {
     StopReason.INTERRUPTED: "interrupted after {epochs}",
     StopReason.DIVERGED: "diverged after {epochs}",
     StopReason.FAILED: "failed after {epochs}",
+    StopReason.RUNNING: "killed after {epochs}",
 }
 
 
@@ -242,7 +245,7 @@ def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable
         ),
         films=_films_html(films, page),
         facts=_terms(_run_facts(run) | ({"not shown": f"{left_out} more snapshots"} if left_out else {})),
-        settings="\n".join(_setting_html(name, value) for name, value in settings.items()),
+        settings="\n".join(_setting_html(name, value) for name, value in with_names(settings).items()),
     )
     return facts, run_html
 
@@ -310,11 +313,19 @@ def _input_html(index: int, source: Input, picture: str | None, page: Path) -> s
         is_there = not _is_elsewhere(source.path) and os.path.exists(source.path)
         why = "changed since the run, or not a picture" if is_there else "file is missing"
         return f'<figure><p class="gone">{why}</p><figcaption>{label}: {name}</figcaption></figure>'
-    return (
-        f'<figure><a href="{_escaped(_link(source.path, page))}">'
-        f'<img id="input-{index}" src="{picture}" alt="{label}"></a>'
-        f"<figcaption>{label}: {name}</figcaption></figure>"
-    )
+    shown = f'<img id="input-{index}" src="{picture}" alt="{label}">'
+    if not _tells_the_whole_path(source.path, page):
+        shown = f'<a href="{_escaped(_link(source.path, page))}">{shown}</a>'
+    return f"<figure>{shown}<figcaption>{label}: {name}</figcaption></figure>"
+
+
+def _tells_the_whole_path(target: Path, page: Path) -> bool:
+    """Tell whether a link from the page spells a path from the root on: people publish pages, but not user names."""
+    try:
+        common = Path(os.path.commonpath([target.resolve(), page.resolve()]))
+    except ValueError:  # a different drive
+        return True
+    return common == common.parent
 
 
 def _films_html(films: Iterable[Path], page: Path) -> str:
@@ -343,7 +354,7 @@ def _run_facts(run: Run) -> dict[str, str]:
     versions = record.get("versions")
     if isinstance(versions, dict):
         facts["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
-    facts["folder"] = str(run.folder.resolve())
+    facts["folder"] = run.name
     return {term: text for term, text in facts.items() if text}
 
 
@@ -353,12 +364,12 @@ def _terms(facts: dict[str, str]) -> str:
     return "\n".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in pairs)
 
 
-_DEFAULTS = {name: json.dumps(value, default=str) for name, value in dataclasses.asdict(Config()).items()}
-"""Default of each setting as JSON, to compare with a record."""
+_DEFAULTS = with_names(json.loads(json.dumps(dataclasses.asdict(Config()), default=str)))
+"""Default of each setting, to compare with a record."""
 
 
 def _setting_html(name: str, value: Any) -> str:
-    changed = name in _DEFAULTS and json.dumps(value) != _DEFAULTS[name]
+    changed = name in _DEFAULTS and json.dumps(value) != json.dumps(_DEFAULTS[name])
     shown = "–" if value in (None, []) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)  # noqa: RUF001
     row = '<tr class="changed">' if changed else "<tr>"
     return f'{row}<th scope="row">{_escaped(flag(name))}</th><td>{_escaped(shown)}</td></tr>'

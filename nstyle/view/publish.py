@@ -10,6 +10,7 @@ from nstyle.errors import ImageError, Kind, OutputError, RecordError
 from nstyle.escaping import visible
 from nstyle.files import make_folder, open_regular, replacing, unwritable
 from nstyle.storage.layout import RECORD, is_of_a_run
+from nstyle.storage.lock import is_held
 from nstyle.view import films, page
 from nstyle.view.album import Album
 from nstyle.view.runs import Run, read_folder, subfolders
@@ -137,7 +138,7 @@ class Gallery:
         on_first: Callable[[Shown], object],
         sleep: Callable[[float], object] = time.sleep,
     ) -> Shown:
-        """Publish whenever the folder changes, until its run ends. If there is no run yet, wait for one.
+        """Publish whenever the folder changes, until its run ends or is killed. If there is no run yet, wait for one.
 
         A batch ends when all its runs have ended and nothing has changed for a minute.
 
@@ -168,7 +169,8 @@ class Gallery:
                         on_first(published)
                     shown = published
                 seen = now
-            if shown is not None and not shown.is_running and (not shown.others or quiet >= QUIET):
+            has_ended = shown is not None and not shown.is_running and not is_held(self.folder)
+            if has_ended and shown is not None and (not shown.others or quiet >= QUIET):
                 return self.publish()
             sleep(every)
 

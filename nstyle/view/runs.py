@@ -12,6 +12,7 @@ from typing import Any
 
 from nstyle.errors import Kind, RecordError
 from nstyle.storage.layout import EPOCHS, RECORD, StopReason, parse_picture_name
+from nstyle.storage.lock import is_abandoned
 from nstyle.view.run_files import MOST_EPOCHS, read_epochs, read_record, whole
 
 _MOST_INPUTS = 100
@@ -72,8 +73,8 @@ class Run:
 
     @property
     def is_running(self) -> bool:
-        """Whether the run is going on according to its record."""
-        return self.record.get("stop_reason") == StopReason.RUNNING
+        """Whether the run is going on: according to its record, and to the lock on its folder if there is one."""
+        return self.record.get("stop_reason") == StopReason.RUNNING and not is_abandoned(self.folder)
 
     @property
     def epochs(self) -> int:

@@ -1,0 +1,189 @@
+"""Files that lack their end, or have damaged parts: read with a warning if their pixels are there, else refused."""
+
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pictures import painted
+from PIL import Image
+from refusals import refuses
+
+from nstyle.errors import ImageError, Kind
+from nstyle.pictures.decode import read_picture
+
+END = b"\xff\xd9"
+
+
+def jpeg(height: int = 160, width: int = 208, mode: str = "RGB", **options: object) -> bytes:
+    file = io.BytesIO()
+    painted(height, width).convert(mode).save(file, "JPEG", **{"quality": 90, **options})
+    return file.getvalue()
+
+
+def png(depth: int) -> bytes:
+    levels = np.asarray(painted(40, 60), np.uint16) * (257 if depth == 16 else 1)
+    return bytes(imagecodecs.png_encode(levels.astype(f"u{depth // 8}")))
+
+
+def read(content: bytes, folder: Path) -> NDArray[np.float32]:
+    path = folder / "picture"
+    path.write_bytes(content)
+    return read_picture(path).rgb
+
+
+def refused(content: bytes, folder: Path) -> None:
+    path = folder / "picture"
+    path.write_bytes(content)
+    with refuses(ImageError, kind=Kind.DAMAGED, path=path):
+        read_picture(path)
+
+
+@pytest.fixture(autouse=True)
+def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "nstyle")
+
+
+KINDS: dict[str, dict[str, object]] = {
+    "baseline": {},
+    "4:4:4": {"subsampling": 0},
+    "4:2:2": {"subsampling": 1},
+    "grey": {"mode": "L"},
+    "four inks": {"mode": "CMYK"},
+    "optimized": {"optimize": True},
+    "restarts": {"restart_marker_rows": 1},
+    "restarts inside rows": {"restart_marker_blocks": 5},
+    "progressive": {"progressive": True},
+    "coarse": {"quality": 5},
+    "fine": {"quality": 100},
+}
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 33), (160, 208)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_intact_jpeg_is_read_as_by_pillow(
+    kind: str, size: tuple[int, int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = jpeg(*size, **KINDS[kind])  # type: ignore[arg-type]
+    read_by_pillow = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    for file in (content, content + bytes(1000), content + b"\xff\xd8\xff" + content):
+        np.testing.assert_array_equal(np.rint(read(file, tmp_path) * 255), read_by_pillow)
+    np.testing.assert_array_equal(np.rint(read(content[:-2] + b"\xff\xff\xff" + END, tmp_path) * 255), read_by_pillow)
+    assert not caplog.records
+
+
+def test_flat_pictures_are_intact(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Their pixels take few bytes, and may have the color that marks missing ones."""
+    for mode in ("L", "RGB"):
+        for level in (0, 37, 201, 255):
+            file = io.BytesIO()
+            Image.new(mode, (64, 48), level if mode == "L" else (level, level, level)).save(file, "JPEG", quality=95)
+            assert np.abs(read(file.getvalue(), tmp_path) * 255 - level).max() < 2
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("missing", [1, 2, 10, 40])
+def test_a_jpeg_without_its_last_bytes_is_read_with_a_warning(
+    kind: str, missing: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = jpeg(**KINDS[kind])  # type: ignore[arg-type]
+    whole = read(content, tmp_path)
+    cut = read(content[:-missing], tmp_path)
+    assert len(caplog.records) == 1
+    assert "lacks its last bytes" in caplog.text
+    different = (np.abs(cut - whole).max(axis=-1) > 0.02).mean()
+    assert different < (1e-9 if missing <= 2 else 0.15)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_jpeg_without_its_lower_half_is_refused(kind: str, tmp_path: Path) -> None:
+    content = jpeg(**KINDS[kind])  # type: ignore[arg-type]
+    refused(content[: len(content) // 2], tmp_path)
+    if kind != "progressive":  # which is coarse then, not cut: see below
+        refused(content[: len(content) // 2] + END, tmp_path)
+
+
+def test_a_progressive_jpeg_without_its_last_scans(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The standard allows to leave out details, but no program does."""
+    content = jpeg(progressive=True)
+    read(content[: len(content) // 2] + END, tmp_path)
+    assert "less detail" in caplog.text
+    refused(content[: content.index(b"\xff\xda") + 40] + END, tmp_path)  # nothing but a part of the brightness
+
+
+def test_a_jpeg_that_promises_more_rows_is_refused(tmp_path: Path) -> None:
+    content = jpeg()
+    promise = content.replace((160).to_bytes(2) + (208).to_bytes(2), (320).to_bytes(2) + (208).to_bytes(2), 1)
+    assert promise != content
+    refused(promise, tmp_path)
+    promise = content.replace((160).to_bytes(2) + (208).to_bytes(2), (12000).to_bytes(2) * 2, 1)
+    refused(promise, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["baseline", "grey", "restarts"])
+def test_a_jpeg_with_damaged_parts_says_so(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Damage that leaves valid data of the right length is beyond detection; most does not."""
+    content = jpeg(**KINDS[kind])  # type: ignore[arg-type]
+    start, noticed = content.index(b"\xff\xda") + 20, 0
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        caplog.clear()
+        at = int(generator.integers(start, len(content) - 600))
+        damaged = content[:at] + generator.bytes(400) + content[at + 400 :]
+        try:
+            read(damaged, tmp_path)
+            noticed += "damaged" in caplog.text
+        except ImageError:
+            noticed += 1
+    assert noticed >= 17
+    caplog.clear()
+    at = len(content) * 9 // 10
+    read(content[:at] + content[start:at] + content[at:], tmp_path)  # a part comes twice
+    assert "damaged parts" in caplog.text
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_png_that_lacks_what_follows_its_pixels_is_read(
+    depth: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = png(depth)
+    whole = read(content, tmp_path)
+    assert not caplog.records
+    for missing in (1, 4, 12, 16):  # up to the checksum of the pixels
+        caplog.clear()
+        np.testing.assert_array_equal(read(content[:-missing], tmp_path), whole)
+        assert "lacks its last bytes" in caplog.text
+    for missing in (40, len(content) // 2):
+        caplog.clear()
+        refused(content[:-missing], tmp_path)
+        assert not caplog.records  # nothing about pixels that are all there
+
+
+LOSSLESS: dict[str, Callable[[Image.Image, Path], None]] = {
+    "webp": lambda picture, path: picture.save(path, "WEBP", lossless=True),
+    "tiff": lambda picture, path: picture.save(path, "TIFF"),
+    "lzw": lambda picture, path: picture.save(path, "TIFF", compression="tiff_lzw"),
+    "bmp": lambda picture, path: picture.save(path, "BMP"),
+    "ppm": lambda picture, path: picture.save(path, "PPM"),
+}
+
+
+@pytest.mark.parametrize("form", LOSSLESS)
+def test_other_formats_without_a_part_of_their_pixels_are_refused(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "whole"
+    LOSSLESS[form](painted(40, 60), path)
+    content = path.read_bytes()
+    for missing in (300, len(content) // 2):
+        refused(content[:-missing], tmp_path)
+
+
+def test_a_jpeg_of_12_bits_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(imagecodecs.jpeg8_encode(np.full((32, 32), 2000, np.uint16), bitspersample=12))
+    with refuses(ImageError, kind=Kind.UNSUPPORTED, path=path):
+        read_picture(path)
