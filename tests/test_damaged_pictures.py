@@ -15,6 +15,7 @@ from refusals import refuses
 
 from nstyle.errors import ImageError, Kind
 from nstyle.pictures.decode import read_picture
+from nstyle.pictures.embedded_text import read_recipe_text
 
 END = b"\xff\xd9"
 
@@ -187,3 +188,17 @@ def test_a_jpeg_of_12_bits_is_named(tmp_path: Path) -> None:
     path.write_bytes(imagecodecs.jpeg8_encode(np.full((32, 32), 2000, np.uint16), bitspersample=12))
     with refuses(ImageError, kind=Kind.UNSUPPORTED, path=path):
         read_picture(path)
+
+
+def test_a_restart_marker_out_of_order_is_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = jpeg(restart_marker_rows=1)
+    at = content.index(b"\xff\xd3", content.index(b"\xff\xda"))
+    read(content[: at + 1] + b"\xd4" + content[at + 2 :], tmp_path)
+    assert "damaged parts" in caplog.text
+
+
+def test_a_jpeg_whose_header_alone_is_read_is_not_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(jpeg())
+    assert read_recipe_text(path) is None
+    assert not caplog.records

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from nstyle.errors import ImageError, Kind
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.pictures.exif import orientation_of
+from nstyle.pictures.png_file import unpack
 
 HEIGHT, WIDTH = 24, 40
 XMP_KEY = b"XML:com.adobe.xmp\0\0\0\0\0"
@@ -140,6 +142,15 @@ def test_a_recipe_that_unpacks_to_much_is_refused_but_its_picture_is_read(tmp_pa
     path.write_bytes(png_of(8, bomb))
     with refuses(ImageError, kind=Kind.DAMAGED, path=path):
         read_recipe_text(path)
+
+
+def test_unpacking_is_bounded() -> None:
+    tracemalloc.start()
+    assert unpack(BOMB, 1000) is None
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+    assert unpack(zlib.compress(bytes(1000)), 1000) == bytes(1000)
+    assert unpack(b"no zlib", 1000) is None
 
 
 @pytest.mark.parametrize(
