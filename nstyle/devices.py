@@ -5,14 +5,15 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from nstyle.errors import DeviceError, Kind
 
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_CONTAINER_LIMIT, _CONTAINER_USE = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+_CONTAINER_DETAILS = Path("/sys/fs/cgroup/memory.stat")
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt(3). M_TRIM_THRESHOLD: free() returns memory to the system if more than this many
@@ -151,6 +152,37 @@ def memory_of(device: torch.device) -> int | None:
         except (OSError, ValueError):  # no container, or one without a limit ("max")
             return physical
     return None
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes of memory that are free on the device now, for this process; None if unknown.
+
+    On a CPU, that is what the system calls available, or what is left of the container's limit, whichever is less.
+    """
+    there = memory_of(device)
+    if device.type != "cpu" or there is None:
+        return there
+    with suppress(OSError, ValueError, StopIteration):  # not Linux
+        there = min(there, _entry(Path("/proc/meminfo"), "MemAvailable:") * 1024)
+    with suppress(OSError, ValueError, StopIteration):  # no container, or one without a limit
+        used = int(_CONTAINER_USE.read_text()) - _entry(_CONTAINER_DETAILS, "inactive_file")
+        there = min(there, int(_CONTAINER_LIMIT.read_text()) - used)
+    return there
+
+
+def memory_in_use(device: torch.device) -> int:
+    """Return the bytes of memory that this process uses on the device; 0 if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved(device)
+    with suppress(OSError, ValueError):  # not Linux
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _entry(path: Path, name: str) -> int:
+    """Return the number that follows a name at the start of a line of the system's text file."""
+    lines = map(str.split, path.read_text().splitlines())
+    return int(next(words[1] for words in lines if words and words[0] == name))
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def test_a_seamless_texture_tiles(pair: tuple[Path, Path], tmp_path: Path) -> No
 def test_a_texture_that_does_not_fit(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.painting.memory.memory_of", lambda device: 10**6)
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: 10**6)
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--size"):
         paint((None, pair[1]), tmp_path, content_weight=0, size="40x24")
 

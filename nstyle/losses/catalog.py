@@ -16,6 +16,10 @@ class StyleLoss:
     Attributes:
         help: what it compares, in a few words, for `--help`.
         maker: the function that makes its terms, as "module:name"; see `terms.StyleTermMaker`.
+        summed: the class of its terms, as "module:name", if their targets are made from sums over positions
+            (`terms.SummedStyle`). Then a style picture can be read in parts. "" if its whole maps are needed.
+        working_maps: the number of copies of a layer's map that it holds while its gradient is computed, besides
+            those of "gram"; for the estimate of memory.
         layers: its default layers of VGG-19.
         layers_of_model: the attribute of `Model` that holds a network's default layers for this loss; if that is
             empty, the network's `style_layers` are used.
@@ -26,6 +30,8 @@ class StyleLoss:
 
     help: str
     maker: str
+    summed: str = ""
+    working_maps: int = 4
     layers: tuple[str, ...] = STYLE_LAYERS
     layers_of_model: str = "style_layers"
     scales: int = 1
@@ -33,9 +39,17 @@ class StyleLoss:
 
 
 STYLE_LOSSES = {
-    "gram": StyleLoss(help="Gram matrices", maker="nstyle.losses.gram:GramTerm.towards"),
+    "gram": StyleLoss(
+        help="Gram matrices",
+        maker="nstyle.losses.gram:GramTerm.towards",
+        summed="nstyle.losses.gram:GramTerm",
+        working_maps=0,
+    ),
     "wasserstein": StyleLoss(
-        help="mean and covariance, Wasserstein-2 distance", maker="nstyle.losses.wasserstein:WassersteinTerm.towards"
+        help="mean and covariance, Wasserstein-2 distance",
+        maker="nstyle.losses.wasserstein:WassersteinTerm.towards",
+        summed="nstyle.losses.wasserstein:WassersteinTerm",
+        working_maps=0,
     ),
     "mrf": StyleLoss(
         help="patches, Li and Wand",

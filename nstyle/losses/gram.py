@@ -51,8 +51,21 @@ class GramTerm(AtLayer):
             region: see the class.
 
         """
-        guidance, weight = guidance_of_style(style_map, mask, weight)
-        return cls(layer, gram_matrix(style_map, guidance), weight, style_map.shape[-2:].numel(), region=region)
+        height, width = style_map.shape[-2:]
+        guidance, weight = guidance_of_style((height, width), mask, weight)
+        return cls.reaching(layer, cls.sums(style_map, guidance), height * width, weight, region)
+
+    @staticmethod
+    def sums(feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
+        """Return the Gram matrix; see `functional.gram_matrix`."""
+        return gram_matrix(feature_map, guidance)
+
+    @classmethod
+    def reaching(
+        cls, layer: str, sums: Tensor, positions: int, weight: float, region: Tensor | None = None
+    ) -> "GramTerm":
+        """Make the term from the style's Gram matrix and the number of positions that it was summed over."""
+        return cls(layer, sums, weight, positions, region=region)
 
     @property
     def bytes_held(self) -> int:
@@ -71,7 +84,7 @@ class GramTerm(AtLayer):
         """Return the part's Gram matrix, guided by the region, and the number of positions."""
         feature_map = part.owned(self.layer)
         guidance, share = guidance_of_part(part, self.layer, self.region)
-        return Statistic(gram_matrix(feature_map, guidance), feature_map.shape[-2:].numel(), share)
+        return Statistic(self.sums(feature_map, guidance), feature_map.shape[-2:].numel(), share)
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""

@@ -98,7 +98,11 @@ class MrfTerm(AtLayer):
         if min(feature_map.shape[-2:]) < EDGE:  # the part owns only last rows or columns: no patch begins there
             return Statistic(0 * at_least_float32(feature_map).sum())
         with torch.no_grad():
-            nearest = nearest_patches(rows_of(feature_map), self.style, self.allowed)
+            window = part.windows.get(self.layer)
+            place = None if window is None else (window.rows.start, window.columns.start)
+            nearest = part.remembered(
+                (id(self), place), lambda: nearest_patches(rows_of(feature_map), self.style, self.allowed)
+            )
             weights = None
             if self.region is not None:
                 weights = part.cut(self.layer, _at_middles(self.region, height, width))

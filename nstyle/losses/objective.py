@@ -17,14 +17,15 @@ from cachetools import LRUCache
 from torch import Tensor
 
 from nstyle.losses.catalog import STYLE_LOSSES
-from nstyle.losses.parts import Part
 from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
+from nstyle.losses.seen import Seen, WholeImage
+from nstyle.losses.streamed import Streamed, StreamedImage
 from nstyle.losses.terms import ContentTerm, StyleTerm, StyleTermMaker, Term
 from nstyle.lru import made_once
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER
 from nstyle.networks.padding import seamless as seamless_view
-from nstyle.numerics import at_least_float32, clip_to_norm
+from nstyle.numerics import clip_to_norm
 
 UNIT = 127.5**2
 """Square of the distance from mid-grey to black or white, in grey levels. Relative losses are multiplied by this and
@@ -102,8 +103,11 @@ class StyleTargets:
         return made_once(self._kept, _key(style, layers, style_loss), partial(self._make, style, layers, style_loss))
 
     def _make(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
+        loss = STYLE_LOSSES[style_loss]
+        if isinstance(self.features, Streamed) and loss.summed and layers:
+            return self.features.style_terms(style.image, layers, resolve_name(loss.summed), style.mask)
         maps = self.features(style.image, layers) if layers else {}
-        maker: StyleTermMaker = resolve_name(STYLE_LOSSES[style_loss].maker)
+        maker: StyleTermMaker = resolve_name(loss.maker)
         return {layer: maker(layer, maps[layer], 1.0, style.mask) for layer in layers}
 
 
@@ -111,7 +115,8 @@ class Objective:
     """Distance of an image from the content's feature maps and from the styles' statistics.
 
     Args:
-        features: the network, or `StyleTargets` to reuse targets from earlier objectives.
+        features: the network, or `StyleTargets` to reuse targets from earlier objectives. A `streamed.Streamed`
+            network runs in parts, which takes less memory; the objective is the same.
         content: 1 x 3 x H x W, model space; may be None if `content_weight` is 0.
         style: 1 x 3 x H' x W', model space, or several `Style`s; may be None if `style_weight` is 0. The reference
             resizes the style to the content's size.
@@ -167,7 +172,7 @@ class Objective:
         if content_weight == 0 and style_weight == 0:
             raise ValueError("content_weight and style_weight are both 0: raise one of them")
         targets = features if isinstance(features, StyleTargets) else StyleTargets(features)
-        self.features = seamless_view(targets.features) if seamless else targets.features
+        self.features = _seamless(targets.features) if seamless else targets.features
         self.content_weight = content_weight
         self.style_weight = style_weight
         self.mask = mask
@@ -189,9 +194,7 @@ class Objective:
             ]
             weights = _weights(content_weight, content_layers)
             maps = self.features(content, weights.keys()) if content is not None and weights else {}
-            content_terms = [
-                ContentTerm(layer, at_least_float32(maps[layer]), weight) for layer, weight in weights.items()
-            ]
+            content_terms = [ContentTerm(layer, maps[layer], weight) for layer, weight in weights.items()]
             self.style_terms = [term.relative() for term in style_terms] if self.is_relative else style_terms
             self.content_terms = [term.relative() for term in content_terms] if self.is_relative else content_terms
         smoothness = TotalVariationTerm(tv_weight, "wrap" if seamless else padding)
@@ -208,22 +211,28 @@ class Objective:
     def gradient(self, image: Tensor) -> Evaluation:
         """Evaluate the objective at an image (1 x 3 x H x W, model space, float32)."""
         image = image.detach().requires_grad_()
-        whole = Part(image, self.features(image, {layer for term in self.terms for layer in term.layers}))
+        seen = self._see(image)
         clipped = [term for term in self.terms if term.is_clipped]
         others = [term for term in self.terms if not term.is_clipped]
         kept = any(term.layers for term in others)  # then the graph of the maps is used more than once
-        losses = torch.stack([term.loss(term.statistic(whole)) for term in clipped])
+        losses = torch.stack([term.loss(seen.statistic(term)) for term in clipped])
         if self.is_relative:
             losses = losses * (UNIT * image.numel())  # a region's share of the image is already a factor
-        (gradient,) = torch.autograd.grad(losses.sum(), image, retain_graph=kept)
+        gradient = seen.gradient(losses.sum(), again=kept)
         with torch.no_grad():
             gradient = self._projected(gradient)
             shortened, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
             gradient = shortened if self.clip else gradient
         for term in others:
-            (added,) = torch.autograd.grad(term.loss(term.statistic(whole)), image, retain_graph=kept)
+            added = seen.gradient(term.loss(seen.statistic(term)), again=kept)
             gradient = gradient + self._projected(added)
         return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
+
+    def _see(self, image: Tensor) -> Seen:
+        """Compute the feature maps of an image; in parts, if the network runs in parts."""
+        if isinstance(self.features, Streamed):
+            return StreamedImage(self.features, image, self.terms)
+        return WholeImage(self.features, image, self.terms)
 
     def _evaluation(self, gradient: Tensor, norm: Tensor, losses: Mapping[int, Tensor]) -> Evaluation:
         """Sum the losses (by the `id` of their terms): the style's for each layer, the content's over all layers."""
@@ -248,6 +257,11 @@ class Objective:
     def _values_painted(self, image: Tensor) -> int:
         """Return the number of values that are painted: three for each pixel with a mask above 0."""
         return image.numel() if self.mask is None else image.shape[1] * int((self.mask > 0).sum())
+
+
+def _seamless(features: Features) -> Features:
+    """Return a network that sees copies of the picture around it."""
+    return features.seamless() if isinstance(features, Streamed) else seamless_view(features)
 
 
 def _weighted_terms(

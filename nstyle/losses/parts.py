@@ -1,12 +1,18 @@
 """Parts of a picture, as the terms of the objective see them. The whole picture is a part too."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from torch import Tensor
 
+T = TypeVar("T")
+
 PIXELS = "pixels"
 """Names the image itself in place of a layer."""
+
+MARGIN = 2
+"""Positions below and to the right of its own that a part sees, up to the edge of the whole map. Patches need it."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,22 @@ class Window:
     left: int
     size: tuple[int, int]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the part owns no position of this layer."""
+        return bool(self.rows.start == self.rows.stop or self.columns.start == self.columns.stop)
+
+    def cut(self, whole: Tensor) -> Tensor:
+        """Return the owned positions of a tensor (... x h x w) that covers the whole map, as a view."""
+        return whole[..., self.rows, self.columns]
+
+    def owned(self, feature_map: Tensor, after: int = 0) -> Tensor:
+        """Return the owned positions of the part's own map, as a view; for `after`, see `Part.owned`."""
+        height, width = self.size
+        rows = min(self.rows.stop + after, height) - self.rows.start
+        columns = min(self.columns.stop + after, width) - self.columns.start
+        return feature_map[..., self.top : self.top + rows, self.left : self.left + columns]
+
 
 @dataclass(frozen=True)
 class Part:
@@ -37,12 +59,21 @@ class Part:
         image: 1 x 3 x H x W, model space.
         maps: {layer: 1 x C x h x w}, the image's feature maps in the network's precision.
         windows: {layer: its window}, with one for `PIXELS`; empty if this is the whole picture.
+        memo: results that the parts of one picture share while the picture stays the same; see `remembered`.
 
     """
 
     image: Tensor
     maps: Mapping[str, Tensor]
     windows: Mapping[str, Window] = field(default_factory=dict)
+    memo: dict[Hashable, Any] = field(default_factory=dict)
+
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returns; the parts of one picture call it once for each key."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        made: T = self.memo[key]
+        return made
 
     def size(self, layer: str) -> tuple[int, int]:
         """Return the height and width of the layer's whole map."""
@@ -56,22 +87,16 @@ class Part:
 
         Args:
             layer: name of a layer, or `PIXELS`.
-            after: number of extra rows and columns below and to the right, up to the edge of the whole map.
+            after: number of extra rows and columns below and to the right, up to the edge of the whole map; at most
+                `MARGIN`.
 
         """
-        if layer not in self.windows:
-            return self._map(layer)
-        window = self.windows[layer]
-        height, width = window.size
-        rows = min(window.rows.stop + after, height) - window.rows.start
-        columns = min(window.columns.stop + after, width) - window.columns.start
-        return self._map(layer)[..., window.top : window.top + rows, window.left : window.left + columns]
+        whole = self._map(layer)
+        return self.windows[layer].owned(whole, after) if layer in self.windows else whole
 
     def cut(self, layer: str, whole: Tensor) -> Tensor:
         """Return the owned positions of a tensor (... x h x w) that covers the layer's whole map."""
-        if layer not in self.windows:
-            return whole
-        return whole[..., self.windows[layer].rows, self.windows[layer].columns]
+        return self.windows[layer].cut(whole) if layer in self.windows else whole
 
     def _map(self, layer: str) -> Tensor:
         return self.image if layer == PIXELS else self.maps[layer]

@@ -85,19 +85,34 @@ class StyleTermMaker(Protocol):
         """Make the term."""
 
 
+class SummedStyle(Protocol):
+    """A class of terms whose target is made from sums over the positions of the style's feature map.
+
+    With it, a style picture can be read in parts. See `gram.GramTerm`.
+    """
+
+    def sums(self, feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
+        """Return the sums over a map or a part of one (1 x C x h x w); a position counts by its guidance squared."""
+
+    def reaching(self, layer: str, sums: Tensor, positions: int, weight: float) -> StyleTerm:
+        """Make the term from the sums over all positions of the style's map, and their number."""
+
+
 def share_of(loss: Tensor, nothing: Tensor) -> Tensor:
     """Return loss / nothing, where `nothing` is the loss of an image without features; 0 if that is 0."""
     return torch.where(nothing > 0, loss / nothing.clamp_min(torch.finfo(nothing.dtype).tiny), 0)
 
 
-def guidance_of_style(style_map: Tensor, mask: Tensor | None, weight: float) -> tuple[Tensor | None, float]:
-    """Return a style map's guidance (see `functional.guidance_at`; None without a mask) and the term's weight.
+def guidance_of_style(size: tuple[int, int], mask: Tensor | None, weight: float) -> tuple[Tensor | None, float]:
+    """Return the guidance of a style's map (see `functional.guidance_at`; None without a mask) and the term's weight.
+
+    The map has this size (height, width).
 
     The weight becomes 0 if nothing of the masked part is left at this layer because it is too small.
     """
     if mask is None:
         return None, weight
-    guidance, share = guidance_at(mask, *style_map.shape[-2:])
+    guidance, share = guidance_at(mask, *size)
     return guidance, weight if share > 0 else 0.0
 
 
@@ -105,7 +120,8 @@ def guidance_of_part(part: Part, layer: str, region: Tensor | None) -> tuple[Ten
     """Return a part's guidance in a region and the region's share of the picture; both None without a region."""
     if region is None:
         return None, None
-    guidance, share = guidance_at(region, *part.size(layer))
+    size = part.size(layer)
+    guidance, share = part.remembered((id(region), layer), lambda: guidance_at(region, *size))
     return part.cut(layer, guidance), share
 
 
@@ -124,7 +140,14 @@ class AtLayer:
 
 @dataclass(frozen=True)
 class ContentTerm(AtLayer):
-    """weight * sum((F - P)^2), where P is the content's feature map (Gatys et al., CVPR 2016, eq. 1, without 1/2)."""
+    """weight * sum((F - P)^2), where P is the content's feature map (Gatys et al., CVPR 2016, eq. 1, without 1/2).
+
+    Attributes:
+        layer: the layer whose maps are compared.
+        target: P, 1 x C x h x w; half precision is allowed. The sum is at least in float32.
+        weight: factor on the loss.
+
+    """
 
     target: Tensor
     weight: float
@@ -132,7 +155,8 @@ class ContentTerm(AtLayer):
 
     def relative(self) -> "ContentTerm":
         """Return a copy whose loss is relative to that of an image without features, whose maps are all 0."""
-        weight = torch.full_like(nothing := sum_of_squares(self.target), self.weight)
+        nothing = sum_of_squares(at_least_float32(self.target))
+        weight = torch.full_like(nothing, self.weight)
         return replace(self, weight=float(share_of(weight, nothing)))
 
     def statistic(self, part: Part) -> Statistic:

@@ -66,9 +66,21 @@ class WassersteinTerm(AtLayer):
             region: see the class.
 
         """
-        guidance, weight = guidance_of_style(style_map, mask, weight)
-        sums = moment_sums(style_map, guidance)
-        mean, covariance = mean_and_covariance(sums.cpu().double(), style_map.shape[-2:].numel())
+        height, width = style_map.shape[-2:]
+        guidance, weight = guidance_of_style((height, width), mask, weight)
+        return cls.reaching(layer, cls.sums(style_map, guidance), height * width, weight, region)
+
+    @staticmethod
+    def sums(feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
+        """Return the sums of the feature vectors and of their products; see `moment_sums`."""
+        return moment_sums(feature_map, guidance)
+
+    @classmethod
+    def reaching(
+        cls, layer: str, sums: Tensor, positions: int, weight: float, region: Tensor | None = None
+    ) -> "WassersteinTerm":
+        """Make the term from the style's `sums` and the number of positions that they were summed over."""
+        mean, covariance = mean_and_covariance(sums.cpu().double(), positions)
         root = _root(covariance, mean)
         return cls(layer, mean.to(sums), root.to(sums), weight, region=region)
 
@@ -89,7 +101,7 @@ class WassersteinTerm(AtLayer):
         """Return the sums of the part's feature vectors and of their products, and the number of positions."""
         feature_map = part.owned(self.layer)
         guidance, share = guidance_of_part(part, self.layer, self.region)
-        return Statistic(moment_sums(feature_map, guidance), feature_map.shape[-2:].numel(), share)
+        return Statistic(self.sums(feature_map, guidance), feature_map.shape[-2:].numel(), share)
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""

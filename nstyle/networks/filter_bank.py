@@ -8,13 +8,15 @@ of how to write a `Model`.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import Kind, OptionError
+from nstyle.networks.blocks import run_blocks
 from nstyle.networks.model import Model, ModelOptions
 from nstyle.networks.vgg19 import POOLING
 
@@ -29,9 +31,6 @@ DEVIATION = 1.5  # pixels, of the Gaussian window of each filter
 
 _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, -1 / 2, 0.0), (1 / 4, 1 / 4, -1 / 2))
 """Rows: light, red-green, yellow-blue. Columns: their factors on red, green, blue."""
-
-_BYTES_PER_PIXEL = {torch.float32: 1500, torch.bfloat16: 900}
-"""Memory that a descent takes for each pixel of the painting."""
 
 
 def _filters() -> Tensor:
@@ -59,17 +58,62 @@ class FilterBank:
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Return {layer: 1 x 78 x h x w feature map} for a 1 x 3 x H x W image."""
-        wanted = set(layers)
-        maps: dict[str, Tensor] = {}
-        x = image.to(self.kernels.dtype)
-        for level, layer in enumerate(LAYERS):
-            if wanted <= maps.keys():
-                break
-            if level:
-                x = POOLING[self.pooling][level - 1](x, 2)
-            if layer in wanted:
-                maps[layer] = F.conv2d(x, self.kernels, padding=EDGE // 2).relu()
-        return maps
+        return run_blocks(self.blocks, image, layers)
+
+    @property
+    def blocks(self) -> "tuple[FilterBlock, ...]":
+        """One block for each scale, from the image upwards."""
+        poolings = (*POOLING[self.pooling], None)
+        return tuple(FilterBlock(self.kernels, *both) for both in zip(LAYERS, poolings, strict=True))
+
+
+@dataclass(frozen=True)
+class FilterBlock:
+    """One scale of the bank, as a `blocks.Block`: its filters see the pooled image of the scale before.
+
+    Attributes:
+        kernels: 78 x 3 x 7 x 7.
+        layer: the name of its feature map.
+        pool: the pooling of the image for the next scale; None at the last.
+
+    """
+
+    kernels: Tensor
+    layer: str
+    pool: Callable[[Tensor, int], Tensor] | None
+
+    @property
+    def reach(self) -> dict[str, int]:
+        """Half of a filter."""
+        return {self.layer: EDGE // 2}
+
+    @property
+    def reach_of_pooled(self) -> int:
+        """The image itself is pooled."""
+        return 0
+
+    @property
+    def pooled_channels(self) -> int:
+        """Those of the image."""
+        return self.kernels.shape[1]
+
+    @property
+    def widest(self) -> int:
+        """The number of filters."""
+        return self.kernels.shape[0]
+
+    @property
+    def kept(self) -> float:
+        """The feature map and the image."""
+        return self.widest + self.pooled_channels
+
+    def __call__(
+        self, x: Tensor, layers: Collection[str], *, pooled: bool
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the feature map, if it is in `layers`, and the pooled image."""
+        x = x.to(self.kernels.dtype)
+        maps = {self.layer: F.conv2d(x, self.kernels, padding=EDGE // 2).relu()} if self.layer in layers else {}
+        return maps, self.pool(x, 2) if pooled and self.pool is not None else None
 
 
 def filter_bank(options: ModelOptions) -> Model:
@@ -91,5 +135,4 @@ def filter_bank(options: ModelOptions) -> Model:
         content_layers=("scale3",),
         style_layers=LAYERS,
         mrf_layers=("scale3", "scale4"),
-        bytes_per_pixel=_BYTES_PER_PIXEL[options.precision],
     )

@@ -57,7 +57,8 @@ class Model:
         mrf_layers: default layers of the style loss "mrf"; if empty, `style_layers`.
         provenance: for the run record: "path" and "sha256" of the weights ("" if there are none), and "original",
             whether they are the reference's.
-        bytes_per_pixel: memory that a descent takes for each pixel of the painting; None means the same as VGG-19.
+        bytes_per_pixel: memory that a descent takes for each pixel of the painting, if the network does not tell its
+            blocks (`blocks.Blockwise`); None means the same as VGG-19.
         adapt: function from the content and style images (1 x 3 x H x W each, model space) to a network adapted to
             them; None if the network needs no adapting.
 

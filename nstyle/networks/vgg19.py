@@ -1,6 +1,7 @@
 """VGG-19 as a feature extractor (Simonyan and Zisserman, 2014), with average pooling by default (Gatys, 2016)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Self
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import Kind, WeightsError
+from nstyle.networks.blocks import run_blocks
 from nstyle.networks.kernels import winograd
 from nstyle.networks.layers import BLOCKS, VGG19_LAYERS
 
@@ -113,21 +115,25 @@ class VGG19(nn.Module):
         wanted = set(layers)
         if unknown := wanted.difference(self.layers):
             raise ValueError(f"no such layer: {', '.join(sorted(unknown))}; choose from {', '.join(self.layers)}")
-        maps: dict[str, Tensor] = {}
-        x = image.to(self.get_buffer("conv1_1_weight").dtype).contiguous(memory_format=torch.channels_last)
-        poolings = iter(POOLING[self.pooling])
-        for name in self.convolutions:
-            if wanted <= maps.keys():
-                break
-            if name.endswith("_1") and name != "conv1_1":
-                x = next(poolings)(x, 2)
-            x = self._next(name, x)
-            layer = _layer(name)
-            if layer in wanted:
-                maps[layer] = x
-        return maps
+        return run_blocks(self.blocks, image, wanted)
 
-    def _next(self, name: str, maps: Tensor) -> Tensor:
+    @property
+    def blocks(self) -> "tuple[ConvolutionBlock, ...]":
+        """The blocks that these weights can compute, from the image upwards."""
+        names = [
+            [name for name in self.convolutions if name.startswith(f"conv{b}_")] for b in range(1, len(BLOCKS) + 1)
+        ]
+        poolings = (*POOLING[self.pooling], None)
+        return tuple(
+            ConvolutionBlock(self, tuple(block), pool) for block, pool in zip(names, poolings, strict=True) if block
+        )
+
+    def prepared(self, maps: Tensor) -> Tensor:
+        """Convert an image or a map to the precision and memory layout of the weights."""
+        dtype = self.get_buffer("conv1_1_weight").dtype
+        return maps.to(dtype).contiguous(memory_format=torch.channels_last)
+
+    def convolved(self, name: str, maps: Tensor) -> Tensor:
         """Apply a convolution and its ReLU to the feature map below."""
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
         if self._by_winograd(weight, maps):
@@ -139,6 +145,13 @@ class VGG19(nn.Module):
         many_channels = weight.shape[:2].numel() >= WINOGRAD_KERNELS
         in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
         return self.convolution == "winograd" and many_channels and in_float32
+
+    @property
+    def kernel_bytes(self) -> int:
+        """Bytes of the kernels that Winograd's algorithm keeps on a CPU in float32: 36 values for 9 weights."""
+        weights = [self.get_buffer(f"{name}_weight") for name in self.convolutions]
+        large = [weight for weight in weights if weight.shape[:2].numel() >= WINOGRAD_KERNELS]
+        return 4 * sum(weight.nbytes for weight in large) if self.convolution == "winograd" else 0
 
     def _kernels_of(self, name: str) -> Tensor:
         """Return a convolution's kernels for Winograd's algorithm, computed on first use."""
@@ -159,6 +172,63 @@ class VGG19(nn.Module):
             for name in self.convolutions
             for kind in ("weight", "bias")
         }
+
+
+@dataclass(frozen=True)
+class ConvolutionBlock:
+    """A block of VGG-19; see `blocks.Block`.
+
+    Attributes:
+        network: the network.
+        convolutions: names of the block's convolutions.
+        pool: the pooling that follows; None after the highest block.
+
+    """
+
+    network: VGG19
+    convolutions: tuple[str, ...]
+    pool: Callable[[Tensor, int], Tensor] | None
+
+    @property
+    def reach(self) -> dict[str, int]:
+        """Each convolution sees one position further than the one below."""
+        return {_layer(name): number for number, name in enumerate(self.convolutions, 1)}
+
+    @property
+    def reach_of_pooled(self) -> int:
+        """That of the highest layer."""
+        return len(self.convolutions)
+
+    @property
+    def pooled_channels(self) -> int:
+        """Those of each map of the block."""
+        return len(self.network.get_buffer(f"{self.convolutions[0]}_bias"))
+
+    @property
+    def widest(self) -> int:
+        """All maps of the block have as many channels."""
+        return self.pooled_channels
+
+    @property
+    def kept(self) -> float:
+        """The maps, the pooled map, and where each of its maxima is (64 bits each)."""
+        pooled = 0 if self.pool is None else 3 if self.pool is F.max_pool2d else 1
+        return self.widest * (len(self.convolutions) + pooled / 4)
+
+    def __call__(
+        self, x: Tensor, layers: Collection[str], *, pooled: bool
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the maps of those of `layers` that are in this block, and the pooled map."""
+        wanted = self.reach.keys() & set(layers)
+        maps: dict[str, Tensor] = {}
+        x = self.network.prepared(x)
+        for name in self.convolutions:
+            if not pooled and wanted <= maps.keys():
+                break
+            x = self.network.convolved(name, x)
+            if (layer := _layer(name)) in wanted:
+                maps[layer] = x
+        return maps, self.pool(x, 2) if pooled and self.pool is not None else None
 
 
 def _forget_kernels(network: VGG19, *_: object) -> None:

@@ -17,6 +17,7 @@ class Optimizer:
         learning_rate: the default learning rate.
         follows_clipped: whether it follows the clipped gradient, as the reference does; if not, the unclipped one.
         settings: the other arguments of its class, with their defaults; `descend` takes the same keywords.
+        images: the number of images that it keeps, or needs for an update, besides those of "nag".
 
     """
 
@@ -25,6 +26,7 @@ class Optimizer:
     learning_rate: float
     follows_clipped: bool = False
     settings: Mapping[str, float] = field(default_factory=dict)
+    images: int = 0
 
 
 OPTIMIZERS = {
@@ -39,11 +41,13 @@ OPTIMIZERS = {
         help="limited-memory BFGS along the unclipped gradient",
         rule="nstyle.optim.lbfgs:LBFGS",
         learning_rate=1.0,
+        images=32,  # two for each of ten steps, the spectra and the direction
     ),
     "adam": Optimizer(
         help="Adam along the unclipped gradient",
         rule="nstyle.optim.rules:Adam",
         learning_rate=10.0,
+        images=2,
     ),
 }
 """Optimizers by name; the first is the reference's, with MXNet's learning rate."""

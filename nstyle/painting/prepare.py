@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
-from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.objective import Objective, Style, StyleTargets
+from nstyle.losses.streamed import Streamed
+from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
-from nstyle.networks.layers import check_layers, parse_layers
-from nstyle.networks.model import Model, ModelOptions
+from nstyle.networks.model import ModelOptions
 from nstyle.networks.model_space import from_model_space, shown_range, to_model_space
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import SLOWDOWN
 from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
-from nstyle.painting.memory import check_memory, descent_bytes
+from nstyle.painting.layers import ChosenLayers
+from nstyle.painting.memory import Memory
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
@@ -30,7 +31,6 @@ from nstyle.pictures.masks import Mask, rounded, to_mask
 from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
-from nstyle.settings.options import flag
 from nstyle.settings.presets import content_factor
 from nstyle.settings.scales import epochs_at_scales
 
@@ -51,6 +51,7 @@ class Scale:
         parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
         slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
+        way: how the network runs over parts of the image; None: over the whole image.
 
     """
 
@@ -60,6 +61,7 @@ class Scale:
     parts: tuple[Tensor | None, ...] = (None,)
     slowdown: float = 1.0
     details: float = 0.0
+    way: Tiling | None = None
     _objective: Objective | None = field(default=None, init=False)
 
     @property
@@ -129,12 +131,13 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
     hashes = hash_inputs(inputs)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
-    layers = _Layers.chosen(config, loaded.model)
-    memory = descent_bytes(inputs, sizes[-1], loaded.model, precision, "wrap" if config.seamless else config.padding)
-    check_memory(config, memory, sizes[-1], device)
+    layers = ChosenLayers.chosen(config, loaded.model)
+    memory = Memory(config, inputs, loaded.model, precision, device, {*layers.content, *layers.style}, layers.content)
+    ways = memory.choose(sizes)
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
-    scales = [maker.make(size) for size in reversed(sizes)]  # the finest first: its errors are the clearest
+    # The finest first: its errors are the clearest.
+    scales = [maker.make(size, way) for size, way in zip(reversed(sizes), reversed(ways), strict=True)]
     if config.init == "noise" and scales[-1].parts == (None,):
         scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
@@ -146,7 +149,7 @@ def prepare(config: Config, device: torch.device, precision: torch.dtype, sessio
         descent,
         hashes,
         dict(loaded.model.provenance),
-        memory,
+        memory.needed(sizes[-1], ways[-1]),
         config.seamless,
         config.stop_after,
     )
@@ -166,48 +169,21 @@ def model_options(config: Config, device: torch.device, precision: torch.dtype) 
 
 
 @dataclass(frozen=True)
-class _Layers:
-    """The content and style layers, with their weights."""
-
-    content: Mapping[str, float]
-    style: Mapping[str, float]
-
-    @classmethod
-    def chosen(cls, config: Config, model: Model) -> "_Layers":
-        """Return the layers in the settings, or the network's defaults.
-
-        Raises:
-            OptionError: the network, or the part of it that the weights file holds, has no such layer.
-
-        """
-        style_loss = STYLE_LOSSES[config.style_loss]
-        own = getattr(model, style_loss.layers_of_model) or model.style_layers
-        return cls(
-            _chosen("content_layers", config.content_layers, model.content_layers, model),
-            _chosen("style_layers", config.style_layers, own, model),
-        )
-
-
-def _chosen(name: str, text: str | None, own: tuple[str, ...], model: Model) -> dict[str, float]:
-    if text is None:
-        return dict.fromkeys(own, 1.0)
-    layers = parse_layers(flag(name), text)
-    check_layers(flag(name), layers, model.layers)
-    return layers
-
-
-@dataclass(frozen=True)
 class _ObjectiveMaker:
     """Maker of a scale's objective. It lives as long as the scale, so it does not hold the source pictures."""
 
     config: Config
     loaded: Loaded
-    layers: _Layers
+    layers: ChosenLayers
 
-    def make(self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool) -> Objective:
+    def make(
+        self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, way: Tiling | None
+    ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
         features: StyleTargets | Features = self.loaded.targets
+        if way is not None:
+            features = Streamed(model.features, way)
         if model.adapt is not None:
             features = model.adapt((styles[0].image,) if config.size is not None else (content, styles[0].image))
         return Objective(
@@ -242,8 +218,8 @@ class _ScaleMaker:
     device: torch.device
     session: Session
 
-    def make(self, size: ScaleSize) -> Scale:
-        """Resize all pictures, and make the start; the objective is made later."""
+    def make(self, size: ScaleSize, way: Tiling | None) -> Scale:
+        """Resize all pictures, and make the start; the objective is made later, in this way."""
         config, device = self.config, self.device
         masks = self._fit_masks(size)
         picture = self._content_picture(size)
@@ -280,10 +256,11 @@ class _ScaleMaker:
         return Scale(
             start,
             finish,
-            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey),
+            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, way=way),
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
+            way=way,
         )
 
     def _content_picture(self, size: ScaleSize) -> Picture:

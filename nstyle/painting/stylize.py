@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,8 @@ def _run_in(
                 "%s has no transparency: transparent parts become white; --image-format png keeps them transparent",
                 form.title,
             )
-        tuned = keeping_freed_memory(device, prepared.memory) if session.owns_process else nullcontext()
+        may_tune = session.owns_process and config.max_memory is None  # that takes more memory
+        tuned = keeping_freed_memory(device, prepared.memory) if may_tune else nullcontext()
         try:
             with tuned:
                 painted = _paint(config, folder, prepared, recipe, checkpoint, callback, progress)
@@ -191,7 +192,8 @@ def _paint(
     metadata = kept_metadata(config)
     earlier = None if folder.staging else folder.earlier_run()
     pictures = set() if earlier is None or checkpoint.epoch == 0 else earlier.pictures
-    record = RunRecord(folder.record, recipe, len(prepared.scales), {*pictures, folder.final.name})
+    tiles = [None if scale.way is None else asdict(scale.way) for scale in prepared.scales]
+    record = RunRecord(folder.record, recipe, len(prepared.scales), {*pictures, folder.final.name}, tiles)
     recording = Record(record)
     final = FinalPicture(folder, recipe, config, metadata)
     takeover = Takeover(folder, record, save_epochs=config.save_epochs)

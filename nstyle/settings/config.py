@@ -188,6 +188,8 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             raise OptionError(
                 f"--device must be cpu, cuda, cuda:N or mps, not {self.device!r}", flag="--device", kind=Kind.UNKNOWN
             )
+        if self.max_memory is not None:
+            parse_memory(self.max_memory)
         if self.gpu is not None and self.device is not None:
             raise _conflict("gpu", "--gpu and --device both name a device: leave one of them out")
 
@@ -236,3 +238,21 @@ def parse_size(text: str) -> tuple[int, int]:
         )
     width, height = match.groups()
     return int(width), int(height)
+
+
+def parse_memory(text: str) -> int:
+    """Parse an amount of memory such as "4GB", "1.5GB" or "750MB" into bytes.
+
+    Raises:
+        OptionError: the text has another form, or is below 1 MB.
+
+    """
+    match = re.fullmatch(r"([0-9]{1,6}(?:[.][0-9]{1,6})?) ?([MGmg])[Bb]?", text)
+    size = 0 if match is None else int(float(match[1]) * {"m": 10**6, "g": 10**9}[match[2].lower()])
+    if size < 10**6:
+        raise OptionError(
+            f"--max-memory must be an amount of memory, such as 4GB or 750MB, not {text!r}",
+            flag="--max-memory",
+            kind=Kind.OUT_OF_RANGE,
+        )
+    return size

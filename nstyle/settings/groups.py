@@ -255,6 +255,15 @@ class Machine:
         MACHINE,
         choices=("direct", "winograd"),
     )
+    max_memory: str | None = setting(
+        None,
+        "use at most this much memory: what would need more is painted in tiles, which takes longer and gives the "
+        "same picture up to rounding",
+        OURS,
+        MACHINE,
+        default_words="what is free",
+        metavar="4GB|750MB",
+    )
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ MOST_BYTES = 1_000_000
 SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(field).recorded)
 """Names of the settings in a recipe: all except those that decide what happens to an earlier run's files."""
 
-# Settings that do not change the painting, only where and how often it is written.
-_OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise", "no_recipe"}
+# Settings that do not change the painting, only where and how often it is written. (Tiles change its rounding.)
+_OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise", "no_recipe", "max_memory"}
 # Settings that name files: the hashes of `Recipe.inputs` tell them apart.
 _FILES = {"content_image", "style_image", "mask", "style_mask"}
 # Settings that other entries of the recipe state more exactly: the preset's values, the chosen device and precision.

@@ -4,7 +4,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -80,14 +80,23 @@ class RunRecord:
         recipe: the recipe of the run.
         scales: number of scales of the painting.
         pictures: names of the pictures that the run wrote before it was resumed.
+        tiles: how each scale is painted in tiles (`losses.tiles.Tiling`), None for a whole one; empty: all are whole.
 
     Attributes:
         stop_reason: what the file says; None: it is not written yet.
 
     """
 
-    def __init__(self, path: Path, recipe: Recipe, scales: int = 1, pictures: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        recipe: Recipe,
+        scales: int = 1,
+        pictures: Iterable[str] = (),
+        tiles: Sequence[Mapping[str, Any] | None] = (),
+    ) -> None:
         self.path = path
+        self.tiles = {"tiles": list(tiles)} if any(tiles) else {}
         self.recipe = recipe
         self.scales = scales
         self.pictures = set(pictures)
@@ -121,5 +130,5 @@ class RunRecord:
             **(more or {}),
         }
         with replacing(self.path) as file:
-            file.write((json.dumps(self.recipe.facts() | progress, indent=2) + "\n").encode())
+            file.write((json.dumps(self.recipe.facts() | self.tiles | progress, indent=2) + "\n").encode())
         self.stop_reason = stop_reason

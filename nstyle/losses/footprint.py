@@ -1,0 +1,53 @@
+"""How much memory an objective takes for feature maps, whole or in tiles."""
+
+from collections.abc import Collection
+
+from nstyle.losses.tiles import Tiling, stages_of
+from nstyle.networks.blocks import Surrounded
+
+WORKING_MAPS = 3
+"""Maps as large as the widest of a tile that backpropagation holds besides those that autograd keeps: the gradients
+before and after a convolution, and that of the layer's loss."""
+
+
+def bytes_of_maps(
+    network: Surrounded,
+    layers: Collection[str],
+    tiling: Tiling | None,
+    size: tuple[int, int],
+    itemsize: int,
+    more_maps: int = 0,
+) -> int:
+    """Return the most bytes that the feature maps of an image take while its gradient is computed.
+
+    Args:
+        network: the network.
+        layers: the layers whose maps are needed.
+        tiling: how much of the network runs in tiles; None means that it runs over the whole image.
+        size: height and width of the image.
+        itemsize: bytes of a value of the network; losses on half precision make a float32 copy of a map.
+        more_maps: number of maps that the losses hold besides `WORKING_MAPS`.
+
+    """
+    height, width = (edge + 2 * network.margin for edge in size)
+    inputs = most = 0
+    for stage in stages_of(network, layers, tiling):
+        own = _pooled_bytes(network, stage.poolings, height, width, itemsize)
+        top = stage.poolings + len(stage.blocks)
+        following = _pooled_bytes(network, top, height, width, itemsize) if stage.feeds else 0
+        inputs += own  # of the stages so far
+        per_value = (WORKING_MAPS + more_maps) * itemsize + (4 if itemsize < 4 else 0)
+        working = per_value * max(block.widest / 4**i for i, block in enumerate(stage.blocks))
+        rows, columns = height >> stage.poolings, width >> stage.poolings
+        tile = stage.largest_tile(rows, columns) * (stage.kept * itemsize + working)
+        # On the way back there are the gradients of this stage's input and of the next one's.
+        most = max(most, inputs + own + following + int(tile))
+    return most
+
+
+def _pooled_bytes(network: Surrounded, poolings: int, height: int, width: int, itemsize: int) -> int:
+    """Return the bytes of a pooled map; 0 for the image, which is not a map."""
+    if poolings == 0:
+        return 0
+    channels = network.blocks[poolings - 1].pooled_channels
+    return (height >> poolings) * (width >> poolings) * channels * itemsize

@@ -1,0 +1,186 @@
+"""How a network runs over a picture in parts: its stages, and the tiles of each stage."""
+
+import itertools
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from nstyle.losses.parts import MARGIN, Window
+from nstyle.networks.blocks import Block, Surrounded
+
+TILE_VALUES = 2**24
+"""Default size of a tile: the number of values that all its feature maps have. 64 MB in float32.
+
+The larger a tile, the less its halo counts: at this size, halos add an eighth to the arithmetic of VGG-19.
+"""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How much of a network runs over parts of a picture.
+
+    A block that runs in parts keeps only its pooled map. So it runs again, part by part, to compute the gradient.
+
+    Attributes:
+        blocks: the number of blocks that run in parts, from the image upwards; None means all. The blocks above them
+            run over the whole picture, and keep all their maps for the gradient.
+        joined: the number of blocks, from the image upwards, that run together, without keeping the pooled maps
+            between them. That saves memory, but needs larger halos.
+        values: the number of values of a tile; see `TILE_VALUES`.
+
+    """
+
+    blocks: int | None = None
+    joined: int = 1
+    values: int = TILE_VALUES
+
+    def __post_init__(self) -> None:
+        if self.joined < 1 or self.values < 1 or (self.blocks is not None and self.blocks < self.joined):
+            raise ValueError(f"{self} is not possible: joined and values are at least 1, blocks at least joined")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The rows, or the columns, of a tile, in positions of its stage's input.
+
+    Attributes:
+        start: the first that the tile owns.
+        stop: the one after the last that it owns.
+        first: the first that it sees; `start` less the halo.
+        last: the one after the last that it sees.
+
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    def window(self, poolings: int, margin: int, inside: int) -> tuple[slice, int]:
+        """Return what the tile owns of a map, and how many positions its own map has before that.
+
+        Args:
+            poolings: the number of poolings between the stage's input and the map.
+            margin: positions of the map that lie in the margin of the picture, and do not count.
+            inside: positions of the map after those, which count.
+
+        """
+        start, stop = (min(max(end >> poolings, margin), margin + inside) for end in (self.start, self.stop))
+        return slice(start - margin, stop - margin), start - (self.first >> poolings)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile of a stage's input."""
+
+    rows: Span
+    columns: Span
+
+    def seen(self, whole: Tensor) -> Tensor:
+        """Return what the tile sees of the stage's input, as a view."""
+        return whole[..., self.rows.first : self.rows.last, self.columns.first : self.columns.last]
+
+    def window(self, poolings: int, margin: int, inside: tuple[int, int]) -> Window:
+        """Return what the tile owns of a map; see `Span.window`."""
+        rows, top = self.rows.window(poolings, margin, inside[0])
+        columns, left = self.columns.window(poolings, margin, inside[1])
+        return Window(rows, columns, top, left, inside)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Neighboring blocks of a network that run together over one tile after the other.
+
+    Attributes:
+        blocks: the blocks, from the lowest.
+        poolings: the number of poolings below them.
+        layers: the layers whose maps are needed.
+        feeds: whether another stage follows, which needs the pooled map.
+        halo: positions of the input that a tile sees on each side of its own.
+        unit: tiles begin at multiples of this many positions, so that pooling meets the same ones in each tile.
+        edge: length of a tile's edge in positions; None means that one tile is the whole input.
+
+    """
+
+    blocks: tuple[Block, ...]
+    poolings: int
+    layers: frozenset[str]
+    feeds: bool
+    halo: int
+    unit: int
+    edge: int | None
+
+    def tiles(self, height: int, width: int) -> list[Tile]:
+        """Return the tiles of an input of this size, row by row."""
+        return list(itertools.starmap(Tile, itertools.product(self._spans(height), self._spans(width))))
+
+    def largest_tile(self, height: int, width: int) -> int:
+        """Return the number of positions that the largest tile sees."""
+        rows, columns = (max(span.last - span.first for span in self._spans(n)) for n in (height, width))
+        return rows * columns
+
+    def _spans(self, length: int) -> list[Span]:
+        """Cut a length into parts of about the same size. Positions that pooling drops belong to the last part."""
+        units = max(1, length // self.unit)
+        count = 1 if self.edge is None else min(units, math.ceil(length / self.edge))
+        cuts = [units * i // count * self.unit for i in range(count)] + [length]
+        return [
+            Span(start, stop, max(0, start - self.halo), min(length, stop + self.halo))
+            for start, stop in itertools.pairwise(cuts)
+        ]
+
+    def run(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the maps of a tile, and its pooled map if another stage follows."""
+        maps: dict[str, Tensor] = {}
+        for block, following in itertools.zip_longest(self.blocks, self.blocks[1:]):
+            found, pooled = block(x, self.layers, pooled=self.feeds or following is not None)
+            maps |= found
+            if pooled is None:
+                return maps, None
+            x = pooled
+        return maps, x
+
+    def poolings_of(self, layer: str) -> int:
+        """Return the number of poolings between the stage's input and a layer."""
+        return next(i for i, block in enumerate(self.blocks) if layer in block.reach)
+
+    @property
+    def kept(self) -> float:
+        """Number of values that autograd keeps at one position of the input; see `Block.kept`."""
+        return math.fsum(block.kept / 4**i for i, block in enumerate(self.blocks))
+
+
+def stages_of(network: Surrounded, layers: Collection[str], tiling: Tiling | None) -> list[Stage]:
+    """Return the stages of a network, as far as these layers need it; without tiling, all of it is one stage."""
+    needed = max((i for i, block in enumerate(network.blocks) if block.reach.keys() & set(layers)), default=-1) + 1
+    if tiling is None:
+        return [_stage(network.blocks[:needed], 0, layers, feeds=False, values=None)]
+    in_parts = needed if tiling.blocks is None else min(tiling.blocks, needed)
+    joined = min(tiling.joined, in_parts)
+    cuts = sorted({0, *range(joined, in_parts + 1), needed})
+    return [
+        _stage(
+            network.blocks[start:stop],
+            start,
+            layers,
+            feeds=stop < needed,
+            values=tiling.values if stop <= in_parts else None,
+        )
+        for start, stop in itertools.pairwise(cuts)
+    ]
+
+
+def _stage(
+    blocks: Sequence[Block], poolings: int, layers: Iterable[str], *, feeds: bool, values: int | None
+) -> Stage:
+    """Make a stage. Its tiles have about `values` values; None means that it is not cut."""
+    own = frozenset(layer for layer in layers if any(layer in block.reach for block in blocks))
+    unit = 2 ** (len(blocks) - 1 + feeds)
+    halo = 0
+    for i, block in reversed(list(enumerate(blocks))):
+        halo = block.reach_of_pooled + 2 * halo if feeds or i + 1 < len(blocks) else 0
+        halo = max([halo, *(block.reach[layer] + MARGIN for layer in own & block.reach.keys())])
+    stage = Stage(tuple(blocks), poolings, own, feeds, math.ceil(halo / unit) * unit, unit, None)
+    return stage if values is None else replace(stage, edge=max(unit, math.isqrt(int(values / stage.kept))))

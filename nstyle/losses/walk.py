@@ -1,0 +1,151 @@
+"""Run a network over a picture in tiles: up from the image, with the maps of one tile at a time, and back down."""
+
+from collections.abc import Callable, Collection, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from nstyle.losses.parts import Part, Window
+from nstyle.losses.tiles import Stage, Tile, Tiling, stages_of
+from nstyle.networks.blocks import Surrounded
+
+Outputs: TypeAlias = Callable[[Part], list[tuple[Tensor, Tensor]]]
+"""Function from a part to tensors made of its maps, each with the gradient of a loss with respect to that tensor."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A stage's result for one tile.
+
+    Attributes:
+        seen: what the tile sees of the stage's input.
+        maps: {layer: map}.
+        part: the part that the maps belong to.
+        pooled: the pooled map, the next stage's input; None if this is the last stage.
+        window: what the tile owns of the pooled map.
+
+    """
+
+    seen: Tensor
+    maps: dict[str, Tensor]
+    part: Part
+    pooled: Tensor | None
+    window: Window
+
+
+class Walk:
+    """A picture in a network that runs in tiles.
+
+    Args:
+        network: the network.
+        image: 1 x 3 x H x W, model space; without a graph.
+        layers: the layers whose maps are needed.
+        tiling: how much of the network runs in tiles, and their size.
+
+    Attributes:
+        stages: the stages of the network.
+
+    """
+
+    def __init__(self, network: Surrounded, image: Tensor, layers: Collection[str], tiling: Tiling) -> None:
+        self.network = network
+        self.image = image
+        self.stages = stages_of(network, layers, tiling)
+        self._inputs: list[Tensor] = []  # of each stage, for the way down
+        self._kept: _Run | None = None
+        self._memo: dict[Hashable, Any] = {}
+
+    def up(self, *, keeps: bool = False) -> Iterator[Part]:
+        """Run each stage, and yield the part of each tile. Its maps are dropped when the next one is asked for.
+
+        Args:
+            keeps: whether to keep what `down` needs: the input of each stage, and the graph of the last one if that
+                has a single tile.
+
+        """
+        x = self.network.surround(self.image)
+        for stage in self.stages:
+            if keeps:
+                self._inputs.append(x)
+            following: Tensor | None = None
+            tiles = stage.tiles(*x.shape[-2:])
+            for tile in tiles:
+                run = self._run(stage, tile, x, graph=keeps and len(tiles) == 1 and not stage.feeds)
+                if run.seen.requires_grad:
+                    self._kept = run
+                if run.pooled is not None:
+                    own = run.window.owned(run.pooled)
+                    following = whole_map(own, run.window.size) if following is None else following
+                    run.window.cut(following).copy_(own)
+                yield run.part
+                if run is not self._kept:
+                    run.maps.clear()
+                del run
+            if following is not None:
+                x = following
+
+    def down(self, outputs: Outputs, *, again: bool) -> Tensor:
+        """Run each stage again, from the last to the first, and return the gradient with respect to the image.
+
+        Args:
+            outputs: what a loss depends on.
+            again: whether this will be called again; if not, the memory of the stages' inputs is freed on the way.
+
+        """
+        last = len(self.stages) - 1
+        gradient = self._down(last, None, outputs, again=again)
+        for number in reversed(range(last)):
+            gradient = self._down(number, gradient, outputs, again=again)
+        with torch.enable_grad():
+            image = self.image.detach().requires_grad_()
+            surrounded = self.network.surround(image)
+        if surrounded is image:
+            return gradient
+        (of_image,) = torch.autograd.grad(surrounded, image, gradient)
+        return of_image
+
+    def _down(self, number: int, above: Tensor | None, outputs: Outputs, *, again: bool) -> Tensor:
+        """Return the gradient with respect to a stage's input; `above` is that with respect to its pooled map."""
+        stage, x = self.stages[number], self._inputs[number]
+        kept = self._kept if above is None else None
+        if not again:
+            self._kept = None
+            self._inputs.pop()
+        gradient = torch.zeros_like(x)
+        for tile in stage.tiles(*x.shape[-2:]):
+            run = self._run(stage, tile, x, graph=True) if kept is None else kept
+            pairs = outputs(run.part)
+            if run.pooled is not None and above is not None:
+                pairs.append((run.window.owned(run.pooled), run.window.cut(above)))
+            if pairs:
+                values, gradients = zip(*pairs, strict=True)
+                (found,) = torch.autograd.grad(values, run.seen, gradients, retain_graph=again)
+                tile.seen(gradient).add_(found)
+            del run, pairs
+        return gradient
+
+    def _run(self, stage: Stage, tile: Tile, x: Tensor, *, graph: bool) -> _Run:
+        """Run a stage over one tile of its input."""
+        seen = tile.seen(x).detach().requires_grad_(graph)
+        with torch.set_grad_enabled(graph):
+            maps, pooled = stage.run(seen)
+        windows = {layer: self._window(stage, tile, layer) for layer in maps}
+        count = len(stage.blocks)
+        own = tile.window(count, 0, (x.shape[-2] >> count, x.shape[-1] >> count))
+        no_pixels = self.image.new_full((1, 3, 1, 1), torch.nan)
+        return _Run(seen, maps, Part(no_pixels, maps, windows, self._memo), pooled, own)
+
+    def _window(self, stage: Stage, tile: Tile, layer: str) -> Window:
+        """Return what a tile owns of a layer's map; the margin around the picture belongs to no tile."""
+        above = stage.poolings_of(layer)
+        poolings = stage.poolings + above
+        height, width = self.image.shape[-2:]
+        return tile.window(above, self.network.margin >> poolings, (height >> poolings, width >> poolings))
+
+
+def whole_map(like: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return an empty map of this height and width, with the channels of a tile's map."""
+    shape = (1, like.shape[1], *size)
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
