@@ -14,6 +14,7 @@ from PIL import Image
 from refusals import refuses
 
 from nstyle.errors import ImageError, Kind
+from nstyle.pictures import jpeg_file
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.embedded_text import read_recipe_text
 
@@ -202,3 +203,27 @@ def test_a_jpeg_whose_header_alone_is_read_is_not_damaged(tmp_path: Path, caplog
     path.write_bytes(jpeg())
     assert read_recipe_text(path) is None
     assert not caplog.records
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_flat_part_in_the_color_of_the_mark_is_not_missing(
+    mode: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for color in jpeg_file._UNWRITTEN:
+        picture = painted(160, 208).convert(mode)
+        picture.paste(color[0] if mode == "L" else color, (0, 80, 208, 160))
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=100, subsampling=0)
+        caplog.clear()
+        read(file.getvalue()[:-5], tmp_path)
+        assert "lacks its last bytes" in caplog.text
+
+
+def test_notes_before_the_end_of_a_jpeg_are_no_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = jpeg()
+    whole = read(content, tmp_path)
+    notes = b"\xff\xfe\0\x06note" + b"\xff\xef\0\x04\xff\xd8"
+    np.testing.assert_array_equal(read(content[:-2] + notes + END, tmp_path), whole)
+    assert not caplog.records
+    read(content[:-2] + notes, tmp_path)
+    assert len(caplog.records) == 1

@@ -20,6 +20,7 @@ from nstyle.errors import ImageError, Kind
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.pictures.exif import orientation_of
+from nstyle.pictures.jpeg_file import parse_jpeg
 from nstyle.pictures.png_file import unpack
 
 HEIGHT, WIDTH = 24, 40
@@ -220,3 +221,12 @@ def test_around_a_smaller_first_frame_a_gif_is_transparent(tmp_path: Path) -> No
     assert picture.size == (HEIGHT + 10, WIDTH + 20)
     np.testing.assert_array_equal(picture.alpha, np.pad(np.ones((HEIGHT, WIDTH)), ((0, 10), (0, 20))))
     np.testing.assert_array_equal(picture.rgb[:HEIGHT, :WIDTH], whole.rgb)
+
+
+def test_exif_of_a_jpeg_in_many_segments_is_joined_up_to_a_limit() -> None:
+    part = segment(0xE1, b"Exif\0\0" + b"ab")
+    assert parse_jpeg(Path("few"), jpeg(part, part, part)).exif == b"Exif\0\0" + b"ab" * 3
+    large = segment(0xE1, b"Exif\0\0" + bytes(60_000))
+    joined = parse_jpeg(Path("many"), jpeg(*[large] * 40)).exif
+    assert joined is not None
+    assert len(joined) <= 2**20

@@ -11,9 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from nstyle.errors import ImageError, Kind
+from nstyle.pictures.limits import MOST_EXIF_BYTES
 
 SIGNATURE = b"\xff\xd8\xff"
 
@@ -29,8 +31,8 @@ _HELD_BACK = 16
 _LOOK_AHEAD = bytes(8)
 """What libjpeg looks at beyond the last pixel; it adds zeros by itself, so these change nothing."""
 
-_UNWRITTEN = (37, 201, 83, 5)
-"""A color that marks the rows without pixels while a picture is decoded."""
+_UNWRITTEN = ((37, 201, 83, 5), (142, 66, 190, 238))
+"""Two colors that mark the rows without pixels while a picture is decoded, in turn; a flat part has only one."""
 
 _MOST_MISSING = 1 / 16
 """Share of the rows that may be missing at the bottom; two rows of blocks may always be."""
@@ -44,7 +46,7 @@ class Jpeg:
         tables: everything before the first scan that the pixels depend on.
         scans: from the first scan to the end of the picture, without the end marker.
         size: width and height.
-        exif: EXIF, with its prefix; None if there is none.
+        exif: EXIF with its prefix, up to `MOST_EXIF_BYTES`; None if there is none.
         profile: the ICC profile; None if there is none, or a part of it is missing.
         ended: whether the end marker is there.
         pixels: where the pixels of the only scan start in `scans`; None if there are several scans.
@@ -103,7 +105,7 @@ def parse_jpeg(path: Path, content: bytes) -> Jpeg:
         ValueError: there is no frame or no scan.
 
     """
-    jpeg, frame, tables, profile = Jpeg(), _Frame(), [SIGNATURE[:2]], list[bytes]()
+    jpeg, frame, tables, profile, exif = Jpeg(), _Frame(), [SIGNATURE[:2]], list[bytes](), bytearray()
     at, first, starts = 2, None, list[int]()
     while True:
         at = content.find(b"\xff", at)
@@ -127,7 +129,7 @@ def parse_jpeg(path: Path, content: bytes) -> Jpeg:
             found = _NEXT_MARKER.search(content, end)
             at = end = len(content) if found is None else found.start()
             if not frame.progressive and not _is_incomplete(frame):
-                jpeg.ended, jpeg.cut_off = content[at : at + 2] == b"\xff\xd9", found is not None
+                jpeg.ended, jpeg.cut_off = _ends_at(content, at), found is not None
                 break
         elif first is None:
             _note_segment(path, jpeg, frame, marker, segment)
@@ -135,15 +137,24 @@ def parse_jpeg(path: Path, content: bytes) -> Jpeg:
                 tables.append(segment)
             elif marker == 0xE2 and segment[4:16] == b"ICC_PROFILE\0":
                 profile.append(segment[16:])
-            elif marker == 0xE1 and segment[4:10] == b"Exif\0\0":
-                jpeg.exif = segment[4:] if jpeg.exif is None else jpeg.exif + segment[10:]
+            elif marker == 0xE1 and segment[4:10] == b"Exif\0\0" and len(exif) < MOST_EXIF_BYTES:
+                exif += segment[10:] if exif else segment[4:]
         at = end
     if first is None or not frame.components:
         raise ValueError("no frame or no scan")
     jpeg.tables, jpeg.scans = b"".join(tables), memoryview(content)[first : at if at >= 0 else len(content)]
-    jpeg.profile = _joined(profile)
+    jpeg.profile, jpeg.exif = _joined(profile), bytes(exif[:MOST_EXIF_BYTES]) or None
     _judge(path, jpeg, frame, [start - first for start in starts])
     return jpeg
+
+
+def _ends_at(content: bytes, at: int) -> bool:
+    """Tell whether the end marker stands here, or behind notes of programs (APPn, comments)."""
+    while content[at : at + 1] == b"\xff" and (
+        content[at + 1 : at + 2] == b"\xfe" or 0xE0 <= content[at + 1] <= 0xEF
+    ):
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return content[at : at + 2] == b"\xff\xd9"
 
 
 def _is_needed(marker: int, segment: bytes) -> bool:
@@ -234,6 +245,11 @@ def _ends_early(path: Path, what: str) -> ImageError:
     )
 
 
+def _unwritten_row(width: int, channels: int) -> NDArray[np.uint8]:
+    """Return the levels (W x C) of a row without pixels."""
+    return np.resize(np.array(_UNWRITTEN, np.uint8)[:, :channels], (width, channels))
+
+
 class JpegStream:
     """A JPEG file for Pillow, without notes, that tells whether the decoder got what it needed.
 
@@ -266,9 +282,9 @@ class JpegStream:
         """Observe the decoding of a picture that Pillow has opened with this stream."""
         self._picture = picture
         if self._jpeg.pixels is not None:
-            bands = len(picture.getbands())
-            mark = _UNWRITTEN[:bands] if bands > 1 else _UNWRITTEN[0]
-            picture.im = Image.new(picture.mode, picture.size, mark).im
+            row = _unwritten_row(picture.width, len(picture.getbands()))
+            marked = Image.frombytes(picture.mode, (picture.width, 1), row.tobytes())
+            picture.im = marked.resize(picture.size, Image.Resampling.NEAREST).im
 
     @property
     def complaint(self) -> str | None:
@@ -312,7 +328,7 @@ class JpegStream:
         """
         width, height = picture.size
         so_far = np.asarray(Image.Image()._new(picture.im)).reshape(height, width, -1)  # half loaded
-        written = (so_far != _UNWRITTEN[: so_far.shape[2]]).any(axis=(1, 2))
+        written = (so_far != _unwritten_row(width, so_far.shape[2])).any(axis=(1, 2))
         missing = height - int(written.nonzero()[0].max(initial=-1)) - 1
         full_height = self._jpeg.size[1]  # `height` is smaller in a reduced picture
         if missing * full_height > height * max(2 * self._jpeg.block_rows, _MOST_MISSING * full_height):

@@ -25,6 +25,9 @@ MOST_BYTES = 2 * 2**30
 MOST_PROFILE_BYTES = 2**25
 """Size of the largest ICC profile that is unpacked, in bytes: those of presses and cameras have a few million."""
 
+MOST_EXIF_BYTES = 2**20
+"""Most bytes of EXIF that are read from a JPEG or a JPEG XL; a camera writes at most 64 KiB into a segment."""
+
 MOST_TEXT_BYTES = 2**20
 """Size of the longest text in a PNG that is unpacked, in bytes."""
 
