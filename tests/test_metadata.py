@@ -4,6 +4,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pillow_heif
 import pytest
@@ -44,6 +45,10 @@ def exif(**changes: Any) -> Image.Exif:
 def photo(path: Path, **changes: Any) -> Path:
     if path.suffix == ".heic":
         pillow_heif.from_pillow(painted(64, 48)).save(path, exif=exif(**changes).tobytes())
+    elif path.suffix == ".jxl":
+        block = exif(**changes).tobytes().removeprefix(b"Exif\0\0")
+        content = imagecodecs.jpegxl_encode(np.asarray(painted(64, 48)), usecontainer=True)
+        path.write_bytes(content + struct.pack(">I4sI", 12 + len(block), b"Exif", 0) + block)
     else:
         painted(64, 48).save(path, exif=exif(**changes).tobytes())
     return path
@@ -53,7 +58,7 @@ def everything(path: Path) -> Metadata:
     return read_metadata(path, credits_=True, place=True)
 
 
-@pytest.mark.parametrize("form", ["jpg", "png", "webp", "tiff", "heic", "avif"])
+@pytest.mark.parametrize("form", ["jpg", "png", "webp", "tiff", "heic", "avif", "jxl"])
 def test_it_is_read_from_every_kind_of_photo(form: str, tmp_path: Path) -> None:
     # Pillow writes other letters as question marks into the last two.
     texts = TEXTS | dict.fromkeys((315, 33432), b"Zoe") if form in ("tiff", "avif") else TEXTS

@@ -5,7 +5,7 @@ from pathlib import Path
 import pillow_heif
 import tifffile
 
-from nstyle.pictures.jpeg_xl import is_jpeg_xl, read_header
+from nstyle.pictures.jpeg_xl import is_jpeg_xl
 from nstyle.pictures.opening import head_of, is_heif, is_tiff, open_by_pillow, reading
 from nstyle.pictures.png_file import SIGNATURE, png_chunks, png_text
 
@@ -35,7 +35,6 @@ def read_recipe_text(path: Path) -> str | None:
             pillow_heif.open_heif(path)
             return None
         if is_jpeg_xl(head):
-            read_header(path)
             return None
         if is_tiff(head):
             with tifffile.TiffFile(path) as tiff:

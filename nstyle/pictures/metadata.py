@@ -15,7 +15,10 @@ import pillow_heif
 from PIL import Image
 
 from nstyle.errors import ImageError
+from nstyle.pictures.embedded_color import boxes_of_file
 from nstyle.pictures.embedded_text import EXIF_FOLDER, RECIPE_MARK
+from nstyle.pictures.jpeg_xl import is_jpeg_xl
+from nstyle.pictures.limits import MOST_EXIF_BYTES
 from nstyle.pictures.opening import head_of, is_heif, is_tiff, open_by_pillow, reading
 
 GPS_FOLDER = 0x8825
@@ -81,6 +84,9 @@ def _exif_of(path: Path) -> Image.Exif:
     head = head_of(path)
     if is_heif(head):
         exif.load(pillow_heif.open_heif(path).info.get("exif") or b"")
+    elif is_jpeg_xl(head):
+        boxes = boxes_of_file(path, b"Exif", MOST_EXIF_BYTES)
+        exif.load(boxes[0][4:] if boxes else b"")  # the box begins with a number
     elif is_tiff(head):
         with path.open("rb") as file:
             exif.load_from_fp(file)
