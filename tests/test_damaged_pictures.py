@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pictures import painted
+from pictures import chunk, painted
 from PIL import Image
 from refusals import refuses
 
@@ -17,6 +17,7 @@ from nstyle.errors import ImageError, Kind
 from nstyle.pictures import jpeg_file
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.embedded_text import read_recipe_text
+from nstyle.pictures.metadata import NOTHING, read_metadata
 
 END = b"\xff\xd9"
 
@@ -203,6 +204,22 @@ def test_a_jpeg_whose_header_alone_is_read_is_not_damaged(tmp_path: Path, caplog
     path.write_bytes(jpeg())
     assert read_recipe_text(path) is None
     assert not caplog.records
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("profile", [False, True])
+def test_a_png_complains_once_and_only_if_it_is_decoded(
+    depth: int, profile: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = png(depth)
+    content = content[:33] + (chunk(b"sRGB", b"\0") if profile else b"") + content[33:-12]
+    path = tmp_path / "picture.png"
+    path.write_bytes(content)
+    assert read_recipe_text(path) is None
+    assert read_metadata(path, credits_=True, place=True) == NOTHING
+    assert not caplog.records
+    read_picture(path)
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])

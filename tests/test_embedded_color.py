@@ -17,7 +17,7 @@ from refusals import refuses
 
 from nstyle.errors import ImageError, Kind
 from nstyle.pictures.decode import read_picture
-from nstyle.pictures.embedded_color import avif_profile
+from nstyle.pictures.embedded_color import avif_profile, boxes_of_file
 
 P3, ADOBE, SRGB, PROPHOTO = profiles.DISPLAY_P3, profiles.ADOBE_RGB, profiles.SRGB, profiles.PROPHOTO
 BT2020 = profiles.Space(((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), profiles.D65, None)
@@ -448,3 +448,16 @@ def test_a_picture_that_says_nothing_is_read_as_it_is(ending: str, tmp_path: Pat
     with Image.open(path) as picture:
         expected = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
     np.testing.assert_array_equal(read_picture(path).rgb, expected)
+
+
+def test_a_file_of_countless_boxes_is_read_in_part(tmp_path: Path) -> None:
+    path = tmp_path / "boxes"
+    path.write_bytes(box(b"free", b"") * 900 + box(b"want", b"1") + box(b"free", b"") * 5000 + box(b"want", b"2"))
+    assert boxes_of_file(path, b"want", 100) == [b"1"]
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_profile_behind_the_pixels_of_a_png_does_not_count(depth: int, tmp_path: Path) -> None:
+    path = write_png(tmp_path / "picture.png", whole(scene(), depth))
+    path.write_bytes(path.read_bytes()[:-12] + iccp(P3.profile()) + chunk(b"IEND", b""))
+    check(path, FINE)

@@ -230,3 +230,10 @@ def test_exif_of_a_jpeg_in_many_segments_is_joined_up_to_a_limit() -> None:
     joined = parse_jpeg(Path("many"), jpeg(*[large] * 40)).exif
     assert joined is not None
     assert len(joined) <= 2**20
+
+
+def test_half_of_what_zlib_packed_is_damaged() -> None:
+    packed = zlib.compress(b"text" * 100)
+    assert unpack(packed, 400) == b"text" * 100
+    assert unpack(packed[:-5], 400) is None
+    assert unpack(packed, 399) is None

@@ -4,6 +4,7 @@ Pillow decodes 8 bits per channel; imagecodecs (libpng) and tifffile decode more
 imagecodecs JPEG XL.
 """
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from nstyle.pictures.tiff_channels import (
     refuse_unknown_levels,
 )
 from nstyle.pictures.tiff_pages import is_raw_photo, picture_page, raw_photo
+
+_log = logging.getLogger(__name__)
 
 _ORIENTATION = 0x0112  # EXIF tag: how to rotate and mirror the pixels for display
 
@@ -203,9 +206,12 @@ def _decode_png(path: Path, picture: Image.Image, head: bytes) -> _Raster:
 def _decode_by_libpng(path: Path, header: Image.Image, profile: bytes | None) -> _Raster:
     """Decode a PNG without a palette: 16 bits per channel, of which Pillow would keep only 8, or up to 8 bits."""
     orientation = orientation_of(header.info.get("exif"))
-    levels = imagecodecs.png_decode(plain_png(path.read_bytes())[0])
+    content, _, complaint = plain_png(path.read_bytes())
+    levels = imagecodecs.png_decode(content)
     if levels.shape[:2] != header.size[::-1]:
         raise ValueError("the two decoders do not agree")
+    if complaint is not None:
+        _log.warning("%s %s", path, complaint)
     levels = levels if levels.ndim == 3 else levels[..., None]
     white = np.float32(np.iinfo(levels.dtype).max)
     alpha = levels[..., -1].astype(np.float32) / white if levels.shape[2] in (2, 4) else None

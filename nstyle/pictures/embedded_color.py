@@ -5,7 +5,6 @@ or None for sRGB. Files are not trusted: what is malformed counts as absent, and
 """
 
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,11 @@ from nstyle.pictures.color_encoding import (
     romm_rgb_profile,
     unknown_color_space,
 )
+from nstyle.pictures.limits import MOST_PROFILE_BYTES
+from nstyle.pictures.png_file import png_chunks, unpack
 
-_MOST_PROFILE = 2**25  # bytes of an ICC profile, unpacked; the largest in use, of CMYK presses, have a few million
-_MOST_BOXES = 2**24  # bytes of a box that describes a picture; most have a thousand
+_MOST_BOX_BYTES = 2**24  # bytes of a box that describes a picture; most have a thousand
+_MOST_BOXES = 1000  # at the top level of a file that are looked at; most files have ten
 
 
 def profile_of(path: Path, picture: Image.Image) -> bytes | None:
@@ -44,8 +45,6 @@ def profile_of(path: Path, picture: Image.Image) -> bytes | None:
         return jpeg2000_profile(path)
     if picture.format in ("BMP", "DIB"):
         return _bmp_profile(path, 14 if picture.format == "BMP" else 0)
-    if picture.format == "PNG":
-        picture.load()  # EXIF may follow the pixels; an error of theirs is none of EXIF
     return adobe_rgb_profile() if _says_adobe_rgb(picture.getexif) else None
 
 
@@ -103,32 +102,18 @@ def _png_chunks(path: Path) -> dict[bytes, bytes]:
     """Return the contents of the chunks before the pixels, by name; the first of a name, intact ones only."""
     wanted = (b"IHDR", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"tRNS")
     chunks: dict[bytes, bytes] = {}
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            length, name = struct.unpack(">I4s", head)
-            if name in (b"IDAT", b"IEND"):
-                break
-            if name not in wanted or name in chunks or length > _MOST_PROFILE:
-                file.seek(length + 4, 1)
-                continue
-            content, checksum = file.read(length), file.read(4)
-            if struct.pack(">I", zlib.crc32(name + content)) == checksum:
-                chunks[name] = content
+    for name, content, whole in png_chunks(path.read_bytes()):
+        if name == b"IDAT":
+            break
+        if whole and name in wanted:
+            chunks.setdefault(name, bytes(content))
     return chunks
 
 
 def _unpacked_profile(content: bytes) -> bytes | None:
     """Return the ICC profile in the content of a chunk iCCP: a name, a zero byte, the method 0, then zlib."""
     _, _, packed = content.partition(b"\0")
-    if packed[:1] != b"\0":
-        return None
-    unpacker = zlib.decompressobj()
-    try:
-        profile = unpacker.decompress(packed[1:], _MOST_PROFILE)
-    except zlib.error:
-        return None
-    return profile if unpacker.eof else None
+    return unpack(packed[1:], MOST_PROFILE_BYTES) if packed[:1] == b"\0" else None
 
 
 def _profile_of_gamma(gama: bytes, chrm: bytes) -> bytes | None:
@@ -158,7 +143,7 @@ def _bmp_profile(path: Path, start: int) -> bytes | None:
         if len(header) < 124 or header[:4] not in (b"\x6c\0\0\0", b"\x7c\0\0\0"):
             return None
         offset, size = struct.unpack_from("<II", header, 112)
-        if header[:1] == b"\x7c" and header[56:60] == b"DEBM" and 0 < size <= _MOST_PROFILE:
+        if header[:1] == b"\x7c" and header[56:60] == b"DEBM" and 0 < size <= MOST_PROFILE_BYTES:
             file.seek(start + offset)
             return file.read(size)
     endpoints = np.frombuffer(header, "<i4", 9, 60).reshape(3, 3) / 2**30
@@ -282,14 +267,17 @@ def jpeg2000_is_multiplied(path: Path) -> bool:
 
 def _box_of_file(path: Path, wanted: bytes) -> bytes:
     """Return the content of the first box of this kind at the top level of a file; empty if there is none."""
-    return next(iter(boxes_of_file(path, wanted, _MOST_BOXES)), b"")
+    return next(iter(boxes_of_file(path, wanted, _MOST_BOX_BYTES)), b"")
 
 
 def boxes_of_file(path: Path, wanted: bytes, most: int) -> list[bytes]:
     """Return the contents of the boxes of this kind at the top level of a file, up to `most` bytes together."""
     found: list[bytes] = []
     with path.open("rb") as file:
-        while most > 0 and (head := _box_head(file)) is not None:
+        for _ in range(_MOST_BOXES):
+            head = _box_head(file)
+            if head is None or most <= 0:
+                break
             kind, size = head
             start = file.tell()
             if kind == wanted:
@@ -306,7 +294,7 @@ def _box_head(file: IO[bytes]) -> tuple[bytes, int] | None:
         return None
     size, kind = struct.unpack(">I4s", head)
     if size == 0:  # up to the end
-        return kind, _MOST_BOXES
+        return kind, _MOST_BOX_BYTES
     if size == 1:
         size = int.from_bytes(file.read(8), "big") - 8
     return (kind, size - 8) if 8 <= size < 2**62 else None

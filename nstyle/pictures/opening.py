@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nstyle.errors import ImageError, Kind
 from nstyle.pictures.formats import FORMATS
@@ -163,8 +163,9 @@ def open_by_pillow(path: Path, edge: int | None = None) -> Iterator[Image.Image]
 
     This replaces `Image.open`, which warns above 89 million pixels; our limit is twice that. Pillow does not get the
     file name: with it, Pillow memory-maps the file, and mixes up the rows of a rotated TIFF. It gets JPEG and PNG
-    files without their notes, because it refuses a picture for a bad one; `info` has the profile and EXIF that are
-    legible, and no XMP, whose orientation Pillow would apply. The log warns of damage that leaves the picture whole.
+    files without their notes, because it refuses a picture for a bad one; `info` has a JPEG's profile, the EXIF, and
+    no XMP, whose orientation Pillow would apply. The log warns of damage that leaves the picture whole, if it is
+    decoded.
 
     Args:
         path: the file.
@@ -179,15 +180,12 @@ def open_by_pillow(path: Path, edge: int | None = None) -> Iterator[Image.Image]
             with _open_jpeg(path, file.read(), edge) as picture:
                 yield picture
         elif head == PNG_SIGNATURE:
-            content, notes, complaint = plain_png(file.read())
+            content, exif, complaint = plain_png(file.read())
             with _identified(io.BytesIO(content)) as picture:
                 check_size(path, *picture.size)
-                picture.info.update(
-                    {"exif": b"", **notes}
-                )  # without any EXIF, Pillow would decode the picture for it
-                _drop_illegible(picture)
+                picture.info["exif"] = exif  # without any EXIF, Pillow would decode the picture for it
                 yield picture
-            if complaint is not None:
+            if complaint is not None and not picture.tile:  # it was decoded
                 _log.warning("%s %s", path, complaint)
         else:
             with _open_other(path, file, head) as picture:
@@ -196,7 +194,7 @@ def open_by_pillow(path: Path, edge: int | None = None) -> Iterator[Image.Image]
                 yield picture
 
 
-def _open_other(path: Path, file: IO[bytes], head: bytes) -> Image.Image:
+def _open_other(path: Path, file: IO[bytes], head: bytes) -> ImageFile.ImageFile:
     """Open a file that is neither JPEG nor PNG; see `open_by_pillow`."""
     try:
         return _identified(stream_of_picture(path, file) if is_tiff(head) else file)
@@ -236,7 +234,7 @@ def _drop_illegible(picture: Image.Image) -> None:
         picture.info.pop("exif", None)
 
 
-def _identified(file: IO[bytes]) -> Image.Image:
+def _identified(file: IO[bytes]) -> ImageFile.ImageFile:
     """Open the file with the first of our formats that accepts it."""
     Image.init()
     start = file.read(16)

@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from nstyle.pictures.limits import MOST_PROFILE_BYTES, MOST_TEXT_BYTES
+from nstyle.pictures.limits import MOST_TEXT_BYTES
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -32,18 +32,18 @@ def png_chunks(content: bytes) -> Iterator[Chunk]:
         at += 12 + length
 
 
-def plain_png(content: bytes) -> tuple[bytes, dict[str, bytes], str | None]:
-    """Return a PNG file without its notes, the notes that concern the picture, and a complaint about damage.
+def plain_png(content: bytes) -> tuple[bytes, bytes, str | None]:
+    """Return a PNG file without its notes, its EXIF, and a complaint about damage.
 
     Returns:
         The file with nothing but pixels and small chunks about color: texts, profile, EXIF and the further frames of
         an animation are left out, because decoders refuse the picture for a bad one. If the end of the file is
-        missing, it gets an end, so that a file with all of its pixels can be read. Then what Pillow would have in
-        `info`, if it is legible: "icc_profile", unpacked, and "exif". Then what is missing; None if nothing is.
+        missing, it gets an end, so that a file with all of its pixels can be read. Then EXIF with its prefix; empty
+        if there is none. Then what is missing; None if nothing is.
 
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
-    notes, ended = dict[str, bytes](), False
+    exif, ended = b"", False
     for kind, body, whole in png_chunks(content):
         if kind == b"IEND":
             ended = whole
@@ -51,25 +51,22 @@ def plain_png(content: bytes) -> tuple[bytes, dict[str, bytes], str | None]:
             checksum = zlib.crc32(body, zlib.crc32(kind)) ^ (not whole and kind != b"IDAT")
             kept += [struct.pack(">I4s", len(body), kind), body, struct.pack(">I", checksum)]
         elif whole:
-            notes |= _note(kind, bytes(body))
+            exif = _exif(kind, bytes(body)) or exif
     kept.append(struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND")))
-    return b"".join(kept), notes, None if ended else "lacks its last bytes; its pixels are all there"
+    return b"".join(kept), exif, None if ended else "lacks its last bytes; its pixels are all there"
 
 
-def _note(kind: bytes, body: bytes) -> dict[str, bytes]:
-    """Return the profile or EXIF of a chunk, under Pillow's name; nothing if the chunk holds neither."""
+def _exif(kind: bytes, body: bytes) -> bytes:
+    """Return the EXIF of a chunk, with its prefix; empty if the chunk holds none."""
     if kind == b"eXIf":
-        return {"exif": b"Exif\0\0" + body}
-    if kind == b"iCCP":
-        profile = unpack(body.partition(b"\0")[2][1:], MOST_PROFILE_BYTES)
-        return {} if profile is None else {"icc_profile": profile}
+        return b"Exif\0\0" + body
     keyword, text = png_text(kind, body)
     if keyword == "Raw profile type exif" and text is not None:  # ImageMagick's way, older than eXIf
         try:
-            return {"exif": bytes.fromhex("".join(text.split("\n")[3:]))}
+            return bytes.fromhex("".join(text.split("\n")[3:]))
         except ValueError:
             pass
-    return {}
+    return b""
 
 
 def png_text(kind: bytes, body: bytes) -> tuple[str, str | None]:
@@ -92,10 +89,10 @@ def png_text(kind: bytes, body: bytes) -> tuple[str, str | None]:
 
 
 def unpack(packed: bytes, most: int) -> bytes | None:
-    """Return what zlib packed; None if it is damaged or larger than `most` bytes. Memory is bounded by `most`."""
+    """Return what zlib packed; None if it is damaged, cut off or larger than `most` bytes, which bounds memory."""
     unpacking = zlib.decompressobj()
     try:
         unpacked = unpacking.decompress(packed, most + 1)
     except zlib.error:
         return None
-    return unpacked if len(unpacked) <= most else None
+    return unpacked if unpacking.eof and len(unpacked) <= most else None
