@@ -12,6 +12,9 @@ from nstyle.storage.recipe import MOST_BYTES, OF_THE_END, Recipe, parse_recipe, 
 PICTURES = "pictures"
 """Name of the record's list of the pictures that the run wrote or is about to write."""
 
+FORMER = "former_pictures"
+"""Name of the record's list of SHA-256: finished pictures without a recipe that were in the folder before."""
+
 REPLACES = "replaces"
 """Name of the record's list of files that it replaces; only there while it does (see `run_folder`)."""
 
@@ -62,6 +65,12 @@ class EarlierRun:
         if isinstance(named, list):
             return frozenset(name for name in named if isinstance(name, str) and parse_picture_name(name))
         return frozenset(path.name for path in self.path.iterdir() if self._has_painted(path))
+
+    @property
+    def former(self) -> frozenset[str]:
+        """The SHA-256 of finished pictures without a recipe that were in the folder before; see `run_folder`."""
+        named = self.facts.get(FORMER)
+        return frozenset(map(str, named)) if isinstance(named, list) else frozenset()
 
     def _has_painted(self, path: Path) -> bool:
         if parse_picture_name(path.name) is None or not path.is_file() or self.recipe is None:
