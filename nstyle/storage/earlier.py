@@ -1,19 +1,16 @@
 """What the record of an earlier run in a folder says."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nstyle.errors import RecipeError
 from nstyle.storage.layout import CHECKPOINT, EPOCHS, RECORD, is_staging, parse_picture_name
-from nstyle.storage.recipe import MOST_BYTES, OF_THE_END, Recipe, parse_recipe, read_recipe
+from nstyle.storage.reading import FORMER, read_record
+from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe, recipe_of
 
 PICTURES = "pictures"
 """Name of the record's list of the pictures that the run wrote or is about to write."""
-
-FORMER = "former_pictures"
-"""Name of the record's list of SHA-256: finished pictures without a recipe that were in the folder before."""
 
 REPLACES = "replaces"
 """Name of the record's list of files that it replaces; only there while it does (see `run_folder`)."""
@@ -93,18 +90,10 @@ class EarlierRun:
 
 def read_earlier_run(folder: Path) -> EarlierRun | None:
     """Return the run that a folder's record names; None if there is no record, or if nstyle did not write it."""
-    path = folder / RECORD
-    try:
-        if not path.is_file():  # opening a pipe would wait
-            return None
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES)
-        facts = json.loads(text)
-        if not isinstance(facts, dict) or not {"settings", "inputs", "weights", "versions"} <= facts.keys():
-            return None
-    except (OSError, ValueError, RecursionError):
+    facts = read_record(folder)
+    if facts is None or not {"settings", "inputs", "weights", "versions"} <= facts.keys():
         return None
     try:
-        return EarlierRun(folder, facts, parse_recipe(text, path))
+        return EarlierRun(folder, facts, recipe_of(facts, folder / RECORD))
     except RecipeError as error:
         return EarlierRun(folder, facts, None, f"a record that this nstyle cannot use ({error})")

@@ -17,8 +17,9 @@ from nstyle.devices import describe_device, has_native_bfloat16
 from nstyle.files import replacing
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint
-from nstyle.storage.earlier import FORMER, PICTURES
+from nstyle.storage.earlier import PICTURES
 from nstyle.storage.layout import StopReason
+from nstyle.storage.reading import FORMER
 from nstyle.storage.recipe import Recipe, recorded_settings
 
 _log = logging.getLogger(__name__)
