@@ -22,6 +22,7 @@ from nstyle.batch.cluster import _paint_there, paint_on_cluster
 from nstyle.batch.jobs import Job, plan
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
+from nstyle.storage.lock import locked
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("default")  # Dask's and tornado's own
@@ -96,6 +97,27 @@ def pixels(folder: Path) -> dict[str, bytes]:
         str(path.relative_to(folder)): np.asarray(Image.open(path)).tobytes()
         for path in sorted(folder.rglob("*.png"))
     }
+
+
+def test_a_picture_that_another_process_paints_comes_last(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("nstyle.batch.cluster.WAIT", 0.05)
+    options = {"model": "filters", "max_long_edge": 24, "max_num_epochs": 1, "image_format": "png"}
+    jobs = plan("contents", "styles/s0.png", options)
+    jobs[0].config.output_dir.mkdir(parents=True)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as one_worker,
+        ExitStack() as other,
+    ):
+        other.enter_context(locked(jobs[0].config.output_dir))
+        names = []
+        for outcome in paint_on_cluster(jobs, one_worker.scheduler_address):
+            assert outcome.path is not None
+            names.append(outcome.job.name)
+            if len(names) == 2:
+                other.close()
+    assert names == ["c1_s0", "c2_s0", "c0_s0"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not tell what a worker does")

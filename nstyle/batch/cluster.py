@@ -88,13 +88,17 @@ def paint_on_cluster(
 def _outcomes(
     client: "Client", address: str, jobs: Sequence[Job], followed: Recipe | None, *, fail_fast: bool
 ) -> Iterator[Outcome]:
-    """Submit the jobs to the scheduler, and yield their outcomes in the order in which they end."""
+    """Submit the jobs to the scheduler, and yield their outcomes in the order in which they end.
+
+    A job that another process is painting is submitted again, so it comes after the others.
+    """
     from distributed import CancelledError, KilledWorker, as_completed
 
     folder = str(Path.cwd())
     futures = {client.submit(_paint_there, job, folder, followed, pure=False): job for job in jobs}
     try:
-        for future in as_completed(futures):
+        ended = as_completed(list(futures))
+        for future in ended:
             try:
                 outcome: Outcome = future.result()
             except KilledWorker as error:
@@ -105,6 +109,11 @@ def _outcomes(
                     flag="--cluster",
                     kind=Kind.MISSING,
                 ) from error
+            if outcome.busy:
+                again = client.submit(_paint_there, futures[future], folder, followed, pure=False)
+                futures[again] = futures.pop(future)
+                ended.add(again)
+                continue
             _log.info("%s: %s", outcome.job.title, outcome.reason or f"done: {outcome.path}")
             yield outcome
             if outcome.reason is not None and fail_fast:
@@ -117,7 +126,7 @@ def _outcomes(
 
 
 def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:
-    """Paint a job in a worker, with the working folder of the command. Waits while another process paints it."""
+    """Paint a job in a worker, with the working folder of the command. If it is busy, waits for `WAIT` at the end."""
     with _one_at_a_time:
         before = Path.cwd()
         try:
@@ -126,8 +135,9 @@ def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:
             reason = f"the worker cannot open {folder} ({error.strerror}); mount the same files at the same paths"
             return Outcome(job, reason=reason)
         try:
-            while (outcome := paint(job, _session, followed=followed)).busy:
-                time.sleep(WAIT)
-            return outcome
+            outcome = paint(job, _session, followed=followed)
         finally:
             os.chdir(before)
+    if outcome.busy:
+        time.sleep(WAIT)  # it will be asked for again
+    return outcome

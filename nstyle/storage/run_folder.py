@@ -21,12 +21,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nstyle.errors import Kind, OutputError, RecipeError
-from nstyle.files import make_folder, replacing, unwritable
+from nstyle.files import known_sha256, make_folder, replacing, unwritable
 from nstyle.storage.earlier import REPLACES, EarlierRun, read_earlier_run
 from nstyle.storage.layout import (
     CHECKPOINT,
     EPOCHS,
     FINISHED,
+    OF_A_RUN,
     RECORD,
     STAGING,
     final_name,
@@ -147,6 +148,17 @@ class RunFolder:
             return None
         return None if picture.differences(recipe) else recipe
 
+    def former_pictures(self) -> frozenset[str]:
+        """Return the SHA-256 of the finished pictures without a recipe that runs left here until now.
+
+        A batch's copy of such a picture proves by nothing else that it is nstyle's.
+        """
+        earlier, path = read_earlier_run(self.path), self.path / final_name(self.image_format)
+        if earlier is None:
+            return frozenset()
+        has_none = earlier.recipe is not None and earlier.recipe.settings["no_recipe"]
+        return earlier.former | {known_sha256(path)} if has_none and path.is_file() else earlier.former
+
     def check(self, recipe: Recipe, *, continues: bool) -> None:
         """Check that the run would replace no file that is not nstyle's.
 
@@ -174,7 +186,7 @@ class RunFolder:
     def _writes(self, name: str) -> bool:
         """Tell whether the run may write a file of this name."""
         picture = parse_picture_name(name)
-        return name in (RECORD, EPOCHS, CHECKPOINT) or (picture is not None and picture[1] == self.image_format)
+        return name in OF_A_RUN or (picture is not None and picture[1] == self.image_format)
 
     def _in_the_way(self, path: Path, what: str) -> OutputError:
         return OutputError(
@@ -221,7 +233,7 @@ class RunFolder:
     def _files_of(self, earlier: EarlierRun) -> set[str]:
         """Return the names of the existing files of an earlier run, without the user's own pictures."""
         sources = {source.resolve() for source in self.sources}
-        paths = (self.path / name for name in {RECORD, EPOCHS, CHECKPOINT, *earlier.pictures})
+        paths = (self.path / name for name in OF_A_RUN | earlier.pictures)
         return {path.name for path in paths if path.is_file() and path.resolve() not in sources}
 
     def replace_earlier_run(self, write_record: Callable[[dict[str, object]], None]) -> None:
