@@ -363,9 +363,35 @@ def test_a_copy_is_laid_over_nothing_of_the_users(kind: str, here: Path, runs: l
     assert [outcome.reason is None for outcome in outcomes] == [True, False, True]
     assert str(copy) in str(outcomes[1].reason)
     if kind != "folder":
+        assert again(runs, overwrite=True) == []
         assert pixels(copy) == before
-        assert again(runs, overwrite=True) == ["c1_s0"]
+        copy.unlink()
+        assert again(runs) == ["c1_s0"]
         assert pixels(copy) == pixels(Path("output/c1_s0/final.png"))
+
+
+def test_a_copy_without_a_recipe_is_known_by_the_record(here: Path, runs: list[str]) -> None:
+    """A batch goes on after Ctrl-C: its old copy is neither the picture in the folder, nor has it a recipe."""
+    options: dict[str, Any] = {**SMALL, "model": "filters", "stop_eps": 0, "no_recipe": True}
+
+    def stop(step: Any, _: Job) -> None:
+        if step.epoch == 2:
+            raise KeyboardInterrupt
+
+    stylize_many("contents/c*0.png", "styles/s0.png", **{**options, "max_num_epochs": 1})
+    with pytest.raises(KeyboardInterrupt):
+        stylize_many(
+            "contents/c*0.png", "styles/s0.png", callback=stop, resume=True, **{**options, "max_num_epochs": 5}
+        )
+    copy, final = Path("output/c0_s0.png"), Path("output/c0_s0/final.png")
+    assert pixels(copy) != pixels(final)
+    (outcome,) = stylize_many("contents/c*0.png", "styles/s0.png", **{**options, "max_num_epochs": 5}, resume=True)
+    assert outcome.reason is None
+    assert pixels(copy) == pixels(final)
+    copy.unlink()
+    painted(20, 20).save(copy)
+    (outcome,) = stylize_many("contents/c*0.png", "styles/s0.png", **options, overwrite=True)
+    assert str(copy) in str(outcome.reason)
 
 
 def test_a_copy_where_there_are_no_links(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

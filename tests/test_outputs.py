@@ -1,5 +1,8 @@
 """A folder of photos that grows, and that the paintings lie in: nothing is painted twice, or of itself."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,17 @@ def test_an_old_copy_is_known_by_its_recipe(here: Path) -> None:
     done("photos", output_dir="photos")
     (here / "photos" / "a_ink" / "final.png").unlink()  # as if an --overwrite had been interrupted
     assert done("photos", output_dir="photos") == {"a_ink": False, "b_ink": True}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_batch_does_not_wait_for_a_pipe_in_the_place_of_a_record(here: Path) -> None:
+    for name in ("a_ink", "b_ink"):
+        (here / "output" / name).mkdir(parents=True)
+    os.mkfifo(here / "output" / "a_ink" / "run.json")
+    code = f"import nstyle; print([one.path for one in nstyle.stylize_many('photos', 'ink.png', **{SMALL})])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said.startswith("[None, ")
+    assert "b_ink" in said
 
 
 def test_its_own_pictures_can_be_painted_into_another_folder(here: Path) -> None:

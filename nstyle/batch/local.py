@@ -12,13 +12,14 @@ from nstyle.batch.jobs import Job, plan
 from nstyle.batch.selection import Names
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, NStyleError, OutputError, RecipeError
-from nstyle.files import link_or_copy
+from nstyle.files import known_sha256, link_or_copy
 from nstyle.networks.weights import hash_of_weights
 from nstyle.painting.inputs import hash_inputs, inputs_of
 from nstyle.painting.prepare import model_options
 from nstyle.painting.session import Session
 from nstyle.painting.steps import PaintingStep, ProgressMaker
 from nstyle.painting.stylize import run
+from nstyle.storage.earlier import read_earlier_run
 from nstyle.storage.layout import final_name
 from nstyle.storage.lock import is_held
 from nstyle.storage.recipe import Recipe, read_recipe
@@ -164,16 +165,17 @@ def paint(
     """Paint one job, unless it is finished; an `NStyleError` becomes the reason. See `paint_all` for arguments."""
     watch = None if callback is None else lambda step: callback(step, job)
     try:
-        if (picture := finished_picture(job, session)) is not None:
+        picture = finished_picture(job, session)
+        if picture is None or not _is_file(job.copy, picture):
+            _check_copy(job)
+        if picture is not None:
             _log.info("skipped, already finished: %s", picture)
             outcome = Outcome(job, picture, skipped=True)
         else:
-            _check_copy(job)
             result = run(job.config, watch, progress and progress(job), followed, session)
             _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
             outcome = Outcome(job, result.path)
         if job.copy is not None and outcome.path is not None and not _is_file(job.copy, outcome.path):
-            _check_copy(job)
             link_or_copy(outcome.path, job.copy)
     except NStyleError as error:
         if error.kind != Kind.BUSY:
@@ -185,9 +187,11 @@ def paint(
     return outcome
 
 
-def _is_file(copy: Path, path: Path) -> bool:
+def _is_file(copy: Path | None, path: Path) -> bool:
     try:
-        return copy.samefile(path) or copy.read_bytes() == path.read_bytes()
+        return copy is not None and (
+            copy.samefile(path) or (copy.is_file() and copy.read_bytes() == path.read_bytes())
+        )
     except OSError:
         return False
 
@@ -225,10 +229,10 @@ def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:
 
 
 def _check_copy(job: Job) -> None:
-    """Make sure that the copy replaces nothing but an earlier copy, or that the user allows overwriting.
+    """Make sure that the copy replaces nothing but an earlier copy, with or without `--overwrite`.
 
     Raises:
-        OutputError: another file, an input picture or a folder is in the way.
+        OutputError: another file, an input picture, a folder or a device is in the way.
 
     """
     copy, config = job.copy, job.config
@@ -240,7 +244,10 @@ def _check_copy(job: Job) -> None:
         raise _in_the_way(copy, "is a folder, but the picture needs this name; choose another --output-dir")
     if any(copy.resolve() == path.resolve() for path in inputs_of(config).paths):
         raise _in_the_way(copy, "is an input picture that the run would overwrite; choose another --output-dir")
-    if config.overwrite:
+    if not copy.is_file():  # opening a pipe would wait
+        raise _in_the_way(copy, "is not a file, but the picture needs this name; choose another --output-dir")
+    earlier = read_earlier_run(config.output_dir)
+    if earlier is not None and earlier.former and known_sha256(copy) in earlier.former:
         return
     try:
         painted_from = {one["sha256"] for one in read_recipe(copy).inputs.values()}
@@ -250,7 +257,7 @@ def _check_copy(job: Job) -> None:
     except OSError:  # an input is missing: the run will report it
         return
     if not is_ours:
-        raise _in_the_way(copy, "is not a painting of this pair; choose another --output-dir, or add --overwrite")
+        raise _in_the_way(copy, "is not a painting of this pair; move it away, or choose another --output-dir")
 
 
 def _in_the_way(copy: Path, what: str) -> OutputError:

@@ -193,7 +193,8 @@ def _paint(
     earlier = None if folder.staging else folder.earlier_run()
     pictures = set() if earlier is None or checkpoint.epoch == 0 else earlier.pictures
     tiles = [None if scale.way is None else asdict(scale.way) for scale in prepared.scales]
-    record = RunRecord(folder.record, recipe, len(prepared.scales), {*pictures, folder.final.name}, tiles)
+    pictures = {*pictures, folder.final.name}
+    record = RunRecord(folder.record, recipe, len(prepared.scales), pictures, tiles, folder.former_pictures())
     recording = Record(record)
     final = FinalPicture(folder, recipe, config, metadata)
     takeover = Takeover(folder, record, save_epochs=config.save_epochs)

@@ -1,16 +1,13 @@
 """What earlier runs left in a folder, and from which pictures, by their records (`run.json`)."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from nstyle.errors import ImageError
+from nstyle.files import known_sha256
 from nstyle.storage.layout import RECORD, parse_picture_name
-
-MOST_BYTES = 1_000_000
-"""Bytes read of a record at most. A record has about 3,000."""
+from nstyle.storage.reading import FORMER, read_record
 
 SWEEP_FOLDER, SWEEP_SHEET = "sweep", "sweep.png"
 """Names of the folder with a sweep's paintings and of its contact sheet; both are in the output folder."""
@@ -22,10 +19,9 @@ OF_THE_VIEWER = ("film.gif", "sheet.png")
 def recorded_inputs(folder: Path) -> dict[str, tuple[str, str]] | None:
     """Return path and SHA-256 of each picture that a folder's record names, by its setting; None: no record."""
     try:
-        with (folder / RECORD).open("rb") as file:
-            inputs: Mapping[str, Any] = json.loads(file.read(MOST_BYTES))["inputs"]
+        inputs = (read_record(folder) or {})["inputs"]
         return {name: (os.path.abspath(one["path"]), str(one["sha256"])) for name, one in inputs.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
@@ -76,7 +72,7 @@ def _is_input(path: Path, inputs: Mapping[str, tuple[str, str]]) -> bool:
 
 
 def _is_copy(path: Path, folder: Path) -> bool:
-    """Tell whether a file is a copy of the run folder's picture. A copy from before the last run has a recipe."""
+    """Tell whether a file is a copy of the run folder's picture. The record or a recipe tells a copy from before."""
     from nstyle.pictures.embedded_text import read_recipe_text  # late: it imports libraries of pictures
 
     final = folder / f"final{path.suffix}"
@@ -87,7 +83,8 @@ def _is_copy(path: Path, folder: Path) -> bool:
             return True
     except OSError:
         pass
+    former = (read_record(folder) or {}).get(FORMER)
     try:
-        return read_recipe_text(path) is not None
+        return (isinstance(former, list) and known_sha256(path) in former) or read_recipe_text(path) is not None
     except (ImageError, OSError):
         return False

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.errors import ImageError, Kind, NStyleError, RecipeError
+from nstyle.files import open_regular
+from nstyle.pictures import limits
 from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag, option
 from nstyle.settings.paths import name_of, named_paths, with_names, with_paths
 from nstyle.settings.presets import PRESETS
-
-MOST_BYTES = 1_000_000
-"""Bytes read of a recipe file at most. A recipe has about 3,000."""
+from nstyle.storage.reading import MOST_BYTES
 
 SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(field).recorded)
 """Names of the settings in a recipe: all except those that decide what happens to an earlier run's files."""
@@ -143,14 +143,7 @@ def read_recipe(path: Path) -> Recipe:
 
     """
     try:
-        if path.exists() and not path.is_file():
-            raise RecipeError(
-                f"--recipe {path} is not a file; name a picture that nstyle painted, or a run.json",
-                flag="--recipe",
-                path=path,
-                kind=Kind.UNREADABLE,
-            )
-        with path.open("rb") as file:
+        with open_regular(path, limits.MOST_BYTES) as file:
             start = file.read(MOST_BYTES)
     except OSError as error:
         raise RecipeError(
@@ -179,14 +172,27 @@ def read_recipe(path: Path) -> Recipe:
 def parse_recipe(text: str | bytes, path: Path) -> Recipe:
     """Parse a recipe's JSON. `path` is the file that it comes from, for error messages.
 
-    A recipe of an older nstyle lacks newer settings: these get the values of the preset "reference".
-
     Raises:
-        RecipeError: the text is not a recipe, or a setting is unknown or out of range.
+        RecipeError: see `recipe_of`.
 
     """
     try:
         facts = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _not_a_recipe(path) from error
+    return recipe_of(facts, path)
+
+
+def recipe_of(facts: Any, path: Path) -> Recipe:
+    """Return the recipe that JSON values describe. `path` is the file that they come from, for error messages.
+
+    A recipe of an older nstyle lacks newer settings: these get the values of the preset "reference".
+
+    Raises:
+        RecipeError: the values are not a recipe, or a setting is unknown or out of range.
+
+    """
+    try:
         settings = facts["settings"]
         recipe = Recipe(
             settings=_settings_of(settings),
@@ -204,12 +210,16 @@ def parse_recipe(text: str | bytes, path: Path) -> Recipe:
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}", flag=error.flag, path=path, kind=error.kind) from error
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-        raise RecipeError(
-            f"{path} is not a recipe, or it is damaged; name a picture that nstyle painted, or a run.json",
-            path=path,
-            kind=Kind.DAMAGED,
-        ) from error
+        raise _not_a_recipe(path) from error
     return recipe
+
+
+def _not_a_recipe(path: Path) -> RecipeError:
+    return RecipeError(
+        f"{path} is not a recipe, or it is damaged; name a picture that nstyle painted, or a run.json",
+        path=path,
+        kind=Kind.DAMAGED,
+    )
 
 
 def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:

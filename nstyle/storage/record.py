@@ -19,6 +19,7 @@ from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint
 from nstyle.storage.earlier import PICTURES
 from nstyle.storage.layout import StopReason
+from nstyle.storage.reading import FORMER
 from nstyle.storage.recipe import Recipe, recorded_settings
 
 _log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class RunRecord:
         scales: number of scales of the painting.
         pictures: names of the pictures that the run wrote before it was resumed.
         tiles: how each scale is painted in tiles (`losses.tiles.Tiling`), None for a whole one; empty: all are whole.
+        former: SHA-256 of the finished pictures without a recipe that were in the folder before.
 
     Attributes:
         stop_reason: what the file says; None: it is not written yet.
@@ -94,12 +96,14 @@ class RunRecord:
         scales: int = 1,
         pictures: Iterable[str] = (),
         tiles: Sequence[Mapping[str, Any] | None] = (),
+        former: Iterable[str] = (),
     ) -> None:
         self.path = path
         self.tiles = {"tiles": list(tiles)} if any(tiles) else {}
         self.recipe = recipe
         self.scales = scales
         self.pictures = set(pictures)
+        self.former = sorted(former)
         self.stop_reason: StopReason | None = None
         self.started = time.monotonic()
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -127,6 +131,7 @@ class RunRecord:
             "epochs": checkpoint.epoch,
             "seconds": round(time.monotonic() - self.started, 3),
             PICTURES: sorted(self.pictures, key=lambda name: (len(name), name)),
+            **({FORMER: self.former} if self.former else {}),
             **(more or {}),
         }
         with replacing(self.path) as file:

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nstyle.errors import Kind, OutputError, RecipeError
-from nstyle.files import make_folder, replacing, unwritable
+from nstyle.files import known_sha256, make_folder, replacing, unwritable
 from nstyle.storage.earlier import REPLACES, EarlierRun, read_earlier_run
 from nstyle.storage.layout import (
     CHECKPOINT,
@@ -146,6 +146,17 @@ class RunFolder:
         except RecipeError:
             return None
         return None if picture.differences(recipe) else recipe
+
+    def former_pictures(self) -> frozenset[str]:
+        """Return the SHA-256 of the finished pictures without a recipe that runs left here until now.
+
+        A batch's copy of such a picture proves by nothing else that it is nstyle's.
+        """
+        earlier, path = read_earlier_run(self.path), self.path / final_name(self.image_format)
+        if earlier is None:
+            return frozenset()
+        has_none = earlier.recipe is not None and earlier.recipe.settings["no_recipe"]
+        return earlier.former | {known_sha256(path)} if has_none and path.is_file() else earlier.former
 
     def check(self, recipe: Recipe, *, continues: bool) -> None:
         """Check that the run would replace no file that is not nstyle's.
