@@ -246,7 +246,7 @@ def test_brackets_are_literal_if_they_match_nothing_as_a_class(given: str, expec
 
 
 def test_files_that_are_not_read_are_mentioned_in_one_line(here: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("b.CR2", "c.mov", "Thumbs.db", "run.json", "epochs.csv", "a.jpg.xmp", ".DS_Store"):
+    for name in ("b.CR2", "c.mov", "Thumbs.db", "run.json", "run.lock", "epochs.csv", "a.jpg.xmp", ".DS_Store"):
         (here / "photos" / name).touch()
     (here / "inks").mkdir()
     for number in range(3):

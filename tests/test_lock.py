@@ -22,6 +22,7 @@ from nstyle.batch.local import Outcome, paint_all, stylize_many
 from nstyle.errors import Kind
 from nstyle.storage import lock
 from nstyle.storage.lock import is_abandoned, is_held, locked
+from nstyle.storage.run_folder import RunFolder
 from nstyle.view.publish import Gallery
 
 SMALL: dict[str, Any] = {"max_long_edge": 24, "max_num_epochs": 3, "image_format": "png", "model": "filters"}
@@ -72,6 +73,20 @@ def test_a_lock_goes_with_its_run(tmp_path: Path) -> None:
         with refuses(OutputError, kind=Kind.BUSY, path=tmp_path, flag="--output-dir"), locked(tmp_path):
             pass  # not even the same process
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_another_process_just_deleted_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch deletes the empty folder of a picture that it could not paint."""
+
+    def made_and_deleted(path: Path) -> None:
+        path.mkdir()
+        path.rmdir()
+
+    monkeypatch.setattr("nstyle.storage.run_folder.make_folder", made_and_deleted)
+    with RunFolder(tmp_path / "output", "png", ()).owned():
+        assert is_held(tmp_path / "output")
 
 
 def test_a_second_run_touches_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None:

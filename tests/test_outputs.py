@@ -113,6 +113,8 @@ def test_the_sheet_of_a_sweep_is_no_photo(here: Path) -> None:
     assert main([*pair, "--sweep", "seed=1,2", *FLAGS]) == 0
     assert (here / "photos" / "sweep.png").exists()
     assert set(done("photos", output_dir="photos")) == {"a_ink", "b_ink"}
+    painted(32, 40, seed=3).save(here / "photos" / "sweep.png")
+    assert set(done("photos", output_dir="photos")) == {"a_ink", "b_ink", "sweep_ink"}
 
 
 def test_what_the_viewer_makes_is_no_photo(here: Path) -> None:

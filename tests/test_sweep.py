@@ -120,6 +120,20 @@ def test_what_cannot_be_painted_is_not_on_the_sheet(
     assert not (tmp_path / "none" / "sweep.png").exists()
 
 
+def test_the_sheet_replaces_only_an_earlier_sheet(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    flags = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--output-dir", str(tmp_path / "out")]
+    flags += ["--model", "filters", "--max-long-edge", "24", "--max-num-epochs", "1", "--quiet", "--sweep"]
+    sheet = tmp_path / "out" / "sweep.png"
+    for seeds in ("seed=1", "seed=1,2"):
+        assert main([*flags, seeds]) == 0
+    Image.new("RGB", (9, 9)).save(sheet)
+    before = sheet.read_bytes()
+    for more in ([], ["--overwrite"]):
+        assert main([*flags, "seed=3", *more]) == 1
+    assert sheet.read_bytes() == before
+    assert not (tmp_path / "out" / "sweep" / "seed=3").exists()
+
+
 def test_a_recipe_is_swept_small(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nstyle.batch.sweep.LONG_EDGE", 25)
     folder = tmp_path / "one"

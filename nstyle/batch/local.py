@@ -199,9 +199,12 @@ def _is_file(copy: Path | None, path: Path) -> bool:
 def finished_picture(job: Job, session: Session) -> Path | None:
     """Return the picture if a run with the same recipe has finished in one of the job's folders; else None.
 
-    This decodes no picture and does not load VGG-19.
+    With `overwrite`, no picture counts as finished: it is painted anew. This decodes no picture and does not load
+    VGG-19.
     """
     config = job.config
+    if config.overwrite:
+        return None
     for path in (config.output_dir, *job.earlier):
         folder = RunFolder(path, config.image_format, inputs_of(config).paths)
         finished = folder.finished_run()

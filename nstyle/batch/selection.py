@@ -12,7 +12,7 @@ from typing import TypeAlias
 from nstyle.errors import ImageError, Kind, OptionError
 from nstyle.pictures.formats import FORMATS
 from nstyle.settings.options import check_not_url, flag
-from nstyle.storage.layout import CHECKPOINT, EPOCHS, RECORD
+from nstyle.storage.layout import LOCK, OF_A_RUN
 from nstyle.storage.outputs import is_output
 
 Names: TypeAlias = str | Path | Sequence[str | Path]
@@ -20,7 +20,7 @@ Names: TypeAlias = str | Path | Sequence[str | Path]
 ENDINGS = frozenset(f".{ending}" for form in FORMATS for ending in form.endings)
 """Endings of the files in a folder that count as pictures, in lower case; the case in the folder does not matter."""
 
-SIDECARS = frozenset({RECORD, EPOCHS, CHECKPOINT, "thumbs.db", "desktop.ini"})
+SIDECARS = OF_A_RUN | {LOCK, "thumbs.db", "desktop.ini"}
 """Names, in lower case, of files that lie beside pictures and are none: nobody needs to be told of them."""
 
 SIDECAR_ENDINGS = frozenset({".xmp", ".aae"})

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from typing import Any
 from nstyle.batch.jobs import Job, choose, plan
 from nstyle.batch.naming import unlike, valid
 from nstyle.batch.selection import Names
-from nstyle.errors import Kind, OptionError
+from nstyle.errors import Kind, OptionError, OutputError
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag, option
 from nstyle.settings.suggestions import nearest_flag
-from nstyle.storage.outputs import SWEEP_FOLDER, SWEEP_SHEET
+from nstyle.storage.outputs import SWEEP_FOLDER, SWEEP_SHEET, is_sheet
 
 LONG_EDGE = 192
 """Default `max_long_edge` of a sweep's paintings, in pixels: small, because there are many."""
@@ -67,6 +68,7 @@ def plan_sweep(
     Raises:
         OptionError: a sweep cannot be parsed, or a combination of settings is impossible.
         ImageError: see `jobs.plan`.
+        OutputError: the contact sheet would replace a file that is no contact sheet of nstyle, or an input picture.
 
     """
     values: dict[str, list[Any]] = {}
@@ -98,7 +100,27 @@ def plan_sweep(
         )
         for job, name, label in zip(jobs, names, labels, strict=True)
     ]
-    return Sweep(jobs, labels, len([*values.values()][-1]), output / SWEEP_SHEET)
+    sheet = output / SWEEP_SHEET
+    _check_sheet(sheet, [*contents, *styles])
+    return Sweep(jobs, labels, len([*values.values()][-1]), sheet)
+
+
+def _check_sheet(sheet: Path, inputs: Sequence[Path]) -> None:
+    """Make sure that the contact sheet replaces nothing but an earlier one.
+
+    Raises:
+        OutputError: another file is in the way.
+
+    """
+    is_input = os.path.abspath(sheet) in map(os.path.abspath, inputs)
+    if os.path.lexists(sheet) and (is_input or not is_sheet(sheet)):
+        what = "an input picture" if is_input else "not a contact sheet of nstyle"
+        raise OutputError(
+            f"{sheet} is {what}, but the sweep needs this name; move it away, or choose another --output-dir",
+            flag="--output-dir",
+            path=sheet,
+            kind=Kind.IN_THE_WAY,
+        )
 
 
 def swept_setting(text: str) -> str:

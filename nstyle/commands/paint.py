@@ -141,7 +141,7 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
     from nstyle.painting.stylize import run
 
     session = Session(owns_process=True)
-    if not job.config.overwrite and (picture := finished_picture(job, session)) is not None:
+    if (picture := finished_picture(job, session)) is not None:
         _log.info("already finished: %s; add --overwrite to paint it again", picture)
         return 0
     progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.errors import RecipeError
-from nstyle.storage.layout import CHECKPOINT, EPOCHS, RECORD, is_staging, parse_picture_name
+from nstyle.storage.layout import OF_A_RUN, RECORD, is_staging, parse_picture_name
 from nstyle.storage.reading import FORMER, read_record
 from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe, recipe_of
 
@@ -85,7 +85,7 @@ class EarlierRun:
             return None
         files = found.get("files")
         names = [str(name) for name in files] if isinstance(files, list) else []
-        own = [name for name in names if name in (RECORD, EPOCHS, CHECKPOINT) or parse_picture_name(name)]
+        own = [name for name in names if name in OF_A_RUN or parse_picture_name(name)]
         return Replacement(str(found["staging"]), tuple(own))
 
 

@@ -14,6 +14,9 @@ EPOCHS = "epochs.csv"
 CHECKPOINT = "state.npz"
 """The checkpoint that `--resume` reads."""
 
+OF_A_RUN = frozenset({RECORD, EPOCHS, CHECKPOINT})
+"""Names of the files of a run, besides its pictures. The lock is none: it goes when the run ends."""
+
 LOCK = "run.lock"
 """The lock that a run holds on its folder while it lives (see `storage.lock`)."""
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nstyle.errors import Kind, OutputError
-from nstyle.files import unwritable
+from nstyle.files import make_folder, unwritable
 from nstyle.storage.layout import LOCK
 
 if sys.platform != "win32":
@@ -53,7 +53,7 @@ class Owner:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock on a folder during the block. The folder must exist; its lock file goes at the end.
+    """Hold the lock on a folder during the block. Its lock file goes at the end.
 
     Windows has no flock: there, this does nothing.
 
@@ -66,7 +66,11 @@ def locked(folder: Path) -> Iterator[None]:
         return
     path = folder / LOCK
     try:
-        descriptor = _take(path)
+        try:
+            descriptor = _take(path)
+        except FileNotFoundError:  # another process that could not paint has just deleted the empty folder
+            make_folder(folder)
+            descriptor = _take(path)
     except OSError as error:
         if path.is_symlink() or path.is_dir():
             raise _not_a_lock(path) from error

@@ -5,12 +5,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nstyle.errors import ImageError
-from nstyle.files import known_sha256
+from nstyle.files import known_sha256, open_regular
+from nstyle.pictures.limits import MOST_BYTES
 from nstyle.storage.layout import RECORD, parse_picture_name
 from nstyle.storage.reading import FORMER, read_record
 
 SWEEP_FOLDER, SWEEP_SHEET = "sweep", "sweep.png"
 """Names of the folder with a sweep's paintings and of its contact sheet; both are in the output folder."""
+
+SHEET_NOTE = ("Software", "nstyle contact sheet")
+"""Keyword and text of the PNG text by which a contact sheet is known as nstyle's."""
 
 OF_THE_VIEWER = ("film.gif", "sheet.png")
 """Names of the pictures that `nstyle-view` makes beside the runs that it shows."""
@@ -59,11 +63,21 @@ def is_output(path: Path, folder: Path) -> bool:
     if parse_picture_name(path.name) and (inputs := recorded_inputs(parent)) is not None:
         return not _is_input(path, inputs)
     if path.name == SWEEP_SHEET:
-        return any(parent.glob(f"{SWEEP_FOLDER}/*/{RECORD}"))
+        return is_sheet(path)
     if path.name in OF_THE_VIEWER:
         return (parent / RECORD).exists() or any(parent.glob(f"*/{RECORD}"))
     inputs = recorded_inputs(parent / path.stem)
     return inputs is not None and not _is_input(path, inputs) and _is_copy(path, parent / path.stem)
+
+
+def is_sheet(path: Path) -> bool:
+    """Tell whether a file is a contact sheet that nstyle wrote."""
+    try:
+        with open_regular(path, MOST_BYTES, follow=False) as file:
+            start = file.read(1000)
+    except OSError:
+        return False
+    return start.startswith(b"\x89PNG") and "\0".join(SHEET_NOTE).encode() in start
 
 
 def _is_input(path: Path, inputs: Mapping[str, tuple[str, str]]) -> bool:

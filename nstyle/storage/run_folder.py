@@ -27,6 +27,7 @@ from nstyle.storage.layout import (
     CHECKPOINT,
     EPOCHS,
     FINISHED,
+    OF_A_RUN,
     RECORD,
     STAGING,
     final_name,
@@ -193,7 +194,7 @@ class RunFolder:
     def _writes(self, name: str) -> bool:
         """Tell whether the run may write a file of this name."""
         picture = parse_picture_name(name)
-        return name in (RECORD, EPOCHS, CHECKPOINT) or (picture is not None and picture[1] == self.image_format)
+        return name in OF_A_RUN or (picture is not None and picture[1] == self.image_format)
 
     def _in_the_way(self, path: Path, what: str) -> OutputError:
         return OutputError(
@@ -243,7 +244,7 @@ class RunFolder:
     def _files_of(self, earlier: EarlierRun) -> set[str]:
         """Return the names of the existing files of an earlier run, without the user's own pictures."""
         sources = {source.resolve() for source in self.sources}
-        paths = (self.path / name for name in {RECORD, EPOCHS, CHECKPOINT, *earlier.pictures})
+        paths = (self.path / name for name in OF_A_RUN | earlier.pictures)
         return {path.name for path in paths if path.is_file() and path.resolve() not in sources}
 
     def replace_earlier_run(self, write_record: Callable[[dict[str, object]], None]) -> None:

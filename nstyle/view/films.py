@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.escaping import visible
 from nstyle.files import replacing
+from nstyle.storage.outputs import SHEET_NOTE
 from nstyle.view.album import open_picture, shrink
 from nstyle.view.run_files import evenly
 from nstyle.view.runs import Run
@@ -197,8 +199,10 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
         for number, words in enumerate(label.splitlines()):
             below = top + high + 3 + number * line
             draw.text((left, below), _fitted(words, font, wide), fill="black", font=font)
+    note = PngInfo()
+    note.add_text(*SHEET_NOTE)
     with replacing(path) as file:
-        sheet.save(file, "PNG")
+        sheet.save(file, "PNG", pnginfo=note)
 
 
 def _fitted(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
