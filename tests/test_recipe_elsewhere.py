@@ -75,6 +75,33 @@ def test_a_run_is_resumed_from_anywhere(
     np.testing.assert_array_equal(pixels(studio / "kept" / "final.jpg"), pixels(tmp_path / "whole" / "final.jpg"))
 
 
+@pytest.mark.parametrize("scales", [1, 2])
+@pytest.mark.parametrize("named", ["final.jpg", "e_2.jpg", "run.json", "elsewhere"])
+def test_a_picture_of_an_interrupted_run_resumes_it_to_its_end(named: str, scales: int, studio: Path) -> None:
+    settings = {**SMALL, "max_long_edge": 64, "scales": scales}
+
+    def interrupt(step: Any) -> None:
+        if step.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylize("photos/c.png", "s.png", interrupt, output_dir="cut", **settings)
+    if named == "elsewhere":
+        shutil.copy("cut/final.jpg", "sent.jpg")
+        again = stylize("photos/c.png", recipe="sent.jpg", output_dir="cut", resume=True)
+    else:
+        again = stylize(recipe=Path("cut") / named, resume=True)
+    assert (again.epochs, again.path) == (4 * scales, studio / "cut" / "final.jpg")
+    # The command that was interrupted still finds its own run.
+    assert stylize("photos/c.png", "s.png", output_dir="cut", **settings).epochs == 4 * scales
+
+
+def test_a_copy_of_a_batch_resumes_its_run(studio: Path) -> None:
+    stylize_many(["photos/c.png", "s.png"], "s.png", output_dir="batch", **SMALL)
+    longer = stylize(recipe="batch/c_s.jpg", resume=True, max_num_epochs=5)
+    assert (longer.epochs, longer.path) == (5, studio / "batch" / "c_s" / "final.jpg")
+
+
 def test_another_picture_of_the_same_name_is_refused(
     studio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +149,16 @@ def test_a_copy_of_a_batch_finds_its_sources(studio: Path, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     assert main(["--recipe", str(studio / "batch" / "c_s.jpg"), "--output-dir", "again", "--quiet"]) == 0
     np.testing.assert_array_equal(pixels(tmp_path / "again" / "final.jpg"), pixels(studio / "batch" / "c_s.jpg"))
+
+
+def test_a_size_of_none_does_not_make_the_recipes_content_the_sample(studio: Path, tmp_path: Path) -> None:
+    painted = tmp_path / "whole" / "final.jpg"
+    again = stylize(recipe=painted, size=None, output_dir="again")
+    np.testing.assert_array_equal(pixels(again.path), pixels(painted))
+    texture = stylize(recipe=painted, size="32x32", content_weight=0, output_dir="texture")
+    with pytest.raises(RecipeError) as refused:
+        stylize(recipe=texture.path, size=None, output_dir="photo")  # a texture's recipe has no content
+    assert (refused.value.kind, refused.value.flag) == (Kind.MISSING, "--content-image")
 
 
 def test_a_recipe_names_no_place_to_write(studio: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
     "model": "filters",
 }
 OTHER = {**SMALL, "lr": 0.002}
+FACTS = [*recipe(Config()).facts(), "stop_reason"]
 NAMES = ["e_2.png", "e_4.png", "epochs.csv", "final.png", "run.json", "state.npz"]
 
 
@@ -165,6 +166,16 @@ def test_the_earlier_run_stays_until_the_new_one_has_a_picture(pair: tuple[Path,
     assert names(output) == NAMES
     assert record(output)["settings"]["lr"] == 0.002
     assert len((output / "epochs.csv").read_text().splitlines()) == 5
+
+
+def test_no_step_names_a_snapshot_in_the_hidden_folder(pair: tuple[Path, Path], output: Path) -> None:
+    seen: list[Path | None] = []
+    longer = {**SMALL, "max_num_epochs": 5, "save_epochs": 1}
+    stylize(*pair, lambda step: seen.append(step.snapshot), output_dir=output, overwrite=True, **longer)
+    again: list[Path | None] = []
+    stylize(*pair, lambda step: again.append(step.snapshot), output_dir=output, overwrite=True, **longer)
+    assert seen == [output / f"e_{epoch}.png" for epoch in range(1, 6)]
+    assert again == [None] * 4 + [output / "e_5.png"]  # it has to reach the 5 epochs of the earlier run
 
 
 def test_files_of_the_earlier_run_go_and_no_others(pair: tuple[Path, Path], output: Path) -> None:
@@ -356,8 +367,9 @@ def test_what_is_not_a_file_is_told_in_one_line(
     precious = tmp_path / "precious"
     precious.write_text("keep")
     make(output / name)
-    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / name, flag="--output-dir"):
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / name, flag="--output-dir") as refused:
         stylize(*pair, **{**SMALL, **more, "output_dir": output})
+    assert "a link" in str(refused.value) or name == "run.lock"
     assert names(output) == [name]
     assert precious.read_text() == "keep"
 
@@ -431,10 +443,48 @@ def test_a_forged_replacement_deletes_no_other_files(tmp_path: Path) -> None:
         assert (elsewhere / "e_3.png").exists()
 
 
+@pytest.mark.parametrize(
+    "fact", [*recipe(Config()).facts(), "pictures", "replaces", "files", "epochs", "stop_reason"]
+)
+@pytest.mark.parametrize("value", [None, 5, 0.5, True, "x", [], [5], [None], {}, {"x": 5}, {"size": []}], ids=repr)
+def test_a_fact_of_a_wrong_type(fact: str, value: Any, tmp_path: Path) -> None:
+    facts: dict[str, Any] = {**recipe(Config()).facts(), fact: value}
+    if fact == "files":
+        facts["replaces"] = {"staging": ".run-abcdefgh", "files": value}
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    folder = RunFolder(tmp_path, "png", [])
+    with folder.owned():
+        folder.check(recipe(Config()), continues=False)
+        folder.make_way_for(recipe(Config()), overwrite=True)
+        folder.former_pictures()
+        assert folder.finished_run() is None
+    assert "run.json" in names(tmp_path)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_damaged_record_is_named(pair: tuple[Path, Path], output: Path, resume: bool) -> None:
+    (output / "run.json").write_bytes((output / "run.json").read_bytes()[:100])
+    before = whole(output)
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / "run.json", flag="--output-dir"):
+        stylize(*pair, output_dir=output, resume=resume, **SMALL)
+    assert whole(output) == before
+
+
+def test_a_run_is_refused_by_another_whose_pictures_were_moved_away(pair: tuple[Path, Path], output: Path) -> None:
+    for moved in (("e_2.png", "e_4.png", "final.png"), ("state.npz",)):
+        for name in moved:
+            (output / name).unlink()
+        before = whole(output)
+        with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output, flag="--output-dir"):
+            stylize(*pair, output_dir=output, **OTHER)
+        assert whole(output) == before
+    assert stylize(*pair, output_dir=output, overwrite=True, **OTHER).epochs == 4
+
+
 def test_a_lost_record_does_not_cost_the_run(pair: tuple[Path, Path], output: Path) -> None:
     """The checkpoint vouches for itself and for the pictures with its recipe."""
     (output / "run.json").unlink()
     with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / "e_2.png", flag="--output-dir"):
         stylize(*pair, output_dir=output, **SMALL)
     assert stylize(*pair, output_dir=output, resume=True, **{**SMALL, "max_num_epochs": 5}).epochs == 5
-    assert record(output)["pictures"] == ["final.png"] or "e_2.png" in record(output)["pictures"]
+    assert record(output)["pictures"] == ["e_2.png", "e_4.png", "final.png"]

@@ -57,7 +57,8 @@ def embedded_text(recipe: Recipe, config: Config, checkpoint: Checkpoint, scales
 class Snapshots:
     """Writer of a denoised snapshot, `e_<epoch + 1>.<format>`, every `save_epochs` epochs.
 
-    A snapshot has the size of its scale. Its path is stored in `step.snapshot`. The record names it before it exists.
+    A snapshot has the size of its scale. Its path is stored in `step.snapshot`, except in a hidden folder. The record
+    names it before it exists.
     """
 
     def __init__(
@@ -78,7 +79,8 @@ class Snapshots:
         text = embedded_text(self.recipe, self.config, step.checkpoint, step.scales, cut=True)
         self.record.add_picture(path.name, step.checkpoint)
         write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
-        step.snapshot = path
+        if self.folder.staging is None:  # else it may vanish with the hidden folder
+            step.snapshot = path
         _log.debug("wrote %s", path)
 
     def close(self, ending: Ending) -> None:
@@ -140,7 +142,7 @@ class Takeover:
         self.has_kept_earlier_run = False
 
     def __call__(self, step: PaintingStep) -> None:
-        """Replace the earlier run if this step has a snapshot, and correct the snapshot's path."""
+        """Replace the earlier run if this step has a snapshot, and name the snapshot."""
         if is_due(step, self.save_epochs) and self.folder.staging and step.epoch + 1 >= self.folder.epochs_to_beat:
             self._replace(StopReason.RUNNING, step.checkpoint)
             step.snapshot = self.folder.snapshot(step.epoch + 1)

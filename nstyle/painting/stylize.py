@@ -1,7 +1,7 @@
 """Paint one picture and write all files of the run: pictures, record, checkpoint and epoch log."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -151,7 +151,7 @@ def _run_in(
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         if followed is not None:
             log_changes(followed, recipe)
-        folder.check(recipe, continues=config.resume)
+        pictures = folder.check(recipe, continues=config.resume)
         resumed = _resumed(folder, recipe, prepared, device) if config.resume else None
         if not config.resume and not config.overwrite:
             resumed = _continued(folder, recipe, prepared, device)
@@ -169,7 +169,7 @@ def _run_in(
         tuned = keeping_freed_memory(device, prepared.memory) if may_tune else nullcontext()
         try:
             with tuned:
-                painted = _paint(config, folder, prepared, recipe, checkpoint, callback, progress)
+                painted = _paint(config, folder, prepared, recipe, checkpoint, pictures, callback, progress)
         finally:
             folder.keep_earlier_run()  # if something prevented the end of the run
         last = next(scale for scale in prepared.scales if scale.start.shape == painted.image.shape)
@@ -185,13 +185,16 @@ def _paint(
     prepared: Prepared,
     recipe: Recipe,
     checkpoint: Checkpoint,
+    pictures: Collection[str],
     callback: Callback | None,
     progress: ProgressMaker | None,
 ) -> Painted:
-    """Paint with observers that write all files of the run; add the path of the kept picture to errors."""
+    """Paint with observers that write all files of the run; add the path of the kept picture to errors.
+
+    `pictures` names those in the folder of the run before it was resumed. See `run` for the other arguments.
+    """
     metadata = kept_metadata(config)
-    earlier = None if folder.staging else folder.earlier_run()
-    pictures = set() if earlier is None or checkpoint.epoch == 0 else earlier.pictures
+    pictures = () if folder.staging or checkpoint.epoch == 0 else pictures
     tiles = [None if scale.way is None else asdict(scale.way) for scale in prepared.scales]
     pictures = {*pictures, folder.final.name}
     record = RunRecord(folder.record, recipe, len(prepared.scales), pictures, tiles, folder.former_pictures())

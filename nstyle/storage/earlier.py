@@ -83,7 +83,8 @@ class EarlierRun:
         found = self.facts.get(REPLACES)
         if not isinstance(found, dict) or not is_staging(str(found.get("staging"))):
             return None
-        names = [str(name) for name in found.get("files") or ()]
+        files = found.get("files")
+        names = [str(name) for name in files] if isinstance(files, list) else []
         own = [name for name in names if name in OF_A_RUN or parse_picture_name(name)]
         return Replacement(str(found["staging"]), tuple(own))
 

@@ -159,8 +159,10 @@ class RunFolder:
         has_none = earlier.recipe is not None and earlier.recipe.settings["no_recipe"]
         return earlier.former | {known_sha256(path)} if has_none and path.is_file() else earlier.former
 
-    def check(self, recipe: Recipe, *, continues: bool) -> None:
+    def check(self, recipe: Recipe, *, continues: bool) -> frozenset[str]:
         """Check that the run would replace no file that is not nstyle's.
+
+        Returns the names of the earlier run's pictures.
 
         Args:
             recipe: the recipe of the run that is about to start.
@@ -172,16 +174,22 @@ class RunFolder:
 
         """
         earlier = read_earlier_run(self.path)
-        ours = set() if earlier is None else {RECORD, EPOCHS, CHECKPOINT, *earlier.pictures}
-        if earlier is None and continues:
-            ours = {EPOCHS, CHECKPOINT, *EarlierRun(self.path, recipe.facts(), recipe).pictures}
+        pictures: frozenset[str] = frozenset()
+        if earlier is not None:
+            pictures = earlier.pictures
+        elif continues:
+            pictures = EarlierRun(self.path, recipe.facts(), recipe).pictures
+        ours = {RECORD, EPOCHS, CHECKPOINT, *pictures} if earlier is not None or continues else pictures
         paths = [path for path in sorted(self.path.iterdir()) if self._writes(path.name)]
         for path in paths:
             if path.is_symlink() or not path.is_file():
-                raise self._in_the_way(path, "is not a file, but the run needs this name")
+                raise self._in_the_way(path, "is a link, a folder or a device, but the run needs this name")
+        if earlier is None and self.record in paths:
+            raise self._in_the_way(self.record, "is damaged, or not nstyle's")
         for path in paths:
             if path.name not in ours:
                 raise self._in_the_way(path, "is not from a run that a run.json beside it records")
+        return pictures
 
     def _writes(self, name: str) -> bool:
         """Tell whether the run may write a file of this name."""
@@ -207,23 +215,26 @@ class RunFolder:
             resume: whether the new run resumes an earlier one; then the settings in `OF_THE_END` may differ.
 
         Raises:
-            OutputError: there are pictures of a different run, and `overwrite` is false.
+            OutputError: there are pictures or epochs of a different run, and `overwrite` is false.
 
         """
         earlier = self.earlier_run()
-        if earlier is None or not (kept := self._files_of(earlier) - {RECORD, EPOCHS}):
+        if earlier is None:
             return
+        kept = self._files_of(earlier) - {RECORD, EPOCHS}
         reason = earlier.reason
         may_differ = OF_THE_END if resume else ()
         if earlier.recipe is not None and (differences := earlier.recipe.differences(recipe, may_differ=may_differ)):
             reason = "a run with different settings: " + ", ".join(differences[:3])
-        if reason and not overwrite and kept - {CHECKPOINT}:
+        if reason and not overwrite and (kept - {CHECKPOINT} or earlier.epochs > 0):
             raise OutputError(
                 f"{self.path} contains {reason}; choose another --output-dir, or add --overwrite",
                 flag="--output-dir",
                 path=self.path,
                 kind=Kind.IN_THE_WAY,
             )
+        if not kept:
+            return
         self.epochs_to_beat = 0 if reason else earlier.epochs
         try:
             self.staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=self.path))

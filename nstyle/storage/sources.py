@@ -5,7 +5,7 @@ A recipe comes from anywhere. What it names is opened only if its content has th
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from nstyle.settings.groups import SAMPLES
 from nstyle.settings.options import flag
 from nstyle.settings.paths import name_of, with_paths
 from nstyle.storage.layout import RECORD
-from nstyle.storage.recipe import Recipe, read_recipe, settings_to_repeat
+from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe, settings_to_repeat
 
 
 def settings_to_follow(recipe: Recipe, path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +27,8 @@ def settings_to_follow(recipe: Recipe, path: Path, changes: Mapping[str, Any]) -
     The files that the recipe names are looked for where they were, at the same place relative to the recipe's folder,
     where the record beside the picture says, and by name: in the recipe's folder, the working folder, and among the
     samples. The first with the recipe's SHA-256 is taken. `recipe.settings_to_repeat` says what else follows from the
-    changes. With `resume`, the run in the recipe's folder continues, unless the changes name another folder.
+    changes. With `resume`, the run that the picture is of continues, unless the changes name another folder. It ends
+    as its record says, because the recipe of a picture of an unfinished run ends at that picture.
 
     Args:
         recipe: the recipe.
@@ -41,30 +42,49 @@ def settings_to_follow(recipe: Recipe, path: Path, changes: Mapping[str, Any]) -
     """
     settings_to_repeat(recipe, changes)  # its errors are more important than a missing file
     path = path.absolute()
+    folder = None
+    if changes.get("resume"):
+        folder, recipe = _run_to_resume(recipe, path, changes.get("output_dir"))
     found = replace(recipe, settings=_located(recipe, path, changes))
     settings = settings_to_repeat(found, changes)
-    if changes.get("resume") and "output_dir" not in changes:
-        settings["output_dir"] = _folder_to_resume(path)
-    return settings
+    return settings if folder is None else settings | {"output_dir": folder}
 
 
-def _folder_to_resume(path: Path) -> Path:
-    if not path.with_name(RECORD).is_file():
+def _run_to_resume(recipe: Recipe, path: Path, output_dir: str | Path | None) -> tuple[Path, Recipe]:
+    """Return the folder of the run to resume, and the recipe with the end that the run's record names.
+
+    Args:
+        recipe: the recipe.
+        path: the file that it was read from.
+        output_dir: the folder that the user names; None: that of the run that the picture is of.
+
+    Raises:
+        RecipeError: the user names no folder, and there is no record beside the picture.
+
+    """
+    records = _places_of_record(path) if output_dir is None else [Path(output_dir) / RECORD]
+    for record, recorded in _readable(records):
+        if not recipe.differences(recorded, may_differ=OF_THE_END):
+            end = {name: recorded.settings[name] for name in OF_THE_END}
+            return record.parent, replace(recipe, settings={**recipe.settings, **end})
+    if output_dir is not None:
+        return Path(output_dir), recipe
+    if not records[0].is_file():
         raise RecipeError(
             f"{path.parent} holds no run to resume (no {RECORD}); name the {RECORD} of a run, or leave out --resume",
             flag="--resume",
             path=path.parent,
             kind=Kind.MISSING,
         )
-    return path.parent
+    return path.parent, recipe
 
 
-def _located(recipe: Recipe, path: Path, given: Collection[str]) -> dict[str, Any]:
+def _located(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recipe's settings with the paths at which its files are now, except for the settings in `given`."""
     settings = {name: value for name, value in recipe.settings.items() if name != "output_dir"}
-    if settings["size"] is not None or "size" in given:
+    if given.get("size", settings["size"]) is not None:
         del settings["content_image"]  # a texture has none
-    records = [(path, recipe), *_records_beside(path)]
+    records = [(path, recipe), *_readable(record for record in _places_of_record(path) if record != path)]
 
     def locate(name: str, was: str) -> str:
         setting = name.partition("[")[0]
@@ -76,16 +96,19 @@ def _located(recipe: Recipe, path: Path, given: Collection[str]) -> dict[str, An
     return with_paths(settings, locate)
 
 
-def _records_beside(path: Path) -> list[tuple[Path, Recipe]]:
-    """Return the records of the run that a picture is of: in its folder, or in the folder of a batch's copy."""
-    found = []
-    for record in (path.with_name(RECORD), path.with_suffix("") / RECORD):
-        if record != path and record.is_file():
+def _places_of_record(path: Path) -> list[Path]:
+    """Return where the record of a picture's run may be: in its folder, or in the folder of a batch's copy."""
+    return [path.with_name(RECORD), path.with_suffix("") / RECORD]
+
+
+def _readable(records: Iterable[Path]) -> Iterator[tuple[Path, Recipe]]:
+    """Yield the records that exist and that this nstyle can use."""
+    for record in records:
+        if record.is_file():
             try:
-                found.append((record, read_recipe(record)))
+                yield record, read_recipe(record)
             except RecipeError:  # of another program
                 continue
-    return found
 
 
 def _find(name: str, flag_: str, sha256: str, was: str, records: list[tuple[Path, Recipe]]) -> Path:
