@@ -241,6 +241,7 @@ def write_sheet(shown: Shown) -> Path:
         OutputError: the file cannot be written.
 
     """
+    # a label of the sheet may have several lines, but a name has one: `visible` spells the others out
     pictures = [(visible(run.name), run.snapshots[-1].path) for run in shown.others if run.snapshots]
     if shown.run is not None:
         originals = [source for source in shown.run.inputs if page.is_intact(source)]
