@@ -57,8 +57,8 @@ def test_inputs_that_are_no_files_are_never_opened(tmp_path: Path) -> None:
 
 def test_a_computer_elsewhere_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fake_run(tmp_path / "run")
-    style = {"path": str(tmp_path / "waves.png"), "sha256": "0"}
-    change_record(folder, inputs={"content_image": {"path": "//server/photo.jpg", "sha256": "0"}, "style_image": style})
+    paths = {"content_image": "//server/photo.jpg", "style_image": str(tmp_path / "waves.png")}
+    change_record(folder, inputs={name: {"path": path, "sha256": "0"} for name, path in paths.items()})
     asked: list[str] = []
 
     def listen(module: ModuleType, name: str) -> None:
