@@ -271,6 +271,17 @@ def test_watching_ends_when_the_run_was_killed(tmp_path: Path) -> None:
     assert "killed after 12 epochs" in shown.page.read_text()
 
 
+def test_a_run_of_a_batch_that_was_killed_gets_a_new_page(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "batch" / "a", stop_reason="running")
+    holder = Holder(folder)
+    gallery = Gallery(tmp_path / "batch", tmp_path / "batch")
+    gallery.publish(1)
+    assert "painting: epoch 12" in (folder / "index.html").read_text()
+    holder.kill()
+    gallery.publish()
+    assert "killed after 12 epochs" in (folder / "index.html").read_text()
+
+
 def test_watching_goes_on_while_a_new_run_has_not_replaced_the_earlier_one(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run")
     hidden = fake_run(folder / ".run-abcd_123", stop_reason="running")

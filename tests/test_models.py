@@ -108,6 +108,7 @@ def test_a_function_of_the_users_own(own_module: str, pair: tuple[Path, Path], t
         ("os:system", Kind.UNSUPPORTED),
         ("subprocess:call", Kind.UNSUPPORTED),
         ("builtins:print", Kind.UNSUPPORTED),
+        ("torch:relu", Kind.UNSUPPORTED),
         ("torch:tensor", Kind.UNSUPPORTED),
         ("torch.nn:Linear", Kind.UNSUPPORTED),
         ("{own}:Blur", Kind.UNSUPPORTED),

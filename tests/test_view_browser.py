@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -343,6 +344,20 @@ def test_a_page_that_was_carried_away_from_its_pictures(image_format: str, tmp_p
     assert str(browser.find("#painting").get_attribute("src")).startswith("data:")
     if image_format == "jpg":
         browser.wait(lambda: any("e_12.jpg - Failed to load" in message for message in browser.complaints()))
+
+
+def test_a_page_elsewhere_shows_its_own_copies(tmp_path: Path, open_page: Open) -> None:
+    run = fake_run(tmp_path / "run")
+    shown = Gallery(run, tmp_path / "site" / "new").publish()
+    browser = open_page(run)
+    browser.driver.get(shown.page.as_uri())
+    browser.complaints()
+    browser.click("#previous")
+    time.sleep(0.5)  # a file would be asked for after 0.2 s
+    assert browser.caption.startswith("After epoch 12")
+    assert not browser.find("#file").is_displayed()
+    assert str(browser.find("#painting").get_attribute("src")).startswith("data:")
+    assert browser.complaints() == []
 
 
 def test_before_the_first_snapshot(tmp_path: Path, open_page: Open) -> None:

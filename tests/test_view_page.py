@@ -254,7 +254,7 @@ def test_no_text_is_taken_for_html(tmp_path: Path) -> None:
     assert [column for column in run.facts["curves"] if "</script><b>" in column]
 
 
-def test_a_page_tells_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_tells_no_paths(tmp_path: Path) -> None:
     private = tmp_path / "ann"
     settings: dict[str, Any] = {"mask": private / "m.png", "weights": str(private / "w.pth")}
     private.mkdir()
@@ -266,8 +266,19 @@ def test_a_page_tells_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "ann" not in [part for word in markup.split('"') for part in word.split("/")]
     assert str(tmp_path) not in markup
     assert "../../cat.png" in page_of(folder).links()
-    monkeypatch.setattr("nstyle.view.page.os.path.commonpath", lambda paths: "/")  # the photo is in another tree
-    assert "../../cat.png" not in page_of(folder).links()
+
+
+def test_a_page_names_no_folder_elsewhere(tmp_path: Path) -> None:
+    """Neither of the run that it shows, nor of its inputs, also if the trees share more than the root."""
+    folder = fake_run(tmp_path / "ann" / "run")
+    shown = Gallery(folder, tmp_path / "site" / "new").publish()
+    markup = shown.page.read_text(encoding="utf-8")
+    page = Page(shown.page)
+    assert len([each for tag, each in page.elements if tag == "img" and each.get("src")]) == 2  # the inputs
+    assert page.links() == []
+    assert {each["href"] for each in page.facts["snapshots"]} == {None}
+    assert all(each["picture"] for each in page.facts["snapshots"])
+    assert "ann" not in [part for word in markup.split('"') for part in word.split("/")]
 
 
 def test_no_text_steers_or_reorders(tmp_path: Path) -> None:
@@ -303,7 +314,8 @@ def test_a_page_elsewhere(tmp_path: Path) -> None:
     shown = Gallery(folder, tmp_path / "pages" / "new").publish()
     assert shown.page == tmp_path / "pages" / "new" / "index.html"
     assert not (folder / "index.html").exists()
-    assert Page(shown.page).facts["snapshots"][0]["href"] == "../../a%20b%23c/run/e_3.jpg"
+    above = Gallery(folder, tmp_path).publish()
+    assert Page(above.page).facts["snapshots"][0]["href"] == "a%20b%23c/run/e_3.jpg"
 
 
 def test_nobody_elses_page_is_written_over(tmp_path: Path) -> None:

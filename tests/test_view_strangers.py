@@ -6,6 +6,7 @@ import os
 import random
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -56,16 +57,24 @@ def test_inputs_that_are_no_files_are_never_opened(tmp_path: Path) -> None:
 
 def test_a_computer_elsewhere_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fake_run(tmp_path / "run")
-    change_record(folder, inputs={"content_image": {"path": "//server/photo.jpg", "sha256": "0"}})
+    paths = {"content_image": "//server/photo.jpg", "style_image": str(tmp_path / "waves.png")}
+    change_record(folder, inputs={name: {"path": path, "sha256": "0"} for name, path in paths.items()})
     asked: list[str] = []
-    exists = os.path.exists
 
-    def ask(path: Any) -> bool:
-        asked.append(str(path))
-        return exists(path)
+    def listen(module: ModuleType, name: str) -> None:
+        look = getattr(module, name)
 
-    monkeypatch.setattr("os.path.exists", ask)
+        def ask(path: Any, *arguments: Any, **options: Any) -> Any:
+            asked.append(str(path))
+            return look(path, *arguments, **options)
+
+        monkeypatch.setattr(module, name, ask)
+
+    listen(os.path, "exists")
+    for name in ("stat", "lstat", "open"):
+        listen(os, name)
     page_of(folder)
+    assert str(tmp_path / "waves.png") in asked  # so it is seen who is asked
     assert not [path for path in asked if "server" in path]
 
 

@@ -10,7 +10,6 @@ import sys
 import traceback
 from importlib import import_module
 from importlib.metadata import entry_points
-from types import BuiltinFunctionType
 from typing import Any
 
 from nstyle.errors import Kind, OptionError
@@ -75,8 +74,6 @@ def find(name: str) -> Any:
     if not callable(found):
         raise _refusal(f"--model {name}: {attribute} in {module_name} is not a function")
     try:
-        if isinstance(found, BuiltinFunctionType):
-            raise TypeError("compiled functions load no networks")
         inspect.signature(found).bind(None)
     except (TypeError, ValueError) as error:
         raise _refusal(f"--model {name}: {attribute} does not take one argument, the nstyle.ModelOptions") from (

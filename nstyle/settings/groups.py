@@ -292,7 +292,7 @@ class Output:
     )
     resume: bool = setting(
         False,
-        "continue the run in the output folder from its last snapshot, also with a later end; start if there is none",
+        "continue the run in the output folder from its last snapshot, also to a later end; start if there is no run",
         OURS,
         OUTPUT,
         recorded=False,

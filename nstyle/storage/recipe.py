@@ -23,7 +23,7 @@ from nstyle.storage.reading import MOST_BYTES
 SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(field).recorded)
 """Names of the settings in a recipe: all except those that decide what happens to an earlier run's files."""
 
-# Settings that do not change the painting, only where and how often it is written. (Tiles change its rounding.)
+# Settings that do not change what is painted, only how it is written and in how much memory. (Tiles change rounding.)
 _OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise", "no_recipe", "max_memory"}
 # Settings that name files: the hashes of `Recipe.inputs` tell them apart.
 _FILES = {"content_image", "style_image", "mask", "style_mask"}

@@ -177,26 +177,26 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
     tiles = []
     for label, source in evenly(pictures, _MOST_TILES):
         for picture in _readable(iter([source])):
-            tiles.append((label, shrink(picture, _TILE)))
+            tiles.append(([visible(words) for words in label.splitlines()], shrink(picture, _TILE)))
     if not tiles:
         raise ImageError(f"there is no picture yet for {path}; wait for a snapshot", path=path, kind=Kind.MISSING)
     wide, high = (max(picture.size[axis] for _, picture in tiles) for axis in (0, 1))
     font = ImageFont.load_default(13)
-    lines = [visible(words) for label, _ in tiles if len(label.splitlines()) > 1 for words in label.splitlines()]
-    wide = max(wide, min(math.ceil(max(map(font.getlength, lines), default=0)), _TILE))
+    long = [words for lines, _ in tiles if len(lines) > 1 for words in lines]
+    wide = max(wide, min(math.ceil(max(map(font.getlength, long), default=0)), _TILE))
     gap, line = 12, 20
-    text = line * max(len(label.splitlines()) for label, _ in tiles)
+    text = line * max(len(lines) for lines, _ in tiles)
     if columns is None:
         columns = max(1, math.ceil(math.sqrt(len(tiles) * 1.5 * (high + text + gap) / (wide + gap))))
     columns = min(len(tiles), columns)
     rows = math.ceil(len(tiles) / columns)
     sheet = Image.new("RGB", (gap + columns * (wide + gap), gap + rows * (high + text + gap)), "white")
     draw = ImageDraw.Draw(sheet)
-    for place, (label, picture) in enumerate(tiles):
+    for place, (lines, picture) in enumerate(tiles):
         row, column = divmod(place, columns)
         left, top = gap + column * (wide + gap), gap + row * (high + text + gap)
         sheet.paste(picture, (left, top + high - picture.height))
-        for number, words in enumerate(label.splitlines()):
+        for number, words in enumerate(lines):
             below = top + high + 3 + number * line
             draw.text((left, below), _fitted(words, font, wide), fill="black", font=font)
     note = PngInfo()
@@ -207,7 +207,7 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
 
 def _fitted(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
     """Truncate the label, with an ellipsis, to at most `width` pixels."""
-    label = visible(" ".join(label.split()))
+    label = " ".join(label.split())
     if font.getlength(label) <= width:
         return label
     while label and font.getlength(label + "…") > width:

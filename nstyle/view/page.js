@@ -47,9 +47,9 @@
     slider.setAttribute("aria-valuetext", words);
     find("caption").textContent = words + (last > 0 ? " (" + (index + 1) + " of " + (last + 1) + ")" : "");
     const file = find("file");
-    file.hidden = false;
+    file.hidden = snapshot.href === null; // the file is elsewhere: see _picture_link in page.py
     file.textContent = snapshot.name;
-    file.href = snapshot.href;
+    if (snapshot.href !== null) file.href = snapshot.href;
     for (const move of cursors) move(snapshot.epoch);
     place.at = index === last ? null : snapshot.epoch; // null: the newest, also after a reload
     keep();
@@ -60,7 +60,7 @@
   let sharpening;
   function sharpen(snapshot) {
     clearTimeout(sharpening);
-    if (!snapshot.shown || place.playing) return;
+    if (snapshot.href === null || !snapshot.shown || place.playing) return;
     sharpening = setTimeout(() => {
       const whole = new Image();
       whole.onload = () => { if (snapshots[index] === snapshot) painting.src = whole.src; };

@@ -283,7 +283,7 @@ def _snapshot_facts(snapshot: Snapshot, picture: str, page: Path) -> dict[str, A
         "epoch": snapshot.epoch,
         "name": snapshot.path.name,
         "final": snapshot.is_final,
-        "href": _link(snapshot.path, page),
+        "href": _picture_link(snapshot.path, page),
         "shown": snapshot.path.suffix.lower() in _SHOWN_BY_BROWSERS,
         "picture": picture,
     }
@@ -314,18 +314,20 @@ def _input_html(index: int, source: Input, picture: str | None, page: Path) -> s
         why = "changed since the run, or not a picture" if is_there else "file is missing"
         return f'<figure><p class="gone">{why}</p><figcaption>{label}: {name}</figcaption></figure>'
     shown = f'<img id="input-{index}" src="{picture}" alt="{label}">'
-    if not _tells_the_whole_path(source.path, page):
-        shown = f'<a href="{_escaped(_link(source.path, page))}">{shown}</a>'
+    link = _picture_link(source.path, page)
+    if link is not None:
+        shown = f'<a href="{_escaped(link)}">{shown}</a>'
     return f"<figure>{shown}<figcaption>{label}: {name}</figcaption></figure>"
 
 
-def _tells_the_whole_path(target: Path, page: Path) -> bool:
-    """Tell whether a link from the page spells a path from the root on: people publish pages, but not user names."""
-    try:
-        common = Path(os.path.commonpath([target.resolve(), page.resolve()]))
-    except ValueError:  # a different drive
-        return True
-    return common == common.parent
+def _picture_link(target: Path, page: Path) -> str | None:
+    """Return the URL of a picture, or None if it would name folders elsewhere: people publish pages.
+
+    A picture is linked if it is below the page's folder, or directly in a folder that contains the page's.
+    """
+    picture, folder = target.resolve(), page.parent.resolve()
+    is_near = picture.is_relative_to(folder) or picture.parent in folder.parents
+    return _link(target, page) if is_near else None
 
 
 def _films_html(films: Iterable[Path], page: Path) -> str:

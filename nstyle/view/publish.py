@@ -79,9 +79,10 @@ class Gallery:
         for other in others:
             path = self._page_of(other)
             films_ = _films_beside(path, other)
-            news = (_files_of_a_run(other.folder), films_)
+            is_live = other.is_running  # a kill changes no file
+            news = (_files_of_a_run(other.folder), films_, is_live)
             if self._published.get(path) != news:
-                self._write(path, other, (), films_, every, is_live=other.is_running, up=self.page)
+                self._write(path, other, (), films_, every, is_live=is_live, up=self.page)
                 self._published[path] = news
         is_live = shown.is_running or (every is not None and bool(others))  # a batch may get more runs
         self._write(self.page, run, others, _films_beside(self.page, run), every, is_live=is_live)
@@ -240,6 +241,7 @@ def write_sheet(shown: Shown) -> Path:
         OutputError: the file cannot be written.
 
     """
+    # a label of the sheet may have several lines, but a name has one: `visible` spells the others out
     pictures = [(visible(run.name), run.snapshots[-1].path) for run in shown.others if run.snapshots]
     if shown.run is not None:
         originals = [source for source in shown.run.inputs if page.is_intact(source)]

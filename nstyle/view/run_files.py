@@ -101,8 +101,8 @@ def read_epochs(path: Path) -> dict[str, list[float]]:
             content = file.read()
     except (OSError, ValueError):
         return {}
-    whole = content[: max(content.rfind(b"\n"), content.rfind(b"\r")) + 1]  # a run may be writing the last line
-    header, *lines = [line for line in whole.replace(b"\0", b"").splitlines() if line.strip()] or [b""]
+    complete = content[: max(content.rfind(b"\n"), content.rfind(b"\r")) + 1]  # a run may be writing the last line
+    header, *lines = [line for line in complete.replace(b"\0", b"").splitlines() if line.strip()] or [b""]
     width, names = len(_cells(header)), _column_names(_cells(header))
     numbered = evenly(range(len(lines)), _MOST_ROWS)
     rows = [(number, _cells(lines[number])) for number in numbered]
