@@ -151,6 +151,33 @@ def test_a_photo_that_tells_nothing_is_named(tmp_path: Path, capsys: pytest.Capt
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ([], ["--no-recipe"], "contains its recipe"),
+        (["--no-recipe"], [], "contains no recipe"),
+        (["--keep-place"], [], "tells the place"),
+        ([], ["--keep-place"], "does not tell the place"),
+        (["--keep-metadata"], [], "tells the photo's metadata"),
+        ([], ["--keep-metadata"], "does not tell the photo's metadata"),
+        (["--keep-metadata", "--keep-place"], ["--keep-metadata", "--keep-place"], None),
+    ],
+)
+def test_a_finished_picture_with_other_notes_is_named(
+    before: list[str], after: list[str], told: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    style = tmp_path / "style.png"
+    painted(32, 32).save(style)
+    command = ["--content-image", str(photo(tmp_path / "photo.jpg")), "--style-image", str(style)]
+    command += ["--output-dir", str(tmp_path / "out"), "--model", "filters", "--max-long-edge", "32"]
+    command += ["--max-num-epochs", "2"]
+    assert main([*command, *before]) == 0
+    capsys.readouterr()
+    assert main([*command, *after]) == 0
+    said = capsys.readouterr().out
+    assert [f"is finished, but {told}; --overwrite" in said, "but" in said] == [told is not None] * 2
+
+
 def test_a_texture_has_no_photo() -> None:
     for name in ("keep_metadata", "keep_place"):
         flags: dict[str, Any] = {name: True}

@@ -14,7 +14,7 @@ from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, NStyleError, OutputError, RecipeError
 from nstyle.files import known_sha256, link_or_copy
 from nstyle.networks.weights import hash_of_weights
-from nstyle.painting.inputs import hash_inputs, inputs_of
+from nstyle.painting.inputs import hash_inputs, inputs_of, other_notes
 from nstyle.painting.prepare import model_options
 from nstyle.painting.session import Session
 from nstyle.painting.steps import PaintingStep, ProgressMaker
@@ -199,8 +199,8 @@ def _is_file(copy: Path | None, path: Path) -> bool:
 def finished_picture(job: Job, session: Session) -> Path | None:
     """Return the picture if a run with the same recipe has finished in one of the job's folders; else None.
 
-    With `overwrite`, no picture counts as finished: it is painted anew. This decodes no picture and does not load
-    VGG-19.
+    With `overwrite`, no picture counts as finished: it is painted anew. A warning tells if the picture has another
+    recipe or metadata in it than the settings ask for. This decodes no picture and does not load VGG-19.
     """
     config = job.config
     if config.overwrite:
@@ -212,9 +212,12 @@ def finished_picture(job: Job, session: Session) -> Path | None:
             continue
         try:
             now = _recipe_now(job, finished, session)
+            other = other_notes(config, folder.final)
         except (OSError, NStyleError):  # the run will report the error
             return None
         if not finished.differences(now):
+            if other is not None:
+                _log.warning("%s is finished, but %s; --overwrite paints it anew, as asked", folder.final, other)
             return folder.final
     return None
 

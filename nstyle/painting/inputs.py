@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nstyle.files import sha256
+from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.pictures.metadata import NOTHING, Metadata, read_metadata
 from nstyle.settings.config import Config
 from nstyle.settings.groups import STARTS, WHOLE_STYLE
@@ -109,15 +110,39 @@ def inputs_of(config: Config) -> Inputs:
 
 def kept_metadata(config: Config) -> Metadata:
     """Return the metadata of the content picture that the settings ask to keep."""
-    kept = config.keep_metadata or config.keep_place
-    if config.size is not None or not kept:
-        return NOTHING
-    found = read_metadata(config.content_image, credits_=config.keep_metadata, place=config.keep_place)
+    found = _asked_metadata(config)
+    if config.size is not None:
+        return found
     if config.keep_metadata and not (found.texts or found.dates):
         _log.warning("%s tells no date, description, artist or copyright to keep", config.content_image)
     if config.keep_place and not found.place:
         _log.warning("%s tells no place to keep", config.content_image)
     return found
+
+
+def _asked_metadata(config: Config) -> Metadata:
+    if config.size is not None or not (config.keep_metadata or config.keep_place):
+        return NOTHING
+    return read_metadata(config.content_image, credits_=config.keep_metadata, place=config.keep_place)
+
+
+def other_notes(config: Config, picture: Path) -> str | None:
+    """Return how the recipe and metadata in a finished picture differ from what the settings ask for.
+
+    Returns None if they do not differ: one has what the other has.
+
+    Raises:
+        ImageError: the picture cannot be read.
+
+    """
+    if (read_recipe_text(picture) is not None) == config.no_recipe:
+        return "contains its recipe" if config.no_recipe else "contains no recipe"
+    asked, found = _asked_metadata(config), read_metadata(picture, credits_=True, place=True)
+    if bool(asked.place) != bool(found.place):
+        return "tells the place" if found.place else "does not tell the place"
+    if bool(asked.texts or asked.dates) != bool(found.texts or found.dates):
+        return "tells the photo's metadata" if found.texts or found.dates else "does not tell the photo's metadata"
+    return None
 
 
 def hash_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
