@@ -68,8 +68,9 @@ def read_picture(path: Path, edge: int | None = None) -> Picture:
     bits keep their precision; other formats are read in 8 bits. The camera's orientation is applied. Colors are
     converted to sRGB with the file's ICC profile, or as the file says in another way
     (`nstyle.pictures.embedded_color`); if it says nothing, they count as sRGB. A JPEG XL with an ICC profile, in
-    linear light, or with a preview is refused. An animation gives its first frame, a TIFF the picture and not its thumbnail.
-    Wholly transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
+    linear light, or with a preview is refused. An animation gives its first frame, a TIFF the picture and not its
+    thumbnail. Wholly transparent pixels get the color of the nearest visible pixel, because their own color means
+    nothing.
 
     Memory: a picture above the limits in `nstyle.pictures.limits` is refused before it is decoded (the limit is lower
     for a TIFF with more than 64 bits per pixel). Decoding needs up to 48 bytes per pixel besides the file itself, and
