@@ -538,3 +538,19 @@ def test_an_input_that_is_a_link_to_the_picture_is_not_overwritten(
     with refuses(OutputError, kind=Kind.IN_THE_WAY, path=link, flag="--output-dir"):
         stylize(link, pair[1], output_dir=output, overwrite=True, **SMALL)
     assert whole(output) == before
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]], ids=str)
+def test_a_retouched_picture_is_not_replaced(
+    more: list[str], pair: tuple[Path, Path], output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(output / "final.png") as picture:
+        Image.frombytes(picture.mode, picture.size, picture.tobytes()).save(output / "final.png")
+    before = whole(output)
+    assert main(flags(pair, output, *more)) == 1
+    error = capsys.readouterr().err
+    assert f"{output / 'final.png'} was saved by another program since the run" in error
+    assert error.count("\n") == 1
+    assert whole(output) == before
+    assert main(flags(pair, output, "--overwrite")) == 0
+    assert whole(output) != before

@@ -153,6 +153,8 @@ def _run_in(
             log_changes(followed, recipe)
         pictures = folder.check(recipe, continues=config.resume)
         resumed = _resumed(folder, recipe, prepared, device) if config.resume else None
+        if not config.overwrite:
+            folder.check_is_not_retouched()
         if not config.resume and not config.overwrite:
             resumed = _continued(folder, recipe, prepared, device)
         checkpoint = resumed or beginning(prepared)

@@ -19,8 +19,9 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nstyle.errors import Kind, OutputError, RecipeError
+from nstyle.errors import ImageError, Kind, OutputError, RecipeError
 from nstyle.files import known_sha256, make_folder, replacing, unwritable
+from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.storage.earlier import REPLACES, EarlierRun, read_earlier_run
 from nstyle.storage.layout import (
     CHECKPOINT,
@@ -158,6 +159,31 @@ class RunFolder:
             return frozenset()
         has_none = earlier.recipe is not None and earlier.recipe.settings["no_recipe"]
         return earlier.former | {known_sha256(path)} if has_none and path.is_file() else earlier.former
+
+    def check_is_not_retouched(self) -> None:
+        """Check that another program has not saved the finished picture again: that usually removes the recipe.
+
+        Raises:
+            OutputError: the picture has no recipe, though a run that is recorded writes one.
+
+        """
+        earlier, path = read_earlier_run(self.path), self.path / final_name(self.image_format)
+        if earlier is None or earlier.recipe is None or path.name not in earlier.pictures or not path.is_file():
+            return
+        if earlier.recipe.settings["no_recipe"] or known_sha256(path) in earlier.former:
+            return
+        try:
+            retouched = read_recipe_text(path) is None
+        except ImageError:  # it is damaged: nothing is lost
+            return
+        if retouched:
+            raise OutputError(
+                f"{path} was saved by another program since the run; move it away, choose another --output-dir, "
+                "or add --overwrite",
+                flag="--output-dir",
+                path=path,
+                kind=Kind.IN_THE_WAY,
+            )
 
     def check(self, recipe: Recipe, *, continues: bool) -> frozenset[str]:
         """Check that the run would replace no file that is not nstyle's.
