@@ -11,6 +11,7 @@ from nstyle.escaping import visible
 from nstyle.files import make_folder, open_regular, replacing, unwritable
 from nstyle.storage.layout import RECORD, is_of_a_run
 from nstyle.storage.lock import is_held
+from nstyle.storage.outputs import SHEET_NOTE
 from nstyle.view import films, page
 from nstyle.view.album import Album
 from nstyle.view.runs import Run, read_folder, subfolders
@@ -238,9 +239,11 @@ def write_sheet(shown: Shown) -> Path:
 
     Raises:
         ImageError: there is no picture yet.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or is the user's own.
 
     """
+    path = shown.page.with_name(films.SHEET)
+    films.refuse_foreign(path, SHEET_NOTE[1])
     # a label of the sheet may have several lines, but a name has one: `visible` spells the others out
     pictures = [(visible(run.name), run.snapshots[-1].path) for run in shown.others if run.snapshots]
     if shown.run is not None:
@@ -249,6 +252,5 @@ def write_sheet(shown: Shown) -> Path:
         for snapshot in shown.run.snapshots:
             label = "final, epoch" if snapshot.is_final else "epoch"
             pictures.append((f"{label} {snapshot.epoch}", snapshot.path))
-    path = shown.page.with_name(films.SHEET)
     films.write_sheet(path, pictures)
     return path
