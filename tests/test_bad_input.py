@@ -516,3 +516,13 @@ def test_an_output_folder_whose_name_no_file_system_takes(
     assert "x" * 300 in error
     assert "Traceback" not in error
     assert not list(here.glob("x*"))
+
+
+def test_a_current_folder_that_was_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["a.png", "b.png"]) == 1
+    assert capsys.readouterr().err == "nstyle: error: the current folder no longer exists; change to another\n"
