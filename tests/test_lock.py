@@ -293,7 +293,7 @@ def test_a_run_of_a_batch_that_was_killed_gets_a_new_page(tmp_path: Path) -> Non
 
 def test_watching_goes_on_while_a_new_run_has_not_replaced_the_earlier_one(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run")
-    hidden = fake_run(folder / ".run-abcd_123", stop_reason="running")
+    hidden = fake_run(folder / ".run-0123456789abcdef", stop_reason="running")
     holder = Holder(folder)
     waits = []
 
