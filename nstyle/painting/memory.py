@@ -201,7 +201,8 @@ class Memory:
         """Return the flag that makes the painting too large, its value, and one for the memory that there is."""
         config, shrink = self.config, (max(there, 0) / self.needed(size, way)) ** 0.5
         if self.needed(replace(size, frames={}), way) <= there:
-            return "--style-scale", f"{config.style_scale:g}", f"{math.floor(config.style_scale * shrink * 100) / 100:g}"
+            fitting = math.floor(config.style_scale * shrink * 100) / 100
+            return "--style-scale", f"{config.style_scale:g}", f"{fitting:g}"
         if config.size is None:
             edge = max(size.height, size.width)
             return "--max-long-edge", str(edge), str(int(edge * shrink))
