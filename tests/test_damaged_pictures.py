@@ -192,6 +192,15 @@ def test_a_jpeg_of_12_bits_is_named(tmp_path: Path) -> None:
         read_picture(path)
 
 
+def test_a_jpeg_with_its_end_but_too_few_data_has_damaged_parts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = jpeg()
+    at = len(content) // 2
+    read(content[:at] + content[at + 400 :], tmp_path)
+    assert "damaged parts" in caplog.text
+
+
 def test_a_restart_marker_out_of_order_is_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = jpeg(restart_marker_rows=1)
     at = content.index(b"\xff\xd3", content.index(b"\xff\xda"))

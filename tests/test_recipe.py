@@ -14,9 +14,10 @@ from PIL import Image
 from recipes import recipe
 from refusals import refuses
 
-from nstyle import Config, RecipeError, stylize
+from nstyle import Config, OutputError, RecipeError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
+from nstyle.pictures.formats import WRITTEN
 from nstyle.settings.paths import with_names
 from nstyle.settings.presets import PRESETS
 from nstyle.storage.recipe import (
@@ -60,6 +61,19 @@ def test_text_and_back() -> None:
     assert "\n" not in ours.text()
     assert ours.text().isascii()
     assert json.loads(ours.text(seed=9))["settings"] == {**ours.settings, "seed": 9}
+
+
+def test_a_recipe_that_the_format_cannot_hold_is_refused_before_painting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = dataclasses.replace(WRITTEN["jpg"], longest_text=1000)
+    monkeypatch.setitem(WRITTEN, "jpg", small)
+    with refuses(OutputError, kind=Kind.OUT_OF_RANGE, flag="--image-format") as refused:
+        stylize(**SMALL, model="filters", output_dir=tmp_path)
+    assert "--image-format png" in str(refused.value)
+    assert not list(tmp_path.glob("*.*g"))
+    stylize(**SMALL, model="filters", output_dir=tmp_path, no_recipe=True)
+    assert (tmp_path / "final.jpg").exists()
 
 
 def test_settings_that_an_older_recipe_does_not_have_are_at_their_defaults() -> None:

@@ -98,9 +98,9 @@ def test_colors_multiplied_by_the_second_extra_channel(planes: bool, depth: int,
     assert picture.alpha is not None
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.complex64, np.complex128])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_levels_with_a_sign_are_refused(channels: int, dtype: type, tmp_path: Path) -> None:
+def test_levels_with_a_sign_and_complex_ones_are_refused(channels: int, dtype: type, tmp_path: Path) -> None:
     path = tmp_path / "picture.tif"
     levels: NDArray[Any] = np.zeros((20, 20, channels), dtype)
     levels[:10] = -64

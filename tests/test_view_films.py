@@ -13,7 +13,7 @@ from refusals import refuses
 
 from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.view.films import find_ffmpeg, playing_rate, write_gif, write_mp4, write_sheet
-from nstyle.view.publish import Gallery, Shown
+from nstyle.view.publish import Gallery, Shown, write_films
 from nstyle.view.publish import write_sheet as write_sheet_of
 from nstyle.view.runs import read_run
 
@@ -73,11 +73,30 @@ def test_mp4_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     program.write_text("#!/bin/sh\necho first >&2; echo No space left on device >&2; exit 1\n")
     program.chmod(0o755)
     monkeypatch.setattr("nstyle.view.films.find_ffmpeg", lambda: str(program))
-    (tmp_path / "film.mp4").write_bytes(b"older")
+    (tmp_path / "film.mp4").write_bytes(b"older nstyle film")
     with refuses(OutputError, kind=Kind.UNWRITABLE, path=tmp_path / "film.mp4", flag="--mp4") as refused:
         write_mp4(tmp_path / "film.mp4", run)
     assert "No space left on device" in str(refused.value)  # what the encoder said last
-    assert (tmp_path / "film.mp4").read_bytes() == b"older"
+    assert (tmp_path / "film.mp4").read_bytes() == b"older nstyle film"
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.mp4", "sheet.png"])
+def test_only_our_own_films_and_sheets_are_replaced(name: str, tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run")
+
+    def write() -> None:
+        shown = Gallery(folder, folder).publish()
+        if name == "sheet.png":
+            write_sheet_of(shown)
+        else:
+            write_films(shown, gif=name == "film.gif", mp4=name == "film.mp4")
+
+    write()
+    write()  # the second replaces the first
+    (folder / name).write_bytes(b"the user's own")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=folder / name, flag="--output-dir"):
+        write()
+    assert (folder / name).read_bytes() == b"the user's own"
 
 
 @pytest.mark.parametrize("write", [write_gif, write_mp4])

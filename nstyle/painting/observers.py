@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nstyle.errors import Kind, OutputError
 from nstyle.files import replacing, unwritable
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.steps import Callback, Ending, PaintingStep
 from nstyle.pictures.encode import write_picture
+from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.metadata import NOTHING, Metadata
 from nstyle.settings.config import Config
 from nstyle.settings.scales import epochs_at_scales
@@ -29,6 +31,25 @@ _log = logging.getLogger(__name__)
 def is_due(step: PaintingStep, save_epochs: int) -> bool:
     """Tell whether to save a step: every `save_epochs` epochs, but not the last step, which `FinalPicture` saves."""
     return not step.stopped and (step.epoch + 1) % save_epochs == 0
+
+
+def refuse_long_recipe(recipe: Recipe, config: Config) -> None:
+    """Refuse a recipe that the run's pictures cannot hold, such as one with thousands of numbers of epochs.
+
+    Raises:
+        OutputError: it is longer than the format's `longest_text`.
+
+    """
+    form, length = WRITTEN[config.image_format], len(recipe.published().text())
+    if config.no_recipe or length <= form.longest_text:
+        return
+    able = [f"--image-format {name}" for name, other in WRITTEN.items() if length <= other.longest_text]
+    raise OutputError(
+        f"the recipe has {length} bytes, but the limit of {form.title} is {form.longest_text}; "
+        f"choose {' or '.join([*able, '--no-recipe'])}, or shorter settings",
+        flag="--image-format",
+        kind=Kind.OUT_OF_RANGE,
+    )
 
 
 def embedded_text(recipe: Recipe, config: Config, checkpoint: Checkpoint, scales: int, *, cut: bool) -> str | None:

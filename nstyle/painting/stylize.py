@@ -26,6 +26,7 @@ from nstyle.painting.observers import (
     ScaleNotice,
     Snapshots,
     Takeover,
+    refuse_long_recipe,
 )
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import Painted, beginning, fits, most_epochs, paint
@@ -149,6 +150,7 @@ def _run_in(
         precision = choose_precision(config.precision, device)
         prepared = prepare(config, device, precision, session)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
+        refuse_long_recipe(recipe, config)
         if followed is not None:
             log_changes(followed, recipe)
         pictures = folder.check(recipe, continues=config.resume)

@@ -5,6 +5,8 @@ To write a new format, add a row with its bit depths here, and an encoder in `ns
 
 from dataclasses import dataclass
 
+from nstyle.pictures.limits import MOST_TEXT_BYTES
+
 
 @dataclass(frozen=True)
 class Format:
@@ -17,6 +19,7 @@ class Format:
         pillow: Pillow's names of the plugins that read it; empty if another library reads it.
         bit_depths: supported bits per channel for writing; empty if it is only read.
         longest_edge: longest edge that it can store, in pixels; None: no limit.
+        longest_text: longest text that is embedded, in bytes.
         has_alpha: whether it stores transparency.
         shown_by_browsers: whether web browsers display it.
 
@@ -28,6 +31,7 @@ class Format:
     pillow: tuple[str, ...] = ()
     bit_depths: tuple[int, ...] = ()
     longest_edge: int | None = None
+    longest_text: int = MOST_TEXT_BYTES
     has_alpha: bool = False
     shown_by_browsers: bool = False
 
@@ -46,6 +50,7 @@ FORMATS = (
         ("JPEG", "MPO"),
         bit_depths=(8,),
         longest_edge=65500,  # libjpeg's limit
+        longest_text=60_000,  # one segment has 65,533 bytes, also for the photo's metadata
         shown_by_browsers=True,
     ),
     Format("png", "PNG", ("png",), ("PNG",), bit_depths=(8, 16), has_alpha=True, shown_by_browsers=True),

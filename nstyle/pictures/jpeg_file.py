@@ -291,6 +291,9 @@ class JpegStream:
         """What is wrong with the picture, after decoding; None if only its header was read."""
         if not self._decoding:
             return None
+        damaged = "has damaged parts: its data do not fit its size, so a part of the picture may be wrong"
+        if self._missing and (self._jpeg.ended or self._jpeg.misplaced or self._jpeg.cut_off):
+            return damaged
         if self._missing:
             return f"lacks its last bytes: up to {self._missing} rows at the bottom are damaged"
         if not self._jpeg.ended and not self._jpeg.cut_off:
@@ -300,7 +303,7 @@ class JpegStream:
             return "lacks a part of its data; it has less detail than it should"
         left_over = self._jpeg.pixels is not None and self._pauses[0] < self._whole and 0 not in self._asked
         if left_over or self._jpeg.misplaced or self._jpeg.cut_off:
-            return "has damaged parts: its data do not fit its size, so a part of the picture may be wrong"
+            return damaged
         return None
 
     def read(self, count: int = -1) -> bytes:

@@ -49,13 +49,14 @@ def refuse_unknown_levels(path: Path, page: TiffPage) -> None:
     """Refuse a page whose levels have no known meaning.
 
     Raises:
-        ImageError: the levels have a sign, so black and white are unknown; the inks are not those of CMYK; or each
-            color has a page of its own.
+        ImageError: the levels have a sign or are complex, so black and white are unknown; the inks are not those of
+            CMYK; or each color has a page of its own.
 
     """
-    if page.sampleformat in (SAMPLEFORMAT.INT, SAMPLEFORMAT.COMPLEXINT):
+    if page.sampleformat in (SAMPLEFORMAT.INT, SAMPLEFORMAT.COMPLEXINT, SAMPLEFORMAT.COMPLEXIEEEFP):
         raise ImageError(
-            f"{path} has levels with a sign, so their scale is unknown; save the picture with unsigned levels",
+            f"{path} has levels with a sign, or complex ones, so their scale is unknown; "
+            "save the picture with unsigned levels",
             path=path,
             kind=Kind.UNSUPPORTED,
         )

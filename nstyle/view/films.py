@@ -6,13 +6,15 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.escaping import visible
-from nstyle.files import replacing
+from nstyle.files import open_regular, replacing
+from nstyle.pictures.limits import MOST_BYTES
 from nstyle.storage.outputs import SHEET_NOTE
 from nstyle.view.album import open_picture, shrink
 from nstyle.view.run_files import evenly
@@ -23,6 +25,10 @@ GIF, MP4, SHEET = "film.gif", "film.mp4", "sheet.png"
 HELD = 2.0
 """Seconds that a film shows its last picture, long enough to look at the result."""
 
+FILM_NOTE = "nstyle film"
+"""Comment in a GIF or MP4 by which a film is known as nstyle-view's."""
+
+_HEADER_BYTES = 2**22  # the comment of an MP4 follows the table of its frames, with 16 bytes for each
 _GIF_EDGE = 400
 _TILE = 220
 _MOST_TILES = 400
@@ -36,21 +42,46 @@ def playing_rate(frames: int) -> float:
     return min(max(frames / 15, 3), 12)
 
 
+def refuse_foreign(path: Path, note: str) -> None:
+    """Refuse to replace a file without our note in its first 4 MiB: it is the user's own.
+
+    Raises:
+        OutputError: the file does not contain the note, or cannot be read.
+
+    """
+    try:
+        with open_regular(path, MOST_BYTES, follow=False) as file:
+            is_ours = note.encode() in file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        raise OutputError(
+            f"{path} was not written by nstyle-view; rename it, or choose another --output-dir",
+            flag="--output-dir",
+            path=path,
+            kind=Kind.IN_THE_WAY,
+        )
+
+
 def write_gif(path: Path, run: Run) -> None:
     """Write the run's snapshots as a looping GIF with a longest edge of at most 400 pixels.
 
     Raises:
         ImageError: there is no picture yet.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or is the user's own.
 
     """
+    refuse_foreign(path, FILM_NOTE)
     frames = [
         frame.quantize(256, Image.Quantize.MEDIANCUT) for frame in _frames(run, lambda last: shrink(last, _GIF_EDGE))
     ]
     durations = [round(1000 / playing_rate(len(frames)))] * len(frames)
     durations[-1] = round(1000 * HELD)
+    options: dict[str, Any] = {"duration": durations, "loop": 0, "comment": FILM_NOTE.encode()}
     with replacing(path) as file:
-        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], **options)
 
 
 def find_ffmpeg() -> str:
@@ -78,9 +109,10 @@ def write_mp4(path: Path, run: Run) -> None:
 
     Raises:
         ImageError: there is no picture yet.
-        OutputError: the file cannot be written, or ffmpeg is missing or fails.
+        OutputError: the file cannot be written or is the user's own, or ffmpeg is missing or fails.
 
     """
+    refuse_foreign(path, FILM_NOTE)
     ffmpeg = find_ffmpeg()
     rate = playing_rate(len(run.snapshots))
     frames = _frames(run, _even)
@@ -98,6 +130,8 @@ def write_mp4(path: Path, run: Run) -> None:
                 "18",
                 "-movflags",
                 "+faststart",
+                "-metadata",
+                f"comment={FILM_NOTE}",
                 "-f",
                 "mp4",
                 file.name,

@@ -11,6 +11,7 @@ from nstyle.escaping import visible
 from nstyle.files import make_folder, open_regular, replacing, unwritable
 from nstyle.storage.layout import RECORD, is_of_a_run
 from nstyle.storage.lock import is_held
+from nstyle.storage.outputs import SHEET_NOTE
 from nstyle.view import films, page
 from nstyle.view.album import Album
 from nstyle.view.runs import Run, read_folder, subfolders
@@ -23,7 +24,7 @@ UNWATCHED = 30.0
 _MOST_BYTES_OF_PAGE = 2**30  # ours have 5 MB; a larger one is not ours
 
 QUIET = 60.0
-"""Seconds without changes until a batch counts as ended. No file says whether more runs will follow."""
+"""Seconds without changes until a batch, or a run without a lock, counts as ended. No file says if more follows."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ class Gallery:
     ) -> Shown:
         """Publish whenever the folder changes, until its run ends or is killed. If there is no run yet, wait for one.
 
-        A batch ends when all its runs have ended and nothing has changed for a minute.
+        A batch ends when all its runs have ended and nothing has changed for a minute. A run that has not ended
+        according to its record, but has no lock, ends when nothing has changed for a minute.
 
         Args:
             every: seconds between two checks.
@@ -170,9 +172,10 @@ class Gallery:
                         on_first(published)
                     shown = published
                 seen = now
-            has_ended = shown is not None and not shown.is_running and not is_held(self.folder)
-            if has_ended and shown is not None and (not shown.others or quiet >= QUIET):
-                return self.publish()
+            if shown is not None and not is_held(self.folder):
+                is_quiet = quiet >= QUIET and not any(is_held(run.folder) for run in shown.others)
+                if is_quiet or (not shown.is_running and not shown.others):
+                    return self.publish()
             sleep(every)
 
 
@@ -238,9 +241,11 @@ def write_sheet(shown: Shown) -> Path:
 
     Raises:
         ImageError: there is no picture yet.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or is the user's own.
 
     """
+    path = shown.page.with_name(films.SHEET)
+    films.refuse_foreign(path, SHEET_NOTE[1])
     # a label of the sheet may have several lines, but a name has one: `visible` spells the others out
     pictures = [(visible(run.name), run.snapshots[-1].path) for run in shown.others if run.snapshots]
     if shown.run is not None:
@@ -249,6 +254,5 @@ def write_sheet(shown: Shown) -> Path:
         for snapshot in shown.run.snapshots:
             label = "final, epoch" if snapshot.is_final else "epoch"
             pictures.append((f"{label} {snapshot.epoch}", snapshot.path))
-    path = shown.page.with_name(films.SHEET)
     films.write_sheet(path, pictures)
     return path
