@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,8 +125,13 @@ def _check_regular(path: Path, status: os.stat_result, most: int) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a file as 64 hexadecimal digits. Never waits, as reading a pipe or a device may.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file.
+
+    """
+    with open_regular(path, sys.maxsize) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

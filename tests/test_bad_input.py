@@ -501,3 +501,28 @@ def test_divergence_stops_at_once_and_keeps_the_last_good_picture(
     assert record["stop_reason"] == "diverged"
     assert record["epochs"] < 20
     assert not list((here / "output").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "flags", [[], ["--sweep", "style-weight=1,2"], ["--style-image", "content.png", "style.png"]]
+)
+def test_an_output_folder_whose_name_no_file_system_takes(
+    flags: list[str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = ["--content-image", "content.png", "style.png"] if flags[:1] == ["--style-image"] else []
+    code = command(*pictures, *flags, "--model", "filters", "--output-dir", "x" * 300)
+    error = capsys.readouterr().err
+    assert code == 1
+    assert "x" * 300 in error
+    assert "Traceback" not in error
+    assert not list(here.glob("x*"))
+
+
+def test_a_current_folder_that_was_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["a.png", "b.png"]) == 1
+    assert capsys.readouterr().err == "nstyle: error: the current folder no longer exists; change to another\n"

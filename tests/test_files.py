@@ -1,6 +1,7 @@
 """Files are written atomically."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,11 @@ def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
 def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     assert sha256(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_the_hash_of_a_pipe_or_a_device_does_not_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="not a regular file"):
+            sha256(path)

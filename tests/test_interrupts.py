@@ -22,6 +22,7 @@ from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.observers import Checkpoints, EpochLog, FinalPicture, Record
 from nstyle.painting.run import paint
 from nstyle.storage.layout import StopReason
+from nstyle.storage.run_folder import RunFolder
 
 SMALL: dict[str, Any] = {"max_long_edge": 32, "max_num_epochs": 3, "image_format": "png", "model": "filters"}
 
@@ -136,6 +137,30 @@ def test_an_interrupt_before_the_first_epoch_leaves_no_running(
     with pytest.raises(KeyboardInterrupt):
         stylize(*pair, output_dir=tmp_path / "output", **SMALL)
     assert json.loads((tmp_path / "output" / "run.json").read_text())["stop_reason"] == "interrupted"
+
+
+@pytest.mark.parametrize("at_move", [False, True])
+def test_an_interrupt_waits_until_a_run_has_taken_over(
+    at_move: bool, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "output"
+    stylize(*pair, output_dir=output, **SMALL)
+    move_in = RunFolder._move_in
+
+    def interrupted(self: RunFolder, staging: Path, old: Any) -> None:
+        if at_move:
+            signal.raise_signal(signal.SIGINT)
+        move_in(self, staging, old)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(RunFolder, "_move_in", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stylize(*pair, output_dir=output, overwrite=True, save_epochs=1, lr=0.002, **SMALL)
+    record = json.loads((output / "run.json").read_text())
+    assert (record["stop_reason"], record["epochs"]) == ("interrupted", 1)
+    assert "replaces" not in record
+    found = sorted(path.name for path in output.iterdir())
+    assert found == ["e_1.png", "epochs.csv", "final.png", "run.json", "state.npz"]
 
 
 def _command(pair: tuple[Path, Path], output: Path) -> list[str]:

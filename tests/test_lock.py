@@ -143,6 +143,15 @@ def test_a_run_of_another_host_lives_as_long_as_it_is_seen(tmp_path: Path) -> No
         assert is_held(tmp_path)
 
 
+def test_a_touch_in_the_far_future_keeps_nobody_out(tmp_path: Path) -> None:
+    of_another_host(tmp_path, silence=-60)  # a clock that is ahead
+    assert is_held(tmp_path)
+    of_another_host(tmp_path, silence=-1e9)
+    assert is_abandoned(tmp_path)
+    with locked(tmp_path):
+        assert is_held(tmp_path)
+
+
 def test_a_living_run_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "HEARTBEAT", 0.02)
     threads = threading.active_count()
@@ -284,7 +293,7 @@ def test_a_run_of_a_batch_that_was_killed_gets_a_new_page(tmp_path: Path) -> Non
 
 def test_watching_goes_on_while_a_new_run_has_not_replaced_the_earlier_one(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run")
-    hidden = fake_run(folder / ".run-abcd_123", stop_reason="running")
+    hidden = fake_run(folder / ".run-0123456789abcdef", stop_reason="running")
     holder = Holder(folder)
     waits = []
 

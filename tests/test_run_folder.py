@@ -417,23 +417,23 @@ def test_leftovers_of_a_killed_run_go(tmp_path: Path) -> None:
     kept = [f".notes.txt.{'a' * 16}.tmp", ".e_5.jpg.abc.tmp", "e_5.tmp", ".run-notes"]
     for name in (*gone, *kept):
         (tmp_path / name).write_text("half")
-    (tmp_path / ".run-abcd_123").mkdir()
-    (tmp_path / ".run-abcd_123" / "e_2.png").write_text("half")
-    assert is_staging(".run-abcd_123")
+    (tmp_path / ".run-0123456789abcdef").mkdir()
+    (tmp_path / ".run-0123456789abcdef" / "e_2.png").write_text("half")
+    assert is_staging(".run-0123456789abcdef")
     with RunFolder(tmp_path, "jpg", []).owned():
         assert names(tmp_path) == sorted([*kept, "run.lock"])
     assert names(tmp_path) == sorted(kept)
 
 
 def test_a_forged_replacement_deletes_no_other_files(tmp_path: Path) -> None:
-    folder, elsewhere = tmp_path / "run", tmp_path / ".run-abcdefgh"
+    folder, elsewhere = tmp_path / "run", tmp_path / ".run-0123456789abcdef"
     folder.mkdir()
     elsewhere.mkdir()
     for path in (folder / "notes.txt", tmp_path / "e_2.png", elsewhere / "e_3.png"):
         path.write_text("keep")
-    (folder / ".run-abcdefgh").symlink_to(elsewhere)
-    names_ = ["notes.txt", "../e_2.png", "../.run-abcdefgh/e_3.png"]
-    for staging in (".run-abcdefgh", "../.run-abcdefgh"):
+    (folder / ".run-0123456789abcdef").symlink_to(elsewhere)
+    names_ = ["notes.txt", "../e_2.png", "../.run-0123456789abcdef/e_3.png"]
+    for staging in (".run-0123456789abcdef", "../.run-0123456789abcdef"):
         facts = {**recipe(Config()).facts(), "replaces": {"staging": staging, "files": names_}}
         (folder / "run.json").write_text(json.dumps(facts))
         with RunFolder(folder, "jpg", []).owned():
@@ -450,7 +450,7 @@ def test_a_forged_replacement_deletes_no_other_files(tmp_path: Path) -> None:
 def test_a_fact_of_a_wrong_type(fact: str, value: Any, tmp_path: Path) -> None:
     facts: dict[str, Any] = {**recipe(Config()).facts(), fact: value}
     if fact == "files":
-        facts["replaces"] = {"staging": ".run-abcdefgh", "files": value}
+        facts["replaces"] = {"staging": ".run-0123456789abcdef", "files": value}
     (tmp_path / "run.json").write_text(json.dumps(facts))
     folder = RunFolder(tmp_path, "png", [])
     with folder.owned():
@@ -488,3 +488,53 @@ def test_a_lost_record_does_not_cost_the_run(pair: tuple[Path, Path], output: Pa
         stylize(*pair, output_dir=output, **SMALL)
     assert stylize(*pair, output_dir=output, resume=True, **{**SMALL, "max_num_epochs": 5}).epochs == 5
     assert record(output)["pictures"] == ["e_2.png", "e_4.png", "final.png"]
+
+
+def test_a_folder_of_the_user_is_not_deleted(tmp_path: Path) -> None:
+    for name in (".run-archives", ".run-0123456789abcdef"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "photo.jpg").write_text("keep")
+    (tmp_path / ".run-archives" / "final.jpg").write_text("keep")
+    with RunFolder(tmp_path, "jpg", []).owned():
+        pass
+    assert names(tmp_path / ".run-archives") == ["final.jpg", "photo.jpg"]
+    assert names(tmp_path / ".run-0123456789abcdef") == ["photo.jpg"]
+
+
+def forged_replacement(folder: Path, *new: str) -> None:
+    """Make a record that replaces, and a hidden folder with these new files."""
+    (folder / ".run-0123456789abcdef").mkdir(parents=True)
+    for name in new:
+        (folder / ".run-0123456789abcdef" / name).write_text("new")
+    replaces = {"staging": ".run-0123456789abcdef", "files": []}
+    (folder / "run.json").write_text(json.dumps({**recipe(Config()).facts(), "replaces": replaces}))
+
+
+def test_a_forged_replacement_moves_no_other_files(tmp_path: Path) -> None:
+    forged_replacement(tmp_path, "photo.jpg", "final.jpg")
+    (tmp_path / "photo.jpg").write_text("keep")
+    with RunFolder(tmp_path, "jpg", []).owned():
+        pass
+    assert (tmp_path / "photo.jpg").read_text() == "keep"
+    assert (tmp_path / "final.jpg").read_text() == "new"
+
+
+def test_a_folder_in_the_way_of_a_replacement_is_named(tmp_path: Path) -> None:
+    forged_replacement(tmp_path, "final.jpg")
+    (tmp_path / "final.jpg").mkdir()
+    with (
+        refuses(OutputError, kind=Kind.IN_THE_WAY, path=tmp_path / "final.jpg", flag="--output-dir"),
+        RunFolder(tmp_path, "jpg", []).owned(),
+    ):
+        pass
+
+
+def test_an_input_that_is_a_link_to_the_picture_is_not_overwritten(
+    pair: tuple[Path, Path], output: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "photo.png"
+    link.symlink_to(output / "final.png")
+    before = whole(output)
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=link, flag="--output-dir"):
+        stylize(link, pair[1], output_dir=output, overwrite=True, **SMALL)
+    assert whole(output) == before

@@ -117,6 +117,7 @@ def test_another_process_sees_the_end(tmp_path: Path) -> None:
         (["empty batch", "--gif"], 1, "empty batch"),
         (["run", "--every", "0"], 2, "--every"),
         (["run", "--every", "nan"], 2, "--every"),
+        (["run", "--every", "1e300"], 2, "--every"),
         (["run", "--every", "x"], 2, "--every"),
         (["run", "--gi"], 2, "--gi"),
         (["run", "another\nrun"], 2, r"another\nrun"),

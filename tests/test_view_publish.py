@@ -67,6 +67,18 @@ def test_a_run_is_watched_to_its_end(tmp_path: Path) -> None:
     assert "This page updates" not in page.text
 
 
+def test_a_run_without_a_lock_is_watched_until_it_is_quiet(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", epochs=2, stop_reason="running")
+
+    def stop() -> None:
+        raise AssertionError("it is still watched")
+
+    changes = [lambda: advance_run(folder, 2, 5)]
+    clock = Clock(folder / "index.html", *changes, *[nothing] * int(QUIET / 2 + 1), stop)
+    watch(folder, clock)
+    assert clock.waited == QUIET + 2.0
+
+
 def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     clock = Clock(

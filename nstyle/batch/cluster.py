@@ -59,7 +59,7 @@ def paint_on_cluster(
     done, left = 0, []
     for job in jobs:
         picture = finished_picture(job, _session)
-        if picture is not None and (job.copy is None or job.copy.exists()):
+        if picture is not None and (job.copy is None or os.path.exists(job.copy)):
             done += 1
             yield Outcome(job, picture, skipped=True)
         else:

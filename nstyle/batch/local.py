@@ -1,6 +1,7 @@
 """Paint several pictures in one process: skip finished ones, and continue after a failure."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -242,7 +243,7 @@ def _check_copy(job: Job) -> None:
 
     """
     copy, config = job.copy, job.config
-    if copy is None or not copy.exists():
+    if copy is None or not os.path.exists(copy):
         return
     if _is_file(copy, config.output_dir / final_name(config.image_format)):
         return  # the run checks whether it may replace both

@@ -93,7 +93,7 @@ def select(setting: str, names: Names, output_dir: Path | None = None) -> Select
             )
         check_not_url(flag(setting), name)
         _add(selection, Path(name))
-    if output_dir is not None and output_dir.is_dir() and (selection.is_searched or len(given) > 1):
+    if output_dir is not None and os.path.isdir(output_dir) and (selection.is_searched or len(given) > 1):
         selection.own = [path for path in selection.paths if is_output(path, output_dir)]
         own = set(selection.own)
         selection.paths = [path for path in selection.paths if path not in own]
@@ -131,7 +131,7 @@ def _add_folder(selection: Selection, folder: Path) -> None:
         raise ImageError(
             f"{folder} cannot be read: {error.strerror}; check its permissions", path=folder, kind=Kind.UNREADABLE
         ) from error
-    files = [folder / name for name in names if not _is_sidecar(name) and not (folder / name).is_dir()]
+    files = [folder / name for name in names if not _is_sidecar(name) and not os.path.isdir(folder / name)]
     pictures = [path for path in files if path.suffix.lower() in ENDINGS]
     unread = [path for path in files if path.suffix.lower() not in ENDINGS]
     if not pictures:

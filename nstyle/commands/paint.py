@@ -17,6 +17,7 @@ from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.terminal import (
     accept_any_name,
     complain,
+    complain_of_current_folder,
     complain_of_interrupt,
     discard_output,
     for_terminal,
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if len(jobs) == 1 and jobs[0].copy is None and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
+        except FileNotFoundError as error:
+            return complain_of_current_folder("nstyle", error)
         except OptionError as error:
             return complain("nstyle", str(error), 2)
         except NStyleError as error:

@@ -39,6 +39,15 @@ def complain_of_interrupt(command: str, interrupt: KeyboardInterrupt) -> int:
     return complain(command, "; ".join([what, *getattr(interrupt, "__notes__", [])]), exit_code)
 
 
+def complain_of_current_folder(command: str, error: FileNotFoundError) -> int:
+    """Print that the current folder was deleted, and return 1; raise the error if that is not its cause."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return complain(command, "the current folder no longer exists; change to another", 1)
+    raise error
+
+
 def _one_line(message: str) -> str:
     """Replace line breaks, which file names may contain, by spaces, and spell out other control characters."""
     return for_terminal(" ".join(message.splitlines()))

@@ -10,6 +10,7 @@ from nstyle.commands.parser import Parser
 from nstyle.commands.terminal import (
     accept_any_name,
     complain,
+    complain_of_current_folder,
     complain_of_interrupt,
     discard_output,
     for_terminal,
@@ -19,6 +20,9 @@ from nstyle.commands.terminal import (
 from nstyle.errors import NStyleError
 
 COMMAND = "nstyle-view"
+
+MOST_SECONDS = 86_400
+"""Longest time between two looks for changes, in seconds: a day. A system cannot wait for any time."""
 
 EPILOG = """\
 The page, index.html, is one file below 5 MB with everything in it. It needs no network: double-click to open it.
@@ -72,13 +76,13 @@ def build_parser() -> Parser:
 
 
 def _seconds(text: str) -> float:
-    """Parse a number of seconds, at least 0.1."""
+    """Parse a number of seconds, from 0.1 to `MOST_SECONDS`."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0.1 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, at least 0.1, not {text!r}")
+    if not 0.1 <= seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0.1 to {MOST_SECONDS}, not {text!r}")
     return seconds
 
 
@@ -91,6 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with quiet_libraries(), signals_as_interrupts():
         try:
             _view(arguments)
+        except FileNotFoundError as error:
+            return complain_of_current_folder(COMMAND, error)
         except NStyleError as error:
             return complain(COMMAND, str(error), 1)
         except KeyboardInterrupt as interrupt:

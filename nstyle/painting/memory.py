@@ -61,6 +61,9 @@ TILES_RESERVE, TILE_RESERVE = 70_000_000, 1.8
 """Bytes that malloc keeps while tiles come and go, as measured at 512 pixels: a constant, and a multiple of the bytes
 of a tile's values."""
 
+SPREAD = 1.03
+"""Factor on the limit that an error names: what a process uses when it starts differs by some MB from run to run."""
+
 STARTUP = 40_000_000
 """Bytes that a process still loads after the estimate: the libraries for finished pictures, and PyTorch's buffers."""
 
@@ -186,7 +189,7 @@ class Memory:
                 flag=flag,
                 kind=Kind.OUT_OF_RANGE,
             )
-        enough = math.ceil((limit - there + least) / 1e7) * 10
+        enough = math.ceil((limit - there + least) * SPREAD / 1e7) * 10
         lower = f", or lower {flag} to {fitting}" if there > least / 100 else ""
         raise DeviceError(
             f"{flag} {value} needs --max-memory {enough}MB at least, not {self.config.max_memory}; raise it{lower}",
@@ -198,7 +201,8 @@ class Memory:
         """Return the flag that makes the painting too large, its value, and one for the memory that there is."""
         config, shrink = self.config, (max(there, 0) / self.needed(size, way)) ** 0.5
         if self.needed(replace(size, frames={}), way) <= there:
-            return "--style-scale", f"{config.style_scale:g}", f"{config.style_scale * shrink:.2f}"
+            fitting = math.floor(config.style_scale * shrink * 100) / 100
+            return "--style-scale", f"{config.style_scale:g}", f"{fitting:g}"
         if config.size is None:
             edge = max(size.height, size.width)
             return "--max-long-edge", str(edge), str(int(edge * shrink))

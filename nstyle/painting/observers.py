@@ -12,6 +12,7 @@ from typing import Any
 
 from nstyle.errors import Kind, OutputError
 from nstyle.files import replacing, unwritable
+from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.steps import Callback, Ending, PaintingStep
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.formats import WRITTEN
@@ -165,7 +166,9 @@ class Takeover:
     def __call__(self, step: PaintingStep) -> None:
         """Replace the earlier run if this step has a snapshot, and name the snapshot."""
         if is_due(step, self.save_epochs) and self.folder.staging and step.epoch + 1 >= self.folder.epochs_to_beat:
-            self._replace(StopReason.RUNNING, step.checkpoint)
+            with Interrupts() as interrupts:
+                interrupts.hold()  # a half-done replacement could not be closed
+                self._replace(StopReason.RUNNING, step.checkpoint)
             step.snapshot = self.folder.snapshot(step.epoch + 1)
 
     def close(self, ending: Ending) -> None:

@@ -30,7 +30,7 @@ _LEFTOVER = re.compile(
 )
 
 
-_STAGING = re.compile(rf"{re.escape(STAGING)}[0-9a-z_]{{8}}")
+_STAGING = re.compile(rf"{re.escape(STAGING)}[0-9a-f]{{16}}")
 
 
 class StopReason(StrEnum):
@@ -72,6 +72,11 @@ def parse_picture_name(name: str) -> tuple[int | None, str] | None:
 def is_of_a_run(name: str) -> bool:
     """Tell whether this is the name of a file that the viewer shows: a run's picture, record or epochs."""
     return name in (RECORD, EPOCHS) or parse_picture_name(name) is not None
+
+
+def is_written(name: str) -> bool:
+    """Tell whether a run writes a complete file under this name."""
+    return name in OF_A_RUN or parse_picture_name(name) is not None
 
 
 def is_leftover(name: str) -> bool:

@@ -3,7 +3,7 @@
 The operating system keeps the lock (flock) and drops it when the process ends, however it ends. So a dead run of this
 host is told from a living one for sure, and its lock is taken over. Some shared file systems keep flock within each
 host. So the file also names the owner's host and process, and the owner touches it every `HEARTBEAT` seconds: a run
-of another host counts as dead after `SILENCE` seconds without a touch.
+of another host counts as dead after `SILENCE` seconds without a touch, and if the last touch is as far in the future.
 """
 
 import json
@@ -165,7 +165,7 @@ def _is_dead(owner: Owner, descriptor: int, folder: Path, *, free: bool | None) 
     """Tell whether the owner of an unlocked file is dead. `free` is the result of `_flock`, not False."""
     if owner.is_here:
         return free or not _is_running(owner.process)
-    return _age(descriptor, folder) > SILENCE
+    return abs(_age(descriptor, folder)) > SILENCE  # a touch in the future would keep others out until then
 
 
 def _is_running(process: int) -> bool:

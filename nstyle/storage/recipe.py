@@ -118,11 +118,11 @@ class Recipe:
             for name in SETTINGS
             if name not in left_out and (there := self._besides_files(name)) != (here := now._besides_files(name))
         ]
-        found += [
-            f"{flag(name)} {there.get('path', 'none')} (now {here.get('path', 'none')})"
-            for name in sorted({*self.inputs, *now.inputs})
-            if (there := self.inputs.get(name, {})).get("sha256") != (here := now.inputs.get(name, {})).get("sha256")
-        ]
+        for name in sorted({*self.inputs, *now.inputs}):
+            there, here = self.inputs.get(name, {}), now.inputs.get(name, {})
+            if there.get("sha256") != here.get("sha256"):
+                was, is_now = there.get("path", "none"), here.get("path", "none")
+                found.append(f"{flag(name)} {was} (now {is_now})" if was != is_now else f"{was} has changed since")
         if self.weights["sha256"] != now.weights["sha256"]:
             found.append(f"--weights {self.settings['weights']} (now {now.settings['weights']})")
         if self.precision != now.precision:

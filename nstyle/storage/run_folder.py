@@ -14,8 +14,7 @@ step 1, the next run does steps 2 and 3.
 """
 
 import json
-import shutil
-import tempfile
+import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +32,7 @@ from nstyle.storage.layout import (
     final_name,
     is_leftover,
     is_staging,
+    is_written,
     parse_picture_name,
     snapshot_name,
 )
@@ -101,8 +101,8 @@ class RunFolder:
         """
         make_folder(self.path)
         for source in self.sources:
-            name = parse_picture_name(source.name)
-            if name and name[1] == self.image_format and source.resolve().parent == self.path.resolve():
+            places = (source.resolve(), source.parent.resolve() / source.name)
+            if any(self._writes(place.name) and place.parent == self.path.resolve() for place in places):
                 raise OutputError(
                     f"the run would overwrite its input {source}; choose another --output-dir",
                     flag="--output-dir",
@@ -129,7 +129,7 @@ class RunFolder:
             if is_leftover(path.name) and not path.is_dir():
                 path.unlink(missing_ok=True)
             elif is_staging(path.name) and path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                _discard(path)
 
     def earlier_run(self) -> EarlierRun | None:
         """Return the run that the folder's record names, or None."""
@@ -237,9 +237,11 @@ class RunFolder:
             return
         self.epochs_to_beat = 0 if reason else earlier.epochs
         try:
-            self.staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=self.path))
+            staging = self.path / f"{STAGING}{secrets.token_hex(8)}"
+            staging.mkdir(mode=0o700)
         except OSError as error:
             raise unwritable(self.path, error) from error
+        self.staging = staging
 
     def _files_of(self, earlier: EarlierRun) -> set[str]:
         """Return the names of the existing files of an earlier run, without the user's own pictures."""
@@ -276,17 +278,38 @@ class RunFolder:
         """Move the files of a hidden folder, if it is there, to their places, and delete `old` ones."""
         if staging.is_dir() and not staging.is_symlink():
             for path in sorted(staging.iterdir()):
-                if not is_leftover(path.name):
-                    path.replace(self.path / path.name)
-            shutil.rmtree(staging)
+                if is_written(path.name) and path.is_file() and not path.is_symlink():
+                    path.replace(self._free(path.name))
+            _discard(staging)
         for name in old:
-            (self.path / name).unlink(missing_ok=True)
+            self._free(name).unlink(missing_ok=True)
+
+    def _free(self, name: str) -> Path:
+        """Return the path of a file that will be replaced or deleted.
+
+        Raises:
+            OutputError: a folder has this name.
+
+        """
+        path = self.path / name
+        if path.is_dir() and not path.is_symlink():
+            raise self._in_the_way(path, "is a folder, but the run needs this name")
+        return path
 
     def keep_earlier_run(self) -> bool:
         """Delete the hidden folder, if there is one. Return whether there was one: then the earlier run stays."""
         if self.staging is None:
             return False
         with suppress(OSError):  # the next run deletes it
-            shutil.rmtree(self.staging)
+            _discard(self.staging)
         self.staging = None
         return True
+
+
+def _discard(staging: Path) -> None:
+    """Delete the files of a run in a hidden folder; then the folder, unless it holds anything else."""
+    for path in list(staging.iterdir()):
+        if (is_written(path.name) or is_leftover(path.name)) and (path.is_symlink() or not path.is_dir()):
+            path.unlink()
+    if not any(staging.iterdir()):
+        staging.rmdir()

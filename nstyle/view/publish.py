@@ -24,7 +24,7 @@ UNWATCHED = 30.0
 _MOST_BYTES_OF_PAGE = 2**30  # ours have 5 MB; a larger one is not ours
 
 QUIET = 60.0
-"""Seconds without changes until a batch counts as ended. No file says whether more runs will follow."""
+"""Seconds without changes until a batch, or a run without a lock, counts as ended. No file says if more follows."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ class Gallery:
     ) -> Shown:
         """Publish whenever the folder changes, until its run ends or is killed. If there is no run yet, wait for one.
 
-        A batch ends when all its runs have ended and nothing has changed for a minute.
+        A batch ends when all its runs have ended and nothing has changed for a minute. A run that has not ended
+        according to its record, but has no lock, ends when nothing has changed for a minute.
 
         Args:
             every: seconds between two checks.
@@ -171,9 +172,10 @@ class Gallery:
                         on_first(published)
                     shown = published
                 seen = now
-            has_ended = shown is not None and not shown.is_running and not is_held(self.folder)
-            if has_ended and shown is not None and (not shown.others or quiet >= QUIET):
-                return self.publish()
+            if shown is not None and not is_held(self.folder):
+                is_quiet = quiet >= QUIET and not any(is_held(run.folder) for run in shown.others)
+                if is_quiet or (not shown.is_running and not shown.others):
+                    return self.publish()
             sleep(every)
 
 
