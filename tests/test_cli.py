@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import logging
 import os
 import runpy
 import shlex
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ import pytest
 import torch
 from pictures import painted
 from PIL import Image
+from tqdm import tqdm
 
 from nstyle import Config, __version__
+from nstyle.__main__ import paint as paint_command
+from nstyle.__main__ import view as view_command
 from nstyle.commands.flags import build_parser
-from nstyle.commands.paint import main
+from nstyle.commands.paint import _LineHandler, main
+from nstyle.commands.terminal import HungUp
 from nstyle.networks.weights import read_weights
 from nstyle.painting.stylize import Result, run
 from nstyle.pictures.encode import write_picture
@@ -296,8 +301,37 @@ def test_odd_file_names(tmp_path: Path) -> None:
     assert (folder / "final.jpg").exists()
 
 
+@pytest.mark.parametrize(("start", "command"), [(paint_command, "nstyle"), (view_command, "nstyle-view")])
+def test_an_interrupt_while_the_command_is_imported_takes_one_line(
+    start: Callable[[], int], command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def find_spec(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    for name in ("nstyle.commands.paint", "nstyle.commands.view"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted()])
+    exit_code = start()
+    monkeypatch.undo()
+    assert (exit_code, capsys.readouterr().err) == (130, f"{command}: error: interrupted\n")
+
+
+def test_a_signal_during_the_first_line_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes while tqdm makes its lock."""
+
+    def hang_up() -> None:
+        raise HungUp
+
+    monkeypatch.delattr(tqdm, "_lock", raising=False)
+    monkeypatch.setattr("tqdm.std.TqdmDefaultWriteLock", hang_up)
+    with pytest.raises(HungUp):
+        _LineHandler().emit(logging.makeLogRecord({"msg": "painting"}))
+
+
 def test_module_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["nstyle", "--lr", "nan"])
+    monkeypatch.delitem(sys.modules, "nstyle.__main__")
     with pytest.raises(SystemExit) as stopped:
         runpy.run_module("nstyle", run_name="__main__")
     assert stopped.value.code == 2

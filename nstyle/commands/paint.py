@@ -227,6 +227,8 @@ class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
+        # Made on first use: if a signal came then within `write`, tqdm would raise an AttributeError.
+        tqdm.get_lock()  # type: ignore[no-untyped-call]
         try:
             tqdm.write(self.format(record), file=sys.stdout)
             sys.stdout.flush()
