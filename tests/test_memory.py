@@ -86,7 +86,7 @@ def test_the_least_limit_that_is_named_works(monkeypatch: pytest.MonkeyPatch) ->
     (named,) = [word for word in str(refusal.value).split() if word.endswith("MB") and word != "500MB"]
     memory, size = memory_of_filters(max_memory=named)
     assert memory.choose([size]) == [WAYS[-1]]
-    memory, size = memory_of_filters(max_memory=f"{int(named[:-2]) - 20}MB")
+    memory, size = memory_of_filters(max_memory=f"{0.9 * int(named[:-2]):.0f}MB")
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
         memory.choose([size])
 
