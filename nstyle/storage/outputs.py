@@ -16,7 +16,7 @@ SWEEP_FOLDER, SWEEP_SHEET = "sweep", "sweep.png"
 SHEET_NOTE = ("Software", "nstyle contact sheet")
 """Keyword and text of the PNG text by which a contact sheet is known as nstyle's."""
 
-OF_THE_VIEWER = ("film.gif", "sheet.png")
+FILM, SHEET = "film.gif", "sheet.png"
 """Names of the pictures that `nstyle-view` makes beside the runs that it shows."""
 
 
@@ -62,9 +62,9 @@ def is_output(path: Path, folder: Path) -> bool:
         return False
     if parse_picture_name(path.name) and (inputs := recorded_inputs(parent)) is not None:
         return not _is_input(path, inputs)
-    if path.name == SWEEP_SHEET:
+    if path.name in (SWEEP_SHEET, SHEET):
         return is_sheet(path)
-    if path.name in OF_THE_VIEWER:
+    if path.name == FILM:
         return (parent / RECORD).exists() or any(parent.glob(f"*/{RECORD}"))
     inputs = recorded_inputs(parent / path.stem)
     return inputs is not None and not _is_input(path, inputs) and _is_copy(path, parent / path.stem)
