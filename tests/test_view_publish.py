@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from refusals import refuses
 from test_view_page import Page
 
 from nstyle.errors import Kind, RecordError
+from nstyle.storage.lock import locked
 from nstyle.view.publish import QUIET, Gallery, Shown, fingerprint
 
 
@@ -103,15 +105,26 @@ def test_a_batch_has_ended_when_nothing_has_changed_for_a_minute(tmp_path: Path)
     batch = tmp_path / "batch"
     fake_run(batch / "a", epochs=4)
     second = batch / "b"
+    owner = ExitStack()
+
+    def begin() -> None:
+        fake_run(second, epochs=2, stop_reason="running")
+        owner.enter_context(locked(second))
+
+    def end() -> None:
+        finish_run(second, 5)
+        owner.close()
+
     clock = Clock(
         batch / "index.html",
         *[nothing] * 20,  # less than a minute between two runs
-        lambda: fake_run(second, epochs=2, stop_reason="running"),
-        *[nothing] * 40,  # a long epoch
+        begin,
+        *[nothing] * 40,  # a long epoch of a run that lives
         lambda: advance_run(second, 2, 5),
-        lambda: finish_run(second, 5),
+        end,
     )
-    shown, _ = watch(batch, clock)
+    with owner:
+        shown, _ = watch(batch, clock)
     assert not clock.happenings
     assert [other.name for other in shown.others] == ["a", "b"]
     assert clock.waited == 2.0 * 63 + QUIET
