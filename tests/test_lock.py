@@ -23,7 +23,7 @@ from nstyle.errors import Kind
 from nstyle.storage import lock
 from nstyle.storage.lock import is_abandoned, is_held, locked
 from nstyle.storage.run_folder import RunFolder
-from nstyle.view.publish import Gallery
+from nstyle.view.publish import Gallery, Shown
 
 SMALL: dict[str, Any] = {"max_long_edge": 24, "max_num_epochs": 3, "image_format": "png", "model": "filters"}
 
@@ -263,9 +263,8 @@ def test_two_equal_batches_paint_everything_once(pair: tuple[Path, Path], tmp_pa
 # The viewer.
 
 
-def test_watching_ends_when_the_run_was_killed(tmp_path: Path) -> None:
-    folder = fake_run(tmp_path / "run", stop_reason="running")
-    holder = Holder(folder)
+def watch_until_killed(folder: Path, holder: Holder) -> Shown:
+    """Watch a folder, and kill the holder of a lock during the third wait, which must be the last one."""
     waits = []
 
     def sleep(_seconds: float) -> None:
@@ -276,6 +275,13 @@ def test_watching_ends_when_the_run_was_killed(tmp_path: Path) -> None:
 
     shown = Gallery(folder, folder).watch(1, on_first=lambda shown: None, sleep=sleep)
     assert len(waits) == 3
+    return shown
+
+
+def test_watching_ends_when_the_run_was_killed(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", stop_reason="running")
+    holder = Holder(folder)
+    shown = watch_until_killed(folder, holder)
     assert not shown.is_running
     assert "killed after 12 epochs" in shown.page.read_text()
 
@@ -295,16 +301,7 @@ def test_watching_goes_on_while_a_new_run_has_not_replaced_the_earlier_one(tmp_p
     folder = fake_run(tmp_path / "run")
     hidden = fake_run(folder / ".run-0123456789abcdef", stop_reason="running")
     holder = Holder(folder)
-    waits = []
-
-    def sleep(_seconds: float) -> None:
-        waits.append("")
-        assert len(waits) < 5
-        if len(waits) == 3:
-            holder.kill()
-
-    shown = Gallery(folder, folder).watch(1, on_first=lambda shown: None, sleep=sleep)
-    assert len(waits) == 3
+    shown = watch_until_killed(folder, holder)
     assert hidden.exists()
     assert shown.others == ()
 
