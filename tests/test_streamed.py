@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ from nstyle.networks.blocks import blocks_of, run_blocks
 from nstyle.networks.features import Features
 from nstyle.networks.filter_bank import LAYERS, FilterBank
 from nstyle.networks.padding import Padded
-from nstyle.networks.vgg19 import POOLING, VGG19
+from nstyle.networks.vgg19 import POOLING
+from nstyle.networks.weights import load_vgg19
 from nstyle.optim.descent import descend
 
 CHANNELS = 6
@@ -36,6 +37,7 @@ class TinyBlock:
     number: int
     kernels: Sequence[Tensor]
     pooling: str
+    activation: Callable[[Tensor], Tensor]
     seen: list[torch.Size]
     kept: float = 2 * CHANNELS
     widest: int = CHANNELS
@@ -53,16 +55,25 @@ class TinyBlock:
         maps = {}
         x = x.to(self.kernels[0].dtype)
         for layer, kernel in zip(self.reach, self.kernels, strict=True):
-            x = F.conv2d(x, kernel, padding=1).relu()
+            x = self.activation(F.conv2d(x, kernel, padding=1))
             maps[layer] = x
         pool = POOLING[self.pooling][min(self.number, 4) - 1]
         return {layer: maps[layer] for layer in maps if layer in layers}, pool(x, 2) if pooled else None
 
 
 class TinyNetwork:
-    """Random convolutions, five blocks of two, and the sizes of the tiles that they were given."""
+    """Random convolutions, five blocks of two, and the sizes of the tiles that they were given.
 
-    def __init__(self, pooling: str = "avg", dtype: torch.dtype = torch.float32) -> None:
+    In float64, because in float32 another rounding moves the maximum of a pool, or the sign of what a ReLU is given,
+    in some pictures on some processors, and the gradient with it: 1e-4. A smooth activation has no such places.
+    """
+
+    def __init__(
+        self,
+        pooling: str = "avg",
+        dtype: torch.dtype = torch.float64,
+        activation: Callable[[Tensor], Tensor] = torch.relu,
+    ) -> None:
         generator = torch.Generator().manual_seed(1)
         self.seen: list[torch.Size] = []
         self.blocks = []
@@ -71,7 +82,7 @@ class TinyNetwork:
                 (torch.randn(CHANNELS, 3 if number == i == 1 else CHANNELS, 3, 3, generator=generator) / 5).to(dtype)
                 for i in (1, 2)
             ]
-            self.blocks.append(TinyBlock(number, kernels, pooling, self.seen))
+            self.blocks.append(TinyBlock(number, kernels, pooling, activation, self.seen))
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         return run_blocks(self.blocks, image, layers)
@@ -135,10 +146,10 @@ def test_the_gradient_in_parts_is_the_whole_ones(style_loss: str, pooling: str, 
 
 @pytest.mark.parametrize("layer", TINY_LAYERS)
 def test_every_layer_of_a_block(layer: str) -> None:
-    """Patches look beyond a tile's own positions; in float32, rounding may choose another patch."""
+    """Patches look beyond a tile's own positions."""
     for style_loss in ("gram", "mrf"):
         settings = {"style_loss": style_loss, "style_layers": {layer: 1.0}, "content_weight": 0.0, "tv_weight": 0.0}
-        assert_same(evaluations(TinyNetwork("avg", torch.float64), Tiling(values=1000), (71, 86), **settings))
+        assert_same(evaluations(TinyNetwork(), Tiling(values=1000), (71, 86), **settings))
 
 
 @pytest.mark.parametrize("settings", [{"content_weight": 0.0}, {"style_weight": 0.0}, {"tv_weight": 0.0}])
@@ -175,17 +186,15 @@ def test_paddings(padding: str, seamless: bool, tiling: Tiling) -> None:
 
 @pytest.mark.parametrize("number", range(20))
 def test_sizes(number: int) -> None:
-    """Random ones of 16 to 700 pixels, down to the last odd row, against float64.
-
-    Most whole pictures are within 5e-7, too; rounding moves the maximum of a pool in some large ones: 2e-4.
-    """
+    """Random ones of 16 to 700 pixels, down to the last odd row."""
     chance = random.Random(number)  # noqa: S311  (no secret)
     size = (chance.randint(16, 700), chance.randint(16, 700))
     tiling = Tiling(values=chance.choice([10_000, 50_000, 200_000]), joined=chance.choice([1, 2]))
-    whole, parts = evaluations(TinyNetwork("mixed"), tiling, size)
-    exact, _ = evaluations(TinyNetwork("mixed", torch.float64), Tiling(), size)
+    assert_same(evaluations(TinyNetwork("mixed"), tiling, size))
+    exact, _ = evaluations(TinyNetwork(activation=F.gelu), tiling, size)
+    whole, parts = evaluations(TinyNetwork("avg", torch.float32, F.gelu), tiling, size)
     assert distance(parts.gradient, exact.gradient) < 1e-6
-    assert distance(parts.gradient, whole.gradient) < 1e-6 + 1.1 * distance(whole.gradient, exact.gradient)
+    assert distance(parts.gradient, whole.gradient) < 1e-6 + distance(whole.gradient, exact.gradient)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (33, 16), (47, 49)])
@@ -197,7 +206,7 @@ def test_small_sizes_in_the_smallest_tiles(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("padding", ["zero", "mirror"])
 def test_wasserstein_in_float64(padding: str) -> None:
     """In float32, a covariance near 0 is a small difference of large sums, so its own error is above 1e-6."""
-    tiny = TinyNetwork("mixed", torch.float64)
+    tiny = TinyNetwork("mixed")
     network = tiny if padding == "zero" else Padded(tiny, padding)
     settings = {"style_loss": "wasserstein", "balance": "relative", "mask": painting(67, 93)[:, :1].sigmoid()}
     assert_same(evaluations(network, TILINGS["all"], (67, 93), **settings), within=1e-7)
@@ -205,8 +214,8 @@ def test_wasserstein_in_float64(padding: str) -> None:
 
 def test_wasserstein_in_float32_is_as_exact_as_the_whole_pictures() -> None:
     settings = {"style_loss": "wasserstein", "clip": False}
-    exact, _ = evaluations(TinyNetwork(dtype=torch.float64), TILINGS["all"], (67, 93), **settings)
-    whole, parts = evaluations(TinyNetwork(), TILINGS["all"], (67, 93), **settings)
+    exact, _ = evaluations(TinyNetwork(), TILINGS["all"], (67, 93), **settings)
+    whole, parts = evaluations(TinyNetwork(dtype=torch.float32), TILINGS["all"], (67, 93), **settings)
     own = distance(whole.gradient, exact.gradient)
     assert distance(parts.gradient, exact.gradient) < 1.5 * own + 1e-6
     assert distance(parts.gradient, whole.gradient) < 1.5 * own + 1e-6
@@ -231,10 +240,11 @@ def test_filters_in_float32() -> None:
 
 
 @pytest.mark.parametrize("style_loss", ["gram", "mrf"])
-def test_vgg19_at_the_defaults(vgg19: VGG19, style_loss: str) -> None:
+def test_vgg19_at_the_defaults(style_loss: str) -> None:
+    network = load_vgg19().double()
     for tiling in (Tiling(values=2**17), Tiling(blocks=2, values=2**17)):
         settings = {"style_loss": style_loss, "style_layers": None, "content_layers": None}
-        assert_same(evaluations(vgg19, tiling, (65, 83), **settings))
+        assert_same(evaluations(network, tiling, (65, 83), **settings))
 
 
 def test_bfloat16_costs_what_it_costs_the_whole_picture() -> None:
