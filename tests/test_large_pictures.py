@@ -1,10 +1,16 @@
-"""Pictures of many megapixels: read at a reduced size, shrunk quickly, and below the limit exactly as ever."""
+"""Pictures of many megapixels: read at a reduced size, shrunk quickly, and below the limit exactly as ever.
+
+And written without copies of the whole picture.
+"""
 
 import io
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from pictures import painted
 from PIL import Image
@@ -16,8 +22,9 @@ from nstyle.errors import ImageError, Kind
 from nstyle.painting.prepare import prepare
 from nstyle.painting.sizes import longest_edge
 from nstyle.pictures.decode import read_picture
+from nstyle.pictures.encode import write_picture
 from nstyle.pictures.limits import LARGE, LONGEST_EDGE_READ, reduction
-from nstyle.pictures.picture import resize
+from nstyle.pictures.picture import Picture, resize, to_uint8, to_uint16
 from nstyle.settings.config import Config
 
 PHONE = 16320, 12240  # 200 megapixels
@@ -173,3 +180,76 @@ def test_a_picture_beyond_all_limits_is_refused_in_our_words(tmp_path: Path) -> 
     with refuses(ImageError, kind=Kind.OUT_OF_RANGE, path=path) as refused:
         read_picture(path)
     assert "bomb" not in str(refused.value)
+
+
+def noise(height: int, width: int, *, alpha: bool = False) -> Picture:
+    levels = np.random.default_rng(0).random((height, width, 4), dtype=np.float32) * np.float32(1.2) - np.float32(0.1)
+    return Picture(levels[..., :3].copy(), levels[..., 3].copy() if alpha else None)
+
+
+def bytes_a_pixel(work: Callable[[], object], pixels: int) -> float:
+    """The peak of what Python and numpy allocate, with the result of `work`, for each pixel."""
+    tracemalloc.start()
+    try:
+        kept = work()
+        return tracemalloc.get_traced_memory()[1] / pixels
+    finally:
+        tracemalloc.stop()
+        del kept
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize(
+    ("form", "bit_depth"), [("jpg", 8), ("png", 8), ("png", 16), ("tiff", 8), ("tiff", 16), ("webp", 8)]
+)
+def test_strips_change_no_byte_of_a_file(
+    form: str, bit_depth: int, alpha: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, whole, path = noise(70, 90, alpha=alpha), tmp_path / f"whole.{form}", tmp_path / f"strips.{form}"
+    write_picture(whole, picture, bit_depth=bit_depth)
+    monkeypatch.setattr("nstyle.pictures.strips.STRIP", 1000)
+    write_picture(path, picture, bit_depth=bit_depth)
+    assert path.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("bit_depth", [8, 16])
+def test_a_tiff_has_tiles(bit_depth: int, alpha: bool, tmp_path: Path) -> None:
+    picture, path = noise(300, 520, alpha=alpha), tmp_path / "picture.tiff"
+    write_picture(path, picture, bit_depth=bit_depth)
+    levels = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
+    levels = (to_uint8 if bit_depth == 8 else to_uint16)(levels)
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.pages.first.tile == (256, 256)
+        np.testing.assert_array_equal(tiff.asarray(), levels)
+    if bit_depth == 8:  # of 16, Pillow keeps 8
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), levels)
+    read = read_picture(path)
+    np.testing.assert_array_equal(read.rgb[read.alpha > 0] if read.alpha is not None else read.rgb, shown(levels))
+
+
+def shown(levels: NDArray[np.uint8 | np.uint16]) -> NDArray[np.float32]:
+    """The colors of the visible pixels, as they are read."""
+    visible = levels[..., 3] > 0 if levels.shape[2] == 4 else slice(None)
+    return levels[visible][..., :3].astype(np.float32) / np.float32(np.iinfo(levels.dtype).max)
+
+
+@pytest.mark.parametrize(("most", "signature"), [(2 * 256 * 256 * 6, b"II*\0"), (2 * 256 * 256 * 6 - 1, b"II+\0")])
+def test_a_tiff_that_may_be_too_large_is_a_bigtiff(
+    most: int, signature: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "picture.tiff"
+    monkeypatch.setattr("nstyle.pictures.encode.LARGEST_CLASSIC_TIFF", most)
+    write_picture(path, noise(100, 300), bit_depth=16)
+    assert path.read_bytes()[:4] == signature
+
+
+@pytest.mark.parametrize(
+    ("form", "bit_depth", "most"), [("tiff", 16, 1.5), ("tiff", 8, 1.5), ("jpg", 8, 2.5), ("png", 8, 13)]
+)
+def test_a_picture_is_written_without_copies_of_it(form: str, bit_depth: int, most: float, tmp_path: Path) -> None:
+    """JPEG and PNG are encoded in memory; Pillow's and libpng's own arrays are not counted."""
+    picture = noise(3000, 2000, alpha=True)
+    assert (
+        bytes_a_pixel(lambda: write_picture(tmp_path / f"p.{form}", picture, bit_depth=bit_depth), 6_000_000) < most
+    )

@@ -9,6 +9,7 @@ from skimage.restoration import denoise_tv_chambolle
 from skimage.transform import resize as skimage_resize
 
 from nstyle.pictures.limits import LARGE
+from nstyle.pictures.strips import whole_numbers
 
 Rgb = NDArray[np.float32]
 """H x W x 3, range 0..1, sRGB."""
@@ -146,9 +147,9 @@ def denoise(rgb: Rgb, weight: float, *, seamless: bool = False) -> Rgb:
 
 def to_uint8(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Convert levels from 0..1 to whole numbers in 0..255, rounded to the nearest."""
-    return np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
+    return whole_numbers(levels, np.empty(levels.shape, np.uint8))
 
 
 def to_uint16(levels: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Convert levels from 0..1 to whole numbers in 0..65535, rounded to the nearest."""
-    return np.rint(np.clip(levels, 0, 1) * 65535).astype(np.uint16)
+    return whole_numbers(levels, np.empty(levels.shape, np.uint16))
