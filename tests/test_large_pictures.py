@@ -7,6 +7,7 @@ import io
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.transform import resize as skimage_resize
 
 from nstyle.errors import ImageError, Kind
+from nstyle.networks.model_space import to_model_space
+from nstyle.painting.finish import Finish
 from nstyle.painting.prepare import prepare
 from nstyle.painting.sizes import longest_edge
 from nstyle.pictures.decode import read_picture
@@ -253,3 +256,43 @@ def test_a_picture_is_written_without_copies_of_it(form: str, bit_depth: int, mo
     assert (
         bytes_a_pixel(lambda: write_picture(tmp_path / f"p.{form}", picture, bit_depth=bit_depth), 6_000_000) < most
     )
+
+
+FINISHES = [
+    {},
+    {"preserve_colors": "luma"},
+    {"preserve_colors": "covariance"},
+    {"preserve_colors": "histogram"},
+    {"mask": np.linspace(0, 1, 70 * 90, dtype=np.float32).reshape(70, 90), "grey": True},
+]
+
+
+@pytest.mark.parametrize("options", FINISHES)
+def test_strips_change_no_bit_of_a_finished_picture(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    content, image = noise(70, 90, alpha=True), to_model_space(noise(70, 90).rgb[::-1])
+    content = Picture(content.rgb.clip(0, 1), None if content.alpha is None else content.alpha.clip(0, 1))
+    finish = Finish(content, **options)
+    whole = finish(image, 0).rgb
+    monkeypatch.setattr("nstyle.pictures.strips.STRIP", 1000)
+    np.testing.assert_array_equal(finish(image, 0).rgb, whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({}, 14),
+        ({"grey": True}, 20),
+        ({"mask": np.full((1500, 1000), 0.5, np.float32)}, 20),
+        ({"preserve_colors": "luma"}, 24),
+        ({"preserve_colors": "covariance"}, 90),
+    ],
+)
+def test_a_picture_is_finished_without_copies_of_it(options: dict[str, Any], most: float) -> None:
+    """The picture itself has 12 bytes a pixel, and strips of this one up to 8."""
+    content, image = noise(1500, 1000), to_model_space(noise(1500, 1000).rgb[::-1])
+    assert 12 <= bytes_a_pixel(lambda: Finish(content, **options)(image, 0), 1_500_000) < most
+
+
+def test_a_start_needs_no_copies_of_its_picture() -> None:
+    rgb = noise(1500, 1000).rgb
+    assert bytes_a_pixel(lambda: to_model_space(rgb), 1_500_000) < 13
