@@ -27,7 +27,7 @@ from nstyle.painting.sizes import longest_edge
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.limits import LARGE, LONGEST_EDGE_READ, reduction
-from nstyle.pictures.picture import Picture, resize, to_uint8, to_uint16
+from nstyle.pictures.picture import Picture, resize, resize_picture, to_uint8, to_uint16
 from nstyle.settings.config import Config
 
 PHONE = 16320, 12240  # 200 megapixels
@@ -291,6 +291,37 @@ def test_a_picture_is_finished_without_copies_of_it(options: dict[str, Any], mos
     """The picture itself has 12 bytes a pixel, and strips of this one up to 8."""
     content, image = noise(1500, 1000), to_model_space(noise(1500, 1000).rgb[::-1])
     assert 12 <= bytes_a_pixel(lambda: Finish(content, **options)(image, 0), 1_500_000) < most
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+def test_strips_change_no_bit_of_what_is_read(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "picture.tiff"
+    levels = to_uint8(
+        noise(70, 90, alpha=True).rgb if mode != "RGBA" else np.dstack([noise(70, 90).rgb] * 2)[..., :4]
+    )
+    Image.fromarray(levels).convert(mode).save(path)
+    whole = read_picture(path)
+    monkeypatch.setattr("nstyle.pictures.strips.STRIP", 1000)
+    read = read_picture(path)
+    np.testing.assert_array_equal(read.rgb, whole.rgb)
+    assert (read.alpha is None) == (mode != "RGBA")
+
+
+@pytest.mark.parametrize(("mode", "most"), [("RGB", 18), ("L", 16), ("CMYK", 28), ("RGBA", 34)])
+def test_a_picture_is_read_without_copies_of_it(mode: str, most: float, tmp_path: Path) -> None:
+    """Pillow's own arrays are not counted; what hides pixels of an RGBA needs a map of them."""
+    path = tmp_path / "picture.tiff"
+    levels = np.zeros((1500, 1000, len(mode)), np.uint8)
+    levels[::3] = 255
+    Image.fromarray(levels[..., 0] if mode == "L" else levels, mode).save(path)
+    read_picture(path)
+    assert 12 < bytes_a_pixel(lambda: read_picture(path), 1_500_000) < most
+
+
+def test_a_picture_of_the_wanted_size_is_not_copied() -> None:
+    picture = Picture(noise(60, 90).rgb.clip(0, 1))
+    np.testing.assert_array_equal(skimage_resize(picture.rgb, (60, 90)), picture.rgb)
+    assert resize_picture(picture, 60, 90).rgb is picture.rgb
 
 
 def test_a_start_needs_no_copies_of_its_picture() -> None:

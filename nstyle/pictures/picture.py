@@ -9,7 +9,7 @@ from skimage.restoration import denoise_tv_chambolle
 from skimage.transform import resize as skimage_resize
 
 from nstyle.pictures.limits import LARGE
-from nstyle.pictures.strips import whole_numbers
+from nstyle.pictures.strips import in_strips, whole_numbers
 
 Rgb = NDArray[np.float32]
 """H x W x 3, range 0..1, sRGB."""
@@ -57,8 +57,11 @@ def fit_long_edge(height: int, width: int, long_edge: int) -> tuple[int, int]:
 def resize(rgb: Rgb, height: int, width: int) -> Rgb:
     """Resize a picture to height x width, bilinearly; shrinking smooths it first (skimage's default).
 
-    A picture of more than `LARGE` pixels that shrinks a lot takes a faster way to nearly the same result.
+    A picture of more than `LARGE` pixels that shrinks a lot takes a faster way to nearly the same result. One of this
+    size is returned itself.
     """
+    if rgb.shape[:2] == (height, width):
+        return rgb
     if rgb.shape[0] * rgb.shape[1] > LARGE:
         block = int(min(rgb.shape[0] / height, rgb.shape[1] / width) / 3)
         if block > 1:
@@ -110,17 +113,24 @@ def resize_picture(picture: Picture, height: int, width: int) -> Picture:
     alpha = resize(picture.alpha, height, width)
     weighted = resize(picture.rgb * picture.alpha[..., None], height, width)
     visible = alpha >= FAINTEST
-    rgb: Rgb = np.clip(weighted / np.maximum(alpha, np.float32(FAINTEST))[..., None], 0, 1)
+    rgb = in_strips(_unweighted, weighted, alpha, out=weighted)
     return Picture(fill_hidden(rgb, visible), alpha)
 
 
+def _unweighted(weighted: Rgb, alpha: Alpha) -> Rgb:
+    """Return colors from colors times alpha."""
+    return np.clip(weighted / np.maximum(alpha, np.float32(FAINTEST))[..., None], 0, 1)
+
+
 def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
-    """Give each pixel that is not `visible` (H x W) the color of the nearest visible pixel, if there is one."""
+    """Give each pixel that is not `visible` (H x W) the color of the nearest visible pixel, if there is one.
+
+    The result takes the place of `rgb`.
+    """
     if visible.all() or not visible.any():
         return rgb
     rows, columns = distance_transform_edt(~visible, return_distances=False, return_indices=True)
-    filled: Rgb = rgb[rows, columns]
-    return filled
+    return in_strips(lambda row, column: rgb[row, column], rows, columns, out=rgb)  # visible pixels keep their color
 
 
 def on_white(picture: Picture) -> Rgb:
@@ -134,8 +144,7 @@ def on_white(picture: Picture) -> Rgb:
 def denoise(rgb: Rgb, weight: float, *, seamless: bool = False) -> Rgb:
     """Smooth a picture by total-variation minimization (Chambolle, 2004); a weight below 1e-6 changes nothing.
 
-    A seamless picture is smoothed across its edges, so that it still tiles. The result of any other takes the place of
-    `rgb`.
+    A seamless picture is smoothed across its edges, so that it still tiles. `rgb` itself may change.
     """
     if weight < 1e-6:
         return rgb
