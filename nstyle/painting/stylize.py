@@ -146,7 +146,7 @@ def _run_in(
 ) -> Result:
     """Paint into a folder that this run owns. See `run` for the arguments."""
     device = choose_device(config.device, config.gpu)
-    with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
+    with out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
         precision = choose_precision(config.precision, device)
         prepared = prepare(config, device, precision, session)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
@@ -169,8 +169,7 @@ def _run_in(
                 "%s has no transparency: transparent parts become white; --image-format png keeps them transparent",
                 form.title,
             )
-        may_tune = session.owns_process and config.max_memory is None  # that takes more memory
-        tuned = keeping_freed_memory(device, prepared.memory) if may_tune else nullcontext()
+        tuned = keeping_freed_memory(device, prepared.memory) if session.may_tune(config) else nullcontext()
         try:
             with tuned:
                 painted = _paint(config, folder, prepared, recipe, checkpoint, pictures, callback, progress)
@@ -199,9 +198,12 @@ def _paint(
     """
     metadata = kept_metadata(config)
     pictures = () if folder.staging or checkpoint.epoch == 0 else pictures
-    tiles = [None if scale.way is None else asdict(scale.way) for scale in prepared.scales]
+    ways: dict[str, list[Any]] = {
+        "tiles": [scale.way.tiling and asdict(scale.way.tiling) for scale in prepared.scales],
+        "history": [scale.way.history for scale in prepared.scales],
+    }
     pictures = {*pictures, folder.final.name}
-    record = RunRecord(folder.record, recipe, len(prepared.scales), pictures, tiles, folder.former_pictures())
+    record = RunRecord(folder.record, recipe, len(prepared.scales), pictures, ways, folder.former_pictures())
     recording = Record(record)
     final = FinalPicture(folder, recipe, config, metadata)
     takeover = Takeover(folder, record, save_epochs=config.save_epochs)
@@ -313,11 +315,20 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
             kind=Kind.CONFLICT,
         )
     _log.info("resuming %s after epoch %d", folder.path, checkpoint.epoch)
+    _say_what_is_forgotten(checkpoint, prepared)
     return checkpoint
 
 
+def _say_what_is_forgotten(checkpoint: Checkpoint, prepared: Prepared) -> None:
+    """Log how many steps the run will drop from the optimizer's history, which is shorter than before."""
+    history = prepared.scales[checkpoint.scale - 1].way.history
+    steps = sum(name.startswith("step_") for name in checkpoint.descent.memory)
+    if history is not None and steps > history:
+        _log.info("of %d steps in the checkpoint's history, %d fit into the memory", steps, history)
+
+
 @contextmanager
-def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
+def out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
     """Turn PyTorch's out-of-memory errors into a `DeviceError`; some can be told only by their messages."""
     try:
         yield
