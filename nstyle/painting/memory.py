@@ -149,7 +149,8 @@ class Memory:
         tiling = way.tiling
         maps = max(self._of_painting(size, tiling), *(self._of_style(style, tiling) for style in (0, *styles)))
         tiles = 0.0 if tiling is None else TILES_RESERVE + TILE_RESERVE * tiling.values * self.precision.itemsize
-        return int(RESERVE * (images + maps) + tiles) + self._of_kernels()
+        constant = self._of_kernels() + STYLE_LOSSES[self.config.style_loss].working_bytes
+        return int(RESERVE * (images + maps) + tiles) + constant
 
     def _images_of_optimizer(self, way: Way, epochs: int) -> int:
         """Return the number of images that the optimizer keeps; its history has a step less than there are epochs."""
@@ -175,11 +176,11 @@ class Memory:
         return maps
 
     def _of_kernels(self) -> int:
-        """Return the bytes of the kernels that VGG-19 makes for Winograd's algorithm."""
+        """Return the bytes that VGG-19 needs for Winograd's algorithm."""
         features = self.model.features
         features = features.features if isinstance(features, Padded) else features
         in_float32 = self.precision == torch.float32 and self.device.type == "cpu"
-        return features.kernel_bytes if isinstance(features, VGG19) and in_float32 else 0
+        return features.winograd_bytes(self.layers) if isinstance(features, VGG19) and in_float32 else 0
 
     def _of_style(self, pixels: int, tiling: Tiling | None) -> int:
         """Return the bytes of the network's maps while a style picture is read."""
