@@ -12,14 +12,14 @@ from typing import Any, TypeAlias
 
 import torch
 
-from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
+from nstyle.devices import choose_device, choose_precision, keeping_freed_memory
 from nstyle.errors import ImageError
 from nstyle.optim.descent import descend
 from nstyle.painting.memory import Way
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import beginning, most_epochs
 from nstyle.painting.session import Session
-from nstyle.painting.stylize import out_of_memory_as_error
+from nstyle.painting.stylize import set_up
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.settings.config import Config, parse_size
 from nstyle.storage.recipe import read_recipe
@@ -83,14 +83,14 @@ def estimate_run(config: Config, session: Session | None = None) -> Estimate:
     """Estimate what `stylize.run` would take. See `estimate` for errors."""
     session = Session() if session is None else session
     device = choose_device(config.device, config.gpu)
-    with out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
-        precision = choose_precision(config.precision, device)
+    precision = choose_precision(config.precision, device)
+    with set_up(config, device, precision):
         begin = time.perf_counter()
-        prepared = prepare(config, device, precision, session)
+        prepared = prepare(config, device, precision.dtype, session)
         seconds = time.perf_counter() - begin
         tuned = keeping_freed_memory(device, prepared.memory) if session.may_tune(config) else nullcontext()
         with tuned:
-            seconds += _seconds_of(prepared, partial(_time, config, device, precision, session))
+            seconds += _seconds_of(prepared, partial(_time, config, device, precision.dtype, session))
     return Estimate(
         prepared.size,
         prepared.process_memory,

@@ -12,7 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
+from nstyle.devices import (
+    Precision,
+    choose_device,
+    choose_precision,
+    keeping_freed_memory,
+    limited_memory,
+    reproducible,
+)
 from nstyle.errors import DeviceError, DivergenceError, Kind, OutputError, RecipeError
 from nstyle.painting.convergence import warn_if_unchanged
 from nstyle.painting.inputs import inputs_of, kept_metadata
@@ -34,7 +41,7 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
 from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
-from nstyle.settings.config import Config
+from nstyle.settings.config import Config, parse_memory
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
 from nstyle.storage.layout import StopReason
 from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe
@@ -146,9 +153,9 @@ def _run_in(
 ) -> Result:
     """Paint into a folder that this run owns. See `run` for the arguments."""
     device = choose_device(config.device, config.gpu)
-    with out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
-        precision = choose_precision(config.precision, device)
-        prepared = prepare(config, device, precision, session)
+    precision = choose_precision(config.precision, device)
+    with set_up(config, device, precision):
+        prepared = prepare(config, device, precision.dtype, session)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         refuse_long_recipe(recipe, config)
         if followed is not None:
@@ -328,7 +335,19 @@ def _say_what_is_forgotten(checkpoint: Checkpoint, prepared: Prepared) -> None:
 
 
 @contextmanager
-def out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
+def set_up(config: Config, device: torch.device, precision: Precision) -> Iterator[None]:
+    """Make the device compute reproducibly and within the memory limit while the block runs."""
+    limit = None if config.max_memory is None else parse_memory(config.max_memory)
+    with (
+        _out_of_memory_as_error(device, config.max_long_edge),
+        reproducible(device, tf32=precision.tf32),
+        limited_memory(device, limit),
+    ):
+        yield
+
+
+@contextmanager
+def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
     """Turn PyTorch's out-of-memory errors into a `DeviceError`; some can be told only by their messages."""
     try:
         yield
