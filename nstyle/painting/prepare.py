@@ -395,4 +395,4 @@ def _mask_tensor(mask: Mask | None, device: torch.device) -> Tensor | None:
 def _noise(height: int, width: int, seed: int) -> Tensor:
     """Return the reference's start noise, 1 x 3 x H x W; drawn on the CPU, it is the same on every device."""
     uniform = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    return (uniform * 2 - 1) * NOISE
+    return uniform.mul_(2).sub_(1).mul_(NOISE)
