@@ -127,7 +127,7 @@ def prepare(
         hashes,
         dict(loaded.model.provenance),
         needed[-1],
-        memory.of_process(max(needed)),
+        memory.of_process(needed),
         config.seamless,
         config.stop_after,
     )
