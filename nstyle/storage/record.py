@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import nstyle
-from nstyle.devices import describe_device, has_native_bfloat16
+from nstyle.devices import Precision, describe_device, has_native_bfloat16
 from nstyle.files import replacing
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint
@@ -33,7 +33,7 @@ def make_recipe(
     weights: Mapping[str, Any],
     size: tuple[int, int],
     device: torch.device,
-    precision: torch.dtype,
+    precision: Precision,
 ) -> Recipe:
     """Build the recipe of a run that is about to start. `Recipe` describes the arguments."""
     return Recipe(
@@ -43,7 +43,7 @@ def make_recipe(
         size=size,
         device=str(device),
         device_name=describe_device(device),
-        precision=str(precision).removeprefix("torch."),
+        precision=str(precision),
         versions={
             "nstyle": nstyle.__version__,
             "python": platform.python_version(),
@@ -61,6 +61,8 @@ def log_run(recipe: Recipe, device: torch.device) -> None:
     )
     if recipe.precision == "bfloat16" and not has_native_bfloat16(device):
         _log.warning("%s has no native bfloat16: --precision float32 would be faster", recipe.device)
+    if recipe.settings["precision"] == "tf32" != recipe.precision:
+        _log.warning("%s has no TF32: painting in float32", recipe.device)
     if not recipe.weights["original"]:
         _log.info("%s: not the original VGG-19; its activations are rescaled to match", recipe.weights["path"])
 
@@ -81,7 +83,8 @@ class RunRecord:
         recipe: the recipe of the run.
         scales: number of scales of the painting.
         pictures: names of the pictures that the run wrote before it was resumed.
-        tiles: how each scale is painted in tiles (`losses.tiles.Tiling`), None for a whole one; empty: all are whole.
+        ways: how each scale is painted in little memory: "tiles" (`losses.tiles.Tiling`; null: whole) and "history"
+            (steps that the optimizer remembers; null: its own number). What is the usual way for all is left out.
         former: SHA-256 of the finished pictures without a recipe that were in the folder before.
 
     Attributes:
@@ -95,11 +98,11 @@ class RunRecord:
         recipe: Recipe,
         scales: int = 1,
         pictures: Iterable[str] = (),
-        tiles: Sequence[Mapping[str, Any] | None] = (),
+        ways: Mapping[str, Sequence[Any]] | None = None,
         former: Iterable[str] = (),
     ) -> None:
         self.path = path
-        self.tiles = {"tiles": list(tiles)} if any(tiles) else {}
+        self.ways = {name: list(values) for name, values in (ways or {}).items() if any(values)}
         self.recipe = recipe
         self.scales = scales
         self.pictures = set(pictures)
@@ -135,5 +138,5 @@ class RunRecord:
             **(more or {}),
         }
         with replacing(self.path) as file:
-            file.write((json.dumps(self.recipe.facts() | self.tiles | progress, indent=2) + "\n").encode())
+            file.write((json.dumps(self.recipe.facts() | self.ways | progress, indent=2) + "\n").encode())
         self.stop_reason = stop_reason
