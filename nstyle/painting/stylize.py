@@ -127,7 +127,8 @@ def run(
 ) -> Result:
     """Paint with the settings in `config`. See `stylize` for errors.
 
-    On a GPU, this sets PyTorch's determinism switches for the whole process until the painting ends.
+    On a GPU, this sets PyTorch's determinism switches for the whole process until the painting ends. With
+    `max_memory`, it also limits what PyTorch takes from that GPU; the caller's own tensors there count, too.
 
     Args:
         config: the settings.
