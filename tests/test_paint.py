@@ -8,7 +8,6 @@ import warnings
 import weakref
 from pathlib import Path
 from typing import Any
-
 from unittest.mock import Mock
 
 import pytest

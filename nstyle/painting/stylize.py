@@ -358,7 +358,7 @@ def set_up(config: Config, device: torch.device, precision: Precision) -> Iterat
     """Make the device compute reproducibly and within the memory limit while the block runs."""
     limit = None if config.max_memory is None else parse_memory(config.max_memory)
     with (
-        _out_of_memory_as_error(device, config.max_long_edge),
+        _out_of_memory_as_error(config, device),
         reproducible(device, tf32=precision.tf32),
         limited_memory(device, limit),
     ):
@@ -366,16 +366,19 @@ def set_up(config: Config, device: torch.device, precision: Precision) -> Iterat
 
 
 @contextmanager
-def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
+def _out_of_memory_as_error(config: Config, device: torch.device) -> Iterator[None]:
     """Turn PyTorch's out-of-memory errors into a `DeviceError`; some can be told only by their messages."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if known or any(words in str(error) for words in _OUT_OF_MEMORY):
-            raise DeviceError(
-                f"{device} ran out of memory; lower --max-long-edge (now {long_edge})",
-                flag="--max-long-edge",
-                kind=Kind.OUT_OF_RANGE,
-            ) from error
-        raise
+        if not known and not any(words in str(error) for words in _OUT_OF_MEMORY):
+            raise
+        flag, where = "--max-long-edge", ""
+        remedy = f"lower {flag} (now {config.max_long_edge})"
+        if config.max_memory is not None and device.type == "cuda":  # PyTorch may not take more
+            flag, where = "--max-memory", f" within --max-memory {config.max_memory}"
+            remedy = f"raise that limit, or {remedy}"
+        raise DeviceError(
+            f"{device} ran out of memory{where}; {remedy}", flag=flag, kind=Kind.OUT_OF_RANGE
+        ) from error
