@@ -112,9 +112,8 @@ def prepare(
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     # The finest first: its errors are the clearest.
-    scales = list(map(maker.make, reversed(sizes), reversed(ways)))
-    for scale, size in zip(scales, reversed(sizes), strict=True):
-        scale.work = memory.work(size, scale.way)
+    work = list(map(memory.work, sizes, ways))
+    scales = list(map(maker.make, reversed(sizes), reversed(ways), reversed(work)))
     if config.init == "noise" and scales[-1].parts == (None,):
         scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
@@ -196,8 +195,11 @@ class _ScaleMaker:
     device: torch.device
     session: Session
 
-    def make(self, size: ScaleSize, way: Way) -> Scale:
-        """Resize all pictures, and make the start; the objective is made later, in this way."""
+    def make(self, size: ScaleSize, way: Way, work: float) -> Scale:
+        """Resize all pictures, and make the start; the objective is made later, in this way.
+
+        `work` is the amount of arithmetic of an epoch; see `Memory.work`.
+        """
         config, device = self.config, self.device
         masks = self._fit_masks(size)
         picture = self._content_picture(size)
@@ -239,6 +241,7 @@ class _ScaleMaker:
             slowdown=SLOWDOWN,
             details=config.details,
             way=way,
+            work=work,
         )
 
     def _content_picture(self, size: ScaleSize) -> Picture:
