@@ -117,7 +117,7 @@ class Memory:
         device: the device whose memory counts.
         layers: the names of all content and style layers.
         content_layers: the names of the content layers.
-        in_use: bytes that the process uses on the device before the scales are made: `needed` includes their pictures.
+        in_use: bytes that the process uses on the device before the scales are made: `needed` has their pictures.
 
     """
 
