@@ -187,6 +187,8 @@ def test_a_batch_has_a_line_each_and_a_sum(
     assert [": 32x21 pixels" in lines[0], ": 32x32 pixels" in lines[1]] == [True, True]
     assert re.fullmatch(r"2 pictures: about \d+ \w+", last)
     assert str(broken) in said.err
+    assert main([*flags, str(pair[0]), str(broken), str(pair[1]), "--estimate", "--overwrite", "--fail-fast"]) == 1
+    assert re.fullmatch(r"1 picture: about \d+ \w+", capsys.readouterr().out.splitlines()[-1])
     assert main([*flags, str(pair[0]), str(pair[1]), "--estimate"]) == 0
     assert [": already finished, " in line for line in capsys.readouterr().out.splitlines()] == [True, True, False]
     assert sorted((tmp_path / "output").rglob("*")) == before

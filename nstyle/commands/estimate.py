@@ -23,20 +23,22 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
 
     session = Session(owns_process=True)
     start = time.process_time()  # what the process has needed for Python and PyTorch
-    seconds, failed = start, 0
+    seconds, possible, failed = start, 0, False
     for job in jobs:
         try:
             if (picture := finished_picture(job, session)) is not None:
                 show(for_terminal(f"{job.title}: already finished, {picture}") + "\n")
+                possible += 1
                 continue
             found = estimate_run(job.config, session)
         except NStyleError as error:
-            failed += 1
+            failed = True
             complain("nstyle", str(error) if len(jobs) == 1 else f"{job.title}: {error}", 1)
             if fail_fast:
                 break
             continue
         seconds += found.seconds
+        possible += 1
         words = [
             "{}x{} pixels".format(*found.size),
             found.way,
@@ -46,7 +48,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
         ]
         show(for_terminal(f"{job.title}: {', '.join(words)}") + "\n")
     if len(jobs) > 1:
-        show(f"{len(jobs) - failed} pictures: about {duration(seconds)}\n")
+        show(f"{possible} picture{'' if possible == 1 else 's'}: about {duration(seconds)}\n")
     return 1 if failed else 0
 
 
