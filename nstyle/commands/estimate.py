@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from nstyle.batch.jobs import Job
+from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import complain, for_terminal
 from nstyle.errors import NStyleError
 
@@ -17,9 +18,10 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
         fail_fast: whether to stop after a painting that is not possible.
 
     """
-    from nstyle.batch.local import finished_picture
-    from nstyle.painting.estimate import estimate_run
-    from nstyle.painting.session import Session
+    with importing_torch():
+        from nstyle.batch.local import finished_picture
+        from nstyle.painting.estimate import estimate_run
+        from nstyle.painting.session import Session
 
     session = Session(owns_process=True)
     start = time.process_time()  # what the process has needed for Python and PyTorch
