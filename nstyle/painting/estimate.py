@@ -66,7 +66,8 @@ def estimate(
 ) -> Estimate:
     """Estimate what `stylize` would take with the same arguments; paint and write nothing.
 
-    This paints a few epochs of two small pictures, to time them.
+    This paints a few epochs of two small pictures, to time them. The estimate is that of a painting from its
+    beginning, even if `stylize` would continue one.
 
     Raises:
         NStyleError: as `stylize` does before it paints, also if the painting does not fit into memory.
