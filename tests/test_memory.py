@@ -26,13 +26,15 @@ CPU = torch.device("cpu")
 SETTINGS: dict[str, Any] = {"model": "filters", "max_long_edge": 48, "max_num_epochs": 5, "stop_eps": 0}
 
 
-def memory_of_filters(**settings: Any) -> tuple[Memory, ScaleSize]:
+def memory_of_filters(in_use: int = 0, **settings: Any) -> tuple[Memory, ScaleSize]:
     """The estimate for a painting of 2000x1500 pixels with the filter bank."""
     config = Config(model="filters", **settings)
     inputs = inputs_of(config)
     frames = {style.picture: Frame((1500, 2000), (1500, 2000)) for style in inputs.styles}
     model = load_model("filters", ModelOptions())
-    return Memory(config, inputs, model, torch.float32, CPU, LAYERS, ["scale3"]), ScaleSize(1500, 2000, frames)
+    return Memory(config, inputs, model, torch.float32, CPU, LAYERS, ["scale3"], in_use), ScaleSize(
+        1500, 2000, frames
+    )
 
 
 @pytest.mark.parametrize(("text", "size"), [("4GB", 4e9), ("750MB", 75e7), ("1.5 gb", 15e8), ("2g", 2e9)])
@@ -109,16 +111,15 @@ def test_optimizers_and_losses_take_memory() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
-def test_the_least_limit_that_is_named_works(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nstyle.painting.memory.memory_in_use", lambda device: 300_000_000)
-    memory, size = memory_of_filters(max_memory="500MB", optimizer=optimizer)
+def test_the_least_limit_that_is_named_works(optimizer: str) -> None:
+    memory, size = memory_of_filters(300_000_000, max_memory="500MB", optimizer=optimizer)
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory") as refusal:
         memory.choose([size], [1000])
     (named,) = [word for word in str(refusal.value).split() if word.endswith("MB") and word != "500MB"]
-    memory, size = memory_of_filters(max_memory=named, optimizer=optimizer)
+    memory, size = memory_of_filters(300_000_000, max_memory=named, optimizer=optimizer)
     (chosen,) = memory.choose([size], [1000])
     assert chosen == least_way(memory, size)
-    memory, size = memory_of_filters(max_memory=f"{0.9 * int(named[:-2]):.0f}MB", optimizer=optimizer)
+    memory, size = memory_of_filters(300_000_000, max_memory=f"{0.9 * int(named[:-2]):.0f}MB", optimizer=optimizer)
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
         memory.choose([size], [1000])
 

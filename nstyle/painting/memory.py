@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from nstyle.devices import free_memory, memory_in_use
+from nstyle.devices import free_memory
 from nstyle.errors import DeviceError, Kind
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.footprint import bytes_of_maps, work_of_gradient
@@ -117,6 +117,7 @@ class Memory:
         device: the device whose memory counts.
         layers: the names of all content and style layers.
         content_layers: the names of the content layers.
+        in_use: bytes that the process uses on the device before the scales are made: `needed` has their pictures.
 
     """
 
@@ -127,6 +128,7 @@ class Memory:
     device: torch.device
     layers: Collection[str]
     content_layers: Collection[str]
+    in_use: int = 0
 
     @property
     def network(self) -> Surrounded | None:
@@ -203,7 +205,7 @@ class Memory:
 
     def of_process(self, needed: Sequence[int]) -> int:
         """Return the bytes of the whole process, as `max_memory` counts them, if the scales need so many."""
-        return memory_in_use(self.device) + STARTUP + _of_coarser(needed) + max(needed)
+        return self.in_use + STARTUP + _of_coarser(needed) + max(needed)
 
     def work(self, size: ScaleSize, way: Way) -> float:
         """Return the amount of arithmetic of an epoch, to compare with that of another size in the same way."""
@@ -223,7 +225,7 @@ class Memory:
         limit = None if self.config.max_memory is None else parse_memory(self.config.max_memory)
         there = free_memory(self.device)
         if limit is not None:
-            there = limit - memory_in_use(self.device) - STARTUP
+            there = limit - self.in_use - STARTUP
         there = None if there is None else there - _of_coarser(sizes)
         scales = zip(reversed(sizes), reversed(epochs), strict=True)  # an error names the finest
         ways = [self._choose(size, count, there, limit) for size, count in scales]
