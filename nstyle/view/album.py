@@ -22,8 +22,8 @@ _SAMPLE = 6
 
 _KEPT = 50
 """Number of decoded pictures that the process caches, for pages, films and sheets together: 2 MB each at the largest
-size in `LADDER`, so at most 100 MB. If a page has more pictures, each size that is tried for
-all of them decodes all of them."""
+size in `LADDER`, so at most 100 MB. If a page has more pictures, each size that is tried for all of them
+decodes all of them."""
 
 
 class Album:
