@@ -22,8 +22,7 @@ def paint() -> int:
 
 
 def view() -> int:
-    """Run the command `nstyle-view` with the process's arguments, and return its exit code."""
-    let_waiting_threads_sleep()
+    """Run the command `nstyle-view` with the process's arguments, and return its exit code. It imports no PyTorch."""
     try:
         from nstyle.commands.view import main
 
@@ -35,8 +34,9 @@ def view() -> int:
 def let_waiting_threads_sleep() -> None:
     """Make OpenMP's threads sleep while they wait for each other, unless the environment says how they wait.
 
-    By default, they spin. If another program needs a core, a spinning thread holds up the one that it waits for, and
-    an epoch takes several times as long. OpenMP reads the variable when PyTorch loads it, so this comes before.
+    By default, they spin. If other programs need the cores, a spinning thread holds up the one that it waits for, and
+    an epoch takes longer; docs/performance.md says how much. OpenMP reads the variable when PyTorch loads it, so this
+    comes before.
     """
     if not any(name in os.environ for name in _WAITING):
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"

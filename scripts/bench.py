@@ -10,7 +10,7 @@ epoch: seconds per epoch of the sample pair in float32 (both kinds of convolutio
 loss: seconds from the start until the loss reaches that of the preset "reference" after 300 epochs, for that preset
     and for L-BFGS (`QUICK`). The loss is content + style of the same objective in float32 for both. Three pairs.
 size: how the seconds per epoch grow with the size of the picture.
-process: seconds from the start of a process to the end of its first epoch at 128 pixels; peak memory at 600.
+memory: peak memory of a process at 600 pixels. (`bench_start.py` measures how soon a painting begins.)
 """
 
 import argparse
@@ -260,16 +260,14 @@ def measure_sizes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {"seconds": seconds, "power_of_the_edge": slope}
 
 
-def measure_process(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Measure start-up and peak memory."""
-    start_up = [epoch_ends(ours(2, 128, folder))[0] for _ in range(options.rounds)]
+def measure_memory(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Measure peak memory."""
     memory = {
         name: [run(ours(3, 600, folder, flags))[1] for _ in range(options.rounds)] for name, flags in OURS.items()
     }
-    print(f"\nstart-up to the end of the first epoch at 128 pixels: {statistics.median(start_up):.1f} s")
-    print("peak memory at 600 pixels: ", end="")
+    print("\npeak memory at 600 pixels: ", end="")
     print(", ".join(f"{name} {statistics.median(found):.0f} MB" for name, found in memory.items()))
-    return {"start_up_seconds": start_up, "peak_megabytes": memory}
+    return {"peak_megabytes": memory}
 
 
 def draw(measured: dict[str, Any], path: Path) -> None:
@@ -305,10 +303,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=384, help="longer edge in pixels (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", choices=("epoch", "loss", "size", "process"), help="default: all")
+    parser.add_argument("--only", nargs="+", choices=("epoch", "loss", "size", "memory"), help="default: all")
     parser.add_argument("--output-dir", type=Path, default=ROOT / "output", help="default: output")
     options = parser.parse_args()
-    only = options.only or ("epoch", "loss", "size", "process")
+    only = options.only or ("epoch", "loss", "size", "memory")
     machine = f"{torch.cpu.get_capabilities().get('cpu_name', platform.processor())}, {os.cpu_count()} cores"
     print(f"{machine}, PyTorch {torch.__version__}, {options.rounds} rounds")
     measured = {"machine": machine, "torch": torch.__version__, "options": {"size": options.size}}
@@ -320,8 +318,8 @@ def main() -> None:
             measured["loss"] = measure_losses(options)
         if "size" in only:
             measured["size"] = measure_sizes(options, folder)
-        if "process" in only:
-            measured["process"] = measure_process(options, folder)
+        if "memory" in only:
+            measured["memory"] = measure_memory(options, folder)
     options.output_dir.mkdir(parents=True, exist_ok=True)
     (options.output_dir / "bench.json").write_text(json.dumps(measured, indent=1) + "\n")
     if {"loss", "size"} & set(only):

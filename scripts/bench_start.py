@@ -1,8 +1,8 @@
-"""Measure how soon a painting begins, and how long its epochs take if another program keeps a core busy.
+"""Measure how soon a painting begins, and how long its epochs take if other programs keep cores busy.
 
 start: seconds from the start of the command to the end of its first epoch, at 128 pixels.
-epoch: seconds per epoch at 384 pixels, on a quiet machine and beside one busy core, with threads that sleep while
-    they wait (nstyle's choice) and with threads that spin (the default of GCC's OpenMP).
+epoch: seconds per epoch at 384 pixels, on a quiet machine and beside other programs, each of which keeps a core busy;
+    with threads that sleep while they wait (nstyle's choice) and with threads that spin (GCC's default).
 
 The variants take turns. The figures are medians of the rounds; of an epoch, of its median in each round.
 """
@@ -15,12 +15,13 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 from bench import epoch_ends, ours
 
+HOW_THREADS_WAIT = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 WAITING = {"sleep": {"OMP_WAIT_POLICY": "PASSIVE"}, "spin": {"GOMP_SPINCOUNT": "300000"}}
 """Environment for each way to wait. 300,000 is the default of GCC's OpenMP."""
 
@@ -28,7 +29,7 @@ WAITING = {"sleep": {"OMP_WAIT_POLICY": "PASSIVE"}, "spin": {"GOMP_SPINCOUNT": "
 @contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Give these variables, and no others that say how threads wait, to the programs that start meanwhile."""
-    before = {name: os.environ.pop(name) for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ}
+    before = {name: os.environ.pop(name) for name in HOW_THREADS_WAIT if name in os.environ}
     os.environ.update(variables)
     try:
         yield
@@ -39,16 +40,13 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _busy_core(wanted: bool) -> Iterator[None]:
-    """Keep one core busy with another process meanwhile."""
-    if not wanted:
+def _others(count: int) -> Iterator[None]:
+    """Keep cores busy meanwhile, with so many other processes of one thread each."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            other = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(other.kill)
         yield
-        return
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
-        try:
-            yield
-        finally:
-            other.kill()
 
 
 def start_seconds(folder: Path) -> float:
@@ -57,10 +55,10 @@ def start_seconds(folder: Path) -> float:
         return epoch_ends(ours(1, 128, folder))[0]
 
 
-def epoch_seconds(folder: Path, options: argparse.Namespace, waiting: str, *, busy: bool) -> float:
+def epoch_seconds(folder: Path, options: argparse.Namespace, waiting: str, others: int) -> float:
     """Return the median of the seconds between the ends of epochs."""
     command = ours(options.epochs, options.size, folder, ["--model", options.model])
-    with _environment(WAITING[waiting]), _busy_core(busy):
+    with _environment(WAITING[waiting]), _others(others):
         ends = epoch_ends(command)
     return statistics.median(end - before for before, end in pairwise(ends))
 
@@ -73,6 +71,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="epochs of each painting (default: %(default)s)")
     parser.add_argument("--size", type=int, default=384, help="longer edge in pixels (default: %(default)s)")
     parser.add_argument("--model", default="vgg19", help="network (default: %(default)s)")
+    parser.add_argument("--others", type=int, default=1, help="number of other programs (default: %(default)s)")
     options = parser.parse_args()
     found: defaultdict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
@@ -81,13 +80,13 @@ def main() -> None:
                 found["start to first epoch, 128 px"].append(start_seconds(Path(name)))
             if options.what == "start":
                 continue
-            for busy in (False, True):
+            for others in (0, options.others):
                 for waiting in WAITING:
-                    what = f"epoch, {options.size} px, {'busy core' if busy else 'quiet'}, threads {waiting}"
-                    found[what].append(epoch_seconds(Path(name), options, waiting, busy=busy))
+                    what = f"epoch, {options.size} px, {f'beside {others}' if others else 'alone'}, threads {waiting}"
+                    found[what].append(epoch_seconds(Path(name), options, waiting, others))
     for what, seconds in found.items():
         rounds = ", ".join(f"{each:.2f}" for each in seconds)
-        print(f"{what:48} {statistics.median(seconds):6.2f} s   ({rounds})")
+        print(f"{what:42} {statistics.median(seconds):6.2f} s   ({rounds})")
 
 
 if __name__ == "__main__":

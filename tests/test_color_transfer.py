@@ -147,7 +147,7 @@ def test_colors_are_matched_where_the_painting_is_and_left_alone_elsewhere() -> 
     content[:, 15:] = 1 - content[:, 15:]
     where = everywhere(content)
     where[:, 15:] = False
-    result = recolor_painting("covariance", painting, content, where)
+    result = recolor_painting("covariance", painting.copy(), content, where)
     assert off(result[where], content[where]) < 0.01
     np.testing.assert_array_equal(result[~where], painting[~where])
 

@@ -108,6 +108,16 @@ def test_it_is_read_from_a_bigtiff(
     np.testing.assert_array_equal(read_picture(path).rgb, read_picture(plain).rgb)
 
 
+def test_of_a_big_endian_bigtiff_there_is_none(tmp_path: Path) -> None:
+    """Where a classic TIFF has its directory's offset, a BigTIFF has something else, which may point to pixels."""
+    path, header = tmp_path / "photo.tiff", b"MM\0+" + struct.pack(">HHQ", 8, 0, 16)
+    like_a_directory = struct.pack(">HHHI4sI", 1, 270, 2, 4, b"none", 0)
+    path.write_bytes(header.ljust(8 << 16, b"\0") + like_a_directory)
+    assert everything(path) == NOTHING
+    path.write_bytes(b"MM\0*" + path.read_bytes()[4:])
+    assert everything(path) == Metadata({270: b"none"})
+
+
 def levels(path: Path) -> Any:
     if path.suffix == ".tiff":
         return tifffile.imread(path)

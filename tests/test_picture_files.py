@@ -78,7 +78,7 @@ def test_what_is_hidden_gets_the_nearest_color() -> None:
     rgb = np.zeros((16, 20, 3), np.float32)
     rgb[2, 3], rgb[12, 18] = (1, 0.5, 0), (0, 0.5, 1)
     visible = rgb.max(axis=-1) > 0
-    filled = fill_hidden(rgb, visible)
+    filled = fill_hidden(rgb.copy(), visible)
     np.testing.assert_array_equal(filled[0, 0], (1, 0.5, 0))
     np.testing.assert_array_equal(filled[15, 19], (0, 0.5, 1))
     np.testing.assert_array_equal(filled[visible], rgb[visible])

@@ -18,7 +18,7 @@ from refusals import refuses
 
 from nstyle.errors import Kind, OutputError
 from nstyle.pictures.decode import read_picture
-from nstyle.pictures.picture import Picture
+from nstyle.pictures.picture import Picture, on_white
 from nstyle.view.album import LADDER, Album, open_picture
 from nstyle.view.page import describe_state
 from nstyle.view.publish import Gallery
@@ -433,12 +433,19 @@ def test_a_large_picture_is_shrunk_before_it_is_copied(
     if alpha:
         large.putalpha(Image.linear_gradient("L").resize(large.size))
     large.save(path)
+    copied: list[tuple[int, int]] = []
+
+    def copy(picture: Picture) -> Any:
+        copied.append(picture.size)
+        return on_white(picture)
+
+    monkeypatch.setattr("nstyle.view.album.on_white", copy)
+    monkeypatch.setattr("nstyle.view.album.LADDER", ((50, 80),))  # 100 pixels are too many for the cache
     plain = np.asarray(open_picture(path, 100), int)
-    path.touch()  # a new version of the file
-    monkeypatch.setattr("nstyle.view.album.LADDER", ((50, 80),))
     for limit in ("view.album.LARGE", "pictures.picture.LARGE"):
         monkeypatch.setattr(f"nstyle.{limit}", 500_000)
     quick = np.asarray(open_picture(path, 100), int)
+    assert copied == [(800, 1200), (67, 100)]
     assert quick.shape == plain.shape
     assert np.abs(quick - plain).mean() < 3
 

@@ -89,9 +89,11 @@ def _exif_of(path: Path) -> Image.Exif:
         exif.load(boxes[0][4:] if boxes else b"")  # the box begins with a number
     elif is_tiff(head):
         with path.open("rb") as file:
-            if head[2:3] == b"+":  # a BigTIFF, whose header Pillow reads only in pictures
-                exif.bigtiff, exif.endian = True, "<" if head.startswith(b"II") else ">"
-                exif.load_from_fp(file, int.from_bytes(head[8:16], "little" if exif.endian == "<" else "big"))
+            if head.startswith(b"II+\0"):  # a BigTIFF, whose header Pillow reads only in pictures
+                exif.bigtiff, exif.endian = True, "<"
+                exif.load_from_fp(file, int.from_bytes(head[8:16], "little"))
+            elif head.startswith(b"MM\0+"):  # one of the other byte order, which Pillow takes for a classic TIFF
+                return exif
             else:
                 exif.load_from_fp(file)
             exif.get_ifd(EXIF_FOLDER), exif.get_ifd(GPS_FOLDER)
