@@ -45,7 +45,8 @@ class Estimate:
         way: how the network will run over the finest scale, in words: "whole", or in which tiles.
         epochs: the largest number of epochs in all scales.
         may_stop: whether the painting may end before that, because it hardly changes any more (`stop_eps`).
-        seconds: about how long all these epochs take on this machine as it is now, and what they need to begin.
+        seconds: about how long all these epochs take on this machine as it is now, and what they need to begin. The
+            finishing of pictures, such as `remove_noise`, and their writing are left out.
 
     """
 
@@ -70,7 +71,9 @@ def estimate(
     beginning, even if `stylize` would continue one.
 
     Raises:
-        NStyleError: as `stylize` does before it paints, also if the painting does not fit into memory.
+        NStyleError: a picture, the network or a setting cannot be used, or the painting does not fit into memory. The
+            output folder is not looked at, so `stylize` may still refuse what is there, or a recipe that is too long
+            for the picture's file.
         TypeError: an option does not exist.
 
     """
@@ -109,7 +112,7 @@ class _Timed:
 
     Attributes:
         pixels: its size.
-        work: the amount of arithmetic of an epoch; see `prepare.Scale`.
+        work: the amount of arithmetic of an epoch; see `scale.Scale`.
         making: seconds to make its objective, from the content and the styles.
         epoch: seconds of an epoch.
 
