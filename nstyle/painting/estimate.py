@@ -71,9 +71,9 @@ def estimate(
     beginning, even if `stylize` would continue one.
 
     Raises:
-        NStyleError: a picture, the network or a setting cannot be used, or the painting does not fit into memory. This
-            does not look at the output folder, so `stylize` may still refuse what is there, or a recipe that is too
-            long for the picture's file.
+        NStyleError: a picture, the network or a setting cannot be used, or the painting does not fit into memory. The
+            output folder is not looked at, so `stylize` may still refuse what is there, or a recipe that is too long
+            for the picture's file.
         TypeError: an option does not exist.
 
     """
