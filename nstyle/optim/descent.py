@@ -104,6 +104,7 @@ def make_rule(optimizer: str, settings: Mapping[str, float]) -> UpdateRule:
 
     Raises:
         TypeError: the optimizer has no such setting.
+        ValueError: it cannot use the value of a setting.
 
     """
     declared = OPTIMIZERS[optimizer]
@@ -164,6 +165,8 @@ def descend(
     Raises:
         DivergenceError: an update gives an image that is not finite or has a root mean square of at least 255. The
             previous step holds the last good image.
+        TypeError: the optimizer has no such setting.
+        ValueError: the optimizer cannot use the value of a setting.
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)
