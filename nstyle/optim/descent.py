@@ -108,10 +108,13 @@ def make_rule(optimizer: str, settings: Mapping[str, float]) -> UpdateRule:
 
     """
     declared = OPTIMIZERS[optimizer]
-    if unknown := set(settings) - set(declared.settings):
-        known = ", ".join(declared.settings) or "none"
+    defaults = dict(declared.settings)
+    if declared.histories:
+        defaults["history"] = declared.histories[0]
+    if unknown := set(settings) - set(defaults):
+        known = ", ".join(defaults) or "none"
         raise TypeError(f"the optimizer {optimizer} has no setting {', '.join(sorted(unknown))}; it has {known}")
-    rule: UpdateRule = resolve_name(declared.rule)(**{**declared.settings, **settings})
+    rule: UpdateRule = resolve_name(declared.rule)(**{**defaults, **settings})
     return rule
 
 
