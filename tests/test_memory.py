@@ -149,7 +149,7 @@ def test_a_painting_in_tiles_is_the_same_picture(
 def test_a_short_history_is_recorded_and_resumed(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A run that is resumed with the same way is that of a run without interruption; a long history is cut."""
+    """A run that is resumed with the same history is that of a run without interruption; another one is warned of."""
     settings = SETTINGS | {"optimizer": "lbfgs", "init": "content", "max_num_epochs": 9}
 
     def paint(folder: str, way: Way, **more: Any) -> nstyle.Result:
@@ -162,7 +162,12 @@ def test_a_short_history_is_recorded_and_resumed(
     assert not torch.equal(short.image, long.image)
     paint("parts", Way(history=3), stop_after=6)
     assert torch.equal(paint("parts", Way(history=3), resume=True).image, short.image)
-    paint("cut", WHOLE, stop_after=6)
-    with caplog.at_level("INFO", "nstyle"):
-        paint("cut", Way(history=3), resume=True)
-    assert "of 5 steps in the checkpoint's history, 3 fit into the memory" in caplog.text
+    assert "other memory" not in caplog.text
+    for folder, before, after, same in (
+        ("shorter", WHOLE, Way(history=3), short),
+        ("longer", Way(history=3), WHOLE, long),
+    ):
+        paint(folder, before, stop_after=6)
+        assert not torch.equal(paint(folder, after, resume=True).image, same.image)
+        (warning,) = [record.getMessage() for record in caplog.records if folder in record.getMessage()]
+        assert "the optimizer's history" in warning

@@ -165,7 +165,8 @@ class Memory:
     def _images_of_optimizer(self, way: Way, epochs: int) -> int:
         """Return the number of images that the optimizer keeps; its history has a step less than there are epochs."""
         optimizer = OPTIMIZERS[self.config.optimizer]
-        history = max(optimizer.histories, default=0) if way.history is None else way.history
+        default = optimizer.histories[0] if optimizer.histories else 0
+        history = default if way.history is None else way.history
         return optimizer.images + 2 * min(history, epochs - 1)
 
     def _of_painting(self, size: ScaleSize, tiling: Tiling | None) -> int:
