@@ -124,6 +124,22 @@ def test_the_least_limit_that_is_named_works(optimizer: str) -> None:
         memory.choose([size], [1000])
 
 
+@pytest.mark.parametrize(
+    ("device", "values", "is_whole"),
+    [("cpu", 2**31, True), ("cuda:0", 2**31, False), ("cuda:0", 2**31 - 2**20, True)],
+)
+def test_a_gpu_paints_in_tiles_what_it_would_paint_slowly_whole(
+    device: str, values: int, is_whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: 10**15)
+    memory, size = memory_of_filters()
+    assert memory.network is not None
+    pixels = values / max(block.widest / 4**i for i, block in enumerate(memory.network.blocks))
+    large = replace(size, height=2**12, width=round(pixels / 2**12))
+    (way,) = replace(memory, device=torch.device(device)).choose([large], [10])
+    assert (way == WHOLE) == is_whole
+
+
 def test_ways_in_words() -> None:
     assert str(WHOLE) == "whole"
     assert len({str(Way(tiling, history)) for tiling in TILINGS for history in (None, 5, 3)}) == 3 * len(TILINGS)

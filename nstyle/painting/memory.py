@@ -34,7 +34,12 @@ TILINGS: tuple[Tiling | None, ...] = (
     Tiling(joined=2, values=2**22),
     Tiling(joined=2, values=2**20),
 )
-"""How the network may run over the picture; whole first, then the fastest. The last needs the least memory."""
+"""How the network may run over the picture; whole first, then the fastest. The last needs the least memory.
+See `GPU_VALUES` for the exception."""
+
+GPU_VALUES = 2**31
+"""Number of a map's values from which a GPU's library has only slow algorithms. In float32, an epoch at 7200 pixels
+took 15.6 s whole, and one at 9600 pixels in large tiles 7.1 s."""
 
 BYTES_PER_PIXEL = {torch.float32: 1900, torch.bfloat16: 1250}
 """Bytes of memory for each pixel of the painting, if the network does not tell its blocks: VGG-19's, measured on a
@@ -236,7 +241,7 @@ class Memory:
         """Return the best way that fits for one scale; whole, if the memory is unknown."""
         if there is None:
             return WHOLE
-        ways = self.ways()
+        ways = [way for way in self.ways() if way.tiling is not None or not self._is_slow_whole(size)]
         for way in ways:
             if (needed := self.needed(size, way, epochs)) <= there:
                 if way != WHOLE:
@@ -262,6 +267,14 @@ class Memory:
             flag="--max-memory",
             kind=Kind.OUT_OF_RANGE,
         )
+
+    def _is_slow_whole(self, size: ScaleSize) -> bool:
+        """Tell whether tiles are faster than the whole picture: a GPU is slow with maps of so many values."""
+        if self.device.type != "cuda" or self.network is None:
+            return False
+        margin = 2 * self.network.margin
+        widest: float = max(block.widest / 4**i for i, block in enumerate(self.network.blocks))
+        return (size.height + margin) * (size.width + margin) * widest >= GPU_VALUES
 
     def _smaller(self, size: ScaleSize, way: Way, epochs: int, there: int) -> tuple[str, str, str]:
         """Return the flag that makes the painting too large, its value, and one for the memory that there is."""
