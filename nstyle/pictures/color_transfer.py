@@ -200,7 +200,7 @@ def recolor_style(
     """Return a style picture recolored for painting, so that the content's colors are preserved.
 
     Args:
-        how: "none", "luma", "histogram" or "covariance".
+        how: "none" (the style itself is returned, not a copy), "luma", "histogram" or "covariance".
         style: the style picture, of any size.
         content: the picture whose colors are wanted.
         where: the pixels of the content that count, H x W.
@@ -220,10 +220,10 @@ def recolor_style(
 def recolor_painting(
     how: str, painting: Rgb, content: Rgb, where: NDArray[np.bool_], alpha: Alpha | None = None
 ) -> Rgb:
-    """Return a painting with the content's colors; see `recolor_style`.
+    """Give a painting the content's colors, in place: this changes `painting`, and returns it. See `recolor_style`.
 
     "histogram" and "covariance" change only the pixels in `where`; "none" changes nothing. Both pictures have the
-    content's alpha. The result takes the place of `painting`.
+    content's alpha.
     """
     if how == "luma":
         return in_strips(with_luminance_of, content, painting, out=painting)
