@@ -214,6 +214,14 @@ def test_denoising_smooths_and_weight_0_does_not() -> None:
     assert denoise(noisy.copy(), 0.3).std() < smooth.std()
 
 
+@pytest.mark.parametrize("seamless", [False, True])
+def test_denoising_works_in_place(*, seamless: bool) -> None:
+    noisy = np.random.default_rng(0).random((20, 24, 3), dtype=np.float32)
+    smooth = noisy.copy()
+    assert denoise(smooth, 0.1, seamless=seamless) is smooth
+    assert smooth.std() < noisy.std() / 2
+
+
 @pytest.mark.parametrize("weight", [1e-5, 0.02, 0.3, 1000])
 @pytest.mark.parametrize("shape", [(41, 60, 3), (1, 9, 3)])
 def test_denoising_is_skimages_to_the_bit(shape: tuple[int, int, int], weight: float) -> None:
@@ -223,7 +231,7 @@ def test_denoising_is_skimages_to_the_bit(shape: tuple[int, int, int], weight: f
 
 def test_denoise_smooths_a_seamless_picture_across_its_edges() -> None:
     noisy = np.random.default_rng(0).random((20, 24, 3), dtype=np.float32)
-    smooth, moved = (denoise(x, 0.1, seamless=True) for x in (noisy, np.roll(noisy, (10, 12), (0, 1))))
+    smooth, moved = (denoise(x, 0.1, seamless=True) for x in (noisy.copy(), np.roll(noisy, (10, 12), (0, 1))))
     assert np.abs(np.roll(smooth, (10, 12), (0, 1)) - moved).max() < 0.03
     smooth, moved = (denoise(x, 0.1) for x in (noisy, np.roll(noisy, (10, 12), (0, 1))))
     assert np.abs(np.roll(smooth, (10, 12), (0, 1)) - moved).max() > 0.1

@@ -99,7 +99,7 @@ def match_covariance(
     is not amplified to the wanted variance.
     """
     mean, covariance = _moments(wanted, wanted_weights)
-    del wanted  # of a large picture it takes a lot of memory
+    del wanted  # a fifth of the most memory that this takes, if the caller keeps no reference either
     root = _root(covariance)
     for repeated in range(_CORRECTIONS):
         own_mean, own_covariance = _moments(colors, weights)
@@ -200,7 +200,7 @@ def recolor_style(
     """Return a style picture recolored for painting, so that the content's colors are preserved.
 
     Args:
-        how: "none", "luma", "histogram" or "covariance".
+        how: "none" (the style itself is returned, not a copy), "luma", "histogram" or "covariance".
         style: the style picture, of any size.
         content: the picture whose colors are wanted.
         where: the pixels of the content that count, H x W.
@@ -212,17 +212,18 @@ def recolor_style(
     if how == "luma":
         return match_luminance(style, content[where][None], weights, content_weights)
     if how in MATCHES:
-        return _matched(how, style, _colors(content[where]), weights, content_weights)
+        matched = MATCHES[how](_colors(style), _colors(content[where]), weights, content_weights)
+        return _as_picture(matched, style.shape)
     return style
 
 
 def recolor_painting(
     how: str, painting: Rgb, content: Rgb, where: NDArray[np.bool_], alpha: Alpha | None = None
 ) -> Rgb:
-    """Return a painting with the content's colors; see `recolor_style`.
+    """Give a painting the content's colors, in place: this changes `painting`, and returns it. See `recolor_style`.
 
     "histogram" and "covariance" change only the pixels in `where`; "none" changes nothing. Both pictures have the
-    content's alpha. The result takes the place of `painting`.
+    content's alpha.
     """
     if how == "luma":
         return in_strips(with_luminance_of, content, painting, out=painting)
@@ -234,12 +235,12 @@ def recolor_painting(
 
 def recolored(rgb: Rgb, like: Rgb, alpha: Alpha | None = None, like_alpha: Alpha | None = None) -> Rgb:
     """Return a picture with the color mean and covariance of another one; each may have any size, and alpha."""
-    return _matched("covariance", rgb, _colors(like), _weights(alpha), _weights(like_alpha))
+    matched = match_covariance(_colors(rgb), _colors(like), _weights(alpha), _weights(like_alpha))
+    return _as_picture(matched, rgb.shape)
 
 
-def _matched(how: str, rgb: Rgb, wanted: Colors, weights: Weights | None, wanted_weights: Weights | None) -> Rgb:
-    matched: Rgb = MATCHES[how](_colors(rgb), wanted, weights, wanted_weights).reshape(rgb.shape).astype(np.float32)
-    return matched
+def _as_picture(colors: Colors, shape: tuple[int, ...]) -> Rgb:
+    return colors.reshape(shape).astype(np.float32)
 
 
 def _weights(alpha: Alpha | None, where: NDArray[np.bool_] | None = None) -> Weights | None:

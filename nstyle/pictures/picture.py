@@ -55,9 +55,10 @@ def fit_long_edge(height: int, width: int, long_edge: int) -> tuple[int, int]:
 def resize(rgb: Rgb, height: int, width: int) -> Rgb:
     """Resize a picture to height x width, bilinearly; shrinking smooths it first.
 
-    A picture of more than `LARGE` pixels that shrinks a lot takes a faster way to nearly the same result. One of this
-    size is returned itself. All others are the same, to the bit, as from `skimage.transform.resize`, whose import
-    takes a third as long as PyTorch's.
+    Do not change the result: a picture that has this size already is returned itself, not a copy.
+
+    A picture of more than `LARGE` pixels that shrinks a lot takes a faster way to nearly the same result. All others
+    are the same, to the bit, as from `skimage.transform.resize`, whose import takes a third as long as PyTorch's.
     """
     if rgb.shape[:2] == (height, width):
         return rgb
@@ -111,7 +112,8 @@ def _block_means(levels: NDArray[np.float32], block: int) -> NDArray[np.float32]
 def resize_picture(picture: Picture, height: int, width: int) -> Picture:
     """Resize a picture like `resize`, with colors weighted by alpha, so that transparent pixels do not tint others.
 
-    Transparent pixels of the result get the color of the nearest visible pixel.
+    Transparent pixels of the result get the color of the nearest visible pixel. Do not change the arrays of the
+    result: they may be those of `picture`.
     """
     if picture.alpha is None:
         return Picture(resize(picture.rgb, height, width))
@@ -130,7 +132,7 @@ def _unweighted(weighted: Rgb, alpha: Alpha) -> Rgb:
 def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
     """Give each pixel that is not `visible` (H x W) the color of the nearest visible pixel, if there is one.
 
-    The result takes the place of `rgb`.
+    This works in place: it changes `rgb`, and returns it.
     """
     if visible.all() or not visible.any():
         return rgb
@@ -139,7 +141,7 @@ def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
 
 
 def on_white(picture: Picture) -> Rgb:
-    """Return the colors of a picture on a white background."""
+    """Return the colors of a picture on a white background; of an opaque picture, its own array, not a copy."""
     if picture.alpha is None:
         return picture.rgb
     return in_strips(_on_white, picture.rgb, picture.alpha, out=np.empty_like(picture.rgb))
@@ -153,13 +155,15 @@ def _on_white(rgb: Rgb, alpha: Alpha) -> Rgb:
 def denoise(rgb: Rgb, weight: float, *, seamless: bool = False) -> Rgb:
     """Smooth a picture by total-variation minimization (Chambolle, 2004); a weight below 1e-6 changes nothing.
 
-    A seamless picture is smoothed across its edges, so that it still tiles. `rgb` itself may change.
+    A seamless picture is smoothed across its edges, so that it still tiles. This works in place: it changes `rgb`,
+    and returns it.
     """
     if weight < 1e-6:
         return rgb
     if seamless:
         tiled = np.pad(rgb, ((SEAM, SEAM), (SEAM, SEAM), (0, 0)), mode="wrap")
-        return denoise(tiled, weight)[SEAM:-SEAM, SEAM:-SEAM]
+        rgb[:] = denoise(tiled, weight)[SEAM:-SEAM, SEAM:-SEAM]
+        return rgb
     from skimage.restoration import denoise_tv_chambolle  # takes a while, and the first epoch does not need it
 
     for channel in range(3):  # one after the other: it takes ten times the memory of a channel
