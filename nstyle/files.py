@@ -27,7 +27,7 @@ def temporary_beside(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path`, for writing and reading, and move it to `path` if the block ends well.
+    """Open a temporary file beside `path`, for writing and reading; if the block raises nothing, move it to `path`.
 
     If the block raises or the process is killed, `path` keeps its old content.
 

@@ -92,6 +92,22 @@ def test_a_wholly_transparent_picture_is_refused(tmp_path: Path) -> None:
         read_picture(path)
 
 
+@pytest.mark.parametrize(("form", "bit_depth"), WRITTEN)
+def test_a_file_whose_end_the_system_does_not_take_is_refused(form: str, bit_depth: int, tmp_path: Path) -> None:
+    """As on a disk that becomes full. Pillow, writing a JPEG straight to a file, does not notice a part not taken."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / f"picture.{form}"
+    write_picture(path, smooth(), bit_depth=bit_depth)
+    whole, before = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) - 1, before[1]))
+    try:
+        with refuses(OutputError, kind=Kind.UNWRITABLE, path=path, flag="--output-dir"):
+            write_picture(path, smooth(), bit_depth=bit_depth)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == whole
+
+
 @pytest.mark.parametrize("profile", [None, SRGB_PROFILE, profiles.SRGB.profile()])
 @pytest.mark.parametrize("form", ["png", "tiff", "webp", "bmp"])
 def test_8_bits_in_srgb_are_read_bit_for_bit(form: str, profile: bytes | None, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`nstyle --estimate`: print size, memory, way and time of each painting, and paint none."""
+"""`nstyle --estimate`: print what each painting will take, and paint none."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -42,7 +42,7 @@ class Estimate:
         size: width and height in pixels.
         memory: bytes of memory of the whole process, as `max_memory` counts them. Without `max_memory`, the command
             keeps freed memory, and may use up to 1.4 times as much (`devices.keeping_freed_memory`).
-        way: how the network will run over the finest scale, in words: "whole", or in which tiles.
+        way: whether the finest scale will be painted "whole" or in tiles ("in tiles of 4 million values").
         epochs: the largest number of epochs in all scales.
         may_stop: whether the painting may end before that, because it hardly changes any more (`stop_eps`).
         seconds: about how long all these epochs take on this machine as it is now, and what they need to begin. The

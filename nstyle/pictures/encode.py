@@ -131,6 +131,7 @@ class _Levels:
 
 
 def _jpeg(file: BinaryIO, levels: _Levels, recipe: str | None, metadata: Metadata) -> None:
+    """Write a JPEG, by way of memory: on a disk that becomes full, Pillow can lose the end of a file unnoticed."""
     exif, encoded = _exif(recipe, metadata), io.BytesIO()
     levels.pillow().save(encoded, "JPEG", quality=95, subsampling="4:4:4", icc_profile=SRGB_PROFILE, exif=exif)
     file.write(encoded.getbuffer())
@@ -138,9 +139,8 @@ def _jpeg(file: BinaryIO, levels: _Levels, recipe: str | None, metadata: Metadat
 
 def _webp(file: BinaryIO, levels: _Levels, recipe: str | None, metadata: Metadata) -> None:
     """Write a WebP without loss: lossy WebP halves the color resolution at every quality."""
-    exif, encoded = _exif(recipe, metadata), io.BytesIO()
-    levels.pillow().save(encoded, "WEBP", lossless=True, exact=True, icc_profile=SRGB_PROFILE, exif=exif)
-    file.write(encoded.getbuffer())
+    exif = _exif(recipe, metadata)
+    levels.pillow().save(file, "WEBP", lossless=True, exact=True, icc_profile=SRGB_PROFILE, exif=exif)
 
 
 def _exif(recipe: str | None, metadata: Metadata) -> bytes:
@@ -175,7 +175,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _tiff(file: BinaryIO, levels: _Levels, recipe: str | None, metadata: Metadata) -> None:
-    """Write a TIFF tile by tile; as BigTIFF, which other programs know less, only if it could be too large else."""
+    """Write a TIFF tile by tile; as BigTIFF, which fewer programs read, only if it could be too large otherwise."""
     height, width, channels = levels.shape
     tags = [(tag, "s", 0, text, True) for tag, text in metadata.texts.items() if tag in (ARTIST, COPYRIGHT)]
     description = metadata.texts.get(DESCRIPTION) if recipe is None else (RECIPE_MARK + recipe).encode("ascii")
@@ -226,7 +226,8 @@ def _append_folders(file: BinaryIO, folders: Mapping[int, Mapping[int, Any]], *,
     )
     at = len(header) - struct.calcsize(offset)  # the header ends with the offset of the TIFF's own directory
     file.seek(at)
-    file.seek(*struct.unpack(offset, file.read(struct.calcsize(offset))))
+    (directory,) = struct.unpack(offset, file.read(struct.calcsize(offset)))
+    file.seek(directory)
     (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
     own = [file.read(struct.calcsize(entry)) for _ in range(entries)]
     for tag, values in folders.items():
