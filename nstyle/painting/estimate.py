@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -12,18 +12,17 @@ from typing import Any, TypeAlias
 
 import torch
 
-from nstyle.devices import choose_device, choose_precision, keeping_freed_memory
+from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ImageError
 from nstyle.optim.descent import descend
 from nstyle.painting.memory import Way
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import beginning, most_epochs
 from nstyle.painting.session import Session
-from nstyle.painting.stylize import set_up
+from nstyle.painting.stylize import set_up, tuned
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.settings.config import Config, parse_size
-from nstyle.storage.recipe import read_recipe
-from nstyle.storage.sources import settings_to_follow
+from nstyle.storage.sources import settings_of
 
 SMALLEST_EDGE, RATIO = 96, 8 / 3
 """Longer edge of the smaller of the two paintings that are timed, in pixels, and the ratio of the larger one's to it.
@@ -77,11 +76,8 @@ def estimate(
         TypeError: an option does not exist.
 
     """
-    named = {"content_image": content_image, "style_image": style_image}
-    options |= {name: path for name, path in named.items() if path is not None}
-    if recipe is not None:
-        options = settings_to_follow(read_recipe(Path(recipe)), Path(recipe), options)
-    return estimate_run(Config(**options))
+    config, _ = settings_of(content_image, style_image, recipe, options)
+    return estimate_run(config)
 
 
 def estimate_run(config: Config, session: Session | None = None) -> Estimate:
@@ -93,8 +89,7 @@ def estimate_run(config: Config, session: Session | None = None) -> Estimate:
         begin = time.perf_counter()
         prepared = prepare(config, device, precision.dtype, session)
         seconds = time.perf_counter() - begin
-        tuned = keeping_freed_memory(device, prepared.memory) if session.may_tune(config) else nullcontext()
-        with tuned:
+        with tuned(config, session, device, prepared):
             seconds += _seconds_of(prepared, partial(_time, config, device, precision.dtype, session))
     return Estimate(
         prepared.size,
