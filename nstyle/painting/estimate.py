@@ -51,7 +51,8 @@ class Estimate:
         epochs: the largest number of epochs in all scales.
         may_stop: whether the painting may end before that, because it hardly changes any more (`stop_eps`).
         seconds: about how long all these epochs take on this machine as it is now, and what they need to begin. The
-            finishing of pictures, such as `remove_noise`, and their writing are left out.
+            finishing of pictures, such as `remove_noise`, and their writing are left out. With `style_loss="mrf"`
+            and a network of your own that does not tell its blocks (`networks.blocks`), it will take longer.
 
     """
 

@@ -235,7 +235,7 @@ class Memory:
         return self.in_use + STARTUP + _of_coarser(needed) + max(needed)
 
     def work(self, size: ScaleSize, way: Way) -> Work:
-        """Return the amount of arithmetic of an epoch. A network that does not tell its blocks tells no matching."""
+        """Return the amount of arithmetic of an epoch; of matching, 0 if the network does not tell its blocks."""
         edges = size.height, size.width
         network = self._blocks
         if network is None:
