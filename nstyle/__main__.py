@@ -9,6 +9,9 @@ import sys
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables that say how OpenMP's threads wait for each other: OpenMP's own, GCC's (libgomp) and LLVM's (libomp)."""
 
+SPINS = 2000
+"""How many times a thread looks before it sleeps: some microseconds. GCC's default is 300,000."""
+
 
 def paint() -> int:
     """Run the command `nstyle` with the process's arguments, and return its exit code."""
@@ -32,14 +35,14 @@ def view() -> int:
 
 
 def let_waiting_threads_sleep() -> None:
-    """Make OpenMP's threads sleep while they wait for each other, unless the environment says how they wait.
+    """Make OpenMP's threads sleep soon while they wait for each other, unless the environment says how they wait.
 
-    By default, they spin. If other programs need the cores, a spinning thread holds up the one that it waits for, and
-    an epoch takes longer; docs/performance.md says how much. OpenMP reads the variable when PyTorch loads it, so this
-    comes before.
+    By default, they spin for long. If other programs need the cores, a spinning thread holds up the one that it waits
+    for, and an epoch takes longer. To sleep at once (OMP_WAIT_POLICY=PASSIVE) costs time on a quiet machine. See
+    docs/performance.md for both. OpenMP reads the variable when PyTorch loads it, so this comes before.
     """
     if not any(name in os.environ for name in _WAITING):
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ["GOMP_SPINCOUNT"] = str(SPINS)
 
 
 def _interrupted(command: str) -> int:

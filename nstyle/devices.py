@@ -110,6 +110,8 @@ _lock = threading.Lock()
 _reproducible_runs = 0
 _runs_in_tf32 = False
 _switches_before = ExitStack()
+_memory_shares: dict[torch.device, list[float]] = {}
+"""For each GPU with a limit: the share of its memory, 0..1, that PyTorch could take before, and that of each run."""
 
 
 def _set_float32(convolution: str, recurrence: str, matmul: str) -> None:
@@ -225,18 +227,26 @@ def memory_in_use(device: torch.device) -> int:
 def limited_memory(device: torch.device, limit: int | None) -> Iterator[None]:
     """Hold PyTorch to a limit in bytes on a GPU: rather than exceed it, PyTorch gives up what it keeps cached.
 
-    This applies to the whole process. A CPU has no such switch.
+    This applies to the whole process, so the caller's own tensors count, too. If runs overlap, the lowest limit
+    applies; the last run restores the one before. A CPU has no such switch.
     """
     if device.type != "cuda" or limit is None:
         yield
         return
-    before = torch.cuda.get_per_process_memory_fraction(device)
-    total = torch.cuda.get_device_properties(device).total_memory
-    torch.cuda.set_per_process_memory_fraction(min(before, limit / total), device)
+    share = limit / torch.cuda.get_device_properties(device).total_memory
+    with _lock:
+        if device not in _memory_shares:
+            _memory_shares[device] = [torch.cuda.get_per_process_memory_fraction(device)]
+        _memory_shares[device].append(share)
+        torch.cuda.set_per_process_memory_fraction(min(_memory_shares[device]), device)
     try:
         yield
     finally:
-        torch.cuda.set_per_process_memory_fraction(before, device)
+        with _lock:
+            _memory_shares[device].remove(share)
+            torch.cuda.set_per_process_memory_fraction(min(_memory_shares[device]), device)
+            if len(_memory_shares[device]) == 1:
+                del _memory_shares[device]
 
 
 def _entry(path: Path, name: str) -> int:

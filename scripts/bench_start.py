@@ -22,7 +22,7 @@ from pathlib import Path
 from bench import epoch_ends, ours
 
 HOW_THREADS_WAIT = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-WAITING = {"sleep": {"OMP_WAIT_POLICY": "PASSIVE"}, "spin": {"GOMP_SPINCOUNT": "300000"}}
+WAITING = {"sleep": {"OMP_WAIT_POLICY": "PASSIVE"}, "sleep soon": {}, "spin": {"GOMP_SPINCOUNT": "300000"}}
 """Environment for each way to wait. 300,000 is the default of GCC's OpenMP."""
 
 

@@ -7,7 +7,7 @@ import socket
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -16,9 +16,14 @@ import pytest
 import torch
 from pictures import painted, png
 from PIL import EpsImagePlugin, Image
+from refusals import refuses
 
 from nstyle.commands.paint import main
+from nstyle.devices import Precision
+from nstyle.errors import DeviceError, Kind
 from nstyle.networks.weights import read_weights
+from nstyle.painting.stylize import set_up
+from nstyle.settings.config import Config
 
 
 @pytest.fixture
@@ -328,6 +333,18 @@ def test_memory_that_runs_out_all_the_same(
 
         monkeypatch.setattr("nstyle.painting.prepare.Objective", run_out)
         assert_refused(command(), here, capsys, 1, "--max-long-edge")
+
+
+@pytest.mark.parametrize(("device", "flag"), [("cuda:0", "--max-memory"), ("cpu", "--max-long-edge")])
+def test_a_limit_that_does_not_suffice_is_named(device: str, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU, PyTorch may not take more; a CPU has no such limit, so there a higher one would not help."""
+    monkeypatch.setattr("nstyle.painting.stylize.limited_memory", lambda device, limit: nullcontext())
+    config, precision = Config(max_memory="1GB"), Precision(torch.float32)
+    with (
+        refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag=flag),
+        set_up(config, torch.device(device), precision),
+    ):
+        raise torch.OutOfMemoryError
 
 
 def test_our_own_bugs_show_their_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """The choice of device and precision, tested without a GPU."""
 
 import contextlib
+import itertools
 import platform
 import subprocess
 import sys
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from nstyle.devices import (
     choose_precision,
     describe_device,
     has_native_bfloat16,
+    limited_memory,
     memory_of,
     reproducible,
 )
@@ -150,6 +153,27 @@ def test_runs_that_overlap_share_the_switches() -> None:
         first.close()
         assert (cudnn.deterministic, matmul.allow_tf32) == (True, False)
     assert (cudnn.deterministic, matmul.allow_tf32) == before
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([400, 200, 950])))
+def test_runs_that_overlap_keep_to_the_lowest_limit(order: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the last of them ends, in whatever order; then what was there before is back."""
+    share = 0.9
+
+    def set_share(value: float, device: torch.device) -> None:
+        nonlocal share
+        share = value
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=1000))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: share)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", set_share)
+    runs = {limit: ExitStack() for limit in (400, 200, 950)}
+    for limit, run in runs.items():
+        run.enter_context(limited_memory(GPU, limit))
+    assert share == 0.2
+    for limit in order:
+        runs.pop(limit).close()
+        assert share == min(900, *runs, 1000) / 1000
 
 
 @pytest.mark.parametrize(("capability", "found"), [((7, 5), "float32"), ((8, 0), "tf32"), ((9, 0), "tf32")])

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from pictures import painted
 from refusals import refuses
 from torch import Tensor
 
 import nstyle
-from nstyle.commands.estimate import duration
+from nstyle.commands.estimate import duration, megabytes
 from nstyle.commands.paint import main
-from nstyle.devices import memory_in_use
 from nstyle.errors import Kind
 from nstyle.losses.footprint import work_of_gradient
 from nstyle.losses.objective import Objective
@@ -24,7 +22,8 @@ from nstyle.losses.tiles import Tiling
 from nstyle.networks.blocks import blocks_of
 from nstyle.networks.filter_bank import LAYERS
 from nstyle.networks.model import ModelOptions, load_model
-from nstyle.painting.memory import TILINGS, Way
+from nstyle.painting.memory import TILINGS, WHOLE, Way
+from nstyle.painting.scale import Scale
 
 FILTERS: dict[str, Any] = {"model": "filters", "balance": "relative"}
 FLAGS = ["--model", "filters", "--balance", "relative"]
@@ -123,18 +122,37 @@ def test_tiles_take_more_work() -> None:
     assert work[None] < work[Tiling()] < work[Tiling(values=2**22)] < work[TILINGS[-1]]
 
 
-def test_memory_and_way_are_those_of_the_painting(
+def test_the_way_is_that_of_the_painting(
     large_pair: tuple[Path, Path], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = nstyle.estimate(*large_pair, max_long_edge=320, **FILTERS)
-    assert whole.memory > memory_in_use(torch.device("cpu")) / 2
     way = Way(Tiling(values=2**22), 3)
     monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [way])
     tiled = nstyle.estimate(*large_pair, max_long_edge=320, optimizer="lbfgs", max_num_epochs=20, **FILTERS)
     assert tiled.way == "in tiles of 4 million values, remembering 3 steps only"
-    monkeypatch.undo()
-    with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
-        nstyle.estimate(*large_pair, max_long_edge=320, max_memory="20MB", **FILTERS)
+
+
+def test_the_memory_is_the_least_limit_of_the_painting(
+    pair: tuple[Path, Path], tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process uses more memory as soon as a scale is made. The estimate must not count that twice."""
+    in_use = 0
+
+    def made(*args: Any, **kwargs: Any) -> Scale:
+        nonlocal in_use
+        in_use += 10**8
+        return Scale(*args, **kwargs)
+
+    monkeypatch.setattr("nstyle.painting.prepare.Scale", made)
+    monkeypatch.setattr("nstyle.painting.prepare.memory_in_use", lambda device: in_use)
+    monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [WHOLE])
+    settings: dict[str, Any] = {**FILTERS, "max_long_edge": 40, "max_num_epochs": 1}
+    memory = nstyle.estimate(*pair, **settings).memory
+    in_use = 0
+    nstyle.stylize(*pair, **settings, max_memory=megabytes(memory), output_dir=tmp_path)
+    for call in (nstyle.estimate, nstyle.stylize):
+        in_use = 0
+        with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
+            call(*pair, **settings, max_memory=megabytes(int(0.9 * memory)), output_dir=tmp_path)
 
 
 def test_the_command_prints_a_line_and_writes_nothing(
@@ -169,6 +187,8 @@ def test_a_batch_has_a_line_each_and_a_sum(
     assert [": 32x21 pixels" in lines[0], ": 32x32 pixels" in lines[1]] == [True, True]
     assert re.fullmatch(r"2 pictures: about \d+ \w+", last)
     assert str(broken) in said.err
+    assert main([*flags, str(pair[0]), str(broken), str(pair[1]), "--estimate", "--overwrite", "--fail-fast"]) == 1
+    assert re.fullmatch(r"1 picture: about \d+ \w+", capsys.readouterr().out.splitlines()[-1])
     assert main([*flags, str(pair[0]), str(pair[1]), "--estimate"]) == 0
     assert [": already finished, " in line for line in capsys.readouterr().out.splitlines()] == [True, True, False]
     assert sorted((tmp_path / "output").rglob("*")) == before

@@ -7,7 +7,6 @@ import gc
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -260,20 +259,25 @@ def test_a_run_in_tiles_that_is_killed_goes_on_as_if_nothing_had_happened(
 def test_the_allocator_stays_below_the_limit(
     limit: int, preset: str, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """Of what it holds from the GPU, not only of what tensors use."""
+    """Of what it holds from the GPU, not only of what tensors use. What is not refused can be painted."""
     options = {**SHORT, "preset": preset, "precision": "float32", "max_memory": f"{limit // 10**6}MB"}
     torch.zeros(1, device=DEVICE)  # loads CUDA
-    painted = []
+    painted: list[int] = []
+    refused: list[tuple[str | None, BaseException | None, bool]] = []
     for edge in (600, 1200, 2400):
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(DEVICE)
         options |= {"max_long_edge": edge, "max_num_epochs": 3, "output_dir": tmp_path / str(edge)}
-        with suppress(DeviceError):  # it does not fit in any way
+        try:
             stylize(*pair, **options)
             painted.append(edge)
+        except DeviceError as error:  # it does not fit in any way
+            refused.append((error.flag, error.__cause__, (tmp_path / str(edge) / "run.json").exists()))
         assert torch.cuda.max_memory_reserved(DEVICE) <= limit
     assert 600 in painted
+    by_the_estimate = ("--max-memory", None, False)  # no memory ran out, and no epoch was painted
+    assert refused == [by_the_estimate] * len(refused)
     assert torch.cuda.get_per_process_memory_fraction(DEVICE) == 1
 
 

@@ -26,13 +26,15 @@ CPU = torch.device("cpu")
 SETTINGS: dict[str, Any] = {"model": "filters", "max_long_edge": 48, "max_num_epochs": 5, "stop_eps": 0}
 
 
-def memory_of_filters(**settings: Any) -> tuple[Memory, ScaleSize]:
+def memory_of_filters(in_use: int = 0, **settings: Any) -> tuple[Memory, ScaleSize]:
     """The estimate for a painting of 2000x1500 pixels with the filter bank."""
     config = Config(model="filters", **settings)
     inputs = inputs_of(config)
     frames = {style.picture: Frame((1500, 2000), (1500, 2000)) for style in inputs.styles}
     model = load_model("filters", ModelOptions())
-    return Memory(config, inputs, model, torch.float32, CPU, LAYERS, ["scale3"]), ScaleSize(1500, 2000, frames)
+    return Memory(config, inputs, model, torch.float32, CPU, LAYERS, ["scale3"], in_use), ScaleSize(
+        1500, 2000, frames
+    )
 
 
 @pytest.mark.parametrize(("text", "size"), [("4GB", 4e9), ("750MB", 75e7), ("1.5 gb", 15e8), ("2g", 2e9)])
@@ -109,18 +111,33 @@ def test_optimizers_and_losses_take_memory() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
-def test_the_least_limit_that_is_named_works(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nstyle.painting.memory.memory_in_use", lambda device: 300_000_000)
-    memory, size = memory_of_filters(max_memory="500MB", optimizer=optimizer)
+def test_the_least_limit_that_is_named_works(optimizer: str) -> None:
+    memory, size = memory_of_filters(300_000_000, max_memory="500MB", optimizer=optimizer)
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory") as refusal:
         memory.choose([size], [1000])
     (named,) = [word for word in str(refusal.value).split() if word.endswith("MB") and word != "500MB"]
-    memory, size = memory_of_filters(max_memory=named, optimizer=optimizer)
+    memory, size = memory_of_filters(300_000_000, max_memory=named, optimizer=optimizer)
     (chosen,) = memory.choose([size], [1000])
     assert chosen == least_way(memory, size)
-    memory, size = memory_of_filters(max_memory=f"{0.9 * int(named[:-2]):.0f}MB", optimizer=optimizer)
+    memory, size = memory_of_filters(300_000_000, max_memory=f"{0.9 * int(named[:-2]):.0f}MB", optimizer=optimizer)
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
         memory.choose([size], [1000])
+
+
+@pytest.mark.parametrize(
+    ("device", "values", "is_whole"),
+    [("cpu", 2**31, True), ("cuda:0", 2**31, False), ("cuda:0", 2**31 - 2**20, True)],
+)
+def test_a_gpu_paints_in_tiles_what_it_would_paint_slowly_whole(
+    device: str, values: int, is_whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: 10**15)
+    memory, size = memory_of_filters()
+    assert memory.network is not None
+    pixels = values / max(block.widest / 4**i for i, block in enumerate(memory.network.blocks))
+    large = replace(size, height=2**12, width=round(pixels / 2**12))
+    (way,) = replace(memory, device=torch.device(device)).choose([large], [10])
+    assert (way == WHOLE) == is_whole
 
 
 def test_ways_in_words() -> None:
@@ -148,7 +165,7 @@ def test_a_painting_in_tiles_is_the_same_picture(
 def test_a_short_history_is_recorded_and_resumed(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A run that is resumed with the same way is that of a run without interruption; a long history is cut."""
+    """A run that is resumed with the same history is that of a run without interruption; another one is warned of."""
     settings = SETTINGS | {"optimizer": "lbfgs", "init": "content", "max_num_epochs": 9}
 
     def paint(folder: str, way: Way, **more: Any) -> nstyle.Result:
@@ -161,7 +178,12 @@ def test_a_short_history_is_recorded_and_resumed(
     assert not torch.equal(short.image, long.image)
     paint("parts", Way(history=3), stop_after=6)
     assert torch.equal(paint("parts", Way(history=3), resume=True).image, short.image)
-    paint("cut", WHOLE, stop_after=6)
-    with caplog.at_level("INFO", "nstyle"):
-        paint("cut", Way(history=3), resume=True)
-    assert "of 5 steps in the checkpoint's history, 3 fit into the memory" in caplog.text
+    assert "other memory" not in caplog.text
+    for folder, before, after, same in (
+        ("shorter", WHOLE, Way(history=3), short),
+        ("longer", Way(history=3), WHOLE, long),
+    ):
+        paint(folder, before, stop_after=6)
+        assert not torch.equal(paint(folder, after, resume=True).image, same.image)
+        (warning,) = [record.getMessage() for record in caplog.records if folder in record.getMessage()]
+        assert "the optimizer's history" in warning

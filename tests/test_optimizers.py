@@ -160,6 +160,12 @@ def test_lbfgs_remembers_so_much_and_no_more(history: int) -> None:
     assert len(rule.memory()) == 2 * history + 2
 
 
+@pytest.mark.parametrize("history", [0, -1])
+def test_lbfgs_must_remember_a_step(history: int) -> None:
+    with pytest.raises(ValueError, match="at least 1 step"):
+        next(descend(Quadratic(), torch.zeros_like(TARGET), optimizer="lbfgs", history=history))
+
+
 def test_adam_is_torchs() -> None:
     rule, image = Adam(), torch.zeros_like(TARGET)
     theirs = torch.zeros_like(TARGET)

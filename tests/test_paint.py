@@ -8,6 +8,7 @@ import warnings
 import weakref
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -98,6 +99,18 @@ def test_it_goes_on_from_any_step_that_was_shown(pair: tuple[Path, Path]) -> Non
         again = paint(ready, start=step.checkpoint)
         assert torch.equal(again.image, whole.image)
         assert again.epochs == 6
+
+
+def test_an_objective_that_cannot_be_made_says_why_each_time(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = prepared(pair, model="filters")
+    with monkeypatch.context() as patched:
+        patched.setattr("nstyle.painting.prepare.Objective", Mock(side_effect=MemoryError))
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                paint(ready)
+    assert paint(ready).epochs == 3
 
 
 def test_a_start_of_ones_own(pair: tuple[Path, Path]) -> None:

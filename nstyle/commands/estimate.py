@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from nstyle.batch.jobs import Job
+from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import complain, for_terminal
 from nstyle.errors import NStyleError
 
@@ -17,26 +18,29 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
         fail_fast: whether to stop after a painting that is not possible.
 
     """
-    from nstyle.batch.local import finished_picture
-    from nstyle.painting.estimate import estimate_run
-    from nstyle.painting.session import Session
+    with importing_torch():
+        from nstyle.batch.local import finished_picture
+        from nstyle.painting.estimate import estimate_run
+        from nstyle.painting.session import Session
 
     session = Session(owns_process=True)
     start = time.process_time()  # what the process has needed for Python and PyTorch
-    seconds, failed = start, 0
+    seconds, possible, failed = start, 0, False
     for job in jobs:
         try:
             if (picture := finished_picture(job, session)) is not None:
                 show(for_terminal(f"{job.title}: already finished, {picture}") + "\n")
+                possible += 1
                 continue
             found = estimate_run(job.config, session)
         except NStyleError as error:
-            failed += 1
+            failed = True
             complain("nstyle", str(error) if len(jobs) == 1 else f"{job.title}: {error}", 1)
             if fail_fast:
                 break
             continue
         seconds += found.seconds
+        possible += 1
         words = [
             "{}x{} pixels".format(*found.size),
             found.way,
@@ -46,7 +50,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
         ]
         show(for_terminal(f"{job.title}: {', '.join(words)}") + "\n")
     if len(jobs) > 1:
-        show(f"{len(jobs) - failed} pictures: about {duration(seconds)}\n")
+        show(f"{possible} picture{'' if possible == 1 else 's'}: about {duration(seconds)}\n")
     return 1 if failed else 0
 
 

@@ -142,7 +142,8 @@ def _add_flags_for_messages(messages: Any) -> None:
     messages.add_argument(
         "--estimate",
         action="store_true",
-        help="print the size of each picture, the memory and the time that it needs here, and paint nothing",
+        help="print the size of each picture, and the memory and time that it needs here, painted from its "
+        "beginning; paint nothing",
     )
     messages.add_argument(
         completion.FLAG,

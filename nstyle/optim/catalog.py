@@ -19,10 +19,11 @@ class Optimizer:
         rule: its class as "module:name"; see `rules.UpdateRule`.
         learning_rate: the default learning rate.
         follows_clipped: whether it follows the clipped gradient, as the reference does; if not, the unclipped one.
-        settings: the other arguments of its class, with their defaults; `descend` takes the same keywords.
+        settings: the other arguments of its class except "history", with their defaults; `descend` takes the same
+            keywords.
         images: the number of images that it keeps, or needs for an update, besides those of "nag" and its history.
         histories: the numbers of steps that it can remember (its setting "history"), the default first; each step
-            takes two images. Less memory is for less history. Empty: it has no such setting.
+            takes two images. With less memory, a shorter one is used. Empty: it has no such setting.
 
     """
 
@@ -47,7 +48,6 @@ OPTIMIZERS = {
         help="limited-memory BFGS along the unclipped gradient",
         rule="nstyle.optim.lbfgs:LBFGS",
         learning_rate=1.0,
-        settings={"history": HISTORY},
         images=12,  # the spectra and the direction
         histories=(HISTORY, 5, 3),
     ),

@@ -104,13 +104,17 @@ def make_rule(optimizer: str, settings: Mapping[str, float]) -> UpdateRule:
 
     Raises:
         TypeError: the optimizer has no such setting.
+        ValueError: it cannot use the value of a setting.
 
     """
     declared = OPTIMIZERS[optimizer]
-    if unknown := set(settings) - set(declared.settings):
-        known = ", ".join(declared.settings) or "none"
+    defaults = dict(declared.settings)
+    if declared.histories:
+        defaults["history"] = declared.histories[0]
+    if unknown := set(settings) - set(defaults):
+        known = ", ".join(defaults) or "none"
         raise TypeError(f"the optimizer {optimizer} has no setting {', '.join(sorted(unknown))}; it has {known}")
-    rule: UpdateRule = resolve_name(declared.rule)(**{**declared.settings, **settings})
+    rule: UpdateRule = resolve_name(declared.rule)(**{**defaults, **settings})
     return rule
 
 
@@ -164,6 +168,8 @@ def descend(
     Raises:
         DivergenceError: an update gives an image that is not finite or has a root mean square of at least 255. The
             previous step holds the last good image.
+        TypeError: the optimizer has no such setting.
+        ValueError: the optimizer cannot use the value of a setting.
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)

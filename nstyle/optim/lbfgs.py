@@ -49,10 +49,15 @@ class LBFGS:
     Args:
         history: number of steps that it remembers, at least 1; each takes the memory of two images.
 
+    Raises:
+        ValueError: `history` is less than 1.
+
     """
 
-    def __init__(self, history: float = HISTORY) -> None:
-        self.history = int(history)
+    def __init__(self, history: int = HISTORY) -> None:
+        if history < 1:
+            raise ValueError(f"L-BFGS must remember at least 1 step, not {history}")
+        self.history = history
         self.last: tuple[Tensor, Tensor] | None = None  # last image and gradient
         self.pairs: list[tuple[Tensor, Tensor]] = []  # steps, and the change of the gradient along each
         self.spectrum: Spectrum | None = None

@@ -40,11 +40,13 @@ class Estimate:
 
     Attributes:
         size: width and height in pixels.
-        memory: bytes of memory of the whole process, as `max_memory` counts them.
+        memory: bytes of memory of the whole process, as `max_memory` counts them. Without `max_memory`, the command
+            keeps freed memory, and may use up to 1.4 times as much (`devices.keeping_freed_memory`).
         way: whether the finest scale will be painted "whole" or in tiles ("in tiles of 4 million values").
         epochs: the largest number of epochs in all scales.
         may_stop: whether the painting may end before that, because it hardly changes any more (`stop_eps`).
-        seconds: about how long all these epochs take on this machine as it is now, and what they need to begin.
+        seconds: about how long all these epochs take on this machine as it is now, and what they need to begin. The
+            finishing of pictures, such as `remove_noise`, and their writing are left out.
 
     """
 
@@ -65,10 +67,13 @@ def estimate(
 ) -> Estimate:
     """Estimate what `stylize` would take with the same arguments; paint and write nothing.
 
-    This paints a few epochs of two small pictures, to time them.
+    This paints a few epochs of two small pictures, to time them. The estimate is that of a painting from its
+    beginning, even if `stylize` would continue one.
 
     Raises:
-        NStyleError: as `stylize` does before it paints, also if the painting does not fit into memory.
+        NStyleError: a picture, the network or a setting cannot be used, or the painting does not fit into memory. The
+            output folder is not looked at, so `stylize` may still refuse what is there, or a recipe that is too long
+            for the picture's file.
         TypeError: an option does not exist.
 
     """
@@ -107,7 +112,7 @@ class _Timed:
 
     Attributes:
         pixels: its size.
-        work: the amount of arithmetic of an epoch; see `prepare.Scale`.
+        work: the amount of arithmetic of an epoch; see `scale.Scale`.
         making: seconds to make its objective, from the content and the styles.
         epoch: seconds of an epoch.
 

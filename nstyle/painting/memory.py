@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from nstyle.devices import free_memory, memory_in_use
+from nstyle.devices import free_memory
 from nstyle.errors import DeviceError, Kind
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.footprint import bytes_of_maps, work_of_gradient
@@ -34,7 +34,12 @@ TILINGS: tuple[Tiling | None, ...] = (
     Tiling(joined=2, values=2**22),
     Tiling(joined=2, values=2**20),
 )
-"""How the network may run over the picture; whole first, then the fastest. The last needs the least memory."""
+"""How the network may run over the picture; whole first, then the fastest. The last needs the least memory.
+See `GPU_VALUES` for the exception."""
+
+GPU_VALUES = 2**31
+"""Number of a map's values from which a GPU's library has only slow algorithms. In float32, an epoch at 7200 pixels
+took 15.6 s whole, and one at 9600 pixels in large tiles 7.1 s."""
 
 BYTES_PER_PIXEL = {torch.float32: 1900, torch.bfloat16: 1250}
 """Bytes of memory for each pixel of the painting, if the network does not tell its blocks: VGG-19's, measured on a
@@ -46,7 +51,7 @@ GUIDED_BYTES_PER_PIXEL = 500
 STYLE_BYTES_PER_PIXEL = 600
 """Bytes of memory for each pixel of a style picture that such a network reads."""
 
-IMAGE_BYTES = 250
+IMAGE_BYTES = 170
 """Bytes for each pixel, for all else: pictures, start, image, gradient, momentum, and what the regularizers need."""
 
 PIXEL_BYTES = 12
@@ -117,6 +122,7 @@ class Memory:
         device: the device whose memory counts.
         layers: the names of all content and style layers.
         content_layers: the names of the content layers.
+        in_use: bytes that the process uses on the device before the scales are made: `needed` has their pictures.
 
     """
 
@@ -127,6 +133,7 @@ class Memory:
     device: torch.device
     layers: Collection[str]
     content_layers: Collection[str]
+    in_use: int = 0
 
     @property
     def network(self) -> Surrounded | None:
@@ -163,7 +170,8 @@ class Memory:
     def _images_of_optimizer(self, way: Way, epochs: int) -> int:
         """Return the number of images that the optimizer keeps; its history has a step less than there are epochs."""
         optimizer = OPTIMIZERS[self.config.optimizer]
-        history = max(optimizer.histories, default=0) if way.history is None else way.history
+        default = optimizer.histories[0] if optimizer.histories else 0
+        history = default if way.history is None else way.history
         return optimizer.images + 2 * min(history, epochs - 1)
 
     def _of_painting(self, size: ScaleSize, tiling: Tiling | None) -> int:
@@ -203,7 +211,7 @@ class Memory:
 
     def of_process(self, needed: Sequence[int]) -> int:
         """Return the bytes of the whole process, as `max_memory` counts them, if the scales need so many."""
-        return memory_in_use(self.device) + STARTUP + _of_coarser(needed) + max(needed)
+        return self.in_use + STARTUP + _of_coarser(needed) + max(needed)
 
     def work(self, size: ScaleSize, way: Way) -> float:
         """Return the amount of arithmetic of an epoch, to compare with that of another size in the same way."""
@@ -223,7 +231,7 @@ class Memory:
         limit = None if self.config.max_memory is None else parse_memory(self.config.max_memory)
         there = free_memory(self.device)
         if limit is not None:
-            there = limit - memory_in_use(self.device) - STARTUP
+            there = limit - self.in_use - STARTUP
         there = None if there is None else there - _of_coarser(sizes)
         scales = zip(reversed(sizes), reversed(epochs), strict=True)  # an error names the finest
         ways = [self._choose(size, count, there, limit) for size, count in scales]
@@ -233,7 +241,7 @@ class Memory:
         """Return the best way that fits for one scale; whole, if the memory is unknown."""
         if there is None:
             return WHOLE
-        ways = self.ways()
+        ways = [way for way in self.ways() if way.tiling is not None or not self._is_slow_whole(size)]
         for way in ways:
             if (needed := self.needed(size, way, epochs)) <= there:
                 if way != WHOLE:
@@ -259,6 +267,14 @@ class Memory:
             flag="--max-memory",
             kind=Kind.OUT_OF_RANGE,
         )
+
+    def _is_slow_whole(self, size: ScaleSize) -> bool:
+        """Tell whether tiles are faster than the whole picture: a GPU is slow with maps of so many values."""
+        if self.device.type != "cuda" or self.network is None:
+            return False
+        margin = 2 * self.network.margin
+        widest: float = max(block.widest / 4**i for i, block in enumerate(self.network.blocks))
+        return (size.height + margin) * (size.width + margin) * widest >= GPU_VALUES
 
     def _smaller(self, size: ScaleSize, way: Way, epochs: int, there: int) -> tuple[str, str, str]:
         """Return the flag that makes the painting too large, its value, and one for the memory that there is."""

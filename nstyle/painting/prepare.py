@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nstyle.devices import memory_in_use
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style, StyleTargets
 from nstyle.losses.streamed import Streamed
@@ -105,16 +106,16 @@ def prepare(
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = ChosenLayers.chosen(config, loaded.model)
-    memory = Memory(config, inputs, loaded.model, precision, device, {*layers.content, *layers.style}, layers.content)
+    names = {*layers.content, *layers.style}
+    memory = Memory(config, inputs, loaded.model, precision, device, names, layers.content, memory_in_use(device))
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
     needed = list(map(memory.needed, sizes, ways, epochs))
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     # The finest first: its errors are the clearest.
-    scales = list(map(maker.make, reversed(sizes), reversed(ways)))
-    for scale, size in zip(scales, reversed(sizes), strict=True):
-        scale.work = memory.work(size, scale.way)
+    work = list(map(memory.work, sizes, ways))
+    scales = list(map(maker.make, reversed(sizes), reversed(ways), reversed(work)))
     if config.init == "noise" and scales[-1].parts == (None,):
         scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
@@ -196,8 +197,11 @@ class _ScaleMaker:
     device: torch.device
     session: Session
 
-    def make(self, size: ScaleSize, way: Way) -> Scale:
-        """Resize all pictures, and make the start; the objective is made later, in this way."""
+    def make(self, size: ScaleSize, way: Way, work: float) -> Scale:
+        """Resize all pictures, and make the start; the objective is made later, in this way.
+
+        `work` is the amount of arithmetic of an epoch; see `Memory.work`.
+        """
         config, device = self.config, self.device
         masks = self._fit_masks(size)
         picture = self._content_picture(size)
@@ -239,6 +243,7 @@ class _ScaleMaker:
             slowdown=SLOWDOWN,
             details=config.details,
             way=way,
+            work=work,
         )
 
     def _content_picture(self, size: ScaleSize) -> Picture:

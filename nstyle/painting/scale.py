@@ -50,16 +50,11 @@ class Scale:
         return {} if self.way.history is None else {"history": self.way.history}
 
     def objective(self) -> Objective:
-        """Return the objective. The first call makes it, and lets go of the pictures; it is kept until `free`."""
+        """Return the objective; it is made when it is first needed, and kept until `free`."""
         if self._objective is None:
-            make, self.make_objective = self.make_objective, _made
-            self._objective = make()
+            self._objective = self.make_objective()
         return self._objective
 
     def free(self) -> None:
         """Drop the objective to free the memory of its targets."""
         self._objective = None
-
-
-def _made() -> Objective:
-    raise RuntimeError("an objective is made only once")

@@ -56,6 +56,14 @@ _OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FA
 and cuFFT. These errors have no class of their own.
 """
 
+_OTHER_WAYS = {
+    "tiles": "%s was painted in other tiles, for other memory: the picture will differ by rounding from that of a "
+    "run without interruption",
+    "history": "%s was painted with another number of steps in the optimizer's history, for other memory: the "
+    "picture will be different from that of a run without interruption",
+}
+"""Warnings for a run that is resumed in another way, by what differs; they need the folder."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -127,7 +135,8 @@ def run(
 ) -> Result:
     """Paint with the settings in `config`. See `stylize` for errors.
 
-    On a GPU, this sets PyTorch's determinism switches for the whole process until the painting ends.
+    On a GPU, this sets PyTorch's determinism switches for the whole process until the painting ends. With
+    `max_memory`, it also limits what PyTorch takes from that GPU; the caller's own tensors there count, too.
 
     Args:
         config: the settings.
@@ -205,12 +214,10 @@ def _paint(
     """
     metadata = kept_metadata(config)
     pictures = () if folder.staging or checkpoint.epoch == 0 else pictures
-    ways: dict[str, list[Any]] = {
-        "tiles": _tiles(prepared),
-        "history": [scale.way.history for scale in prepared.scales],
-    }
     pictures = {*pictures, folder.final.name}
-    record = RunRecord(folder.record, recipe, len(prepared.scales), pictures, ways, folder.former_pictures())
+    record = RunRecord(
+        folder.record, recipe, len(prepared.scales), pictures, _ways(prepared), folder.former_pictures()
+    )
     recording = Record(record)
     final = FinalPicture(folder, recipe, config, metadata)
     takeover = Takeover(folder, record, save_epochs=config.save_epochs)
@@ -322,34 +329,24 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
             kind=Kind.CONFLICT,
         )
     _log.info("resuming %s after epoch %d", folder.path, checkpoint.epoch)
-    _say_what_is_forgotten(checkpoint, prepared)
-    _warn_of_other_tiles(folder, checkpoint, prepared)
+    _warn_of_other_ways(folder, checkpoint, prepared)
     return checkpoint
 
 
-def _tiles(prepared: Prepared) -> list[dict[str, Any] | None]:
-    """Return the tiles of each scale, as the record tells them; None: the scale is painted whole."""
-    return [None if scale.way.tiling is None else asdict(scale.way.tiling) for scale in prepared.scales]
+def _ways(prepared: Prepared) -> dict[str, list[Any]]:
+    """Return how each scale is painted in little memory, as `RunRecord` writes it."""
+    ways = [scale.way for scale in prepared.scales]
+    tiles = [None if way.tiling is None else asdict(way.tiling) for way in ways]
+    return {"tiles": tiles, "history": [way.history for way in ways]}
 
 
-def _warn_of_other_tiles(folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared) -> None:
-    """Warn if the earlier run painted the rest of the scales in other tiles, or whole: rounding will differ."""
-    earlier, tiles = folder.earlier_run(), _tiles(prepared)
-    before = None if earlier is None else earlier.facts.get("tiles", [None] * len(tiles))
-    if isinstance(before, list) and before[checkpoint.scale - 1 :] != tiles[checkpoint.scale - 1 :]:
-        _log.warning(
-            "%s was painted in other tiles, for other memory: the picture will differ by rounding from that of a run "
-            "without interruption",
-            folder.path,
-        )
-
-
-def _say_what_is_forgotten(checkpoint: Checkpoint, prepared: Prepared) -> None:
-    """Log how many steps the run will drop from the optimizer's history, which is shorter than before."""
-    history = prepared.scales[checkpoint.scale - 1].way.history
-    steps = sum(name.startswith("step_") for name in checkpoint.descent.memory)
-    if history is not None and steps > history:
-        _log.info("of %d steps in the checkpoint's history, %d fit into the memory", steps, history)
+def _warn_of_other_ways(folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared) -> None:
+    """Warn if the earlier run painted the scales that are left in other tiles, or with another history."""
+    earlier = folder.earlier_run()
+    for name, ways in _ways(prepared).items():
+        before = None if earlier is None else earlier.facts.get(name, [None] * len(ways))
+        if isinstance(before, list) and before[checkpoint.scale - 1 :] != ways[checkpoint.scale - 1 :]:
+            _log.warning(_OTHER_WAYS[name], folder.path)
 
 
 @contextmanager
@@ -357,7 +354,7 @@ def set_up(config: Config, device: torch.device, precision: Precision) -> Iterat
     """Make the device compute reproducibly and within the memory limit while the block runs."""
     limit = None if config.max_memory is None else parse_memory(config.max_memory)
     with (
-        _out_of_memory_as_error(device, config.max_long_edge),
+        _out_of_memory_as_error(config, device),
         reproducible(device, tf32=precision.tf32),
         limited_memory(device, limit),
     ):
@@ -365,16 +362,19 @@ def set_up(config: Config, device: torch.device, precision: Precision) -> Iterat
 
 
 @contextmanager
-def _out_of_memory_as_error(device: torch.device, long_edge: int) -> Iterator[None]:
+def _out_of_memory_as_error(config: Config, device: torch.device) -> Iterator[None]:
     """Turn PyTorch's out-of-memory errors into a `DeviceError`; some can be told only by their messages."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if known or any(words in str(error) for words in _OUT_OF_MEMORY):
-            raise DeviceError(
-                f"{device} ran out of memory; lower --max-long-edge (now {long_edge})",
-                flag="--max-long-edge",
-                kind=Kind.OUT_OF_RANGE,
-            ) from error
-        raise
+        if not known and not any(words in str(error) for words in _OUT_OF_MEMORY):
+            raise
+        flag, where = "--max-long-edge", ""
+        remedy = f"lower {flag} (now {config.max_long_edge})"
+        if config.max_memory is not None and device.type == "cuda":  # PyTorch may not take more
+            flag, where = "--max-memory", f" within --max-memory {config.max_memory}"
+            remedy = f"raise that limit, or {remedy}"
+        raise DeviceError(
+            f"{device} ran out of memory{where}; {remedy}", flag=flag, kind=Kind.OUT_OF_RANGE
+        ) from error
