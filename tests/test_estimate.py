@@ -16,8 +16,10 @@ import nstyle
 from nstyle.commands.estimate import duration, megabytes
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
+from nstyle.losses import patches
 from nstyle.losses.footprint import work_of_gradient
 from nstyle.losses.objective import Objective
+from nstyle.losses.patches import nearest_patches
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.blocks import blocks_of
 from nstyle.networks.filter_bank import LAYERS
@@ -85,6 +87,36 @@ def test_time_is_that_of_the_epochs_of_each_scale(
     taken = [count * (clock.base + clock.each * math.prod(size)) for count, size in zip(epochs, sizes, strict=True)]
     assert found.epochs == sum(epochs)
     assert found.seconds == pytest.approx(sum(taken), rel=0.05)  # the network sees a margin, too
+
+
+@pytest.mark.parametrize("way", [WHOLE, Way(Tiling(values=2**20))])
+def test_the_search_for_patches_grows_with_the_square_of_the_pixels(
+    way: Way, large_pair: tuple[Path, Path], tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock counts all products of the search, here and in the painting itself."""
+    pairs, summed = [0], patches._sum_along_diagonals
+
+    def counted(products: Tensor, dim: int) -> Tensor:
+        pairs[0] += products.numel() * (dim == 1)
+        return summed(products, dim)
+
+    def search(image: Tensor, style: Tensor, allowed: Tensor | None = None) -> Tensor:
+        before = pairs[0]
+        found = nearest_patches(image, style, allowed)
+        clock.now += 1e-8 * (pairs[0] - before) * (image.shape[2] + patches.SUMMING)
+        return found
+
+    monkeypatch.setattr(patches, "_sum_along_diagonals", counted)
+    for module in ("losses.mrf", "painting.estimate"):
+        monkeypatch.setattr(f"nstyle.{module}.nearest_patches", search)
+    monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [way])
+    mrf: dict[str, Any] = {"style_loss": "mrf", "style_layers": "scale3,scale4", "scales": 1, "max_num_epochs": 2}
+    settings = {**FILTERS, **mrf, "max_long_edge": 400, "stop_eps": 0}
+    clock.each = 1e-6
+    found, began = nstyle.estimate(*large_pair, **settings), clock.now
+    nstyle.stylize(*large_pair, **settings, output_dir=tmp_path)
+    assert found.seconds == pytest.approx(clock.now - began, rel=0.1)
+    assert found.seconds > 5 * 2 * clock.each * 400 * 300  # nearly all of it is the search
 
 
 def test_a_network_that_tells_no_blocks(large_pair: tuple[Path, Path], clock: Clock) -> None:

@@ -32,7 +32,7 @@ def memory_of_filters(in_use: int = 0, **settings: Any) -> tuple[Memory, ScaleSi
     inputs = inputs_of(config)
     frames = {style.picture: Frame((1500, 2000), (1500, 2000)) for style in inputs.styles}
     model = load_model("filters", ModelOptions())
-    return Memory(config, inputs, model, torch.float32, CPU, LAYERS, ["scale3"], in_use), ScaleSize(
+    return Memory(config, inputs, model, torch.float32, CPU, ["scale3"], LAYERS, in_use), ScaleSize(
         1500, 2000, frames
     )
 

@@ -21,6 +21,9 @@ class StyleLoss:
         working_maps: the number of copies of a layer's map that it holds while its gradient is computed, besides
             those of "gram"; for the estimate of memory.
         working_bytes: bytes that it needs besides that, at any size; likewise.
+        matches: whether it searches the style for the patch most like each one of the image
+            (`patches.nearest_patches`). The time of that grows with the square of the number of pixels; for the
+            estimate of time.
         layers: its default layers of VGG-19.
         layers_of_model: the attribute of `Model` that holds a network's default layers for this loss; if that is
             empty, the network's `style_layers` are used.
@@ -34,6 +37,7 @@ class StyleLoss:
     summed: str = ""
     working_maps: int = 4
     working_bytes: int = 0
+    matches: bool = False
     layers: tuple[str, ...] = STYLE_LAYERS
     layers_of_model: str = "style_layers"
     scales: int = 1
@@ -52,11 +56,12 @@ STYLE_LOSSES = {
         maker="nstyle.losses.wasserstein:WassersteinTerm.towards",
         summed="nstyle.losses.wasserstein:WassersteinTerm",
         working_maps=0,
-        working_bytes=20_000_000,  # matrices of 512 x 512 in float64, and LAPACK's own; measured against "gram"
+        working_bytes=70_000_000,  # matrices of 512 x 512 in float64, and LAPACK's own; measured at 640 pixels
     ),
     "mrf": StyleLoss(
         help="patches, Li and Wand",
         maker="nstyle.losses.mrf:MrfTerm.towards",
+        matches=True,
         layers=MRF_LAYERS,
         layers_of_model="mrf_layers",
         scales=3,  # as in Li and Wand (CVPR 2016)

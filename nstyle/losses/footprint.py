@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from nstyle.losses.parts import MARGIN
+from nstyle.losses.patches import work_of_matching
 from nstyle.losses.tiles import Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
 
@@ -64,6 +66,28 @@ def work_of_gradient(
         rows, columns = height >> stage.poolings, width >> stage.poolings
         is_kept = not stage.feeds and len(stage.tiles(rows, columns)) == 1
         work += (2 if is_kept else 3) * stage.positions_seen(rows, columns) * per_position
+    return work
+
+
+def work_of_patches(
+    network: Surrounded,
+    layers: Collection[str],
+    tiling: Tiling | None,
+    size: tuple[int, int],
+    style_size: tuple[int, int],
+) -> float:
+    """Return the number of products that the search for a style's patches takes at these layers."""
+    work = 0.0
+    for stage in stages_of(network, layers, tiling):
+        tiles = stage.tiles(*(edge >> stage.poolings for edge in size))
+        for i, block in enumerate(stage.blocks):
+            height, width = (edge >> stage.poolings + i for edge in size)
+            style_height, style_width = (edge >> stage.poolings + i for edge in style_size)
+            searches = len(block.reach.keys() & stage.layers)
+            for tile in tiles if searches else ():
+                rows, columns = (((span.stop - span.start) >> i) + MARGIN for span in (tile.rows, tile.columns))
+                part = min(rows, height), min(columns, width)
+                work += searches * work_of_matching(part, (style_height, style_width), block.widest)
     return work
 
 

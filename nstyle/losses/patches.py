@@ -15,6 +15,10 @@ BLOCK = 2**22
 float32, for any number of patches in rows of up to a thousand."""
 
 
+SUMMING = 300
+"""Number of products that take about as long as adding up one correlation and comparing it; measured on a CPU."""
+
+
 def rows_of(feature_map: Tensor) -> Tensor:
     """Return a 1 x C x H x W map as H x W x C, in at least float32."""
     return at_least_float32(feature_map[0].permute(1, 2, 0))
@@ -42,7 +46,7 @@ def nearest_patches(image: Tensor, style: Tensor, allowed: Tensor | None = None)
     margin = EDGE - 1
     norms = squared_norms(style).sqrt()
     inverse_norms = 1 / norms.clamp(min=torch.finfo(norms.dtype).tiny)
-    edge = max(EDGE, int((BLOCK / (width * style_width)) ** 0.5))
+    edge = _edge_of_strips(width, style_width)
     best = image.new_full((height - margin, width - margin), -torch.inf)
     nearest = torch.zeros_like(best, dtype=torch.int64)
     for top in range(0, height - margin, edge - margin):
@@ -64,6 +68,24 @@ def nearest_patches(image: Tensor, style: Tensor, allowed: Tensor | None = None)
             best[rows] = torch.where(better, correlation, best[rows])
             nearest[rows] = torch.where(better, (style_top + row) * style_width + column, nearest[rows])
     return nearest
+
+
+def work_of_matching(size: tuple[int, int], style_size: tuple[int, int], channels: int) -> float:
+    """Return the number of products that `nearest_patches` takes for maps of these sizes (height and width).
+
+    Strips overlap, so the wider the maps are, the more often it multiplies the same positions.
+    """
+    edge = _edge_of_strips(size[1], style_size[1])
+    pairs = 1
+    for height, width in (size, style_size):
+        tops = range(0, height - EDGE + 1, edge - EDGE + 1)
+        pairs *= width * sum(min(edge, height - top) for top in tops)
+    return float(pairs * (channels + SUMMING))
+
+
+def _edge_of_strips(width: int, style_width: int) -> int:
+    """Return the number of rows of both maps that are multiplied at once."""
+    return max(EDGE, int((BLOCK / (width * style_width)) ** 0.5))
 
 
 def squared_norms(style: Tensor) -> Tensor:

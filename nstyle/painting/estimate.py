@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -12,23 +12,28 @@ from typing import Any, TypeAlias
 
 import torch
 
-from nstyle.devices import choose_device, choose_precision, keeping_freed_memory
+from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ImageError
+from nstyle.losses.catalog import STYLE_LOSSES
+from nstyle.losses.patches import nearest_patches, work_of_matching
 from nstyle.optim.descent import descend
 from nstyle.painting.memory import Way
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import beginning, most_epochs
 from nstyle.painting.session import Session
-from nstyle.painting.stylize import set_up
+from nstyle.painting.stylize import set_up, tuned
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.settings.config import Config, parse_size
-from nstyle.storage.recipe import read_recipe
-from nstyle.storage.sources import settings_to_follow
+from nstyle.storage.sources import settings_of
 
 SMALLEST_EDGE, RATIO = 96, 8 / 3
 """Longer edge of the smaller of the two paintings that are timed, in pixels, and the ratio of the larger one's to it.
 Two, because an epoch has a part that does not grow with the picture. Larger ones would take longer, and hardly tell
-more: the time grows with the number of pixels."""
+more: the time grows with the number of pixels, except for the search for patches, which is timed alone."""
+
+MATCHED_EDGE, MATCHED_CHANNELS = 45, 256
+"""Positions along an edge, and channels, of two maps for which the search for patches is timed. As many positions
+as the search computes at once (`patches.BLOCK`); that takes about 0.1 s on a CPU."""
 
 TIMED_EPOCHS = 4
 """Number of epochs of each; the first does not count, since libraries make their plans in it."""
@@ -77,11 +82,8 @@ def estimate(
         TypeError: an option does not exist.
 
     """
-    named = {"content_image": content_image, "style_image": style_image}
-    options |= {name: path for name, path in named.items() if path is not None}
-    if recipe is not None:
-        options = settings_to_follow(read_recipe(Path(recipe)), Path(recipe), options)
-    return estimate_run(Config(**options))
+    config, _ = settings_of(content_image, style_image, recipe, options)
+    return estimate_run(config)
 
 
 def estimate_run(config: Config, session: Session | None = None) -> Estimate:
@@ -93,9 +95,9 @@ def estimate_run(config: Config, session: Session | None = None) -> Estimate:
         begin = time.perf_counter()
         prepared = prepare(config, device, precision.dtype, session)
         seconds = time.perf_counter() - begin
-        tuned = keeping_freed_memory(device, prepared.memory) if session.may_tune(config) else nullcontext()
-        with tuned:
-            seconds += _seconds_of(prepared, partial(_time, config, device, precision.dtype, session))
+        with tuned(config, session, device, prepared):
+            rate = _time_matching(device) if STYLE_LOSSES[config.style_loss].matches else 0.0
+            seconds += _seconds_of(prepared, rate, partial(_time, config, device, precision.dtype, session, rate))
     return Estimate(
         prepared.size,
         prepared.process_memory,
@@ -112,9 +114,9 @@ class _Timed:
 
     Attributes:
         pixels: its size.
-        work: the amount of arithmetic of an epoch; see `scale.Scale`.
+        work: the amount of the network's arithmetic in an epoch; see `memory.Work`.
         making: seconds to make its objective, from the content and the styles.
-        epoch: seconds of an epoch.
+        epoch: seconds of an epoch, without those of the search for patches.
 
     """
 
@@ -128,8 +130,8 @@ _Timer: TypeAlias = Callable[[Way, int], _Timed]
 """Function that times a painting of one scale, in this way, whose longer edge has so many pixels."""
 
 
-def _seconds_of(prepared: Prepared, timer: _Timer) -> float:
-    """Return how long a painting takes after it is prepared."""
+def _seconds_of(prepared: Prepared, rate: float, timer: _Timer) -> float:
+    """Return how long a painting takes after it is prepared; `rate` is that of `_time_matching`."""
     longest: dict[Way, int] = {}
     for scale in prepared.scales:
         longest[scale.way] = max(*scale.size, longest.get(scale.way, 0))
@@ -142,7 +144,8 @@ def _seconds_of(prepared: Prepared, timer: _Timer) -> float:
         left -= epochs
         if epochs:
             seconds += _on_line((small.pixels, small.making), (large.pixels, large.making), width * height)
-            seconds += epochs * _on_line((small.work, small.epoch), (large.work, large.epoch), scale.work)
+            epoch = _on_line((small.work, small.epoch), (large.work, large.epoch), scale.work.network)
+            seconds += epochs * (epoch + rate * scale.work.matching)
     return seconds
 
 
@@ -176,9 +179,15 @@ def _on_line(first: tuple[float, float], second: tuple[float, float], x: float) 
 
 
 def _time(
-    config: Config, device: torch.device, precision: torch.dtype, session: Session, way: Way, edge: int
+    config: Config,
+    device: torch.device,
+    precision: torch.dtype,
+    session: Session,
+    rate: float,
+    way: Way,
+    edge: int,
 ) -> _Timed:
-    """Paint a few epochs of a small painting, and time them."""
+    """Paint a few epochs of a small painting, and time them; `rate` is that of `_time_matching`."""
     prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, way)
     (scale,) = prepared.scales
     width, height = scale.size
@@ -189,7 +198,20 @@ def _time(
     for _ in descend(objective, scale.start, **settings, parts=scale.parts, max_num_epochs=TIMED_EPOCHS):
         times.append(time.perf_counter())
     making, _, *epochs = (after - before for before, after in pairwise(times))
-    return _Timed(width * height, scale.work, making, median(epochs))
+    epoch = max(0.0, median(epochs) - rate * scale.work.matching)
+    return _Timed(width * height, scale.work.network, making, epoch)
+
+
+def _time_matching(device: torch.device) -> float:
+    """Return the seconds that the search for patches takes per product; see `patches.work_of_matching`."""
+    feature_map = torch.ones(MATCHED_EDGE, MATCHED_EDGE, MATCHED_CHANNELS, device=device)
+    times = [time.perf_counter()]
+    for _ in range(TIMED_EPOCHS):
+        nearest_patches(feature_map, feature_map).sum().item()  # waits for the GPU
+        times.append(time.perf_counter())
+    size = MATCHED_EDGE, MATCHED_EDGE
+    _, *seconds = (after - before for before, after in pairwise(times))
+    return median(seconds) / work_of_matching(size, size, MATCHED_CHANNELS)
 
 
 def _small(config: Config, edge: int) -> Mapping[str, Any]:

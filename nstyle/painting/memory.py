@@ -10,7 +10,7 @@ import torch
 from nstyle.devices import free_memory
 from nstyle.errors import DeviceError, Kind
 from nstyle.losses.catalog import STYLE_LOSSES
-from nstyle.losses.footprint import bytes_of_maps, work_of_gradient
+from nstyle.losses.footprint import bytes_of_maps, work_of_gradient, work_of_patches
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.blocks import Surrounded, blocks_of
 from nstyle.networks.model import Model
@@ -51,7 +51,7 @@ GUIDED_BYTES_PER_PIXEL = 500
 STYLE_BYTES_PER_PIXEL = 600
 """Bytes of memory for each pixel of a style picture that such a network reads."""
 
-IMAGE_BYTES = 170
+IMAGE_BYTES = 200
 """Bytes for each pixel, for all else: pictures, start, image, gradient, momentum, and what the regularizers need."""
 
 PIXEL_BYTES = 12
@@ -111,6 +111,20 @@ WHOLE = Way()
 
 
 @dataclass(frozen=True)
+class Work:
+    """The amount of arithmetic of an epoch, to compare with that of another size in the same way.
+
+    Attributes:
+        network: of the network; the unit differs from network to network.
+        matching: products that the search for patches takes (`patches.work_of_matching`); 0 if there is none.
+
+    """
+
+    network: float = 0.0
+    matching: float = 0.0
+
+
+@dataclass(frozen=True)
 class Memory:
     """What decides how much memory a painting takes.
 
@@ -120,8 +134,8 @@ class Memory:
         model: the network.
         precision: the network's dtype.
         device: the device whose memory counts.
-        layers: the names of all content and style layers.
         content_layers: the names of the content layers.
+        style_layers: the names of the style layers.
         in_use: bytes that the process uses on the device before the scales are made: `needed` has their pictures.
 
     """
@@ -131,8 +145,8 @@ class Memory:
     model: Model
     precision: torch.dtype
     device: torch.device
-    layers: Collection[str]
     content_layers: Collection[str]
+    style_layers: Collection[str]
     in_use: int = 0
 
     @property
@@ -141,10 +155,17 @@ class Memory:
 
         Weights that are adapted to the pictures need all maps of the whole pictures.
         """
-        if self.model.adapt is not None:
-            return None
+        return None if self.model.adapt is not None else self._blocks
+
+    @property
+    def _blocks(self) -> Surrounded | None:
         features = self.model.features
         return blocks_of(seamless(features) if self.config.seamless else features)
+
+    @property
+    def layers(self) -> set[str]:
+        """The names of all content and style layers."""
+        return {*self.content_layers, *self.style_layers}
 
     def ways(self) -> list[Way]:
         """Return the ways in which a scale may be painted, the best first.
@@ -213,12 +234,18 @@ class Memory:
         """Return the bytes of the whole process, as `max_memory` counts them, if the scales need so many."""
         return self.in_use + STARTUP + _of_coarser(needed) + max(needed)
 
-    def work(self, size: ScaleSize, way: Way) -> float:
-        """Return the amount of arithmetic of an epoch, to compare with that of another size in the same way."""
+    def work(self, size: ScaleSize, way: Way) -> Work:
+        """Return the amount of arithmetic of an epoch. A network that does not tell its blocks tells no matching."""
         edges = size.height, size.width
-        if self.network is None:
-            return float(math.prod(edges))
-        return work_of_gradient(self.network, self.layers, way.tiling, edges)
+        network = self._blocks
+        if network is None:
+            return Work(math.prod(edges))
+        matching = 0.0
+        if STYLE_LOSSES[self.config.style_loss].matches:
+            for placement in self.inputs.placements:
+                window = size.frames[placement.style.picture].window
+                matching += work_of_patches(network, self.style_layers, way.tiling, edges, window)
+        return Work(work_of_gradient(network, self.layers, way.tiling, edges), matching)
 
     def choose(self, sizes: Sequence[ScaleSize], epochs: Sequence[int]) -> list[Way]:
         """Return the best way that fits, for each of the scales; `epochs` has the number of epochs of each.

@@ -23,7 +23,7 @@ from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
 from nstyle.painting.layers import ChosenLayers
-from nstyle.painting.memory import Memory, Way
+from nstyle.painting.memory import Memory, Way, Work
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
@@ -106,8 +106,8 @@ def prepare(
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = ChosenLayers.chosen(config, loaded.model)
-    names = {*layers.content, *layers.style}
-    memory = Memory(config, inputs, loaded.model, precision, device, names, layers.content, memory_in_use(device))
+    in_use = memory_in_use(device)
+    memory = Memory(config, inputs, loaded.model, precision, device, layers.content, layers.style, in_use)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
     needed = list(map(memory.needed, sizes, ways, epochs))
@@ -197,7 +197,7 @@ class _ScaleMaker:
     device: torch.device
     session: Session
 
-    def make(self, size: ScaleSize, way: Way, work: float) -> Scale:
+    def make(self, size: ScaleSize, way: Way, work: Work) -> Scale:
         """Resize all pictures, and make the start; the objective is made later, in this way.
 
         `work` is the amount of arithmetic of an epoch; see `Memory.work`.

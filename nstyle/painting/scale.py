@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nstyle.losses.objective import Objective
 from nstyle.painting.finish import Finish
-from nstyle.painting.memory import WHOLE, Way
+from nstyle.painting.memory import WHOLE, Way, Work
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Scale:
         slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
         way: how it is painted in the memory that there is.
-        work: the amount of arithmetic of an epoch, to compare with that of another size in the same way.
+        work: the amount of arithmetic of an epoch.
 
     """
 
@@ -35,7 +35,7 @@ class Scale:
     slowdown: float = 1.0
     details: float = 0.0
     way: Way = WHOLE
-    work: float = 0.0
+    work: Work = field(default_factory=Work)
     _objective: Objective | None = field(default=None, init=False)
 
     @property

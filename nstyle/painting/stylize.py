@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,10 @@ from nstyle.pictures.picture import Picture, to_uint8
 from nstyle.settings.config import Config, parse_memory
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
 from nstyle.storage.layout import StopReason
-from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe
+from nstyle.storage.recipe import OF_THE_END, Recipe
 from nstyle.storage.record import RunRecord, log_changes, log_run, make_recipe
 from nstyle.storage.run_folder import RunFolder
-from nstyle.storage.sources import settings_to_follow
+from nstyle.storage.sources import settings_of
 
 _log = logging.getLogger(__name__)
 
@@ -118,12 +118,8 @@ def stylize(
         KeyboardInterrupt: after the current picture is written.
 
     """
-    named = {"content_image": content_image, "style_image": style_image}
-    options |= {name: path for name, path in named.items() if path is not None}
-    if recipe is None:
-        return run(Config(**options), callback)
-    followed = read_recipe(Path(recipe))
-    return run(Config(**settings_to_follow(followed, Path(recipe), options)), callback, followed=followed)
+    config, followed = settings_of(content_image, style_image, recipe, options)
+    return run(config, callback, followed=followed)
 
 
 def run(
@@ -185,9 +181,8 @@ def _run_in(
                 "%s has no transparency: transparent parts become white; --image-format png keeps them transparent",
                 form.title,
             )
-        tuned = keeping_freed_memory(device, prepared.memory) if session.may_tune(config) else nullcontext()
         try:
-            with tuned:
+            with tuned(config, session, device, prepared):
                 painted = _paint(config, folder, prepared, recipe, checkpoint, pictures, callback, progress)
         finally:
             folder.keep_earlier_run()  # if something prevented the end of the run
@@ -359,6 +354,13 @@ def set_up(config: Config, device: torch.device, precision: Precision) -> Iterat
         limited_memory(device, limit),
     ):
         yield
+
+
+def tuned(config: Config, session: Session, device: torch.device, prepared: Prepared) -> AbstractContextManager[None]:
+    """Keep freed memory while the block runs, if the process is nstyle's and the settings do not limit its memory."""
+    if session.owns_process and config.max_memory is None:
+        return keeping_freed_memory(device, prepared.memory)
+    return nullcontext()
 
 
 @contextmanager

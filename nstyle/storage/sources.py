@@ -14,11 +14,33 @@ from nstyle.errors import Kind, RecipeError
 from nstyle.files import known_sha256
 from nstyle.networks.weights_files import MODELS
 from nstyle.pictures.limits import MOST_BYTES
+from nstyle.settings.config import Config
 from nstyle.settings.groups import SAMPLES
 from nstyle.settings.options import flag
 from nstyle.settings.paths import name_of, with_paths
 from nstyle.storage.layout import RECORD
 from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe, settings_to_repeat
+
+
+def settings_of(
+    content_image: str | Path | None,
+    style_image: str | Path | None,
+    recipe: str | Path | None,
+    options: Mapping[str, Any],
+) -> tuple[Config, Recipe | None]:
+    """Return the settings that the arguments of `nstyle.stylize` mean, and the recipe that supplied some of them.
+
+    Raises:
+        NStyleError: as `settings_to_follow`, and if the recipe cannot be read or a setting is out of range.
+        TypeError: an option does not exist.
+
+    """
+    named = {"content_image": content_image, "style_image": style_image}
+    given = {**options, **{name: path for name, path in named.items() if path is not None}}
+    if recipe is None:
+        return Config(**given), None
+    followed = read_recipe(Path(recipe))
+    return Config(**settings_to_follow(followed, Path(recipe), given)), followed
 
 
 def settings_to_follow(recipe: Recipe, path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
