@@ -2,7 +2,7 @@
 
 start: seconds from the start of the command to the end of its first epoch, at 128 pixels.
 epoch: seconds per epoch at 384 pixels, on a quiet machine and beside other programs, each of which keeps a core busy;
-    with threads that sleep while they wait (nstyle's choice) and with threads that spin (GCC's default).
+    with threads that sleep while they wait, that look 2,000 times before (nstyle's choice), or spin (GCC's default).
 
 The variants take turns. The figures are medians of the rounds; of an epoch, of its median in each round.
 """
