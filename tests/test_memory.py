@@ -150,12 +150,7 @@ def test_a_painting_in_tiles_is_the_same_picture(
 ) -> None:
     """To a grey level; the record tells how it was painted, and a whole one does not say so."""
     whole = nstyle.stylize(*pair, output_dir=tmp_path / "whole", **SETTINGS)
-    monkeypatch.setattr("nstyle.painting.memory.TILINGS", (None, TILINGS[-1]))
-    monkeypatch.setattr("nstyle.painting.memory.TILES_RESERVE", 0)
-    monkeypatch.setattr("nstyle.painting.memory.TILE_RESERVE", 0.0)
-    monkeypatch.setattr("nstyle.painting.memory.RESERVE", 1.0)
-    memory = 48 * 32 * 1660
-    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: memory)
+    monkeypatch.setattr("nstyle.painting.memory.TILINGS", TILINGS[-1:])
     tiles = nstyle.stylize(*pair, output_dir=tmp_path / "tiles", **SETTINGS)
     assert "tiles" not in json.loads(whole.record.read_text())
     assert json.loads(tiles.record.read_text())["tiles"] == [{"blocks": None, "joined": 2, "values": 2**20}]
