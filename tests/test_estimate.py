@@ -175,7 +175,7 @@ def test_the_memory_is_the_least_limit_of_the_painting(
         return Scale(*args, **kwargs)
 
     monkeypatch.setattr("nstyle.painting.prepare.Scale", made)
-    monkeypatch.setattr("nstyle.painting.prepare.memory_in_use", lambda device: in_use)
+    monkeypatch.setattr("nstyle.painting.session.memory_in_use", lambda device: in_use)
     monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [WHOLE])
     settings: dict[str, Any] = {**FILTERS, "max_long_edge": 40, "max_num_epochs": 1}
     memory = nstyle.estimate(*pair, **settings).memory

@@ -18,7 +18,9 @@ from nstyle.networks.model import ModelOptions, load_model
 from nstyle.networks.padding import Padded
 from nstyle.painting.inputs import inputs_of
 from nstyle.painting.memory import TILINGS, WHOLE, Memory, Way
+from nstyle.painting.session import Session
 from nstyle.painting.sizes import ScaleSize
+from nstyle.pictures.picture import Picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config, parse_memory
 
@@ -143,6 +145,18 @@ def test_a_gpu_paints_in_tiles_what_it_would_paint_slowly_whole(
 def test_ways_in_words() -> None:
     assert str(WHOLE) == "whole"
     assert len({str(Way(tiling, history)) for tiling in TILINGS for history in (None, 5, 3)}) == 3 * len(TILINGS)
+
+
+def test_pictures_of_a_batch_are_painted_as_alone(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier painting leaves behind does not count; a larger picture does."""
+    in_use = iter([10**9, 2 * 10**9])
+    monkeypatch.setattr("nstyle.painting.session.memory_in_use", lambda device: next(in_use))
+    small, large = (Picture(np.zeros((edge, edge, 3), np.float32)) for edge in (10, 100))
+    session = Session()
+    assert session.memory_in_use(CPU, [small]) == 10**9
+    assert session.memory_in_use(CPU, [large]) == 10**9 + 12 * (100**2 - 10**2)
+    session.load("filters", ModelOptions())
+    assert session.memory_in_use(CPU, [small]) == 2 * 10**9  # another network
 
 
 def test_a_painting_in_tiles_is_the_same_picture(

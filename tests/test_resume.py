@@ -123,7 +123,7 @@ def paint_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `max_memory` decide the way of tiny pictures, too: tiles of several sizes, or whole."""
     ways = {"1GB": Way(Tiling(values=2**12)), "2GB": Way(Tiling(blocks=2, values=2**13)), None: WHOLE}
     monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [ways[memory.config.max_memory]])
-    monkeypatch.setattr("nstyle.painting.prepare.memory_in_use", lambda device: 0)
+    monkeypatch.setattr("nstyle.painting.session.memory_in_use", lambda device: 0)
 
 
 TILED: dict[str, Any] = {**SMALL, "model": "filters", "init": "content", "max_long_edge": 48, "max_memory": "1GB"}

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nstyle.devices import memory_in_use
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style, StyleTargets
 from nstyle.losses.streamed import Streamed
@@ -106,7 +105,7 @@ def prepare(
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = ChosenLayers.chosen(config, loaded.model)
-    in_use = memory_in_use(device)
+    in_use = session.memory_in_use(device, pictures.values())
     memory = Memory(config, inputs, loaded.model, precision, device, layers.content, layers.style, in_use)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)

@@ -3,12 +3,14 @@
 Sharing does not change a bit of any painting: each key holds everything that its entry depends on.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from cachetools import LRUCache
 
+from nstyle.devices import memory_in_use
 from nstyle.losses.objective import StyleTargets
 from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
@@ -46,6 +48,7 @@ class Session:
 
     def __init__(self, *, owns_process: bool = False) -> None:
         self.owns_process = owns_process
+        self._in_use: int | None = None
         self._models: LRUCache[Hashable, Loaded] = LRUCache(MODELS)
         self._pictures: LRUCache[Hashable, Picture] = LRUCache(STYLE_BYTES, _bytes_of)
 
@@ -55,16 +58,27 @@ class Session:
         The content of a weights file is part of its key: a changed file under the same name is another network.
         """
         key = (name, options, weights_content(options.weights))
-        return made_once(self._models, key, partial(_load, name, options))
+        return made_once(self._models, key, partial(self._load, name, options))
+
+    def memory_in_use(self, device: torch.device, pictures: Iterable[Picture]) -> int:
+        """Return the bytes that the process uses on the device with the network and these pictures, before it paints.
+
+        The network's part is measured once, before the first painting. What a painting leaves behind does not count:
+        the next one uses it again. So each picture of a batch is painted as it would be alone.
+        """
+        decoded = sum(map(_bytes_of, pictures)) if device.type == "cpu" else 0
+        if self._in_use is None:
+            self._in_use = memory_in_use(device) - decoded
+        return self._in_use + decoded
+
+    def _load(self, name: str, options: ModelOptions) -> Loaded:
+        model = load_model(name, options)
+        self._in_use = None
+        return Loaded(model, StyleTargets(model.features))
 
     def style_picture(self, key: Hashable, make: Callable[[], Picture]) -> Picture:
         """Return a resized style picture, from the cache if possible; `key` identifies file content and size."""
         return made_once(self._pictures, key, make)
-
-
-def _load(name: str, options: ModelOptions) -> Loaded:
-    model = load_model(name, options)
-    return Loaded(model, StyleTargets(model.features))
 
 
 def _bytes_of(picture: Picture) -> int:
