@@ -95,6 +95,7 @@ class Descent:
         DESCENT,
         default_words=", ".join(f"{optimizer.learning_rate:g} for {name}" for name, optimizer in OPTIMIZERS.items()),
         above=0,
+        at_most=1e30,  # its products must be numbers in float32
         metavar="RATE",
     )
     lr_sched_delay: int = setting(
