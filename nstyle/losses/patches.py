@@ -14,7 +14,6 @@ BLOCK = 2**22
 """Number of correlations computed at once. They exist three times over, so matching two maps takes about 50 MB in
 float32, for any number of patches in rows of up to a thousand."""
 
-
 SUMMING = 300
 """Number of products that take about as long as adding up one correlation and comparing it; measured on a CPU."""
 

@@ -19,7 +19,7 @@ from nstyle.networks.vgg19 import VGG19
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.painting.inputs import Inputs
 from nstyle.painting.sizes import ScaleSize
-from nstyle.settings.config import Config, parse_memory, parse_size
+from nstyle.settings.config import Config, parse_size
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,6 @@ SPREAD = 1.03
 
 STARTUP = 40_000_000
 """Bytes that a process still loads after the estimate: the libraries for finished pictures, and PyTorch's buffers."""
-
 
 SCALE_BYTES = 20_000_000
 """Bytes that each coarser scale leaves behind: its pictures, what PyTorch keeps for convolutions of its size, and
@@ -255,7 +254,7 @@ class Memory:
                 changes of the settings that need less.
 
         """
-        limit = None if self.config.max_memory is None else parse_memory(self.config.max_memory)
+        limit = self.config.memory_limit
         there = free_memory(self.device)
         if limit is not None:
             there = limit - self.in_use - STARTUP
@@ -273,7 +272,7 @@ class Memory:
             if (needed := self.needed(size, way, epochs)) <= there:
                 if way != WHOLE:
                     _log.info(
-                        "%dx%d pixels: %s; that needs about %s besides the program, and the usual way %s",
+                        "%dx%d pixels: painting %s, with about %s besides the program; whole it would be %s",
                         *(size.width, size.height, way, amount(needed), amount(self.needed(size, WHOLE, epochs))),
                     )
                 return way

@@ -41,7 +41,7 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
 from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
-from nstyle.settings.config import Config, parse_memory
+from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
 from nstyle.storage.layout import StopReason
 from nstyle.storage.recipe import OF_THE_END, Recipe
@@ -347,11 +347,10 @@ def _warn_of_other_ways(folder: RunFolder, checkpoint: Checkpoint, prepared: Pre
 @contextmanager
 def set_up(config: Config, device: torch.device, precision: Precision) -> Iterator[None]:
     """Make the device compute reproducibly and within the memory limit while the block runs."""
-    limit = None if config.max_memory is None else parse_memory(config.max_memory)
     with (
         _out_of_memory_as_error(config, device),
         reproducible(device, tf32=precision.tf32),
-        limited_memory(device, limit),
+        limited_memory(device, config.memory_limit),
     ):
         yield
 

@@ -115,6 +115,11 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         )
         return {name: getattr(self, name) for name in names}
 
+    @property
+    def memory_limit(self) -> int | None:
+        """`max_memory` in bytes; None: no limit but what is free."""
+        return None if self.max_memory is None else parse_memory(self.max_memory)
+
     def _check_weights(self) -> None:
         """Check that one of the two weights is positive, and both if `strength` balances them."""
         if self.content_weight == 0 and self.style_weight == 0:

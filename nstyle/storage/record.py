@@ -61,7 +61,7 @@ def log_run(recipe: Recipe, device: torch.device) -> None:
     )
     if recipe.precision == "bfloat16" and not has_native_bfloat16(device):
         _log.warning("%s has no native bfloat16: --precision float32 would be faster", recipe.device)
-    if recipe.settings["precision"] == "tf32" != recipe.precision:
+    if recipe.settings["precision"] == "tf32" and recipe.precision != "tf32":
         _log.warning("%s has no TF32: painting in float32", recipe.device)
     if not recipe.weights["original"]:
         _log.info("%s: not the original VGG-19; its activations are rescaled to match", recipe.weights["path"])
@@ -84,7 +84,7 @@ class RunRecord:
         scales: number of scales of the painting.
         pictures: names of the pictures that the run wrote before it was resumed.
         ways: how each scale is painted in little memory: "tiles" (`losses.tiles.Tiling`; null: whole) and "history"
-            (steps that the optimizer remembers; null: its own number). What is the usual way for all is left out.
+            (steps that the optimizer remembers; null: its own number). A list without values is left out.
         former: SHA-256 of the finished pictures without a recipe that were in the folder before.
 
     Attributes:
