@@ -32,9 +32,10 @@ from nstyle.settings.options import flag
 from nstyle.settings.paths import with_names
 from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
 from nstyle.storage.layout import StopReason
+from nstyle.storage.reading import whole
 from nstyle.view.album import Album
 from nstyle.view.films import playing_rate
-from nstyle.view.run_files import MOST_EPOCHS, evenly, whole
+from nstyle.view.run_files import MOST_EPOCHS, evenly
 from nstyle.view.runs import Input, Run, Snapshot
 
 GENERATOR = b'<meta name="generator" content="nstyle-view">'
