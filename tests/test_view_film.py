@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from refusals import refuses
 from test_view_page import Page, page_of, picture
 
+from fuzz_view import damage
 from nstyle.commands.view import main
 from nstyle.errors import Kind, OutputError, RecordError
 from nstyle.storage.layout import FILM, FRAMES
@@ -206,9 +208,19 @@ def test_texts_and_numbers_of_a_stranger(tmp_path: Path) -> None:
     page = page_of(folder)
     text = (folder / "index.html").read_text()
     assert "<img src=x" not in text
+    assert "../.." not in page.text
     assert "\u202e" not in text
     assert page.facts["film"]["painted"] == [[1, 2]]
     assert list(page.facts["curves"]) == ["frame", "epochs"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_damage_to_a_film_never_gives_a_traceback(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)  # noqa: S311  (not for security)
+    for number in range(20):
+        folder = fake_film(tmp_path / f"film {number}", painted_frames=[1, 2], shots=[(1, 2)], size=(8, 12))
+        damage(folder, chance)
+        assert main([str(folder), "--quiet", "--output-dir", str(tmp_path / "page"), "--sheet"]) in (0, 1)
 
 
 def test_a_long_film_stays_small(tmp_path: Path) -> None:
