@@ -240,6 +240,21 @@ def test_a_damaged_frame_is_named(tmp_path: Path) -> None:
         next(video.frames(range(12, 14)))
     np.testing.assert_array_equal(levels_of(path, range(16, 24)), whole[16:])  # from the next key frame on
     np.testing.assert_array_equal(levels_of(path, range(10)), whole[:10])
+    np.testing.assert_array_equal(levels_of(path, range(0, 24, 16)), whole[::16])  # it is not among them
+
+
+def test_a_recording_that_begins_between_key_frames_begins_at_the_first(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.ts", scene(30), options={"g": "8", "bf": "2", "sc_threshold": "0"})
+    whole = levels_of(path)
+    with av.open(str(path)) as container:
+        positions = [packet.pos for packet in container.demux(video=0) if packet.size]
+    content = path.read_bytes()
+    tables, at = content[: 3 * 188], positions[3]
+    assert at is not None
+    path.write_bytes(tables + content[at:])
+    read = levels_of(path)
+    assert 15 < len(read) < 27
+    np.testing.assert_array_equal(read, whole[-len(read) :])
 
 
 def test_a_film_without_its_end_has_what_is_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -256,8 +271,9 @@ def test_a_film_without_its_end_has_what_is_there(tmp_path: Path, caplog: pytest
     np.testing.assert_array_equal(read, whole[: len(read)])
 
 
-def test_a_film_without_time_stamps_is_read_at_its_rate(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "film.h264", scene(12), options={"bf": "2"})
+@pytest.mark.parametrize("name", ["film.h264", "film.avi"])
+def test_a_film_without_time_stamps_is_read_at_its_rate(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, scene(12), options={"bf": "2"})
     video = open_video(path)
     assert len(video.timing.starts) == len(list(video.frames())) == 12
     gaps = {later - earlier for earlier, later in zip(video.timing.starts, video.timing.starts[1:], strict=False)}

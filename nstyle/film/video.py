@@ -52,55 +52,42 @@ class Video:
             ImageError: a frame is missing or damaged, or the size of the frames changes.
 
         """
-        numbers = range(len(self.index.marks)) if numbers is None else numbers
-        if not numbers:
+        marks = self.index.marks
+        remaining = iter(range(len(marks)) if numbers is None else numbers)
+        wanted = next(remaining, None)
+        if wanted is None:
             return
-        remaining = iter(numbers)
-        wanted = next(remaining)
-        for number, frame in self._intact_frames(numbers.start):
-            if number < wanted:
-                continue
-            picture = to_picture(self.path, frame, self.geometry.turn)
-            if picture.size != self.size:
-                height, width = picture.size
-                raise ImageError(
-                    f"{self.path} changes its size to {width}x{height} pixels at frame {number + 1}; "
-                    "cut it there, and paint the parts one after the other",
-                    path=self.path,
-                    kind=Kind.UNSUPPORTED,
-                )
-            yield picture
-            if wanted == numbers[-1]:
-                return
-            wanted = next(remaining)
-
-    def _intact_frames(self, first: int) -> Iterator[tuple[int, "VideoFrame"]]:
-        """Yield frame number `first` and all that follow, with their numbers.
-
-        A frame that copies from a damaged one is damaged, too. A key frame copies from none before it.
-
-        Raises:
-            ImageError: a frame is missing or damaged.
-
-        """
-        marks, number = self.index.marks, first
-        damage: int | None = None  # the first mark that is damaged since the last key frame
-        for mark, frame in _decoded(self.path, self.index, first):
+        damage: int | None = None  # the first damaged mark since the last key frame: what follows may copy from it
+        for mark, frame in _decoded(self.path, self.index, wanted):
             if frame is None or frame.is_corrupt:
                 damage = mark if damage is None else min(damage, mark)
-                continue
-            if damage is not None and frame.key_frame and mark > damage:
+            elif damage is not None and frame.key_frame and mark > damage:
                 damage = None
-            if mark < marks[number]:
+            if frame is None or mark < marks[wanted]:
                 continue
-            if mark > marks[number] or (damage is not None and damage <= mark):
+            if mark > marks[wanted] or (damage is not None and damage <= mark):
                 break
-            yield number, frame
-            number += 1
-            if number == len(marks):
+            yield self._picture(wanted, frame)
+            wanted = next(remaining, None)
+            if wanted is None:
                 return
-        seconds = float((marks[number] - marks[0]) * self.index.time_base)
-        raise ImageError(
+        raise self._damaged(wanted)
+
+    def _picture(self, number: int, frame: "VideoFrame") -> Picture:
+        picture = to_picture(self.path, frame, self.geometry.turn)
+        if picture.size != self.size:
+            height, width = picture.size
+            raise ImageError(
+                f"{self.path} changes its size to {width}x{height} pixels at frame {number + 1}; "
+                "cut it there, and paint the parts one after the other",
+                path=self.path,
+                kind=Kind.UNSUPPORTED,
+            )
+        return picture
+
+    def _damaged(self, number: int) -> ImageError:
+        seconds = float((self.index.marks[number] - self.index.marks[0]) * self.index.time_base)
+        return ImageError(
             f"{self.path} is damaged at frame {number + 1} ({seconds:.2f} s); leave it out with --from and --to, "
             "or repair the file",
             path=self.path,

@@ -18,6 +18,9 @@ _log = logging.getLogger(__name__)
 _USUAL_RATE = Fraction(24)
 """Frames per second of a video that does not say it."""
 
+_AVI = "avi"
+"""FFmpeg's name of a format with a constant rate and no time stamps; those that FFmpeg guesses are often wrong."""
+
 
 @dataclass(frozen=True)
 class Index:
@@ -71,6 +74,7 @@ def read_index(path: Path) -> Index:
         time_base, rate = stream.time_base, stream.average_rate or _USUAL_RATE
         end = None if stream.duration is None else (stream.start_time or 0) + stream.duration
         sound_starts = _sound_starts(container)
+        may_have_stamps = container.format.name != _AVI
         stamps, packets = [], 0
         for packet in container.demux(stream):
             if packet.size == 0:  # the last one: it tells the decoder that there are no more
@@ -81,7 +85,7 @@ def read_index(path: Path) -> Index:
                 stamps.append(_Stamp(packet.pts, packet.duration or 0, packet.is_keyframe, is_shown))
         if stream.frames > packets:
             _log.warning("%s lacks its end: %d of its %d frames are there", path, packets, stream.frames)
-    if time_base is not None and len({stamp.mark for stamp in stamps}) == packets > 0:
+    if may_have_stamps and time_base is not None and len({stamp.mark for stamp in stamps}) == packets > 0:
         index = _of_stamps(stamps, end, time_base, rate, sound_starts)
     else:
         frames = _count(path)
