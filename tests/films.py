@@ -71,7 +71,10 @@ def write_video(
             setattr(stream.codec_context, name, code)
         if rotation is not None or flipped:
             stream.set_display_rotation(rotation or 0, hflip=flipped)
-        tone = container.add_stream(sound_codec, rate=48000) if sound else None
+        tone: Any = container.add_stream(sound_codec, rate=48000) if sound else None
+        if tone is not None:
+            tone.codec_context.format = "fltp"
+            tone.metadata["language"] = "swe"
         words = container.add_mux_stream("mov_text") if subtitle else None
         for number, levels in enumerate(frames):
             frame = _frame(levels, pixels)
@@ -105,12 +108,7 @@ def _play(container: Any, stream: Any, seconds: float) -> None:
     size = 1024
     for number in range(math.ceil(seconds * 48000 / size)):
         samples = np.sin(2 * np.pi * 440 / 48000 * (number * size + np.arange(size))).astype(np.float32) / 2
-        layout = stream.codec_context.format.name
-        if layout == "fltp":
-            frame = av.AudioFrame.from_ndarray(np.stack([samples, samples]), format="fltp", layout="stereo")
-        else:
-            wide = np.repeat((samples * 30000).astype(np.int16), 2)[None]
-            frame = av.AudioFrame.from_ndarray(wide, format="s16", layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.stack([samples, samples]), format="fltp", layout="stereo")
         frame.sample_rate = 48000
         frame.pts = number * size
         frame.time_base = Fraction(1, 48000)

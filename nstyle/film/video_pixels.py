@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 # Code points of Rec. ITU-T H.273 for `MatrixCoefficients`, and FFmpeg's names for them in its scaler (SWS_CS_...).
+BT709, _BT601 = 1, 5
 _RGB, _UNSPECIFIED = 0, 2
-_BT601, _BT709 = 5, 1
-_MATRICES = {_RGB: _BT709, 1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9}
+_MATRICES = {_RGB: BT709, 1: BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9}
 _HIGH_DYNAMIC_RANGE = (16, 18)  # PQ and HLG, among H.273's `TransferCharacteristics`
+
+LIMITED = 1
+"""FFmpeg's number of the range of television: 16 to 235 for luma, 16 to 240 for chroma."""
 
 _WHITE_OF_YCBCR = 255 * 256
 """White of YCbCr after FFmpeg's scaler made 16-bit RGB of it. White of RGB stays 65535."""
@@ -112,7 +115,7 @@ def _matrix_of(frame: "VideoFrame") -> int:
     """Return FFmpeg's name of the matrix from YCbCr to RGB."""
     if frame.colorspace == _UNSPECIFIED:
         widest, highest = _LARGEST_SD
-        return _BT601 if frame.width <= widest and frame.height <= highest else _BT709
+        return _BT601 if frame.width <= widest and frame.height <= highest else BT709
     return _MATRICES[frame.colorspace]
 
 
