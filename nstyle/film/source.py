@@ -63,6 +63,10 @@ class Geometry:
     pixel_aspect: Fraction = Fraction(1)
 
 
+PLAIN = Geometry()
+"""The geometry of pictures: upright, with square pixels."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """When the frames of a film are shown.

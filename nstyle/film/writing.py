@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nstyle.files import replacing, unwritable
 from nstyle.film.container import opened, pyav
 from nstyle.film.sound import add_streams, packets_of
-from nstyle.film.source import Geometry, Sound, Timing
+from nstyle.film.source import PLAIN, Geometry, Sound, Timing
 from nstyle.film.video_pixels import BT709, LIMITED, interpolation
 from nstyle.pictures.picture import Picture, on_white, to_uint8, to_uint16
 
@@ -92,7 +92,7 @@ def write_film(
     codec: FilmCodec = H264,
     *,
     bit_depth: int = 8,
-    geometry: Geometry | None = None,
+    geometry: Geometry = PLAIN,
     sound: Sound | None = None,
 ) -> None:
     """Write a film atomically: it is complete, or it is not there. Only one frame is in memory at a time.
@@ -107,7 +107,7 @@ def write_film(
         timing: when they are shown; from `nstyle.film.source.cut`.
         codec: how they are encoded.
         bit_depth: 8 or 16 bits for each channel. H.264 gets 8, ProRes 10, a lossless codec as many as these.
-        geometry: how the source's frames are stored; those of the film are stored in the same way. None: upright.
+        geometry: how the source's frames are stored; those of the film are stored in the same way.
         sound: what is copied from the source; None: nothing.
 
     Raises:
@@ -126,7 +126,7 @@ def write_film(
     with replacing(path) as file:
         try:
             with av.open(f"file:{file.name}", "w", format=codec.container, options=options) as output:
-                encoder = _Encoder(output, codec, first, timing, bit_depth, geometry or Geometry())
+                encoder = _Encoder(output, codec, first, timing, bit_depth, geometry)
                 with _copied(output, sound) as copied:
                     for _, packet in _merged(encoder.packets(itertools.chain([first], remaining)), copied):
                         output.mux(packet)
