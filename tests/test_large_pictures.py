@@ -116,10 +116,11 @@ def test_a_painting_is_prepared_from_a_reduced_photo(tmp_path: Path, monkeypatch
     assert sizes == [(240, 320), (400, 400)]
 
 
-@pytest.mark.parametrize("shape", [(60, 90, 3), (61, 90, 3), (60, 90)])
-def test_ordinary_pictures_are_shrunk_as_ever(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(60, 90, 3), (61, 90, 3), (60, 90), (1, 7, 3)])
+@pytest.mark.parametrize("size", [(20, 30), (60, 90), (100, 151), (13, 200), (1, 1)])
+def test_ordinary_pictures_are_resized_as_skimage_does(size: tuple[int, int], shape: tuple[int, ...]) -> None:
     levels = np.random.default_rng(0).random(shape, dtype=np.float32)
-    np.testing.assert_array_equal(resize(levels, 20, 30), skimage_resize(levels, (20, 30)))
+    np.testing.assert_array_equal(resize(levels, *size), skimage_resize(levels, size))
     assert CAMERA[0] * CAMERA[1] <= LARGE
 
 

@@ -13,6 +13,7 @@ from nstyle.batch.jobs import Job, plan
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
+from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import (
     accept_any_name,
     complain,
@@ -138,10 +139,11 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
 
 def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:
     """Paint a single picture, unless the folder holds it already."""
-    from nstyle.batch.local import finished_picture
-    from nstyle.commands.progress import ProgressBar, ProgressLines
-    from nstyle.painting.session import Session
-    from nstyle.painting.stylize import run
+    with importing_torch():
+        from nstyle.batch.local import finished_picture
+        from nstyle.commands.progress import ProgressBar, ProgressLines
+        from nstyle.painting.session import Session
+        from nstyle.painting.stylize import run
 
     session = Session(owns_process=True)
     if (picture := finished_picture(job, session)) is not None:
@@ -185,9 +187,10 @@ def _outcomes(jobs: Sequence[Job], followed: "Recipe | None", command: argparse.
         from nstyle.batch.cluster import paint_on_cluster
 
         return paint_on_cluster(jobs, command.cluster, followed=followed, fail_fast=command.fail_fast)
-    from nstyle.batch.local import paint_all
-    from nstyle.commands.progress import ProgressBar, ProgressLines
-    from nstyle.painting.session import Session
+    with importing_torch():
+        from nstyle.batch.local import paint_all
+        from nstyle.commands.progress import ProgressBar, ProgressLines
+        from nstyle.painting.session import Session
 
     def progress(job: Job) -> Callable[[int, int], "Observer"]:
         return partial(ProgressBar, below=True) if _has_bars(command) else partial(ProgressLines, name=job.name)

@@ -25,8 +25,10 @@ _log = logging.getLogger(__name__)
 
 WAYS: tuple[Tiling | None, ...] = (
     None,
+    Tiling(blocks=2, values=2**27),
     Tiling(blocks=2),
     Tiling(blocks=2, values=2**22),
+    Tiling(values=2**27),
     Tiling(),
     Tiling(values=2**22),
     Tiling(joined=2, values=2**22),

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
+from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, limited_memory, reproducible
 from nstyle.errors import DeviceError, DivergenceError, Kind, OutputError, RecipeError
 from nstyle.painting.convergence import warn_if_unchanged
 from nstyle.painting.inputs import inputs_of, kept_metadata
@@ -34,7 +34,7 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
 from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
-from nstyle.settings.config import Config
+from nstyle.settings.config import Config, parse_memory
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
 from nstyle.storage.layout import StopReason
 from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe
@@ -146,9 +146,14 @@ def _run_in(
 ) -> Result:
     """Paint into a folder that this run owns. See `run` for the arguments."""
     device = choose_device(config.device, config.gpu)
-    with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
-        precision = choose_precision(config.precision, device)
-        prepared = prepare(config, device, precision, session)
+    precision = choose_precision(config.precision, device)
+    limit = None if config.max_memory is None else parse_memory(config.max_memory)
+    with (
+        _out_of_memory_as_error(device, config.max_long_edge),
+        reproducible(device, tf32=precision.tf32),
+        limited_memory(device, limit),
+    ):
+        prepared = prepare(config, device, precision.dtype, session)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         refuse_long_recipe(recipe, config)
         if followed is not None:
