@@ -14,6 +14,7 @@ from PIL import Image
 
 from nstyle.errors import ImageError, Kind, OptionError
 from nstyle.film.frames import FRAME_RATE, FrameFiles, frame_path, open_frames
+from nstyle.film.lookup import FrameLookup
 from nstyle.film.opening import open_source
 from nstyle.film.source import Source, cut, sound_of
 from nstyle.film.span import numbers_of
@@ -202,3 +203,50 @@ def test_both_kinds_of_film_are_sources(folder: Path, tmp_path: Path) -> None:
     files: Source = open_frames(sorted(folder.iterdir(), key=lambda path: int(path.stem[1:])), RATE)
     np.testing.assert_array_equal(levels_of(video), levels_of(files))
     assert video.timing.rate == files.timing.rate
+
+
+class Counted:
+    """A source that counts how often reading begins."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.readings = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def frames(self, numbers: range | None = None) -> Iterator[Picture]:
+        self.readings += 1
+        return self.source.frames(numbers)
+
+
+@pytest.mark.parametrize(
+    ("asked", "readings"),
+    [
+        ([0, 1, 2, 3, 4, 5], 1),  # up
+        ([5, 4, 3, 2, 1, 0], 3),  # down
+        ([0, 1, 0, 2, 1, 3, 2], 1),  # with looks back
+        ([3, 3, 3], 1),
+        ([5, 0, 3, 0], 3),  # 3 comes soon enough after 0
+    ],
+)
+def test_frames_are_looked_up_in_any_order(folder: Path, asked: list[int], readings: int) -> None:
+    source = Counted(open_source(folder))
+    lookup = FrameLookup(source, range(1, 12, 2), kept=3)
+    for number in asked:
+        np.testing.assert_array_equal(to_uint8(lookup(number).rgb), scene(12)[1 + 2 * number])
+        assert len(lookup._kept) <= 3
+    assert source.readings == readings
+
+
+def test_a_lookup_goes_on_after_a_damaged_frame(folder: Path) -> None:
+    content = (folder / "f5.png").read_bytes()
+    (folder / "f5.png").write_bytes(content[: len(content) // 2])
+    lookup = FrameLookup(open_source(folder), range(12), kept=3)
+    lookup(3)
+    for _ in range(2):
+        with pytest.raises(ImageError, match=r"f5\.png"):
+            lookup(4)
+    np.testing.assert_array_equal(to_uint8(lookup(5).rgb), scene(12)[5])
+    (folder / "f5.png").write_bytes(content)
+    np.testing.assert_array_equal(to_uint8(lookup(4).rgb), scene(12)[4])

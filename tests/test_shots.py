@@ -71,17 +71,16 @@ def film(tmp_path: Path) -> Path:
     ("numbers", "shots"),
     [
         (range(30), [range(10), range(10, 20), range(20, 30)]),
-        (range(4, 16), [range(4, 10), range(10, 16)]),
-        (range(0, 30, 4), [range(0, 12, 4), range(12, 20, 4), range(20, 32, 4)]),
-        (range(0, 30, 25), [range(0, 25, 25), range(25, 50, 25)]),
-        (range(12, 18), [range(12, 18)]),
+        (range(4, 16), [range(6), range(6, 12)]),
+        (range(0, 30, 4), [range(3), range(3, 5), range(5, 8)]),
+        (range(0, 30, 25), [range(1), range(1, 2)]),
+        (range(12, 18), [range(6)]),
     ],
 )
-def test_shots_are_parts_of_the_frames(film: Path, numbers: range, shots: list[range]) -> None:
+def test_shots_are_parts_of_the_film(film: Path, numbers: range, shots: list[range]) -> None:
     seen: list[int] = []
     found = shots_of(open_video(film), numbers, on_frame=seen.append)
     assert found == shots
-    assert [number for shot in found for number in shot] == list(numbers)
     assert seen == list(range(numbers.start, numbers.stop))
 
 

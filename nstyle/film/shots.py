@@ -28,10 +28,10 @@ _SHORTEST = 2
 def shots_of(
     source: Source, numbers: range, *, on_frame: Callable[[int], object] = lambda number: None
 ) -> list[range]:
-    """Return the shots among some frames of a film, in order; together they are these frames.
+    """Return the shots of a film, in order: ranges of its frames, counted from 0, that together are the whole film.
 
-    All frames from the first to the last are read, also those that `numbers` leaves out: between frames far apart,
-    motion looks like a cut. So a damaged frame is found before anything is painted.
+    All frames of the source from the first to the last are read, also those that `numbers` leaves out, because motion
+    between frames far apart looks like a cut. So a damaged frame is found before anything is painted.
 
     A cut is where the value of HSV changes by at least 10 levels of 255 on average, and three times as much as in the
     two frames before and after: scenedetect's `AdaptiveDetector`. Its own defaults are 15 levels, which miss cuts of
@@ -39,8 +39,8 @@ def shots_of(
 
     Args:
         source: the film.
-        numbers: the frames, counted from 0, with a positive step.
-        on_frame: called with the number of each frame that was looked at.
+        numbers: the source's frames that make the film, counted from 0, with a positive step.
+        on_frame: called with the number of each frame of the source that was looked at.
 
     Raises:
         OptionError: scenedetect or OpenCV is not installed.
@@ -56,7 +56,7 @@ def shots_of(
 
     cuts = [every[cut] for cut in find_cuts(frames())]
     bounds = [0, *(bisect.bisect_left(numbers, cut) for cut in cuts), len(numbers)]
-    return [numbers[first:stop] for first, stop in itertools.pairwise(bounds) if first < stop]
+    return [range(first, stop) for first, stop in itertools.pairwise(bounds) if first < stop]
 
 
 def find_cuts(frames: Iterable[Rgb]) -> list[int]:
