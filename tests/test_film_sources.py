@@ -226,6 +226,7 @@ class Counted:
         ([0, 1, 2, 3, 4, 5], 1),  # up
         ([5, 4, 3, 2, 1, 0], 3),  # down
         ([0, 1, 0, 2, 1, 3, 2], 1),  # with looks back
+        ([0, 2, 4, 3], 1),  # near enough to read on
         ([3, 3, 3], 1),
         ([5, 0, 3, 0], 3),  # 3 comes soon enough after 0
     ],

@@ -240,12 +240,43 @@ def test_a_sound_that_does_not_fit_is_refused_before_painting(tmp_path: Path) ->
     sound = sound_of(video, range(24))
     assert sound is not None
     check_sound(sound, LOSSLESS.container)
-    with pytest.raises(OutputError, match=r"wavpack.*--film-codec") as caught:
+    with pytest.raises(OutputError, match=r"sound \(wavpack\).*--film-codec") as caught:
         check_sound(sound, H264.container)
     assert caught.value.kind is Kind.UNSUPPORTED
     with pytest.raises(OutputError, match="wavpack"):
         copy(source, tmp_path / "film.mp4")
     assert [file.name for file in tmp_path.iterdir()] == ["source.mkv"]
+
+
+def test_a_sound_that_does_not_fit_is_left_out_beside_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = write_video(tmp_path / "source.mkv", scene(24), sound=1, sound_codec="wavpack")
+    second = write_video(tmp_path / "second.mkv", scene(24), sound=1)
+    with (
+        av.open(str(source)) as one,
+        av.open(str(second)) as other,
+        av.open(str(tmp_path / "both.mkv"), "w") as both,
+    ):
+        streams = {stream: both.add_stream_from_template(stream) for stream in [*one.streams, other.streams.audio[0]]}
+        for container in (one, other):
+            for packet in container.demux([stream for stream in streams if stream.container is container]):
+                if packet.pts is not None:
+                    packet.stream = streams[packet.stream]
+                    both.mux(packet)
+    with caplog.at_level(logging.WARNING):
+        copy(tmp_path / "both.mkv", tmp_path / "film.mp4")
+    assert "sound (wavpack) does not fit" in caplog.text
+    assert sound_packets(tmp_path / "film.mp4") == sound_packets(second)
+
+
+def test_a_sound_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source.mp4", scene(24), sound=1)
+    content = source.read_bytes()
+    assert content.count(b"mp4a") == content.count(b"esds") == 1  # the codec, and what it needs to know
+    source.write_bytes(content.replace(b"mp4a", b"xyz7").replace(b"esds", b"free"))
+    with pytest.raises(OutputError, match=r"unknown.*AAC"):
+        copy(source, tmp_path / "film.mp4")
 
 
 def test_the_place_where_a_film_was_made_is_not_copied(tmp_path: Path) -> None:

@@ -294,6 +294,16 @@ def test_names_that_no_text_holds_are_read(tmp_path: Path) -> None:
     assert len(levels_of(strange)) == 2
 
 
+def test_a_title_in_another_encoding_spoils_no_film(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mp4", scene(2), sound=0.1)
+    content = path.read_bytes()
+    assert b"SoundHandler" in content
+    path.write_bytes(
+        content.replace(b"SoundHandler", "Lärm-Händler".encode("latin-1")).replace(b"Lavf", b"\xe4\xf6\xfc!")
+    )
+    assert len(levels_of(path)) == 2
+
+
 def test_what_is_no_film_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError) as missing:
         open_video(tmp_path / "none.mp4")
@@ -320,7 +330,7 @@ def test_sound_alone_is_no_film(tmp_path: Path) -> None:
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
         films._play(container, container.add_stream("aac", rate=48000), 0.2)
-    with pytest.raises(ImageError, match="no pictures"):
+    with pytest.raises(ImageError, match="no stream of pictures"):
         open_video(path)
 
 

@@ -48,7 +48,9 @@ def opened(path: Path) -> Iterator["InputContainer"]:
     _check_file(path)
     try:
         with av.open(
-            f"file:{path}", options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+            f"file:{path}",
+            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="replace",  # a title in another encoding spoils no film
         ) as container:
             yield container
     except PermissionError as error:
@@ -75,7 +77,7 @@ def picture_stream(path: Path, container: "InputContainer") -> "VideoStream":
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
-    raise ImageError(f"{path} has sound, but no pictures; name a video", path=path, kind=Kind.MISSING)
+    raise ImageError(f"{path} has no stream of pictures; name a video", path=path, kind=Kind.MISSING)
 
 
 def _check_file(path: Path) -> None:

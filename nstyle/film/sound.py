@@ -4,7 +4,7 @@ import io
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nstyle.errors import Kind, OutputError
 from nstyle.film.container import opened, pyav
@@ -37,30 +37,38 @@ def check_sound(sound: Sound, container: str) -> None:
 def add_streams(output: "OutputContainer", source: "InputContainer", sound: Sound) -> dict[int, "Stream"]:
     """Add a film's streams of sound and subtitles to a file, and return them by their number in the source.
 
-    Subtitles that the file format cannot hold are left out; the log warns of it.
+    Subtitles that the file format cannot hold are left out, and so is sound if another stream of sound fits; the log
+    warns of it.
 
     Raises:
-        OutputError: the file format cannot hold the sound.
+        OutputError: the file format can hold none of the sound.
 
     """
     streams: dict[int, Stream] = {}
+    fitting, unfit = 0, []
     for stream in [*source.streams.audio, *source.streams.subtitles]:
         try:
             copy = output.add_stream_from_template(stream)
-        except ValueError as error:
-            if stream.type == "subtitle":
-                _log.warning("%s: its subtitles (%s) are left out; see --film-codec", sound.path, stream.name)
-                continue
-            raise OutputError(
-                f"{output.format.name} files cannot hold the sound of {sound.path} ({stream.name}); "
-                "convert it to AAC first, or use another --film-codec",
-                flag="--film-codec",
-                path=sound.path,
-                kind=Kind.UNSUPPORTED,
-            ) from error
+        except ValueError:
+            codec: Any = stream.codec_context  # None if FFmpeg does not know it
+            unfit.append(
+                f"{'sound' if stream.type == 'audio' else stream.type} ({codec.name if codec else 'unknown'})"
+            )
+            continue
         if stream.language is not None:
             copy.metadata["language"] = stream.language
         streams[stream.index] = copy
+        fitting += stream.type == "audio"
+    if source.streams.audio and not fitting:
+        raise OutputError(
+            f"{output.format.name} files cannot hold the {unfit[0]} of {sound.path}; "
+            "convert it to AAC first, or use another --film-codec",
+            flag="--film-codec",
+            path=sound.path,
+            kind=Kind.UNSUPPORTED,
+        )
+    for what in unfit:
+        _log.warning("%s: %s does not fit into the film, and is left out; see --film-codec", sound.path, what)
     return streams
 
 
