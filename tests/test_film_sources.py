@@ -17,7 +17,7 @@ from nstyle.film.frames import FRAME_RATE, FrameFiles, frame_path, open_frames
 from nstyle.film.lookup import FrameLookup
 from nstyle.film.opening import open_source
 from nstyle.film.source import Source, cut, sound_of
-from nstyle.film.span import numbers_of
+from nstyle.film.span import numbers_of, rate_of
 from nstyle.film.video import Video
 from nstyle.film.writing import LOSSLESS, write_film
 from nstyle.pictures.encode import write_picture
@@ -196,6 +196,30 @@ def test_wrong_moments_are_refused(
     with pytest.raises(OptionError) as caught:
         numbers_of(open_source(folder), begin, end, every)
     assert (caught.value.flag, caught.value.kind) == (flag, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("24", Fraction(24)),
+        ("12.5", Fraction(25, 2)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("23.976", Fraction(24000, 1001)),
+        ("23.98", Fraction(24000, 1001)),
+        ("29.97", Fraction(30000, 1001)),
+        ("59.94", Fraction(60000, 1001)),
+        ("1/2", Fraction(1, 2)),
+    ],
+)
+def test_frame_rates(text: str, rate: Fraction) -> None:
+    assert rate_of(text) == rate
+
+
+@pytest.mark.parametrize("text", ["0", "x", "-24", "1/0", "1001", "24fps", "", "nan"])
+def test_what_is_no_frame_rate_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="30000/1001") as caught:
+        rate_of(text)
+    assert caught.value.flag == "--frame-rate"
 
 
 def test_both_kinds_of_film_are_sources(folder: Path, tmp_path: Path) -> None:

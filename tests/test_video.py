@@ -271,6 +271,25 @@ def test_a_film_without_its_end_has_what_is_there(tmp_path: Path, caplog: pytest
     np.testing.assert_array_equal(read, whole[: len(read)])
 
 
+def test_a_film_that_changes_its_size_is_read_up_to_there(tmp_path: Path) -> None:
+    small, large = (write_video(tmp_path / f"{edge}.ts", scene(6, edge, 64)) for edge in (48, 64))
+    path = tmp_path / "film.ts"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    video = open_video(path)
+    read: list[Any] = []
+    with pytest.raises(ImageError, match="changes its size to 64x64 pixels at frame 7"):
+        read.extend(video.frames())
+    assert len(read) == 6
+
+
+def test_comb_edges_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        open_video(write_video(tmp_path / "plain.mp4", scene(2)))
+        assert caplog.text == ""
+        open_video(write_video(tmp_path / "film.mp4", scene(2), options={"x264-params": "tff=1"}))
+    assert "deinterlace" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["film.h264", "film.avi"])
 def test_a_film_without_time_stamps_is_read_at_its_rate(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, scene(12), options={"bf": "2"})

@@ -1,4 +1,4 @@
-"""Which frames of a film are painted: `--from`, `--to` and `--every`."""
+"""Which frames of a film are painted, `--from`, `--to`, `--every`; how fast pictures follow, `--frame-rate`."""
 
 import bisect
 import re
@@ -9,6 +9,10 @@ from nstyle.film.source import Source, Timing
 
 _SECONDS = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d*)?|\.\d+)s?", re.ASCII)
 _FRAME = re.compile(r"(\d+)f", re.ASCII)
+_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+))?", re.ASCII)
+
+_FASTEST = 1000
+"""Highest frame rate, in frames per second."""
 
 
 def numbers_of(source: Source, begin: str | None = None, end: str | None = None, every: int = 1) -> range:
@@ -87,3 +91,27 @@ def _seconds(moment: str, flag: str) -> Fraction:
 
 def _length(timing: Timing) -> float:
     return float(timing.end - timing.starts[0])
+
+
+def rate_of(text: str) -> Fraction:
+    """Return a frame rate, in frames per second: "25", "12.5" or "30000/1001".
+
+    "23.976", "23.98", "29.97", "59.94" and "119.88" are short for television's 24000/1001, 30000/1001 and so on.
+
+    Raises:
+        OptionError: it is no rate, or not above 0 and up to 1000.
+
+    """
+    parts = _RATE.fullmatch(text.strip())
+    rate = Fraction(0) if parts is None or parts[2] == "0" else Fraction(parts[1]) / int(parts[2] or 1)
+    if not 0 < rate <= _FASTEST:
+        raise OptionError(
+            f"--frame-rate must be frames per second such as 25 or 30000/1001, up to {_FASTEST}, not {text!r}",
+            flag="--frame-rate",
+            kind=Kind.OUT_OF_RANGE,
+        )
+    for whole in (24, 30, 60, 120):
+        exact = Fraction(1000 * whole, 1001)
+        if abs(rate - exact) < Fraction(1, 200):
+            return exact
+    return rate
