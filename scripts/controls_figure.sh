@@ -5,7 +5,7 @@
 # All pictures take about 20 minutes on two CPU cores.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
-sh scripts/environment.sh dev # has scikit-image
+sh scripts/environment.sh
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -5,7 +5,7 @@
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 parts=${1:-painterly reference}
-sh scripts/environment.sh dev # has scikit-image
+sh scripts/environment.sh
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -4,7 +4,7 @@
 # usage: sh scripts/mrf_figure.sh [more flags of nstyle ...]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
-sh scripts/environment.sh dev # has scikit-image
+sh scripts/environment.sh
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -40,7 +40,9 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
 
 def test_a_painting_of_jpegs_imports_no_library_that_it_does_not_need(tmp_path: Path) -> None:
     """Half of the start was spent on scipy.stats and its like."""
-    words = "--model filters --max-long-edge 32 --max-num-epochs 2 --save-epochs 1 --quiet --output-dir"
+    words = (
+        "--model filters --max-long-edge 32 --max-num-epochs 2 --save-epochs 1 --remove-noise 0 --quiet --output-dir"
+    )
     flags = [*words.split(), str(tmp_path / "o")]
     done = run_python(f"""
         import gc, sys

@@ -61,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 jobs = sweep.jobs
             for sentence in without_effect(given, [job.config for job in jobs]):
                 _log.warning("%s", sentence)
+            if command.estimate:
+                return _estimate(jobs, command)
             if len(jobs) == 1 and jobs[0].copy is None and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
@@ -135,6 +137,19 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
 
 
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.
+
+
+def _estimate(jobs: Sequence[Job], command: argparse.Namespace) -> int:
+    """Print what the paintings take, and paint none."""
+    if command.cluster is not None:
+        raise OptionError(
+            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
+            flag="--estimate",
+            kind=Kind.CONFLICT,
+        )
+    from nstyle.commands.estimate import estimate_all
+
+    return estimate_all(jobs, _print, fail_fast=command.fail_fast)
 
 
 def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:

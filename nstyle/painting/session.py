@@ -14,6 +14,7 @@ from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.networks.weights_files import weights_content
 from nstyle.pictures.picture import Picture
+from nstyle.settings.config import Config
 
 MODELS = 2
 """Networks in the cache. A batch needs one; two allow a second batch in the same process."""
@@ -48,6 +49,10 @@ class Session:
         self.owns_process = owns_process
         self._models: LRUCache[Hashable, Loaded] = LRUCache(MODELS)
         self._pictures: LRUCache[Hashable, Picture] = LRUCache(STYLE_BYTES, _bytes_of)
+
+    def may_tune(self, config: Config) -> bool:
+        """Tell whether a run may keep freed memory (`devices.keeping_freed_memory`), which takes more of it."""
+        return self.owns_process and config.max_memory is None
 
     def load(self, name: str, options: ModelOptions) -> Loaded:
         """Return a network, from the cache if possible; see `model.load_model`.

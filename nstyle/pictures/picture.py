@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, distance_transform_edt, gaussian_filter, zoom
 
 from nstyle.pictures.limits import LARGE
+from nstyle.pictures.strips import in_strips, whole_numbers
 
 Rgb = NDArray[np.float32]
 """H x W x 3, range 0..1, sRGB."""
@@ -16,9 +17,6 @@ Alpha = NDArray[np.float32]
 
 SEAM = 16
 """Width of the wrapped border, in pixels on each side, with which a seamless picture is denoised."""
-
-MOST_DENOISING, DENOISED = 200, 2e-4
-"""When denoising ends: after this many iterations, or if the energy changes by less than this part of the first."""
 
 FAINTEST = 1 / 510
 """Smallest alpha of a visible pixel: half an 8-bit level. Below it, a resized pixel's color is rounding noise."""
@@ -57,9 +55,12 @@ def fit_long_edge(height: int, width: int, long_edge: int) -> tuple[int, int]:
 def resize(rgb: Rgb, height: int, width: int) -> Rgb:
     """Resize a picture to height x width, bilinearly; shrinking smooths it first.
 
-    A picture of more than `LARGE` pixels that shrinks a lot takes a faster way to nearly the same result. All others
-    are the same, to the bit, as from `skimage.transform.resize`; importing that takes a third as long as PyTorch.
+    A picture of more than `LARGE` pixels that shrinks a lot takes a faster way to nearly the same result. One of this
+    size is returned itself. All others are the same, to the bit, as from `skimage.transform.resize`, whose import
+    takes a third as long as PyTorch's.
     """
+    if rgb.shape[:2] == (height, width):
+        return rgb
     if rgb.shape[0] * rgb.shape[1] > LARGE:
         block = int(min(rgb.shape[0] / height, rgb.shape[1] / width) / 3)
         if block > 1:
@@ -117,17 +118,24 @@ def resize_picture(picture: Picture, height: int, width: int) -> Picture:
     alpha = resize(picture.alpha, height, width)
     weighted = resize(picture.rgb * picture.alpha[..., None], height, width)
     visible = alpha >= FAINTEST
-    rgb: Rgb = np.clip(weighted / np.maximum(alpha, np.float32(FAINTEST))[..., None], 0, 1)
+    rgb = in_strips(_unweighted, weighted, alpha, out=weighted)
     return Picture(fill_hidden(rgb, visible), alpha)
 
 
+def _unweighted(weighted: Rgb, alpha: Alpha) -> Rgb:
+    """Return colors from colors times alpha."""
+    return np.clip(weighted / np.maximum(alpha, np.float32(FAINTEST))[..., None], 0, 1)
+
+
 def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
-    """Give each pixel that is not `visible` (H x W) the color of the nearest visible pixel, if there is one."""
+    """Give each pixel that is not `visible` (H x W) the color of the nearest visible pixel, if there is one.
+
+    The result takes the place of `rgb`.
+    """
     if visible.all() or not visible.any():
         return rgb
     rows, columns = distance_transform_edt(~visible, return_distances=False, return_indices=True)
-    filled: Rgb = rgb[rows, columns]
-    return filled
+    return in_strips(lambda row, column: rgb[row, column], rows, columns, out=rgb)  # visible pixels keep their color
 
 
 def on_white(picture: Picture) -> Rgb:
@@ -141,53 +149,25 @@ def on_white(picture: Picture) -> Rgb:
 def denoise(rgb: Rgb, weight: float, *, seamless: bool = False) -> Rgb:
     """Smooth a picture by total-variation minimization (Chambolle, 2004); a weight below 1e-6 changes nothing.
 
-    A seamless picture is smoothed across its edges, so that it still tiles.
+    A seamless picture is smoothed across its edges, so that it still tiles. `rgb` itself may change.
     """
     if weight < 1e-6:
         return rgb
     if seamless:
         tiled = np.pad(rgb, ((SEAM, SEAM), (SEAM, SEAM), (0, 0)), mode="wrap")
         return denoise(tiled, weight)[SEAM:-SEAM, SEAM:-SEAM]
-    smooth = np.empty_like(rgb)
-    for channel in range(rgb.shape[2]):
-        smooth[..., channel] = _denoise_channel(rgb[..., channel], weight)
-    return smooth
+    from skimage.restoration import denoise_tv_chambolle  # takes a while, and the first epoch does not need it
 
-
-def _denoise_channel(levels: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
-    """Smooth an H x W array by total-variation minimization (Chambolle, 2004).
-
-    The same, to the bit, as from `skimage.restoration.denoise_tv_chambolle`; importing that takes half as long as
-    PyTorch. `dual` (2 x H x W) is Chambolle's p; the result is levels - div p.
-    """
-    dual, gradient = np.zeros((2, 2, *levels.shape), levels.dtype)
-    step = 1 / 4  # below it, the iteration converges
-    correction, smooth = np.zeros_like(levels), levels
-    energies: list[np.float32] = []
-    for iteration in range(MOST_DENOISING):
-        if iteration > 0:
-            correction = -dual.sum(axis=0)
-            correction[1:] += dual[0, :-1]
-            correction[:, 1:] += dual[1, :, :-1]
-            smooth = levels + correction
-        gradient[0, :-1] = np.diff(smooth, axis=0)
-        gradient[1, :, :-1] = np.diff(smooth, axis=1)
-        norm = np.sqrt((gradient**2).sum(axis=0))
-        energies.append(((correction**2).sum() + weight * norm.sum()) / levels.size)
-        norm *= step / weight
-        norm += 1
-        dual -= step * gradient
-        dual /= norm
-        if iteration > 0 and np.abs(energies[-2] - energies[-1]) < DENOISED * energies[0]:
-            break
-    return smooth
+    for channel in range(3):  # one after the other: it takes ten times the memory of a channel
+        rgb[..., channel] = denoise_tv_chambolle(rgb[..., channel], weight=weight)
+    return rgb
 
 
 def to_uint8(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Convert levels from 0..1 to whole numbers in 0..255, rounded to the nearest."""
-    return np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
+    return whole_numbers(levels, np.empty(levels.shape, np.uint8))
 
 
 def to_uint16(levels: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Convert levels from 0..1 to whole numbers in 0..65535, rounded to the nearest."""
-    return np.rint(np.clip(levels, 0, 1) * 65535).astype(np.uint16)
+    return whole_numbers(levels, np.empty(levels.shape, np.uint16))
