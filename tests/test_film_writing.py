@@ -17,7 +17,7 @@ from films import RATE, scene, sound_packets, write_video
 
 from nstyle.errors import Kind, OptionError, OutputError
 from nstyle.film.sound import check_sound
-from nstyle.film.source import Timing, cut, sound_of
+from nstyle.film.source import Timing, Turn, cut, sound_of
 from nstyle.film.video import Video, open_video
 from nstyle.film.writing import FILM_CODECS, H264, LOSSLESS, PRORES, FilmCodec, write_film
 from nstyle.pictures.picture import Picture, to_uint8
@@ -331,16 +331,26 @@ def test_the_same_frames_make_the_same_film(tmp_path: Path) -> None:
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
 
 
-def test_a_rotated_film_is_stored_as_its_source(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", list(itertools.product([False, True], repeat=3)))
+def test_a_turn_back_is_the_inverse(flags: tuple[bool, bool, bool]) -> None:
+    levels = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+    turn = Turn(*flags)
+    np.testing.assert_array_equal(turn.stored(turn.upright(levels)), levels)
+
+
+@pytest.mark.parametrize("codec", [PRORES, LOSSLESS])
+def test_a_rotated_film_is_stored_as_its_source(tmp_path: Path, codec: FilmCodec) -> None:
     frames = scene(2)
     source = write_video(
         tmp_path / "source.mov", frames, codec="libx264rgb", pixels="rgb24", options={"qp": "0"}, rotation=-90
     )
-    film = copy(source, tmp_path / "film.mov", PRORES)
+    path = tmp_path / f"film{codec.ending}"
+    film = copy(source, path, codec)
     assert film.size == (films.WIDTH, films.HEIGHT)
     for read, frame in zip(film.frames(), frames, strict=True):
         assert np.abs(to_uint8(read.rgb).astype(int) - np.rot90(frame, -1)).mean() < 3
-    assert facts(tmp_path / "film.mov")["size"] == (films.HEIGHT, films.WIDTH)
+    known = facts(path)
+    assert (known["size"], known["rotation"]) == ((films.HEIGHT, films.WIDTH), -90)
 
 
 def test_without_pyav_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
