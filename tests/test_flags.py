@@ -12,12 +12,12 @@ from recipes import recipe
 from refusals import refuses
 
 import flags_page
-from nstyle.batch.selection import expand
 from nstyle.commands import paint, view
 from nstyle.commands.flags import DEFAULTS, build_parser, take_names
 from nstyle.commands.paint import main
 from nstyle.errors import Kind, OptionError
 from nstyle.files import sha256
+from nstyle.painting.selection import expand
 from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY
 from nstyle.settings.options import nearest, option

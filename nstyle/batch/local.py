@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nstyle.batch.jobs import Job, plan
-from nstyle.batch.selection import Names
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, NStyleError, OutputError, RecipeError
 from nstyle.files import known_sha256, link_or_copy
 from nstyle.networks.weights import hash_of_weights
 from nstyle.painting.inputs import hash_inputs, inputs_of, other_notes
 from nstyle.painting.prepare import model_options
+from nstyle.painting.selection import Names
 from nstyle.painting.session import Session
 from nstyle.painting.steps import PaintingStep, ProgressMaker
 from nstyle.painting.stylize import run

@@ -11,8 +11,8 @@ from typing import Any
 
 from nstyle.batch.jobs import Job, choose, plan
 from nstyle.batch.naming import unlike, valid
-from nstyle.batch.selection import Names
 from nstyle.errors import Kind, OptionError, OutputError
+from nstyle.painting.selection import Names
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag, option
 from nstyle.settings.suggestions import nearest_flag

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nstyle.batch.jobs import Job, plan
-from nstyle.batch.selection import Names
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
@@ -26,6 +25,7 @@ from nstyle.commands.terminal import (
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
+from nstyle.painting.selection import Names
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
