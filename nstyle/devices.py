@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -76,15 +77,38 @@ def has_native_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the network's precision: the one named; for "auto", bfloat16 if the hardware has it, else float32."""
+def has_tf32(device: torch.device) -> bool:
+    """Tell whether the hardware computes in TF32: in float32, but with 10 bits of each factor of a product."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Precision of the network's arithmetic; as text "float32", "tf32" or "bfloat16".
+
+    Attributes:
+        dtype: dtype of the weights and the feature maps.
+        tf32: whether convolutions of float32 are in TF32.
+
+    """
+
+    dtype: torch.dtype
+    tf32: bool = False
+
+    def __str__(self) -> str:
+        return "tf32" if self.tf32 else str(self.dtype).removeprefix("torch.")
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """Return the precision named. "auto" is bfloat16 if the hardware has it; without TF32, "tf32" is float32."""
     if name == "bfloat16" or (name == "auto" and has_native_bfloat16(device)):
-        return torch.bfloat16
-    return torch.float32
+        return Precision(torch.bfloat16)
+    return Precision(torch.float32, tf32=name == "tf32" and has_tf32(device))
 
 
 _lock = threading.Lock()
 _reproducible_runs = 0
+_runs_in_tf32 = False
 _switches_before = ExitStack()
 
 
@@ -108,21 +132,36 @@ def _float32() -> tuple[str, str, str]:
 
 
 @contextmanager
-def reproducible(device: torch.device) -> Iterator[None]:
+def reproducible(device: torch.device, *, tf32: bool = False) -> Iterator[None]:
     """Make a GPU compute in full float32 and in the same order each time; a CPU always does.
 
     PyTorch's switches apply to the whole process. If runs overlap, the first sets the switches and the last restores
     them.
+
+    Args:
+        device: the device of the run.
+        tf32: whether convolutions are in TF32; see `has_tf32`. All other arithmetic is in full float32.
+
+    Raises:
+        DeviceError: a run with another `tf32` is going on in this process.
+
     """
-    global _reproducible_runs
+    global _reproducible_runs, _runs_in_tf32
     if device.type != "cuda":
         yield
         return
     cudnn = torch.backends.cudnn
     with _lock:
+        if _reproducible_runs > 0 and tf32 != _runs_in_tf32:
+            raise DeviceError(
+                "paintings with and without --precision tf32 cannot run in one process at once; paint one by one",
+                flag="--precision",
+                kind=Kind.UNSUPPORTED,
+            )
         if _reproducible_runs == 0:
+            _runs_in_tf32 = tf32
             _switches_before.callback(_set_float32, *_float32())
-            _set_float32("ieee", "ieee", "ieee")
+            _set_float32("tf32" if tf32 else "ieee", "ieee", "ieee")
             for switch, value in (("enabled", True), ("benchmark", False), ("deterministic", True)):
                 _switches_before.callback(setattr, cudnn, switch, getattr(cudnn, switch))
                 setattr(cudnn, switch, value)

@@ -1,15 +1,16 @@
 """Measure nstyle on a GPU and print a Markdown table: sh scripts/gpu_check.sh measure.
 
-Paints the sample pair with two presets, measures an epoch at several sizes, and searches for a limited time for the
-largest picture that fits in the GPU's memory. Memory is the peak of PyTorch's allocator. Everything runs in float32,
-then in bfloat16.
+Paints the sample pair with three presets, measures an epoch at several sizes, whole and in tiles, and searches for a
+limited time for the largest picture that fits in the GPU's memory. Memory is the peak of PyTorch's allocator.
 """
 
 import argparse
 import gc
+import itertools
 import statistics
 import tempfile
 import time
+import unittest.mock
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ from typing import Any
 import torch
 
 from nstyle import Config, stylize
-from nstyle.devices import choose_device, describe_device, reproducible
+from nstyle.devices import Precision, choose_device, choose_precision, describe_device, reproducible
 from nstyle.losses.objective import Objective
+from nstyle.losses.streamed import Streamed
+from nstyle.losses.tiles import Tiling
+from nstyle.networks.features import Features
 from nstyle.networks.weights import load_vgg19
 from nstyle.optim.descent import descend
+from nstyle.painting import memory
 from nstyle.painting.prepare import prepare
 from nstyle.painting.run import paint
 from nstyle.painting.steps import Ending, PaintingStep
@@ -30,7 +35,8 @@ PAIR: dict[str, Any] = {
     "content_image": ROOT / "input" / "chelsea.jpg",
     "style_image": ROOT / "input" / "vortices.jpg",
 }
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = ("float32", "tf32", "bfloat16")
+WAYS: dict[str, Tiling | None] = {"": None, ", blocks 1 and 2 in tiles": Tiling(blocks=2), ", in tiles": Tiling()}
 EPOCHS = 12  # the first two warm up and are not counted
 ASPECT = 1.5  # of the sample pair, long edge to short edge
 STEP = 32  # pixels; long edges that are tried are multiples of it
@@ -78,9 +84,9 @@ def note(table: Table, row: str, precision: str, value: str) -> None:
 
 
 def measure_samples(device: torch.device, table: Table, **settings: Any) -> None:
-    """Paint the sample pair with the presets reference and fast, including all files."""
+    """Paint the sample pair with three presets, including all files."""
     for precision in PRECISIONS:
-        for preset in ("reference", "fast"):
+        for preset in ("reference", "fast", "painterly"):
             with tempfile.TemporaryDirectory() as folder:
                 start_anew(device)
                 clock, started = Clock(), time.perf_counter()
@@ -99,25 +105,26 @@ def measure_samples(device: torch.device, table: Table, **settings: Any) -> None
 
 
 def measure_epochs(device: torch.device, table: Table, edges: list[int]) -> None:
-    """Measure an epoch of the reference preset at each long edge."""
-    for precision, dtype in PRECISIONS.items():
-        for edge in edges:
+    """Measure an epoch of the reference preset at each long edge, whole and in tiles."""
+    for precision in PRECISIONS:
+        chosen = choose_precision(precision, device)
+        for edge, (way, tiling) in itertools.product(edges, WAYS.items()):
             start_anew(device)
             clock = Clock()
             config = Config(**PAIR, max_long_edge=edge, max_num_epochs=EPOCHS, stop_eps=0, precision=precision)
-            with reproducible(device):
-                prepared = prepare(config, device, dtype)
+            with reproducible(device, tf32=chosen.tf32), unittest.mock.patch.object(memory, "WAYS", (tiling,)):
+                prepared = prepare(config, device, chosen.dtype)
                 paint(prepared, observers=[clock])
             width, height = prepared.size
-            memory = f"{peak(device) / GB:.2f} GB, {peak(device) / (width * height):.0f} bytes a pixel"
-            note(table, f"an epoch at {width}x{height}", precision, f"{1000 * clock.seconds:.1f} ms; {memory}")
+            used = f"{peak(device) / GB:.2f} GB, {peak(device) / (width * height):.0f} bytes a pixel"
+            note(table, f"an epoch at {width}x{height}{way}", precision, f"{1000 * clock.seconds:.1f} ms; {used}")
             del prepared
 
 
-def epoch_at(edge: int, network: torch.nn.Module, device: torch.device) -> float:
+def epoch_at(edge: int, network: Features, device: torch.device, precision: Precision) -> float:
     """Descend two epochs with random content, style and start, and return the seconds of the second."""
     height = int(edge / ASPECT)
-    with reproducible(device):
+    with reproducible(device, tf32=precision.tf32):
         content, style, image = (torch.rand(1, 3, height, edge, device=device) * 255 - 127 for _ in range(3))
         ends = []
         for _ in descend(Objective(network, content, style), image, stop_eps=0, max_num_epochs=2):
@@ -140,24 +147,31 @@ def largest_that(fits: Callable[[int], bool], first: int, deadline: float) -> tu
 
 
 def measure_largest(device: torch.device, table: Table, seconds: float) -> None:
-    """Search for the largest picture that fits in memory, for `seconds` in each precision."""
-    for precision, dtype in PRECISIONS.items():
-        network = load_vgg19(device=device).to(dtype)
+    """Search for the largest picture that fits in memory, whole and in tiles, for `seconds` each."""
+    for precision, way in itertools.product(("float32", "bfloat16"), ("", ", in tiles")):
+        chosen = choose_precision(precision, device)
+        whole = load_vgg19(device=device).to(chosen.dtype)
+        network: Features = Streamed(whole) if way else whole
         times: dict[int, float] = {}
 
-        def fits(edge: int, network: torch.nn.Module = network, times: dict[int, float] = times) -> bool:
+        def fits(
+            edge: int,
+            network: Features = network,
+            precision: Precision = chosen,
+            times: dict[int, float] = times,
+        ) -> bool:
             start_anew(device)
             try:
-                times[edge] = epoch_at(edge, network, device)
+                times[edge] = epoch_at(edge, network, device, precision)
             except RuntimeError as error:  # out of memory, or a size that a library does not support
                 print(f"  {edge}: {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
                 return False
             print(f"  {edge}: {times[edge]:.2f} s an epoch, {peak(device) / GB:.1f} GB", flush=True)
             return True
 
-        lower, upper = largest_that(fits, 4800, time.perf_counter() + seconds)
+        lower, upper = largest_that(fits, 9600 if way else 4800, time.perf_counter() + seconds)
         at = f" ({times[lower]:.1f} s an epoch)" if lower else ""
-        note(table, "longest edge that fits, 3:2", precision, f"{lower}, not {upper}{at}")
+        note(table, f"longest edge that fits, 3:2{way}", precision, f"{lower}, not {upper}{at}")
     start_anew(device)
 
 

@@ -78,9 +78,9 @@ def test_auto_is_bfloat16_only_where_it_is_native(
     has: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "avx512_bf16": has})
-    assert choose_precision("auto", CPU) == expected
-    assert choose_precision("float32", CPU) == torch.float32
-    assert choose_precision("bfloat16", CPU) == torch.bfloat16
+    assert choose_precision("auto", CPU).dtype == expected
+    for name in ("float32", "bfloat16"):
+        assert str(choose_precision(name, CPU)) == name
 
 
 def test_gpus_are_asked_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +150,28 @@ def test_runs_that_overlap_share_the_switches() -> None:
         first.close()
         assert (cudnn.deterministic, matmul.allow_tf32) == (True, False)
     assert (cudnn.deterministic, matmul.allow_tf32) == before
+
+
+@pytest.mark.parametrize(("capability", "found"), [((7, 5), "float32"), ((8, 0), "tf32"), ((9, 0), "tf32")])
+def test_tf32_where_the_gpu_has_it(capability: tuple[int, int], found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert str(choose_precision("tf32", GPU)) == found
+    assert choose_precision("tf32", GPU).dtype == torch.float32
+    assert str(choose_precision("tf32", CPU)) == "float32"
+
+
+def test_tf32_is_for_convolutions_and_not_for_others_at_the_same_time() -> None:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.conv.fp32_precision, matmul.fp32_precision  # type: ignore[attr-defined]  # the stubs leave it out
+    with reproducible(GPU, tf32=True):
+        assert (cudnn.conv.fp32_precision, matmul.fp32_precision) == ("tf32", "ieee")  # type: ignore[attr-defined]
+        with refuses(DeviceError, kind=Kind.UNSUPPORTED, flag="--precision"), reproducible(GPU):
+            pass
+        with reproducible(GPU, tf32=True):
+            pass
+    with reproducible(GPU):
+        assert not cudnn.allow_tf32
+    assert (cudnn.conv.fp32_precision, matmul.fp32_precision) == before  # type: ignore[attr-defined]
 
 
 def test_the_cpus_memory_is_plausible() -> None:

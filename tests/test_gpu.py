@@ -17,6 +17,7 @@ from PIL import Image
 from refusals import refuses
 from test_golden import CASES, CHANGE, NORM, Case
 from test_resume import kill_and_resume
+from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle import stylize
 from nstyle.commands.paint import main
@@ -24,10 +25,14 @@ from nstyle.devices import memory_of, reproducible
 from nstyle.errors import DeviceError, Kind
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.objective import Objective
+from nstyle.losses.streamed import Streamed
+from nstyle.losses.tiles import Tiling
+from nstyle.networks.padding import Padded
 from nstyle.networks.vgg19 import VGG19
 from nstyle.networks.weights import load_vgg19
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import descend
+from nstyle.painting import memory
 from nstyle.settings.presets import PRESETS
 
 ON_CPU = os.environ.get("NSTYLE_GPU_TESTS") == "cpu"
@@ -211,6 +216,80 @@ def test_nearly_the_cpus_picture(
     difference = (ours.image - cpus.image).square().mean().sqrt()
     assert difference < LESS_CLOSE.get(name, CLOSE)
     assert ours.rgb.shape == cpus.rgb.shape
+
+
+TILES = Tiling(values=2**19)
+"""Small tiles, so that even a picture of 240 pixels has many."""
+
+
+@pytest.mark.parametrize("padding", ["zero", "mirror"])
+@pytest.mark.parametrize("style_loss", STYLE_LOSSES)
+def test_tiles_are_the_whole_picture(style_loss: str, padding: str, golden: Path) -> None:
+    """In float64: in float32 the library may choose another algorithm for another size; rounding differs then."""
+    expected = np.load(golden / "default.npz")
+    content, style, image = (
+        F.interpolate(torch.from_numpy(expected[name]).to(DEVICE), scale_factor=EDGE / 72, mode="bicubic")
+        for name in ("content", "style", "init")
+    )
+    image = content + 0.5 * style.roll(7, -1) + image
+    double = load_vgg19(device=DEVICE).double()
+    network = Padded(double, padding) if padding != "zero" else double
+    settings: dict[str, Any] = {"style_loss": style_loss, "padding": padding, "clip": False}
+    with reproducible(DEVICE):
+        whole, parts, again = (
+            Objective(features, content, style, **settings).gradient(image).gradient
+            for features in (network, Streamed(network, TILES), Streamed(network, TILES))
+        )
+    assert float((parts - whole).double().norm() / whole.double().norm()) < 1e-6
+    assert torch.equal(parts, again)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("preset", ["reference", "painterly"])
+def test_a_run_in_tiles_that_is_killed_goes_on_as_if_nothing_had_happened(
+    preset: str, precision: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "WAYS", (TILES,))
+    options = {**SHORT, "preset": preset, "precision": precision, "scales": 1, "save_epochs": 2}
+    kill_and_resume(pair, tmp_path, monkeypatch, 5, options, epochs=6)
+    assert json.loads((tmp_path / "killed" / "run.json").read_text())["tiles"]
+
+
+@no_gpu_will_do
+@pytest.mark.parametrize("preset", ["reference", "painterly"])
+@pytest.mark.parametrize("limit", [1_000_000_000, 3_000_000_000])
+def test_the_allocator_stays_below_the_limit(
+    limit: int, preset: str, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Of what it holds from the GPU, not only of what tensors use."""
+    options = {**SHORT, "preset": preset, "precision": "float32", "max_memory": f"{limit // 10**6}MB"}
+    peaks = []
+    for edge in (600, 1200, 2400):
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(DEVICE)
+        try:
+            stylize(*pair, output_dir=tmp_path / str(edge), **{**options, "max_long_edge": edge, "max_num_epochs": 3})
+        except DeviceError as error:
+            assert error.flag == "--max-memory"
+            print(preset, limit, edge, error)
+            continue
+        peaks.append(torch.cuda.max_memory_reserved(DEVICE))
+        print(preset, limit, edge, torch.cuda.max_memory_allocated(DEVICE), peaks[-1])
+    assert peaks
+    assert max(peaks) <= limit
+
+
+@no_gpu_will_do
+def test_tf32_is_nearly_float32_and_the_same_each_time(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    options = {**SHORT, "init": "content"}
+    first, second, exact = (
+        stylize(*pair, output_dir=tmp_path / name, **options, precision=precision)
+        for name, precision in (("first", "tf32"), ("second", "tf32"), ("exact", "float32"))
+    )
+    assert torch.equal(first.image, second.image)
+    assert 0 < (first.image - exact.image).square().mean().sqrt() < 1
+    assert json.loads(first.record.read_text())["precision"] == "tf32"
 
 
 @no_gpu_will_do

@@ -231,7 +231,7 @@ def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:
     if config.model == "vgg19":
         weights: Mapping[str, Any] = {"path": "", "sha256": hash_of_weights(config.weights), "original": True}
     else:
-        weights = session.load(config.model, model_options(config, device, precision)).model.provenance
+        weights = session.load(config.model, model_options(config, device, precision.dtype)).model.provenance
     return make_recipe(config, hash_inputs(inputs_of(config)), weights, finished.size, device, precision)
 
 

@@ -146,9 +146,9 @@ def _run_in(
 ) -> Result:
     """Paint into a folder that this run owns. See `run` for the arguments."""
     device = choose_device(config.device, config.gpu)
-    with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device):
-        precision = choose_precision(config.precision, device)
-        prepared = prepare(config, device, precision, session)
+    precision = choose_precision(config.precision, device)
+    with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device, tf32=precision.tf32):
+        prepared = prepare(config, device, precision.dtype, session)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         refuse_long_recipe(recipe, config)
         if followed is not None:

@@ -242,10 +242,10 @@ class Machine:
     precision: str = setting(
         None,
         "the network's arithmetic: MXNet's results, up to float32 rounding (float32), or twice as fast (bfloat16); "
-        "auto: bfloat16 if the hardware supports it",
+        "tf32: float32 with NVIDIA's rounded products; auto: bfloat16 if the hardware supports it",
         MXNET,
         MACHINE,
-        choices=("auto", "float32", "bfloat16"),
+        choices=("auto", "float32", "tf32", "bfloat16"),
     )
     convolution: str = setting(
         None,

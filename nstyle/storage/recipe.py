@@ -51,7 +51,7 @@ class Recipe:
         size: width and height of the painting in pixels.
         device: where it was painted, such as "cpu" or "cuda:0".
         device_name: name of that hardware.
-        precision: precision of the network's arithmetic, "float32" or "bfloat16".
+        precision: precision of the network's arithmetic, "float32", "tf32" or "bfloat16".
         versions: versions of nstyle, Python and the numerical libraries, by name.
 
     """

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import nstyle
-from nstyle.devices import describe_device, has_native_bfloat16
+from nstyle.devices import Precision, describe_device, has_native_bfloat16
 from nstyle.files import replacing
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint
@@ -33,7 +33,7 @@ def make_recipe(
     weights: Mapping[str, Any],
     size: tuple[int, int],
     device: torch.device,
-    precision: torch.dtype,
+    precision: Precision,
 ) -> Recipe:
     """Build the recipe of a run that is about to start. `Recipe` describes the arguments."""
     return Recipe(
@@ -43,7 +43,7 @@ def make_recipe(
         size=size,
         device=str(device),
         device_name=describe_device(device),
-        precision=str(precision).removeprefix("torch."),
+        precision=str(precision),
         versions={
             "nstyle": nstyle.__version__,
             "python": platform.python_version(),
@@ -61,6 +61,8 @@ def log_run(recipe: Recipe, device: torch.device) -> None:
     )
     if recipe.precision == "bfloat16" and not has_native_bfloat16(device):
         _log.warning("%s has no native bfloat16: --precision float32 would be faster", recipe.device)
+    if recipe.settings["precision"] == "tf32" != recipe.precision:
+        _log.warning("%s has no TF32: painting in float32", recipe.device)
     if not recipe.weights["original"]:
         _log.info("%s: not the original VGG-19; its activations are rescaled to match", recipe.weights["path"])
 
