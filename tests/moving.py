@@ -135,9 +135,15 @@ def turn(degrees: float = 1.5, **size: int) -> Moving:
 
 
 def cut_out(x: float = 7, y: float = 2, **size: int) -> Moving:
-    """A head that moves over a photo, which pans slowly the other way; both by whole pixels if x and y are whole."""
-    head = Layer(photo("astronaut")[20:180, 150:290], lambda i: shift(-30 - x * i, -30 - y * i), (60.0, 70.0))
-    return Moving((head, Layer(photo("coffee"), lambda i: shift(20 + 2 * i, 40))), **size)
+    """A head that moves over a photo, which pans slowly the other way; both by whole pixels if x and y are whole.
+
+    Smaller frames show the same scene.
+    """
+    small = np.diag([320 / size.get("width", 320), 240 / size.get("height", 240), 1])
+    head = Layer(
+        photo("astronaut")[20:180, 150:290], lambda i: shift(-30, -30) @ small @ shift(-x * i, -y * i), (60, 70)
+    )
+    return Moving((head, Layer(photo("coffee"), lambda i: shift(20, 40) @ small @ shift(2 * i, 0))), **size)
 
 
 def at_rest(**size: int) -> Moving:
