@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nstyle.networks.vgg19 import VGG19
     from nstyle.networks.weights import load_vgg19
     from nstyle.optim.descent import Step, descend
+    from nstyle.painting.estimate import Estimate, estimate
     from nstyle.painting.steps import PaintingStep
     from nstyle.painting.stylize import Result, run, stylize
 
@@ -34,6 +35,7 @@ __all__ = [
     "Config",
     "DeviceError",
     "DivergenceError",
+    "Estimate",
     "Evaluation",
     "ImageError",
     "Model",
@@ -50,6 +52,7 @@ __all__ = [
     "Style",
     "WeightsError",
     "descend",
+    "estimate",
     "load_vgg19",
     "run",
     "stylize",
@@ -67,6 +70,8 @@ _LATE = {
     "Evaluation": "losses.objective",
     "Objective": "losses.objective",
     "Style": "losses.objective",
+    "Estimate": "painting.estimate",
+    "estimate": "painting.estimate",
     "PaintingStep": "painting.steps",
     "Result": "painting.stylize",
     "run": "painting.stylize",

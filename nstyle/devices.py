@@ -210,12 +210,33 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Return the bytes of memory that this process uses on the device; 0 if unknown."""
+    """Return the bytes of memory that this process uses on the device; 0 if unknown.
+
+    On a GPU, what PyTorch keeps cached for new tensors does not count.
+    """
     if device.type == "cuda":
-        return torch.cuda.memory_reserved(device)
+        return torch.cuda.memory_allocated(device)
     with suppress(OSError, ValueError):  # not Linux
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
+
+
+@contextmanager
+def limited_memory(device: torch.device, limit: int | None) -> Iterator[None]:
+    """Hold PyTorch to a limit in bytes on a GPU: rather than exceed it, PyTorch gives up what it keeps cached.
+
+    This applies to the whole process. A CPU has no such switch.
+    """
+    if device.type != "cuda" or limit is None:
+        yield
+        return
+    before = torch.cuda.get_per_process_memory_fraction(device)
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(before, limit / total), device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(before, device)
 
 
 def _entry(path: Path, name: str) -> int:

@@ -27,7 +27,7 @@ def temporary_beside(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` for writing, and move it to `path` when the block ends without an error.
+    """Open a temporary file beside `path`, for writing and reading, and move it to `path` if the block ends well.
 
     If the block raises or the process is killed, `path` keeps its old content.
 
@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     temporary = temporary_beside(path)
     try:
         try:
-            with temporary.open("xb") as file:  # fails if a file or a link has this name
+            with temporary.open("x+b") as file:  # fails if a file or a link has this name
                 yield file
                 file.flush()
                 os.fsync(file.fileno())  # without it, a crash of the machine could leave an empty file at `path`

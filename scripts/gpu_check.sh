@@ -1,6 +1,6 @@
 #!/bin/sh
 # Check nstyle on this machine's GPU: run the tests that need one, then print a Markdown table of times and memory.
-# Takes about four minutes on an H100.
+# Takes about six minutes on an H200.
 # usage: sh scripts/gpu_check.sh [tests | measure] [flags of pytest, or of python -m scripts.gpu_check]
 # PYTHON is a Python with nstyle's dependencies and pytest; without it, scripts/environment.sh sets one up.
 set -eu

@@ -117,6 +117,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("Config", nstyle.Config),
         ("stylize", nstyle.stylize),
         ("stylize_many", nstyle.stylize_many),
+        ("estimate", nstyle.estimate),
         ("descend", nstyle.descend),
     ):
         monkeypatch.setitem(vars(nstyle), name, _small(late, of_files=name != "descend"))

@@ -7,6 +7,7 @@ import gc
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,25 +171,23 @@ FEATURES: dict[str, dict[str, Any]] = {
     "wasserstein in regions": {"style_loss": "wasserstein", "style_mask": (("left", "top"),)},
     "relative": {"balance": "relative"},
     "mirrored": {"padding": "mirror", "image_range": "clamped"},
-    "wrapped": {"padding": "wrap"},
+    "seamless": {"seamless": True},
     "painterly": {"preset": "painterly", "precision": "float32", "coarsest_edge": 48},
 }
 
-CLOSE = 1e-4
+CLOSE = 1e-3
 """Root mean square in grey levels between the CPU's picture and the GPU's after a few epochs.
 
-With the other roundings of `--convolution winograd` the CPU itself is 5e-6 off, 4e-5 with Adam and L-BFGS, and 2e-4
-from noise.
+An H200 is 1e-4 off at the defaults, and 4e-4 with covariance. With the other roundings of `--convolution winograd`
+the CPU itself is 5e-6 off, 4e-5 with Adam and L-BFGS, and 2e-4 from noise.
 """
 
 LESS_CLOSE = {
     "noise": 0.01,
-    "lbfgs": 1e-3,
     "adam": 0.01,
     "patches": 0.01,
     "patches in regions": 0.01,
-    "mirrored": 1e-3,
-    "wrapped": 1e-3,
+    "bounded range": 0.01,
     "wasserstein": 1.0,
     "wasserstein in regions": 1.0,
     "painterly": 16.0,
@@ -263,21 +262,19 @@ def test_the_allocator_stays_below_the_limit(
 ) -> None:
     """Of what it holds from the GPU, not only of what tensors use."""
     options = {**SHORT, "preset": preset, "precision": "float32", "max_memory": f"{limit // 10**6}MB"}
-    peaks = []
+    torch.zeros(1, device=DEVICE)  # loads CUDA
+    painted = []
     for edge in (600, 1200, 2400):
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(DEVICE)
-        try:
-            stylize(*pair, output_dir=tmp_path / str(edge), **{**options, "max_long_edge": edge, "max_num_epochs": 3})
-        except DeviceError as error:
-            assert error.flag == "--max-memory"
-            print(preset, limit, edge, error)
-            continue
-        peaks.append(torch.cuda.max_memory_reserved(DEVICE))
-        print(preset, limit, edge, torch.cuda.max_memory_allocated(DEVICE), peaks[-1])
-    assert peaks
-    assert max(peaks) <= limit
+        options |= {"max_long_edge": edge, "max_num_epochs": 3, "output_dir": tmp_path / str(edge)}
+        with suppress(DeviceError):  # it does not fit in any way
+            stylize(*pair, **options)
+            painted.append(edge)
+        assert torch.cuda.max_memory_reserved(DEVICE) <= limit
+    assert 600 in painted
+    assert torch.cuda.get_per_process_memory_fraction(DEVICE) == 1
 
 
 @no_gpu_will_do

@@ -15,7 +15,7 @@ from nstyle.errors import Kind
 from nstyle.networks.filter_bank import LAYERS
 from nstyle.networks.model import ModelOptions, load_model
 from nstyle.painting.inputs import inputs_of
-from nstyle.painting.memory import WAYS, Memory
+from nstyle.painting.memory import TILINGS, WHOLE, Memory, Way
 from nstyle.painting.sizes import ScaleSize
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config, parse_memory
@@ -51,44 +51,67 @@ def test_free_memory_is_plausible() -> None:
     assert free_memory(torch.device("mps")) is None
 
 
-def test_the_fastest_way_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory, size = memory_of_filters()
-    for way in WAYS:
-        needed = memory.needed(size, way)
+def least_way(memory: Memory, size: ScaleSize) -> Way:
+    return min(memory.ways(), key=lambda way: memory.needed(size, way, 1000))
+
+
+@pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
+def test_the_best_way_that_fits(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, size = memory_of_filters(optimizer=optimizer)
+    ways = memory.ways()
+    for way in ways:
+        needed = memory.needed(size, way, 1000)
         monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device, needed=needed: needed)
-        (chosen,) = memory.choose([size])
-        assert WAYS.index(chosen) <= WAYS.index(way)
-        assert memory.needed(size, chosen) <= needed
-    assert memory.needed(size, WAYS[-1]) < memory.needed(size, None) / 4
+        (chosen,) = memory.choose([size], [1000])
+        assert ways.index(chosen) <= ways.index(way)
+        assert memory.needed(size, chosen, 1000) <= needed
+    assert ways[0] == WHOLE
+    assert {way.history for way in ways} == {"nag": {None}, "lbfgs": {None, 5, 3}}[optimizer]
+    assert memory.needed(size, least_way(memory, size), 1000) < memory.needed(size, WHOLE, 1000) / 3
+
+
+def test_a_history_is_no_longer_than_there_are_epochs() -> None:
+    memory, size = memory_of_filters(optimizer="lbfgs")
+    few, more, many, most = (memory.needed(size, WHOLE, epochs) for epochs in (1, 2, 11, 1000))
+    assert few < more < many == most
+    assert memory.needed(size, Way(history=3), 1000) == memory.needed(size, WHOLE, 4)
 
 
 def test_each_scale_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     memory, size = memory_of_filters()
     small = ScaleSize(150, 200, {source: Frame((150, 200), (150, 200)) for source in size.frames})
     monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: 2 * 10**9)
-    ways = memory.choose([small, size])
-    assert ways[0] is None
-    assert ways[1] is not None
+    ways = memory.choose([small, size], [1000, 1000])
+    assert ways[0] == WHOLE
+    assert ways[1].tiling is not None
 
 
 def test_optimizers_and_losses_take_memory() -> None:
-    plain = memory_of_filters()[0].needed(memory_of_filters()[1], WAYS[-1])
+    way = Way(TILINGS[-1])
+    plain = memory_of_filters()[0].needed(memory_of_filters()[1], way, 1000)
     for settings in ({"optimizer": "lbfgs"}, {"style_loss": "mrf"}, {"blend_style": [("other.png", 1)]}):
         memory, size = memory_of_filters(**settings)
-        assert memory.needed(size, WAYS[-1]) > 1.03 * plain
+        assert memory.needed(size, way, 1000) > 1.03 * plain
 
 
-def test_the_least_limit_that_is_named_works(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
+def test_the_least_limit_that_is_named_works(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nstyle.painting.memory.memory_in_use", lambda device: 300_000_000)
-    memory, size = memory_of_filters(max_memory="500MB")
+    memory, size = memory_of_filters(max_memory="500MB", optimizer=optimizer)
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory") as refusal:
-        memory.choose([size])
+        memory.choose([size], [1000])
     (named,) = [word for word in str(refusal.value).split() if word.endswith("MB") and word != "500MB"]
-    memory, size = memory_of_filters(max_memory=named)
-    assert memory.choose([size]) == [WAYS[-1]]
-    memory, size = memory_of_filters(max_memory=f"{0.9 * int(named[:-2]):.0f}MB")
+    memory, size = memory_of_filters(max_memory=named, optimizer=optimizer)
+    (chosen,) = memory.choose([size], [1000])
+    assert chosen == least_way(memory, size)
+    memory, size = memory_of_filters(max_memory=f"{0.9 * int(named[:-2]):.0f}MB", optimizer=optimizer)
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
-        memory.choose([size])
+        memory.choose([size], [1000])
+
+
+def test_ways_in_words() -> None:
+    assert str(WHOLE) == "whole"
+    assert len({str(Way(tiling, history)) for tiling in TILINGS for history in (None, 5, 3)}) == 3 * len(TILINGS)
 
 
 def test_a_painting_in_tiles_is_the_same_picture(
@@ -96,7 +119,7 @@ def test_a_painting_in_tiles_is_the_same_picture(
 ) -> None:
     """To a grey level; the record tells how it was painted, and a whole one does not say so."""
     whole = nstyle.stylize(*pair, output_dir=tmp_path / "whole", **SETTINGS)
-    monkeypatch.setattr("nstyle.painting.memory.WAYS", (None, WAYS[-1]))
+    monkeypatch.setattr("nstyle.painting.memory.TILINGS", (None, TILINGS[-1]))
     monkeypatch.setattr("nstyle.painting.memory.TILES_RESERVE", 0)
     monkeypatch.setattr("nstyle.painting.memory.TILE_RESERVE", 0.0)
     monkeypatch.setattr("nstyle.painting.memory.RESERVE", 1.0)
@@ -106,3 +129,25 @@ def test_a_painting_in_tiles_is_the_same_picture(
     assert "tiles" not in json.loads(whole.record.read_text())
     assert json.loads(tiles.record.read_text())["tiles"] == [{"blocks": None, "joined": 2, "values": 2**20}]
     assert np.abs(tiles.rgb.astype(int) - whole.rgb).max() <= 1
+
+
+def test_a_short_history_is_recorded_and_resumed(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that is resumed with the same way is that of a run without interruption; a long history is cut."""
+    settings = SETTINGS | {"optimizer": "lbfgs", "init": "content", "max_num_epochs": 9}
+
+    def paint(folder: str, way: Way, **more: Any) -> nstyle.Result:
+        monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [way])
+        return nstyle.stylize(*pair, output_dir=tmp_path / folder, **settings | more)
+
+    short, long = paint("short", Way(history=3)), paint("long", WHOLE)
+    assert json.loads(short.record.read_text())["history"] == [3]
+    assert "history" not in json.loads(long.record.read_text())
+    assert not torch.equal(short.image, long.image)
+    paint("parts", Way(history=3), stop_after=6)
+    assert torch.equal(paint("parts", Way(history=3), resume=True).image, short.image)
+    paint("cut", WHOLE, stop_after=6)
+    with caplog.at_level("INFO", "nstyle"):
+        paint("cut", Way(history=3), resume=True)
+    assert "of 5 steps in the checkpoint's history, 3 fit into the memory" in caplog.text

@@ -17,6 +17,7 @@ from refusals import refuses
 from nstyle import Config, OptionError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
+from nstyle.pictures.decode import read_picture
 from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.pictures.encode import ENCODERS, write_picture
 from nstyle.pictures.formats import WRITTEN
@@ -88,6 +89,23 @@ def test_it_is_read_from_what_was_written(
     np.testing.assert_array_equal(levels(path), levels(plain))
     if kept is NOTHING and recipe is None:
         assert path.read_bytes() == plain.read_bytes()
+
+
+@pytest.mark.parametrize("recipe", [None, '{"a": 1}'])
+@pytest.mark.parametrize("kept", [Metadata({306: TEXTS[306]}, DATES, PLACE), NOTHING])
+def test_it_is_read_from_a_bigtiff(
+    kept: Metadata, recipe: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Picture(np.random.default_rng(0).random((21, 33, 3)).astype(np.float32))
+    plain, path = tmp_path / "plain.tiff", tmp_path / "picture.tiff"
+    write_picture(plain, picture, bit_depth=16)
+    monkeypatch.setattr("nstyle.pictures.encode.LARGEST_CLASSIC_TIFF", 0)
+    write_picture(path, picture, bit_depth=16, recipe=recipe, metadata=kept)
+    assert (plain.read_bytes()[:4], path.read_bytes()[:4]) == (b"II*\0", b"II+\0")
+    assert everything(path) == kept
+    assert read_recipe_text(path) == recipe
+    np.testing.assert_array_equal(levels(path), levels(plain))
+    np.testing.assert_array_equal(read_picture(path).rgb, read_picture(plain).rgb)
 
 
 def levels(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ from nstyle.losses.functional import total_variation_gradient
 from nstyle.losses.objective import Objective
 from nstyle.networks.vgg19 import VGG19
 from nstyle.numerics import root_mean_square
-from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.optim.catalog import HISTORY, OPTIMIZERS
 from nstyle.optim.descent import DifferentiableObjective
-from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, HISTORY, LARGEST_RMS, LBFGS, Spectrum
+from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, LARGEST_RMS, LBFGS, Spectrum
 from nstyle.optim.rules import Adam
 
 TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
@@ -150,12 +151,13 @@ def test_without_a_gradient_lbfgs_stays_where_it_is() -> None:
     assert torch.equal(image, TARGET)
 
 
-def test_lbfgs_remembers_so_much_and_no_more() -> None:
-    rule, image = LBFGS(), torch.zeros_like(TARGET)
-    for _ in range(HISTORY + 5):
+@pytest.mark.parametrize("history", [HISTORY, 3, 1])
+def test_lbfgs_remembers_so_much_and_no_more(history: int) -> None:
+    rule, image = LBFGS(history), torch.zeros_like(TARGET)
+    for _ in range(history + 5):
         image = rule(image, Quadratic().gradient(image).gradient, 1.0)
-    assert len(rule.pairs) == HISTORY
-    assert len(rule.memory()) == 2 * HISTORY + 2
+    assert len(rule.pairs) == history
+    assert len(rule.memory()) == 2 * history + 2
 
 
 def test_adam_is_torchs() -> None:
@@ -170,7 +172,7 @@ def test_adam_is_torchs() -> None:
     assert losses("adam", 60)[-1] < 0.01 * losses("adam", 1)[0]
 
 
-@pytest.mark.parametrize("make", [LBFGS, Adam])
+@pytest.mark.parametrize("make", [LBFGS, partial(LBFGS, 3), Adam])
 @pytest.mark.parametrize("after", [0, 1, 3, 14])
 def test_what_is_remembered_is_all_there_is(make: Callable[[], LBFGS | Adam], after: int) -> None:
     def step(rule: LBFGS | Adam, image: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from pictures import png
 from PIL import Image
 from refusals import refuses
+from skimage.restoration import denoise_tv_chambolle
 
 from nstyle.errors import ImageError, Kind
 from nstyle.networks.model_space import MEAN_RGB, from_model_space, to_model_space
@@ -207,10 +208,17 @@ def test_denoising_smooths_and_weight_0_does_not() -> None:
     generator = np.random.default_rng(0)
     noisy = np.clip(0.5 + 0.1 * generator.standard_normal((32, 32, 3)), 0, 1).astype(np.float32)
     assert denoise(noisy, 0) is noisy
-    smooth = denoise(noisy, 0.1)
+    smooth = denoise(noisy.copy(), 0.1)
     assert smooth.std() < noisy.std() / 2
     assert smooth.mean() == pytest.approx(float(noisy.mean()), abs=1e-3)
-    assert denoise(noisy, 0.3).std() < smooth.std()
+    assert denoise(noisy.copy(), 0.3).std() < smooth.std()
+
+
+@pytest.mark.parametrize("weight", [1e-5, 0.02, 0.3, 1000])
+@pytest.mark.parametrize("shape", [(41, 60, 3), (1, 9, 3)])
+def test_denoising_is_skimages_to_the_bit(shape: tuple[int, int, int], weight: float) -> None:
+    noisy = np.random.default_rng(0).random(shape, dtype=np.float32)
+    np.testing.assert_array_equal(denoise(noisy.copy(), weight), denoise_tv_chambolle(noisy, weight, channel_axis=-1))
 
 
 def test_denoise_smooths_a_seamless_picture_across_its_edges() -> None:

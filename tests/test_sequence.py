@@ -47,7 +47,7 @@ def shot(film: Moving, config: Config, coherence: Coherence | None = None, **oth
 
 
 def prepared(config: Config, film: Moving, number: int) -> Prepared:
-    return prepare(config, CPU, torch.float32, None, {"content_image": Picture(film.frame(number))})
+    return prepare(config, CPU, torch.float32, in_memory={"content_image": Picture(film.frame(number))})
 
 
 def assert_same(one: PaintedFrame, other: PaintedFrame) -> None:
@@ -67,7 +67,7 @@ def test_a_picture_in_memory_is_painted_like_its_file(pair: tuple[Path, Path], t
     arrays = {"content_image": np.asarray(Image.open(content)), "mask": np.repeat(levels[..., None], 3, axis=-1)}
     read = {name: Picture(array.astype(np.float32) / np.float32(255)) for name, array in arrays.items()}
     elsewhere = replace(config, content_image=Path("gone.png"), mask=Path("gone too.png"))
-    of_files, of_memory = prepare(config, CPU, torch.float32), prepare(elsewhere, CPU, torch.float32, None, read)
+    of_files, of_memory = prepare(config, CPU, torch.float32), prepare(elsewhere, CPU, torch.float32, in_memory=read)
     assert torch.equal(paint(of_files).image, paint(of_memory).image)
     assert (set(of_files.inputs), set(of_memory.inputs)) == (
         {"content_image", "mask", "style_image"},

@@ -38,7 +38,17 @@ exit codes: 0 done, 1 a problem with a file or the machine (one line says which)
 143 after SIGTERM, 129 after SIGHUP (the terminal was closed)
 """
 
-COMMAND_FLAGS = ("quiet", "verbose", "print_completion", "recipe", "pair", "fail_fast", "sweep", "cluster")
+COMMAND_FLAGS = (
+    "quiet",
+    "verbose",
+    "print_completion",
+    "recipe",
+    "pair",
+    "fail_fast",
+    "sweep",
+    "cluster",
+    "estimate",
+)
 """The flags of the command that are not settings of a painting, by their names in the parsed arguments."""
 
 
@@ -129,6 +139,11 @@ def _add_flags_for_messages(messages: Any) -> None:
     loudness = messages.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="print only errors")
     loudness.add_argument("--verbose", action="store_true", help="print every epoch and every file that is written")
+    messages.add_argument(
+        "--estimate",
+        action="store_true",
+        help="print the size of each picture, the memory and the time that it needs here, and paint nothing",
+    )
     messages.add_argument(
         completion.FLAG,
         metavar="bash|zsh|fish|tcsh",

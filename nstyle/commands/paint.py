@@ -14,6 +14,7 @@ from nstyle.batch.selection import Names
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
+from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import (
     accept_any_name,
     complain,
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 jobs = sweep.jobs
             for sentence in without_effect(given, [job.config for job in jobs]):
                 _log.warning("%s", sentence)
+            if command.estimate:
+                return _estimate(jobs, command)
             if len(jobs) == 1 and jobs[0].copy is None and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
@@ -136,12 +139,26 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.
 
 
+def _estimate(jobs: Sequence[Job], command: argparse.Namespace) -> int:
+    """Print what the paintings take, and paint none."""
+    if command.cluster is not None:
+        raise OptionError(
+            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
+            flag="--estimate",
+            kind=Kind.CONFLICT,
+        )
+    from nstyle.commands.estimate import estimate_all
+
+    return estimate_all(jobs, _print, fail_fast=command.fail_fast)
+
+
 def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:
     """Paint a single picture, unless the folder holds it already."""
-    from nstyle.batch.local import finished_picture
-    from nstyle.commands.progress import ProgressBar, ProgressLines
-    from nstyle.painting.session import Session
-    from nstyle.painting.stylize import run
+    with importing_torch():
+        from nstyle.batch.local import finished_picture
+        from nstyle.commands.progress import ProgressBar, ProgressLines
+        from nstyle.painting.session import Session
+        from nstyle.painting.stylize import run
 
     session = Session(owns_process=True)
     if (picture := finished_picture(job, session)) is not None:
@@ -185,9 +202,10 @@ def _outcomes(jobs: Sequence[Job], followed: "Recipe | None", command: argparse.
         from nstyle.batch.cluster import paint_on_cluster
 
         return paint_on_cluster(jobs, command.cluster, followed=followed, fail_fast=command.fail_fast)
-    from nstyle.batch.local import paint_all
-    from nstyle.commands.progress import ProgressBar, ProgressLines
-    from nstyle.painting.session import Session
+    with importing_torch():
+        from nstyle.batch.local import paint_all
+        from nstyle.commands.progress import ProgressBar, ProgressLines
+        from nstyle.painting.session import Session
 
     def progress(job: Job) -> Callable[[int, int], "Observer"]:
         return partial(ProgressBar, below=True) if _has_bars(command) else partial(ProgressLines, name=job.name)

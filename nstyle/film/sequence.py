@@ -165,9 +165,8 @@ class Shot:
         state = ShotState(self.numbers.start) if start is None else start
         frames: dict[int, Frame] = {}
         for number in range(state.frame, self.numbers.stop):
-            prepared = prepare(
-                self.config, self.device, self.precision, self.session, {"content_image": self.picture(number)}
-            )
+            in_memory = {"content_image": self.picture(number)}
+            prepared = prepare(self.config, self.device, self.precision, self.session, in_memory=in_memory)
             content = prepared.scales[-1].finish.content
             frames[number] = Frame(number, content)
             carried = self._carried(frames, number, state)

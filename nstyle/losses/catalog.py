@@ -20,6 +20,7 @@ class StyleLoss:
             (`terms.SummedStyle`). Then a style picture can be read in parts. "" if its whole maps are needed.
         working_maps: the number of copies of a layer's map that it holds while its gradient is computed, besides
             those of "gram"; for the estimate of memory.
+        working_bytes: bytes that it needs besides that, at any size; likewise.
         layers: its default layers of VGG-19.
         layers_of_model: the attribute of `Model` that holds a network's default layers for this loss; if that is
             empty, the network's `style_layers` are used.
@@ -32,6 +33,7 @@ class StyleLoss:
     maker: str
     summed: str = ""
     working_maps: int = 4
+    working_bytes: int = 0
     layers: tuple[str, ...] = STYLE_LAYERS
     layers_of_model: str = "style_layers"
     scales: int = 1
@@ -50,6 +52,7 @@ STYLE_LOSSES = {
         maker="nstyle.losses.wasserstein:WassersteinTerm.towards",
         summed="nstyle.losses.wasserstein:WassersteinTerm",
         working_maps=0,
+        working_bytes=30_000_000,  # matrices of 512 x 512 in float64, and LAPACK's own; measured against "gram"
     ),
     "mrf": StyleLoss(
         help="patches, Li and Wand",

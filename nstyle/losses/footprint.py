@@ -1,4 +1,4 @@
-"""How much memory an objective takes for feature maps, whole or in tiles."""
+"""How much memory and arithmetic the feature maps of an objective take, whole or in tiles."""
 
 from collections.abc import Collection
 
@@ -43,6 +43,24 @@ def bytes_of_maps(
         # On the way back there are the gradients of this stage's input and of the next one's.
         most = max(most, inputs + own + following + int(tile))
     return most
+
+
+def work_of_gradient(
+    network: Surrounded, layers: Collection[str], tiling: Tiling | None, size: tuple[int, int]
+) -> float:
+    """Return how much arithmetic the gradient of an image takes; the unit differs from network to network.
+
+    Each value of a map counts as many times as the widest map of its block has channels: a convolution sums about so
+    many products. A stage runs upwards and downwards. If it must not keep its maps, it runs upwards again.
+    """
+    height, width = (edge + 2 * network.margin for edge in size)
+    work = 0.0
+    for stage in stages_of(network, layers, tiling):
+        per_position = sum(block.kept * block.widest / 4**i for i, block in enumerate(stage.blocks))
+        rows, columns = height >> stage.poolings, width >> stage.poolings
+        is_kept = not stage.feeds and len(stage.tiles(rows, columns)) == 1
+        work += (2 if is_kept else 3) * stage.positions_seen(rows, columns) * per_position
+    return work
 
 
 def _pooled_bytes(network: Surrounded, poolings: int, height: int, width: int, itemsize: int) -> int:

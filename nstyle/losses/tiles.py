@@ -121,6 +121,11 @@ class Stage:
         rows, columns = (max(span.last - span.first for span in self._spans(n)) for n in (height, width))
         return rows * columns
 
+    def positions_seen(self, height: int, width: int) -> int:
+        """Return the number of positions that all tiles together see; those in halos count several times."""
+        rows, columns = (sum(span.last - span.first for span in self._spans(n)) for n in (height, width))
+        return rows * columns
+
     def _spans(self, length: int) -> list[Span]:
         """Cut a length into parts of about the same size. Positions that pooling drops belong to the last part."""
         units = max(1, length // self.unit)

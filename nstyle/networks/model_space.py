@@ -11,8 +11,10 @@ MEAN_RGB = (123.68, 116.779, 103.939)
 
 def to_model_space(rgb: NDArray[np.floating]) -> Tensor:
     """Convert a picture for display (H x W x 3, range 0..1) to model space (1 x 3 x H x W, float32)."""
-    scaled = np.asarray(rgb, dtype=np.float32) * np.float32(255) - np.array(MEAN_RGB, dtype=np.float32)
-    return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)[None]))
+    planes = np.asarray(rgb, dtype=np.float32).transpose(2, 0, 1)
+    image = np.multiply(planes, np.float32(255), order="C")
+    image -= np.array(MEAN_RGB, dtype=np.float32)[:, None, None]
+    return torch.from_numpy(image)[None]
 
 
 def shown_range(like: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,4 +26,6 @@ def shown_range(like: Tensor) -> tuple[Tensor, Tensor]:
 def from_model_space(image: Tensor) -> NDArray[np.float32]:
     """Convert an image in model space (1 x 3 x H x W) to a picture for display (H x W x 3, clipped to 0..1)."""
     planes = image.detach().to("cpu", torch.float32)[0].permute(1, 2, 0).numpy()
-    return np.clip((planes + np.array(MEAN_RGB, dtype=np.float32)) / np.float32(255), 0, 1)
+    rgb = planes + np.array(MEAN_RGB, dtype=np.float32)
+    rgb /= np.float32(255)
+    return np.clip(rgb, 0, 1, out=rgb)

@@ -146,12 +146,18 @@ class VGG19(nn.Module):
         in_float32 = maps.dtype == torch.float32 and maps.device.type == "cpu"
         return self.convolution == "winograd" and many_channels and in_float32
 
-    @property
-    def kernel_bytes(self) -> int:
-        """Bytes of the kernels that Winograd's algorithm keeps on a CPU in float32: 36 values for 9 weights."""
-        weights = [self.get_buffer(f"{name}_weight") for name in self.convolutions]
-        large = [weight for weight in weights if weight.shape[:2].numel() >= WINOGRAD_KERNELS]
-        return 4 * sum(weight.nbytes for weight in large) if self.convolution == "winograd" else 0
+    def winograd_bytes(self, layers: Collection[str]) -> int:
+        """Return the bytes that Winograd's algorithm still needs for these layers on a CPU in float32.
+
+        Those of the kernels that are not made yet, 36 values for 9 weights, and of its intermediate results.
+        """
+        if self.convolution != "winograd":
+            return 0
+        highest = max((self.layers.index(layer) for layer in layers), default=-1)
+        missing = (name for name in self.convolutions[: highest + 1] if name not in self._winograd_kernels)
+        weights = (self.get_buffer(f"{name}_weight") for name in missing)
+        large = (weight.nbytes for weight in weights if weight.shape[:2].numel() >= WINOGRAD_KERNELS)
+        return 4 * sum(large) + winograd.WORKING_BYTES
 
     def _kernels_of(self, name: str) -> Tensor:
         """Return a convolution's kernels for Winograd's algorithm, computed on first use."""

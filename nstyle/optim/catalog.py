@@ -6,6 +6,9 @@ To add an optimizer, write a class that implements `rules.UpdateRule` and name i
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+HISTORY = 10
+"""Number of steps that L-BFGS remembers. Each takes the memory of two images; more did not help in 40 epochs."""
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -17,7 +20,9 @@ class Optimizer:
         learning_rate: the default learning rate.
         follows_clipped: whether it follows the clipped gradient, as the reference does; if not, the unclipped one.
         settings: the other arguments of its class, with their defaults; `descend` takes the same keywords.
-        images: the number of images that it keeps, or needs for an update, besides those of "nag".
+        images: the number of images that it keeps, or needs for an update, besides those of "nag" and its history.
+        histories: the numbers of steps that it can remember (its setting "history"), the default first; each step
+            takes two images. Less memory is for less history. Empty: it has no such setting.
 
     """
 
@@ -27,6 +32,7 @@ class Optimizer:
     follows_clipped: bool = False
     settings: Mapping[str, float] = field(default_factory=dict)
     images: int = 0
+    histories: tuple[int, ...] = ()
 
 
 OPTIMIZERS = {
@@ -41,7 +47,9 @@ OPTIMIZERS = {
         help="limited-memory BFGS along the unclipped gradient",
         rule="nstyle.optim.lbfgs:LBFGS",
         learning_rate=1.0,
-        images=32,  # two for each of ten steps, the spectra and the direction
+        settings={"history": HISTORY},
+        images=12,  # the spectra and the direction
+        histories=(HISTORY, 5, 3),
     ),
     "adam": Optimizer(
         help="Adam along the unclipped gradient",

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from nstyle.numerics import euclidean_norm, inner_product, root_mean_square
-
-HISTORY = 10
-"""Number of steps that L-BFGS remembers. Each takes the memory of two images; more did not help in 40 epochs."""
+from nstyle.optim.catalog import HISTORY
 
 FIRST_RMS = 4.0
 """Root mean square of the first step at learning rate 1, in grey levels: no curvature is known yet to scale it."""
@@ -47,9 +45,14 @@ class LBFGS:
     3.4e11 with factors of 1 / frequency. Learning the factors saves up to another fifth of the epochs, depending on
     the style. Without the limit, some steps from noise were hundreds of grey levels too long: at 160 pixels, the loss
     after 30 epochs was 4.5e11 without the limit and 3.3e11 with it.
+
+    Args:
+        history: number of steps that it remembers, at least 1; each takes the memory of two images.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, history: float = HISTORY) -> None:
+        self.history = int(history)
         self.last: tuple[Tensor, Tensor] | None = None  # last image and gradient
         self.pairs: list[tuple[Tensor, Tensor]] = []  # steps, and the change of the gradient along each
         self.spectrum: Spectrum | None = None
@@ -68,8 +71,9 @@ class LBFGS:
         return image - update * (LARGEST_RMS / root_mean_square(update)).clamp_max(1)
 
     def _learn(self, step: Tensor, change: Tensor) -> None:
-        self.pairs = [*self.pairs, (step, change)][-HISTORY:]
-        self.ratios = [*self.ratios, self._spectrum_of(step).compare(step, change)][-RECENT:]
+        self.pairs = [*self.pairs, (step, change)][-self.history :]
+        # Of the pairs in its memory only: a resumed descent knows no others.
+        self.ratios = [*self.ratios, self._spectrum_of(step).compare(step, change)][-min(RECENT, self.history) :]
 
     def _spectrum_of(self, image: Tensor) -> "Spectrum":
         if self.spectrum is None:

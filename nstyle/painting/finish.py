@@ -10,6 +10,7 @@ from nstyle.networks.model_space import from_model_space
 from nstyle.pictures.color_transfer import grey, luminance, recolor_painting
 from nstyle.pictures.masks import Mask, composite
 from nstyle.pictures.picture import Picture, denoise
+from nstyle.pictures.strips import in_strips
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Finish:
         rgb = denoise(from_model_space(image), remove_noise, seamless=self.seamless)
         rgb = recolor_painting(self.preserve_colors, rgb, self.content.rgb, self.where, self.content.alpha)
         if self.mask is not None:
-            rgb = composite(rgb, self.content.rgb, self.mask)
+            in_strips(composite, rgb, self.content.rgb, self.mask, out=rgb)
         if self.grey:
-            rgb = grey(luminance(rgb))
+            in_strips(lambda part: grey(luminance(part)), rgb, out=rgb)
         return Picture(rgb, self.content.alpha)

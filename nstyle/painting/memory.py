@@ -10,7 +10,7 @@ import torch
 from nstyle.devices import free_memory, memory_in_use
 from nstyle.errors import DeviceError, Kind
 from nstyle.losses.catalog import STYLE_LOSSES
-from nstyle.losses.footprint import bytes_of_maps
+from nstyle.losses.footprint import bytes_of_maps, work_of_gradient
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.blocks import Surrounded, blocks_of
 from nstyle.networks.model import Model
@@ -23,10 +23,12 @@ from nstyle.settings.config import Config, parse_memory, parse_size
 
 _log = logging.getLogger(__name__)
 
-WAYS: tuple[Tiling | None, ...] = (
+TILINGS: tuple[Tiling | None, ...] = (
     None,
+    Tiling(blocks=2, values=2**27),
     Tiling(blocks=2),
     Tiling(blocks=2, values=2**22),
+    Tiling(values=2**27),
     Tiling(),
     Tiling(values=2**22),
     Tiling(joined=2, values=2**22),
@@ -69,6 +71,35 @@ STARTUP = 40_000_000
 
 
 @dataclass(frozen=True)
+class Way:
+    """How a scale is painted in the memory that there is.
+
+    Attributes:
+        tiling: how the network runs over parts of the image; None: over the whole image.
+        history: the number of steps that the optimizer remembers; None: its own.
+
+    """
+
+    tiling: Tiling | None = None
+    history: int | None = None
+
+    def __str__(self) -> str:
+        """Say it in words: "whole", "in tiles of 4 million values"."""
+        words, tiling = "whole", self.tiling
+        if tiling is not None:
+            words = f"in tiles of {tiling.values // 2**20} million values"
+            if tiling.blocks is not None:
+                words += f" (the {tiling.blocks} lowest blocks of the network only)"
+            elif tiling.joined > 1:
+                words += f" (the {tiling.joined} lowest blocks of the network together)"
+        return words if self.history is None else f"{words}, remembering {self.history} steps only"
+
+
+WHOLE = Way()
+"""The way of a painting that has all the memory it needs."""
+
+
+@dataclass(frozen=True)
 class Memory:
     """What decides how much memory a painting takes.
 
@@ -102,21 +133,34 @@ class Memory:
         features = self.model.features
         return blocks_of(seamless(features) if self.config.seamless else features)
 
-    def ways(self) -> Sequence[Tiling | None]:
-        """Return the ways in which the network may run."""
-        return WAYS if self.network is not None else WAYS[:1]
+    def ways(self) -> list[Way]:
+        """Return the ways in which a scale may be painted, the best first.
 
-    def needed(self, size: ScaleSize, way: Tiling | None) -> int:
-        """Return the bytes that a painting of this size takes, besides the process itself."""
+        Tiles cost time, a short history costs quality: so it is shortened only if no tiles are small enough.
+        """
+        tilings = TILINGS if self.network is not None else TILINGS[:1]
+        shorter = OPTIMIZERS[self.config.optimizer].histories[1:]
+        return [Way(tiling, history) for history in (None, *shorter) for tiling in tilings]
+
+    def needed(self, size: ScaleSize, way: Way, epochs: int) -> int:
+        """Return the bytes that this many epochs of a painting of this size take, besides the process itself."""
         pixels = size.height * size.width
         styles = [height * width for height, width in (frame.window for frame in size.frames.values())]
-        per_pixel = IMAGE_BYTES + OPTIMIZERS[self.config.optimizer].images * PIXEL_BYTES
+        per_pixel = IMAGE_BYTES + self._images_of_optimizer(way, epochs) * PIXEL_BYTES
         images = pixels * per_pixel + sum(styles) * STYLE_IMAGE_BYTES
-        maps = max(self._of_painting(size, way), *(self._of_style(style, way) for style in (0, *styles)))
-        tiles = 0.0 if way is None else TILES_RESERVE + TILE_RESERVE * way.values * self.precision.itemsize
-        return int(RESERVE * (images + maps) + tiles) + self._of_kernels()
+        tiling = way.tiling
+        maps = max(self._of_painting(size, tiling), *(self._of_style(style, tiling) for style in (0, *styles)))
+        tiles = 0.0 if tiling is None else TILES_RESERVE + TILE_RESERVE * tiling.values * self.precision.itemsize
+        constant = self._of_kernels() + STYLE_LOSSES[self.config.style_loss].working_bytes
+        return int(RESERVE * (images + maps) + tiles) + constant
 
-    def _of_painting(self, size: ScaleSize, way: Tiling | None) -> int:
+    def _images_of_optimizer(self, way: Way, epochs: int) -> int:
+        """Return the number of images that the optimizer keeps; its history has a step less than there are epochs."""
+        optimizer = OPTIMIZERS[self.config.optimizer]
+        history = max(optimizer.histories, default=0) if way.history is None else way.history
+        return optimizer.images + 2 * min(history, epochs - 1)
+
+    def _of_painting(self, size: ScaleSize, tiling: Tiling | None) -> int:
         """Return the bytes of the network's maps while the painting's gradient is computed."""
         guided = self.inputs.mask is not None or self.inputs.has_regions
         if self.network is None:
@@ -127,22 +171,22 @@ class Memory:
         more = STYLE_LOSSES[self.config.style_loss].working_maps + 2 * guided
         edges = size.height, size.width
         itemsize = self.precision.itemsize
-        maps = bytes_of_maps(self.network, self.layers, way, edges, itemsize, more)
+        maps = bytes_of_maps(self.network, self.layers, tiling, edges, itemsize, more)
         for i, block in enumerate(self.network.blocks):
             targets = len(block.reach.keys() & set(self.content_layers))
             maps += (size.height >> i) * (size.width >> i) * block.widest * targets * itemsize
         return maps
 
     def _of_kernels(self) -> int:
-        """Return the bytes of the kernels that VGG-19 makes for Winograd's algorithm."""
+        """Return the bytes that VGG-19 needs for Winograd's algorithm."""
         features = self.model.features
         features = features.features if isinstance(features, Padded) else features
         in_float32 = self.precision == torch.float32 and self.device.type == "cpu"
-        return features.kernel_bytes if isinstance(features, VGG19) and in_float32 else 0
+        return features.winograd_bytes(self.layers) if isinstance(features, VGG19) and in_float32 else 0
 
-    def _of_style(self, pixels: int, way: Tiling | None) -> int:
+    def _of_style(self, pixels: int, tiling: Tiling | None) -> int:
         """Return the bytes of the network's maps while a style picture is read."""
-        if way is None:
+        if tiling is None:
             return pixels * STYLE_BYTES_PER_PIXEL
         values = 0.0
         is_summed = bool(STYLE_LOSSES[self.config.style_loss].summed)
@@ -151,8 +195,19 @@ class Memory:
             values += (block.widest * whole + block.pooled_channels / 4) / 4**i
         return int(pixels * values * 4)
 
-    def choose(self, sizes: Sequence[ScaleSize]) -> list[Tiling | None]:
-        """Return the fastest way that fits, for each of the scales.
+    def of_process(self, needed: int) -> int:
+        """Return the bytes of the whole process, as `max_memory` counts them, if a painting needs so many."""
+        return memory_in_use(self.device) + STARTUP + needed
+
+    def work(self, size: ScaleSize, way: Way) -> float:
+        """Return the amount of arithmetic of an epoch, to compare with that of another size in the same way."""
+        edges = size.height, size.width
+        if self.network is None:
+            return float(math.prod(edges))
+        return work_of_gradient(self.network, self.layers, way.tiling, edges)
+
+    def choose(self, sizes: Sequence[ScaleSize], epochs: Sequence[int]) -> list[Way]:
+        """Return the best way that fits, for each of the scales; `epochs` has the number of epochs of each.
 
         Raises:
             DeviceError: a scale does not fit in any way. The message names the least memory that would do, and
@@ -163,25 +218,26 @@ class Memory:
         there = free_memory(self.device)
         if limit is not None:
             there = limit - memory_in_use(self.device) - STARTUP
-        ways = [self._choose(size, there, limit) for size in reversed(sizes)]  # an error names the finest
+        scales = zip(reversed(sizes), reversed(epochs), strict=True)  # an error names the finest
+        ways = [self._choose(size, count, there, limit) for size, count in scales]
         return ways[::-1]
 
-    def _choose(self, size: ScaleSize, there: int | None, limit: int | None) -> Tiling | None:
-        """Return the fastest way that fits for one scale; whole, if the memory is unknown."""
+    def _choose(self, size: ScaleSize, epochs: int, there: int | None, limit: int | None) -> Way:
+        """Return the best way that fits for one scale; whole, if the memory is unknown."""
         if there is None:
-            return None
+            return WHOLE
         ways = self.ways()
         for way in ways:
-            if (needed := self.needed(size, way)) <= there:
-                if way is not None:
+            if (needed := self.needed(size, way, epochs)) <= there:
+                if way != WHOLE:
                     _log.info(
-                        "%dx%d pixels: painting in tiles, with about %s besides the program; whole it would be %s",
-                        *(size.width, size.height, amount(needed), amount(self.needed(size, None))),
+                        "%dx%d pixels: %s; that needs about %s besides the program, and the usual way %s",
+                        *(size.width, size.height, way, amount(needed), amount(self.needed(size, WHOLE, epochs))),
                     )
                 return way
-        smallest = min(ways, key=lambda way: self.needed(size, way))
-        least = self.needed(size, smallest)
-        flag, value, fitting = self._smaller(size, smallest, there)
+        smallest = min(ways, key=lambda way: self.needed(size, way, epochs))
+        least = self.needed(size, smallest, epochs)
+        flag, value, fitting = self._smaller(size, smallest, epochs, there)
         if limit is None:
             raise DeviceError(
                 f"{flag} {value} needs {amount(least)} of memory, but {self.device} has {amount(there)}; "
@@ -197,10 +253,10 @@ class Memory:
             kind=Kind.OUT_OF_RANGE,
         )
 
-    def _smaller(self, size: ScaleSize, way: Tiling | None, there: int) -> tuple[str, str, str]:
+    def _smaller(self, size: ScaleSize, way: Way, epochs: int, there: int) -> tuple[str, str, str]:
         """Return the flag that makes the painting too large, its value, and one for the memory that there is."""
-        config, shrink = self.config, (max(there, 0) / self.needed(size, way)) ** 0.5
-        if self.needed(replace(size, frames={}), way) <= there:
+        config, shrink = self.config, (max(there, 0) / self.needed(size, way, epochs)) ** 0.5
+        if self.needed(replace(size, frames={}), way, epochs) <= there:
             fitting = math.floor(config.style_scale * shrink * 100) / 100
             return "--style-scale", f"{config.style_scale:g}", f"{fitting:g}"
         if config.size is None:

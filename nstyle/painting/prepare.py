@@ -21,7 +21,7 @@ from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_files, inputs_of
 from nstyle.painting.layers import ChosenLayers
-from nstyle.painting.memory import Memory
+from nstyle.painting.memory import WHOLE, Memory, Way
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
@@ -50,7 +50,8 @@ class Scale:
         parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
         slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
-        way: how the network runs over parts of the image; None: over the whole image.
+        way: how it is painted in the memory that there is.
+        work: the amount of arithmetic of an epoch, to compare with that of another size in the same way.
 
     """
 
@@ -60,7 +61,8 @@ class Scale:
     parts: tuple[Tensor | None, ...] = (None,)
     slowdown: float = 1.0
     details: float = 0.0
-    way: Tiling | None = None
+    way: Way = WHOLE
+    work: float = 0.0
     _objective: Objective | None = field(default=None, init=False)
 
     @property
@@ -68,6 +70,11 @@ class Scale:
         """Width and height."""
         _, _, height, width = self.start.shape
         return width, height
+
+    @property
+    def optimizer_settings(self) -> dict[str, float]:
+        """The arguments of `descend` that depend on the way."""
+        return {} if self.way.history is None else {"history": self.way.history}
 
     def objective(self) -> Objective:
         """Return the objective. The first call makes it; it is kept until `free`."""
@@ -91,6 +98,7 @@ class Prepared:
         inputs: "path" and "sha256" of each input picture, by the name of its setting.
         weights: the source of the network's weights: path, SHA-256, and whether they are the original ones.
         memory: bytes that the descent at the finest scale needs, without the constant overhead.
+        process_memory: bytes that the whole process needs, as `max_memory` counts them.
         seamless: whether the painting tiles.
         stop_after: the number of epochs, in all scales, after which the painting ends; None: it ends with the last
             scale.
@@ -103,6 +111,7 @@ class Prepared:
     inputs: Mapping[str, Mapping[str, str]]
     weights: Mapping[str, Any]
     memory: int
+    process_memory: int
     seamless: bool
     stop_after: int | None = None
 
@@ -122,6 +131,7 @@ def prepare(
     device: torch.device,
     precision: torch.dtype,
     session: Session | None = None,
+    way: Way | None = None,
     in_memory: Mapping[str, Picture] | None = None,
 ) -> Prepared:
     """Read the pictures and the network, and prepare all scales; reuse what the session has in its cache.
@@ -131,6 +141,7 @@ def prepare(
         device: the device of the descent.
         precision: the network's dtype.
         session: the cache; None: a new one.
+        way: how to paint each scale; None: the best way that fits into the memory.
         in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
             are no files. They are not in `Prepared.inputs`. Messages name the path in the settings.
 
@@ -139,21 +150,22 @@ def prepare(
 
     """
     session = Session() if session is None else session
-    in_memory = {} if in_memory is None else in_memory
-    inputs = inputs_of(config)
-    files = [source for source in inputs.sources if source.name not in in_memory]
-    pictures = {source: in_memory[source.name] for source in inputs.sources if source.name in in_memory}
-    pictures |= {source: read_picture(source.path, longest_edge(config)) for source in files}
-    hashes = hash_files(files)
+    inputs, edge, in_memory = inputs_of(config), longest_edge(config), in_memory or {}
+    pictures = {source: in_memory.get(source.name) or read_picture(source.path, edge) for source in inputs.sources}
+    hashes = hash_files(source for source in inputs.sources if source.name not in in_memory)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = ChosenLayers.chosen(config, loaded.model)
     memory = Memory(config, inputs, loaded.model, precision, device, {*layers.content, *layers.style}, layers.content)
-    ways = memory.choose(sizes)
+    epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
+    ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
+    needed = list(map(memory.needed, sizes, ways, epochs))
     objectives = _ObjectiveMaker(config, loaded, layers)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     # The finest first: its errors are the clearest.
-    scales = [maker.make(size, way) for size, way in zip(reversed(sizes), reversed(ways), strict=True)]
+    scales = list(map(maker.make, reversed(sizes), reversed(ways)))
+    for scale, size in zip(scales, reversed(sizes), strict=True):
+        scale.work = memory.work(size, scale.way)
     if config.init == "noise" and scales[-1].parts == (None,):
         scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
@@ -161,11 +173,12 @@ def prepare(
         descent["bounds"] = shown_range(scales[0].start)
     return Prepared(
         tuple(reversed(scales)),
-        epochs_at_scales(config.max_num_epochs, len(scales)),
+        epochs,
         descent,
         hashes,
         dict(loaded.model.provenance),
-        memory.needed(sizes[-1], ways[-1]),
+        needed[-1],
+        memory.of_process(max(needed)),
         config.seamless,
         config.stop_after,
     )
@@ -193,11 +206,11 @@ class _ObjectiveMaker:
     layers: ChosenLayers
 
     def make(
-        self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, way: Tiling | None
+        self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, tiling: Tiling | None
     ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
-        features: StyleTargets | Features = self.loaded.targets_in(way)
+        features: StyleTargets | Features = self.loaded.targets_in(tiling)
         if model.adapt is not None:
             features = model.adapt((styles[0].image,) if config.size is not None else (content, styles[0].image))
         return Objective(
@@ -232,7 +245,7 @@ class _ScaleMaker:
     device: torch.device
     session: Session
 
-    def make(self, size: ScaleSize, way: Tiling | None) -> Scale:
+    def make(self, size: ScaleSize, way: Way) -> Scale:
         """Resize all pictures, and make the start; the objective is made later, in this way."""
         config, device = self.config, self.device
         masks = self._fit_masks(size)
@@ -270,7 +283,7 @@ class _ScaleMaker:
         return Scale(
             start,
             finish,
-            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, way=way),
+            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling),
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
@@ -382,4 +395,4 @@ def _mask_tensor(mask: Mask | None, device: torch.device) -> Tensor | None:
 def _noise(height: int, width: int, seed: int) -> Tensor:
     """Return the reference's start noise, 1 x 3 x H x W; drawn on the CPU, it is the same on every device."""
     uniform = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    return (uniform * 2 - 1) * NOISE
+    return uniform.mul_(2).sub_(1).mul_(NOISE)

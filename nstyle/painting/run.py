@@ -180,6 +180,7 @@ class _Painting:
         at_this_scale = min(self.prepared.epochs[scale - 1], most - self.checkpoint.epochs_before)
         settings = {
             **self.prepared.descent,
+            **self.scale.optimizer_settings,
             "max_num_epochs": at_this_scale,
             "slowdown": self.scale.slowdown,
             "parts": self.scale.parts,

@@ -16,6 +16,7 @@ from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.networks.weights_files import weights_content
 from nstyle.pictures.picture import Picture
+from nstyle.settings.config import Config
 
 MODELS = 2
 """Networks in the cache. A batch needs one; two allow a second batch in the same process."""
@@ -38,11 +39,11 @@ class Loaded:
     targets: StyleTargets
     _in_tiles: dict[Tiling, StyleTargets] = field(default_factory=dict)
 
-    def targets_in(self, way: Tiling | None) -> StyleTargets:
+    def targets_in(self, tiling: Tiling | None) -> StyleTargets:
         """Return the network with its cache of targets: the whole network (None), or one that runs in tiles."""
-        if way is None:
+        if tiling is None:
             return self.targets
-        return made_once(self._in_tiles, way, lambda: StyleTargets(Streamed(self.model.features, way)))
+        return made_once(self._in_tiles, tiling, lambda: StyleTargets(Streamed(self.model.features, tiling)))
 
 
 class Session:
@@ -57,6 +58,10 @@ class Session:
         self.owns_process = owns_process
         self._models: LRUCache[Hashable, Loaded] = LRUCache(MODELS)
         self._pictures: LRUCache[Hashable, Picture] = LRUCache(STYLE_BYTES, _bytes_of)
+
+    def may_tune(self, config: Config) -> bool:
+        """Tell whether a run may keep freed memory (`devices.keeping_freed_memory`), which takes more of it."""
+        return self.owns_process and config.max_memory is None
 
     def load(self, name: str, options: ModelOptions) -> Loaded:
         """Return a network, from the cache if possible; see `model.load_model`.

@@ -12,7 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nstyle.devices import choose_device, choose_precision, keeping_freed_memory, reproducible
+from nstyle.devices import (
+    Precision,
+    choose_device,
+    choose_precision,
+    keeping_freed_memory,
+    limited_memory,
+    reproducible,
+)
 from nstyle.errors import DeviceError, DivergenceError, Kind, OutputError, RecipeError
 from nstyle.painting.convergence import warn_if_unchanged
 from nstyle.painting.inputs import inputs_of, kept_metadata
@@ -34,7 +41,7 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
 from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
-from nstyle.settings.config import Config
+from nstyle.settings.config import Config, parse_memory
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
 from nstyle.storage.layout import StopReason
 from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe
@@ -147,7 +154,7 @@ def _run_in(
     """Paint into a folder that this run owns. See `run` for the arguments."""
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
-    with _out_of_memory_as_error(device, config.max_long_edge), reproducible(device, tf32=precision.tf32):
+    with set_up(config, device, precision):
         prepared = prepare(config, device, precision.dtype, session)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         refuse_long_recipe(recipe, config)
@@ -169,8 +176,7 @@ def _run_in(
                 "%s has no transparency: transparent parts become white; --image-format png keeps them transparent",
                 form.title,
             )
-        may_tune = session.owns_process and config.max_memory is None  # that takes more memory
-        tuned = keeping_freed_memory(device, prepared.memory) if may_tune else nullcontext()
+        tuned = keeping_freed_memory(device, prepared.memory) if session.may_tune(config) else nullcontext()
         try:
             with tuned:
                 painted = _paint(config, folder, prepared, recipe, checkpoint, pictures, callback, progress)
@@ -199,9 +205,12 @@ def _paint(
     """
     metadata = kept_metadata(config)
     pictures = () if folder.staging or checkpoint.epoch == 0 else pictures
-    tiles = [None if scale.way is None else asdict(scale.way) for scale in prepared.scales]
+    ways: dict[str, list[Any]] = {
+        "tiles": [scale.way.tiling and asdict(scale.way.tiling) for scale in prepared.scales],
+        "history": [scale.way.history for scale in prepared.scales],
+    }
     pictures = {*pictures, folder.final.name}
-    record = RunRecord(folder.record, recipe, len(prepared.scales), pictures, tiles, folder.former_pictures())
+    record = RunRecord(folder.record, recipe, len(prepared.scales), pictures, ways, folder.former_pictures())
     recording = Record(record)
     final = FinalPicture(folder, recipe, config, metadata)
     takeover = Takeover(folder, record, save_epochs=config.save_epochs)
@@ -313,7 +322,28 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
             kind=Kind.CONFLICT,
         )
     _log.info("resuming %s after epoch %d", folder.path, checkpoint.epoch)
+    _say_what_is_forgotten(checkpoint, prepared)
     return checkpoint
+
+
+def _say_what_is_forgotten(checkpoint: Checkpoint, prepared: Prepared) -> None:
+    """Log how many steps the run will drop from the optimizer's history, which is shorter than before."""
+    history = prepared.scales[checkpoint.scale - 1].way.history
+    steps = sum(name.startswith("step_") for name in checkpoint.descent.memory)
+    if history is not None and steps > history:
+        _log.info("of %d steps in the checkpoint's history, %d fit into the memory", steps, history)
+
+
+@contextmanager
+def set_up(config: Config, device: torch.device, precision: Precision) -> Iterator[None]:
+    """Make the device compute reproducibly and within the memory limit while the block runs."""
+    limit = None if config.max_memory is None else parse_memory(config.max_memory)
+    with (
+        _out_of_memory_as_error(device, config.max_long_edge),
+        reproducible(device, tf32=precision.tf32),
+        limited_memory(device, limit),
+    ):
+        yield
 
 
 @contextmanager

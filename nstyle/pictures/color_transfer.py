@@ -8,9 +8,12 @@ not; None: all count alike.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nstyle.pictures.strips import in_strips, strips
 
 Rgb = NDArray[np.float32]
 Alpha = NDArray[np.float32]
@@ -53,7 +56,7 @@ def grey(levels: Rgb) -> Rgb:
 
 def is_grey(rgb: Rgb) -> bool:
     """Tell whether R, G and B are equal in each pixel, except for the rounding of a color profile."""
-    return bool((np.abs(rgb - rgb[..., [1, 2, 0]]) < LIKE_GREY).all())
+    return all((np.abs(rgb[rows] - rgb[rows][..., [1, 2, 0]]) < LIKE_GREY).all() for rows in strips(rgb.shape))
 
 
 def match_luminance(
@@ -96,6 +99,7 @@ def match_covariance(
     is not amplified to the wanted variance.
     """
     mean, covariance = _moments(wanted, wanted_weights)
+    del wanted  # of a large picture it takes a lot of memory
     root = _root(covariance)
     for repeated in range(_CORRECTIONS):
         own_mean, own_covariance = _moments(colors, weights)
@@ -107,8 +111,14 @@ def match_covariance(
             along = ((axes.T @ covariance) * axes.T).sum(axis=1)
             variances = np.where(variances < along / 10, along, variances)
         inverse_root = (axes / np.sqrt(np.maximum(variances, _NOISE**2))) @ axes.T
-        colors = np.clip((colors - own_mean) @ (root @ inverse_root).T + mean, 0, 1)
+        step = partial(_transformed, before=own_mean, matrix=root @ inverse_root, after=mean)
+        colors = in_strips(step, colors, out=colors if repeated else np.empty(colors.shape))
     return colors
+
+
+def _transformed(colors: Colors, before: Colors, matrix: Colors, after: Colors) -> Colors:
+    """Transform colors linearly, so that the color `before` becomes `after`; clipped to 0..1."""
+    return np.clip((colors - before) @ matrix.T + after, 0, 1)
 
 
 def match_histogram(
@@ -123,12 +133,15 @@ def match_histogram(
     generator = np.random.default_rng(0)
     for turn in range(_ROTATIONS):
         axes = np.eye(3) if turn == 0 else np.linalg.qr(generator.normal(size=(3, 3)))[0]
-        own, goal = colors @ axes, wanted @ axes
-        for axis in range(3):
-            levels = _quantiles(own[:, axis], weights), _quantiles(goal[:, axis], wanted_weights)
-            own[:, axis] = np.interp(own[:, axis], *levels)
-        colors = own @ axes.T
-    return match_covariance(np.clip(colors, 0, 1), wanted, weights, wanted_weights)
+        goal = wanted @ axes
+        goals = [_quantiles(goal[:, axis], wanted_weights) for axis in range(3)]
+        del goal  # of a large picture it takes a lot of memory
+        colors = colors @ axes
+        for axis, quantiles in enumerate(goals):
+            own = colors[:, axis]
+            colors[:, axis] = np.interp(own, _quantiles(own, weights), quantiles)
+        colors = colors @ axes.T
+    return match_covariance(np.clip(colors, 0, 1, out=colors), wanted, weights, wanted_weights)
 
 
 def _mean_and_deviation(levels: Colors, weights: Weights | None) -> tuple[float, float]:
@@ -209,12 +222,12 @@ def recolor_painting(
     """Return a painting with the content's colors; see `recolor_style`.
 
     "histogram" and "covariance" change only the pixels in `where`; "none" changes nothing. Both pictures have the
-    content's alpha.
+    content's alpha. The result takes the place of `painting`.
     """
     if how == "luma":
-        return with_luminance_of(content, painting)
+        return in_strips(with_luminance_of, content, painting, out=painting)
     if how in MATCHES:
-        painting, weights = painting.copy(), _weights(alpha, where)
+        weights = _weights(alpha, where)
         painting[where] = MATCHES[how](_colors(painting[where]), _colors(content[where]), weights, weights)
     return painting
 

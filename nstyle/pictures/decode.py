@@ -73,7 +73,7 @@ def read_picture(path: Path, edge: int | None = None) -> Picture:
     Wholly transparent pixels get the color of the nearest visible pixel, because their own color means nothing.
 
     Memory: a picture above the limits in `nstyle.pictures.limits` is refused before it is decoded (the limit is lower
-    for a TIFF with more than 64 bits per pixel). Decoding needs up to 48 bytes per pixel besides the file itself, and
+    for a TIFF with more than 64 bits per pixel). Decoding needs up to 40 bytes per pixel besides the file itself, and
     24 for 8-bit RGB in sRGB.
 
     Damage: notes that are rubbish (EXIF, XMP, texts, profiles) are ignored. A file that lacks pixels is refused. A
@@ -141,7 +141,7 @@ def _decode_by_pillow(path: Path, picture: Image.Image, profile: bytes | None) -
     """Decode 8 bits per channel, or 16-bit grey in formats that only Pillow reads."""
     picture = _on_canvas(picture) if picture.format == "GIF" else _turned(picture)
     if picture.mode.startswith("I"):  # 16 bits, stored in 16 or 32
-        return _Raster(_in_range(path, np.asarray(picture, np.float32) / np.float32(65535))[..., None], None, profile)
+        return _Raster(_in_range(path, _scaled(np.asarray(picture), 65535))[..., None], None, profile)
     if picture.mode == "F":
         return _Raster(_in_range(path, np.asarray(picture, np.float32))[..., None], None, profile)
     if picture.mode == "LAB":
@@ -152,11 +152,9 @@ def _decode_by_pillow(path: Path, picture: Image.Image, profile: bytes | None) -
         return _Raster(np.asarray(picture), None, profile)
     if picture.has_transparency_data:
         levels = np.asarray(picture.convert("LA" if picture.mode in ("1", "L", "LA", "La") else "RGBA"))
-        alpha = levels[..., -1].astype(np.float32) / np.float32(255)
+        alpha = _scaled(levels[..., -1], 255)
         if picture.format == "JPEG2000" and jpeg2000_is_multiplied(path):
-            return _Raster(
-                _unmultiplied(levels[..., :-1].astype(np.float32) / np.float32(255), alpha), alpha, profile
-            )
+            return _Raster(_unmultiplied(_scaled(levels[..., :-1], 255), alpha), alpha, profile)
         return _Raster(levels[..., :-1], alpha, profile)
     if picture.mode in ("1", "L"):
         return _Raster(np.asarray(picture.convert("L"))[..., None], None, profile)
@@ -209,17 +207,17 @@ def _decode_by_libpng(path: Path, header: Image.Image, profile: bytes | None) ->
     orientation = orientation_of(header.info.get("exif"))
     content, _, complaint = plain_png(path.read_bytes())
     levels = imagecodecs.png_decode(content)
+    del content  # free the memory
     if levels.shape[:2] != header.size[::-1]:
         raise ValueError("the two decoders do not agree")
     if complaint is not None:
         _log.warning("%s %s", path, complaint)
     levels = levels if levels.ndim == 3 else levels[..., None]
-    white = np.float32(np.iinfo(levels.dtype).max)
-    alpha = levels[..., -1].astype(np.float32) / white if levels.shape[2] in (2, 4) else None
+    white = np.iinfo(levels.dtype).max
+    alpha = _scaled(levels[..., -1], white) if levels.shape[2] in (2, 4) else None
     levels = levels if alpha is None else levels[..., :-1]
     if levels.dtype != np.uint8:
-        levels = levels.astype(np.float32)
-        levels /= white
+        levels = _scaled(levels, white)
     return _Raster(levels, alpha, profile, orientation)
 
 
@@ -258,18 +256,17 @@ def _decode_deep_tiff(path: Path) -> _Raster | None:
 def _tiff_raster(path: Path, page: tifffile.TiffPage, decoded: NDArray[Any], channels: int) -> _Raster:
     """Interpret the channels of a TIFF page (H x W x C) of which the first ones, `channels`, are colors."""
     orientation, profile = page.tags.valueof(_ORIENTATION, 1), profile_of_tiff(path, page)
-    white = np.float32(1 if decoded.dtype.kind == "f" else 2**page.bitspersample - 1)
+    white = 1 if decoded.dtype.kind == "f" else 2**page.bitspersample - 1
     number, multiplied = alpha_channel(page, channels)
-    alpha = None if number is None else decoded[..., number].astype(np.float32) / white
+    alpha = None if number is None else _scaled(decoded[..., number], white)
     colors = decoded[..., :channels]
     if is_lab(page):
         return _Raster(lab_to_srgb(lab_of(path, page, colors)), alpha, None, orientation)
-    levels = colors.astype(np.float32)
-    levels /= white
+    levels = _scaled(colors, white)
     if decoded.dtype.kind == "f":
         levels = _in_range(path, levels)
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-        levels = 1 - levels
+        np.subtract(1, levels, out=levels)
     if alpha is not None and multiplied:
         levels = _unmultiplied(levels, alpha)
     return _Raster(levels, alpha, profile, orientation)
@@ -288,14 +285,14 @@ def _decode_heif(path: Path) -> _Raster:
         raise ValueError("unknown channels")
     if levels.dtype != np.uint8:  # 10 or 12 bits, stored in the upper bits of 16
         bits = heif.info["bit_depth"]
-        levels = levels.astype(np.float32) / np.float32((2**bits - 1) << (16 - bits))
+        levels = _scaled(levels, (2**bits - 1) << (16 - bits))
     if mode[-1] not in "Aa":
         return _Raster(levels, None, profile)
-    scale = np.float32(255 if levels.dtype == np.uint8 else 1)
-    alpha = levels[..., -1].astype(np.float32) / scale
+    scale = 255 if levels.dtype == np.uint8 else 1
+    alpha = _scaled(levels[..., -1], scale)
     levels = levels[..., :-1]
     if mode[-1] == "a":
-        levels = _unmultiplied(levels.astype(np.float32) / scale, alpha)
+        levels = _unmultiplied(_scaled(levels, scale), alpha)
     return _Raster(levels, alpha, profile)
 
 
@@ -316,14 +313,14 @@ def _decode_jpeg_xl(path: Path) -> _Raster:
     if levels.dtype.kind == "f":
         levels = _in_range(path, levels.astype(np.float32, copy=False))
     elif header.bits != 8:
-        levels = levels.astype(np.float32) / np.float32(2**header.bits - 1)
+        levels = _scaled(levels, 2**header.bits - 1)
     if not header.extra:
         return _Raster(levels, None, header.profile)
-    scale = np.float32(255 if levels.dtype == np.uint8 else 1)
-    alpha = levels[..., -1].astype(np.float32) / scale
+    scale = 255 if levels.dtype == np.uint8 else 1
+    alpha = _scaled(levels[..., -1], scale)
     levels = levels[..., :-1]
     if header.multiplied:
-        levels = _unmultiplied(levels.astype(np.float32) / scale, alpha)
+        levels = _unmultiplied(_scaled(levels, scale), alpha)
     return _Raster(levels, alpha, header.profile)
 
 
@@ -343,9 +340,17 @@ def _in_range(path: Path, levels: NDArray[np.float32]) -> NDArray[np.float32]:
     return levels
 
 
+def _scaled(levels: NDArray[Any], white: int) -> NDArray[np.float32]:
+    """Return levels divided by that of white, in a new array."""
+    scaled = levels.astype(np.float32)
+    scaled /= np.float32(white)
+    return scaled
+
+
 def _unmultiplied(levels: NDArray[np.float32], alpha: Alpha) -> NDArray[np.float32]:
-    """Divide levels (H x W x C) by alpha, because the file stores them multiplied (premultiplied alpha)."""
-    return np.clip(levels / np.where(alpha > 0, alpha, 1)[..., None], 0, 1)
+    """Divide levels (H x W x C) by alpha, in place, because the file stores them multiplied (premultiplied alpha)."""
+    levels /= np.where(alpha > 0, alpha, 1)[..., None]
+    return np.clip(levels, 0, 1, out=levels)
 
 
 def _upright(array: NDArray[np.float32], orientation: object) -> NDArray[np.float32]:

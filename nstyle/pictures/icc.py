@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageCms
 
+from nstyle.pictures.strips import in_strips, strips, whole_numbers
+
 Levels = NDArray[np.uint8] | NDArray[np.float32]
 """H x W x C; C = 1 (grey), 3 (RGB) or 4 (CMYK, amount of ink); 0..255 in uint8, or 0..1 in float32."""
 
@@ -44,16 +46,17 @@ def to_srgb(levels: Levels, profile: bytes | None) -> NDArray[np.float32]:
             converted = _transform(levels, profile)
             if converted is not None:
                 return converted
+    if levels.dtype != np.uint8 and levels.shape[2] == 3:
+        return levels.astype(np.float32, copy=False)
+    return in_strips(_plain, levels, out=np.empty((*levels.shape[:2], 3), np.float32))
+
+
+def _plain(levels: Levels) -> NDArray[np.float32]:
+    """Convert levels without a profile to RGB; see `to_srgb`. Of grey, the result has one channel."""
     plain = levels.astype(np.float32, copy=False)
     if levels.dtype == np.uint8:
         plain /= np.float32(255)
-    if plain.shape[2] == 1:
-        return np.repeat(plain, 3, axis=2)
-    if plain.shape[2] == 4:
-        rgb = 1 - plain[..., :3]
-        rgb *= 1 - plain[..., 3:]
-        return rgb
-    return plain
+    return plain if plain.shape[2] < 4 else (1 - plain[..., :3]) * (1 - plain[..., 3:])
 
 
 def lab_to_srgb(lab: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -89,8 +92,7 @@ def _transform(levels: Levels, profile: bytes) -> NDArray[np.float32] | None:
     channels = _CHANNELS[profile[16:20]]
     source: NDArray[Any] = np.repeat(levels, 3, axis=2) if levels.shape[2] < channels else levels
     if channels == 4 and source.dtype != np.uint8:
-        source = source * np.float32(65535)
-        source = np.rint(source, out=source).astype(np.uint16)  # Little CMS would expect float ink in 0..100
+        source = whole_numbers(source, np.empty(source.shape, np.uint16))  # it would expect float ink in 0..100
     try:
         rgb: NDArray[np.float32] = imagecodecs.cms_transform(
             np.ascontiguousarray(source[..., 0] if channels == 1 else source),
@@ -104,4 +106,5 @@ def _transform(levels: Levels, profile: bytes) -> NDArray[np.float32] | None:
         )
     except (RuntimeError, ValueError):
         return None
-    return np.clip(rgb, 0, 1, out=rgb) if np.isfinite(rgb).all() else None
+    is_finite = all(np.isfinite(rgb[rows]).all() for rows in strips(rgb.shape))
+    return np.clip(rgb, 0, 1, out=rgb) if is_finite else None

@@ -89,7 +89,11 @@ def _exif_of(path: Path) -> Image.Exif:
         exif.load(boxes[0][4:] if boxes else b"")  # the box begins with a number
     elif is_tiff(head):
         with path.open("rb") as file:
-            exif.load_from_fp(file)
+            if head[2:3] == b"+":  # a BigTIFF, whose header Pillow reads only in pictures
+                exif.bigtiff, exif.endian = True, "<" if head.startswith(b"II") else ">"
+                exif.load_from_fp(file, int.from_bytes(head[8:16], "little" if exif.endian == "<" else "big"))
+            else:
+                exif.load_from_fp(file)
             exif.get_ifd(EXIF_FOLDER), exif.get_ifd(GPS_FOLDER)
     else:
         with open_by_pillow(path) as picture:

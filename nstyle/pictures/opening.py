@@ -236,8 +236,9 @@ def _drop_illegible(picture: Image.Image) -> None:
 
 def _identified(file: IO[bytes]) -> ImageFile.ImageFile:
     """Open the file with the first of our formats that accepts it."""
-    Image.init()
     start = file.read(16)
+    # preinit imports Pillow's readers of the five commonest formats, init those of all: 0.02 s more.
+    (Image.preinit if start.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)) else Image.init)()
     for name in (name for form in FORMATS for name in form.pillow if name in Image.OPEN):
         make, accepts = Image.OPEN[name]
         accepted = accepts is None or accepts(start)

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, distance_transform_edt, gaussian_filter
-from skimage.restoration import denoise_tv_chambolle
-from skimage.transform import resize as skimage_resize
+from scipy.ndimage import affine_transform, distance_transform_edt, gaussian_filter, zoom
 
 from nstyle.pictures.limits import LARGE
+from nstyle.pictures.strips import in_strips, whole_numbers
 
 Rgb = NDArray[np.float32]
 """H x W x 3, range 0..1, sRGB."""
@@ -54,16 +53,26 @@ def fit_long_edge(height: int, width: int, long_edge: int) -> tuple[int, int]:
 
 
 def resize(rgb: Rgb, height: int, width: int) -> Rgb:
-    """Resize a picture to height x width, bilinearly; shrinking smooths it first (skimage's default).
+    """Resize a picture to height x width, bilinearly; shrinking smooths it first.
 
-    A picture of more than `LARGE` pixels that shrinks a lot takes a faster way to nearly the same result.
+    A picture of more than `LARGE` pixels that shrinks a lot takes a faster way to nearly the same result. One of this
+    size is returned itself. All others are the same, to the bit, as from `skimage.transform.resize`, whose import
+    takes a third as long as PyTorch's.
     """
+    if rgb.shape[:2] == (height, width):
+        return rgb
     if rgb.shape[0] * rgb.shape[1] > LARGE:
         block = int(min(rgb.shape[0] / height, rgb.shape[1] / width) / 3)
         if block > 1:
             return _shrink_in_blocks(rgb, height, width, block)
-    resized: NDArray[np.float32] = skimage_resize(rgb, (height, width))
-    return resized.astype(np.float32, copy=False)
+    factors = (rgb.shape[0] / height, rgb.shape[1] / width, *(1.0 for _ in rgb.shape[2:]))
+    smooth = rgb
+    if max(factors) > 1:
+        smooth = gaussian_filter(rgb, [max(0, (factor - 1) / 2) for factor in factors], mode="mirror")
+    resized: NDArray[np.float32] = zoom(
+        smooth, [1 / factor for factor in factors], order=1, mode="mirror", grid_mode=True
+    )
+    return np.clip(resized, rgb.min(), rgb.max(), out=resized)
 
 
 def _shrink_in_blocks(rgb: Rgb, height: int, width: int, block: int) -> Rgb:
@@ -109,17 +118,24 @@ def resize_picture(picture: Picture, height: int, width: int) -> Picture:
     alpha = resize(picture.alpha, height, width)
     weighted = resize(picture.rgb * picture.alpha[..., None], height, width)
     visible = alpha >= FAINTEST
-    rgb: Rgb = np.clip(weighted / np.maximum(alpha, np.float32(FAINTEST))[..., None], 0, 1)
+    rgb = in_strips(_unweighted, weighted, alpha, out=weighted)
     return Picture(fill_hidden(rgb, visible), alpha)
 
 
+def _unweighted(weighted: Rgb, alpha: Alpha) -> Rgb:
+    """Return colors from colors times alpha."""
+    return np.clip(weighted / np.maximum(alpha, np.float32(FAINTEST))[..., None], 0, 1)
+
+
 def fill_hidden(rgb: Rgb, visible: NDArray[np.bool_]) -> Rgb:
-    """Give each pixel that is not `visible` (H x W) the color of the nearest visible pixel, if there is one."""
+    """Give each pixel that is not `visible` (H x W) the color of the nearest visible pixel, if there is one.
+
+    The result takes the place of `rgb`.
+    """
     if visible.all() or not visible.any():
         return rgb
     rows, columns = distance_transform_edt(~visible, return_distances=False, return_indices=True)
-    filled: Rgb = rgb[rows, columns]
-    return filled
+    return in_strips(lambda row, column: rgb[row, column], rows, columns, out=rgb)  # visible pixels keep their color
 
 
 def on_white(picture: Picture) -> Rgb:
@@ -133,22 +149,25 @@ def on_white(picture: Picture) -> Rgb:
 def denoise(rgb: Rgb, weight: float, *, seamless: bool = False) -> Rgb:
     """Smooth a picture by total-variation minimization (Chambolle, 2004); a weight below 1e-6 changes nothing.
 
-    A seamless picture is smoothed across its edges, so that it still tiles.
+    A seamless picture is smoothed across its edges, so that it still tiles. `rgb` itself may change.
     """
     if weight < 1e-6:
         return rgb
     if seamless:
         tiled = np.pad(rgb, ((SEAM, SEAM), (SEAM, SEAM), (0, 0)), mode="wrap")
         return denoise(tiled, weight)[SEAM:-SEAM, SEAM:-SEAM]
-    denoised: NDArray[np.float32] = denoise_tv_chambolle(rgb, weight=weight, channel_axis=-1)
-    return denoised.astype(np.float32, copy=False)
+    from skimage.restoration import denoise_tv_chambolle  # takes a while, and the first epoch does not need it
+
+    for channel in range(3):  # one after the other: it takes ten times the memory of a channel
+        rgb[..., channel] = denoise_tv_chambolle(rgb[..., channel], weight=weight)
+    return rgb
 
 
 def to_uint8(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Convert levels from 0..1 to whole numbers in 0..255, rounded to the nearest."""
-    return np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
+    return whole_numbers(levels, np.empty(levels.shape, np.uint8))
 
 
 def to_uint16(levels: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Convert levels from 0..1 to whole numbers in 0..65535, rounded to the nearest."""
-    return np.rint(np.clip(levels, 0, 1) * 65535).astype(np.uint16)
+    return whole_numbers(levels, np.empty(levels.shape, np.uint16))

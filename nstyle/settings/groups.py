@@ -258,7 +258,7 @@ class Machine:
     max_memory: str | None = setting(
         None,
         "use at most this much memory: what would need more is painted in tiles, which takes longer and gives the "
-        "same picture up to rounding",
+        "same picture up to rounding; if even that is too much, L-BFGS remembers fewer steps",
         OURS,
         MACHINE,
         default_words="what is free",

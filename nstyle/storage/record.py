@@ -83,7 +83,8 @@ class RunRecord:
         recipe: the recipe of the run.
         scales: number of scales of the painting.
         pictures: names of the pictures that the run wrote before it was resumed.
-        tiles: how each scale is painted in tiles (`losses.tiles.Tiling`), None for a whole one; empty: all are whole.
+        ways: how each scale is painted in little memory: "tiles" (`losses.tiles.Tiling`; null: whole) and "history"
+            (steps that the optimizer remembers; null: its own number). What is the usual way for all is left out.
         former: SHA-256 of the finished pictures without a recipe that were in the folder before.
 
     Attributes:
@@ -97,11 +98,11 @@ class RunRecord:
         recipe: Recipe,
         scales: int = 1,
         pictures: Iterable[str] = (),
-        tiles: Sequence[Mapping[str, Any] | None] = (),
+        ways: Mapping[str, Sequence[Any]] | None = None,
         former: Iterable[str] = (),
     ) -> None:
         self.path = path
-        self.tiles = {"tiles": list(tiles)} if any(tiles) else {}
+        self.ways = {name: list(values) for name, values in (ways or {}).items() if any(values)}
         self.recipe = recipe
         self.scales = scales
         self.pictures = set(pictures)
@@ -137,5 +138,5 @@ class RunRecord:
             **(more or {}),
         }
         with replacing(self.path) as file:
-            file.write((json.dumps(self.recipe.facts() | self.tiles | progress, indent=2) + "\n").encode())
+            file.write((json.dumps(self.recipe.facts() | self.ways | progress, indent=2) + "\n").encode())
         self.stop_reason = stop_reason

@@ -1,0 +1,62 @@
+"""`nstyle --estimate`: print size, memory, way and time of each painting, and paint none."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from nstyle.batch.jobs import Job
+from nstyle.commands.terminal import complain, for_terminal
+from nstyle.errors import NStyleError
+
+
+def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fast: bool) -> int:
+    """Show a line for each painting, and the sum of the time if there are several. Return the exit code.
+
+    Args:
+        jobs: the paintings; finished ones take no time.
+        show: writes a text to standard output.
+        fail_fast: whether to stop after a painting that is not possible.
+
+    """
+    from nstyle.batch.local import finished_picture
+    from nstyle.painting.estimate import estimate_run
+    from nstyle.painting.session import Session
+
+    session = Session(owns_process=True)
+    start = time.process_time()  # what the process has needed for Python and PyTorch
+    seconds, failed = start, 0
+    for job in jobs:
+        try:
+            if (picture := finished_picture(job, session)) is not None:
+                show(for_terminal(f"{job.title}: already finished, {picture}") + "\n")
+                continue
+            found = estimate_run(job.config, session)
+        except NStyleError as error:
+            failed += 1
+            complain("nstyle", str(error) if len(jobs) == 1 else f"{job.title}: {error}", 1)
+            if fail_fast:
+                break
+            continue
+        seconds += found.seconds
+        words = [
+            "{}x{} pixels".format(*found.size),
+            found.way,
+            f"{megabytes(found.memory)} of memory",
+            f"{'at most ' if found.may_stop else ''}{found.epochs} epochs",
+            f"about {duration(found.seconds + (start if len(jobs) == 1 else 0))}",
+        ]
+        show(for_terminal(f"{job.title}: {', '.join(words)}") + "\n")
+    if len(jobs) > 1:
+        show(f"{len(jobs) - failed} pictures: about {duration(seconds)}\n")
+    return 1 if failed else 0
+
+
+def megabytes(size: int) -> str:
+    """Return an amount of memory as `--max-memory` takes it, rounded up."""
+    return f"{-(-size // 10**6)}MB"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words: "40 s", "5 min", "2.3 h"."""
+    if seconds < 99.5:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,198 @@
+"""How large a painting will be, and how much memory and time it will take: measured small, without painting it."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeAlias
+
+import torch
+
+from nstyle.devices import choose_device, choose_precision, keeping_freed_memory
+from nstyle.errors import ImageError
+from nstyle.optim.descent import descend
+from nstyle.painting.memory import Way
+from nstyle.painting.prepare import Prepared, prepare
+from nstyle.painting.run import beginning, most_epochs
+from nstyle.painting.session import Session
+from nstyle.painting.stylize import set_up
+from nstyle.pictures.limits import SHORTEST_EDGE
+from nstyle.settings.config import Config, parse_size
+from nstyle.storage.recipe import read_recipe
+from nstyle.storage.sources import settings_to_follow
+
+SMALLEST_EDGE, RATIO = 96, 8 / 3
+"""Longer edge of the smaller of the two paintings that are timed, in pixels, and the ratio of the larger one's to it.
+Two, because an epoch has a part that does not grow with the picture. Larger ones would take longer, and hardly tell
+more: the time grows with the number of pixels."""
+
+TIMED_EPOCHS = 4
+"""Number of epochs of each; the first does not count, since libraries make their plans in it."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a painting will take.
+
+    Attributes:
+        size: width and height in pixels.
+        memory: bytes of memory of the whole process, as `max_memory` counts them.
+        way: how the network will run over the finest scale, in words: "whole", or in which tiles.
+        epochs: the largest number of epochs in all scales.
+        may_stop: whether the painting may end before that, because it hardly changes any more (`stop_eps`).
+        seconds: about how long all these epochs take on this machine as it is now, and what they need to begin.
+
+    """
+
+    size: tuple[int, int]
+    memory: int
+    way: str
+    epochs: int
+    may_stop: bool
+    seconds: float
+
+
+def estimate(
+    content_image: str | Path | None = None,
+    style_image: str | Path | None = None,
+    *,
+    recipe: str | Path | None = None,
+    **options: Any,
+) -> Estimate:
+    """Estimate what `stylize` would take with the same arguments; paint and write nothing.
+
+    This paints a few epochs of two small pictures, to time them.
+
+    Raises:
+        NStyleError: as `stylize` does before it paints, also if the painting does not fit into memory.
+        TypeError: an option does not exist.
+
+    """
+    named = {"content_image": content_image, "style_image": style_image}
+    options |= {name: path for name, path in named.items() if path is not None}
+    if recipe is not None:
+        options = settings_to_follow(read_recipe(Path(recipe)), Path(recipe), options)
+    return estimate_run(Config(**options))
+
+
+def estimate_run(config: Config, session: Session | None = None) -> Estimate:
+    """Estimate what `stylize.run` would take. See `estimate` for errors."""
+    session = Session() if session is None else session
+    device = choose_device(config.device, config.gpu)
+    precision = choose_precision(config.precision, device)
+    with set_up(config, device, precision):
+        begin = time.perf_counter()
+        prepared = prepare(config, device, precision.dtype, session)
+        seconds = time.perf_counter() - begin
+        tuned = keeping_freed_memory(device, prepared.memory) if session.may_tune(config) else nullcontext()
+        with tuned:
+            seconds += _seconds_of(prepared, partial(_time, config, device, precision.dtype, session))
+    return Estimate(
+        prepared.size,
+        prepared.process_memory,
+        str(prepared.scales[-1].way),
+        most_epochs(beginning(prepared), prepared),
+        config.stop_eps > 0,
+        seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """How long a small painting took.
+
+    Attributes:
+        pixels: its size.
+        work: the amount of arithmetic of an epoch; see `prepare.Scale`.
+        making: seconds to make its objective, from the content and the styles.
+        epoch: seconds of an epoch.
+
+    """
+
+    pixels: int
+    work: float
+    making: float
+    epoch: float
+
+
+_Timer: TypeAlias = Callable[[Way, int], _Timed]
+"""Function that times a painting of one scale, in this way, whose longer edge has so many pixels."""
+
+
+def _seconds_of(prepared: Prepared, timer: _Timer) -> float:
+    """Return how long a painting takes after it is prepared."""
+    longest: dict[Way, int] = {}
+    for scale in prepared.scales:
+        longest[scale.way] = max(*scale.size, longest.get(scale.way, 0))
+    timed = {way: _time_two(partial(timer, way), edge) for way, edge in longest.items()}
+    seconds, left = 0.0, most_epochs(beginning(prepared), prepared)
+    for scale, most in zip(prepared.scales, prepared.epochs, strict=True):
+        small, large = timed[scale.way]
+        width, height = scale.size
+        epochs = min(most, left)
+        left -= epochs
+        if epochs:
+            seconds += _on_line((small.pixels, small.making), (large.pixels, large.making), width * height)
+            seconds += epochs * _on_line((small.work, small.epoch), (large.work, large.epoch), scale.work)
+    return seconds
+
+
+def _time_two(timer: Callable[[int], _Timed], longest: int) -> tuple[_Timed, _Timed]:
+    """Time two sizes up to this longer edge, the smaller first; if there is only one, return it twice.
+
+    Sizes at which a picture is too small for the network, or a mask vanishes, are skipped.
+    """
+    found: list[_Timed] = []
+    edge = min(longest, SMALLEST_EDGE)
+    while edge < longest and len(found) < 2:
+        with suppress(ImageError):
+            found.append(timer(edge))
+        edge = min(longest, int(edge * RATIO))
+    if len(found) < 2:
+        found.append(timer(longest))
+    return found[0], found[-1]
+
+
+def _on_line(first: tuple[float, float], second: tuple[float, float], x: float) -> float:
+    """Return the height at x of the line through two points (x, y), or of that through 0 if it is lower there.
+
+    A line that would fall, or be negative at 0, comes from an unsteady clock.
+    """
+    (x1, y1), (x2, y2) = first, second
+    slope = (y2 - y1) / (x2 - x1) if x2 > x1 else 0.0
+    at_zero = y1 - slope * x1
+    if slope <= 0 or at_zero < 0:
+        slope, at_zero = y2 / x2, 0.0
+    return at_zero + slope * x
+
+
+def _time(
+    config: Config, device: torch.device, precision: torch.dtype, session: Session, way: Way, edge: int
+) -> _Timed:
+    """Paint a few epochs of a small painting, and time them."""
+    prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, way)
+    (scale,) = prepared.scales
+    width, height = scale.size
+    times = [time.perf_counter()]
+    objective = scale.objective()
+    settings = {**prepared.descent, **scale.optimizer_settings, "stop_eps": 0.0, "on_divergence": "backoff"}
+    times.append(time.perf_counter())
+    for _ in descend(objective, scale.start, **settings, parts=scale.parts, max_num_epochs=TIMED_EPOCHS):
+        times.append(time.perf_counter())
+    making, _, *epochs = (after - before for before, after in pairwise(times))
+    return _Timed(width * height, scale.work, making, median(epochs))
+
+
+def _small(config: Config, edge: int) -> Mapping[str, Any]:
+    """Return the settings of a painting in one scale whose longer edge is `edge`."""
+    changed: dict[str, Any] = {"scales": 1, "coarsest_edge": None, "preview_edge": None, "max_long_edge": edge}
+    if config.size is not None:
+        lengths = (*parse_size(config.size), config.max_long_edge)
+        shrink = edge / max(lengths[:2])
+        width, height, of_style = (max(SHORTEST_EDGE, round(length * shrink)) for length in lengths)
+        changed |= {"size": f"{width}x{height}", "max_long_edge": of_style}
+    return changed

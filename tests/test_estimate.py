@@ -1,0 +1,180 @@
+"""What a painting will take: `nstyle --estimate` and `nstyle.estimate`. Clocks are not real."""
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pictures import painted
+from refusals import refuses
+from torch import Tensor
+
+import nstyle
+from nstyle.commands.estimate import duration
+from nstyle.commands.paint import main
+from nstyle.devices import memory_in_use
+from nstyle.errors import Kind
+from nstyle.losses.footprint import work_of_gradient
+from nstyle.losses.objective import Objective
+from nstyle.losses.tiles import Tiling
+from nstyle.networks.blocks import blocks_of
+from nstyle.networks.filter_bank import LAYERS
+from nstyle.networks.model import ModelOptions, load_model
+from nstyle.painting.memory import TILINGS, Way
+
+FILTERS: dict[str, Any] = {"model": "filters", "balance": "relative"}
+FLAGS = ["--model", "filters", "--balance", "relative"]
+
+
+class Clock:
+    """A clock that stands still, except that a gradient takes `base` and `each` for a pixel."""
+
+    def __init__(self, base: float = 0.0, each: float = 1e-4) -> None:
+        self.now, self.base, self.each, self.pixels = 0.0, base, each, list[int]()
+
+    def gradient(self, gradient: Any) -> Any:
+        def slow(objective: Objective, image: Tensor) -> Any:
+            self.pixels.append(image[0, 0].numel())
+            self.now += self.base + self.each * self.pixels[-1]
+            return gradient(objective, image)
+
+        return slow
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("nstyle.painting.estimate.time.perf_counter", lambda: clock.now)
+    monkeypatch.setattr(Objective, "gradient", clock.gradient(Objective.gradient))
+    return clock
+
+
+@pytest.fixture
+def large_pair(tmp_path: Path) -> tuple[Path, Path]:
+    content, style = tmp_path / "large.png", tmp_path / "dabs.png"
+    painted(300, 400, seed=1).save(content)
+    painted(300, 400, seed=2).save(style)
+    return content, style
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ({"max_num_epochs": 7}, (7,)),
+        ({"max_num_epochs": 7, "optimizer": "lbfgs", "init": "content", "padding": "mirror"}, (7,)),
+        ({"max_num_epochs": (5, 3, 2), "scales": 3}, (5, 3, 2)),
+        ({"max_num_epochs": 9, "scales": 3, "stop_after": 11}, (9, 2, 0)),
+        ({"max_num_epochs": 3, "style_loss": "mrf", "style_layers": "scale3,scale4", "scales": 2}, (3, 3)),
+    ],
+)
+def test_time_is_that_of_the_epochs_of_each_scale(
+    settings: dict[str, Any], epochs: Sequence[int], large_pair: tuple[Path, Path], tmp_path: Path, clock: Clock
+) -> None:
+    """An epoch has a part that grows with the pixels, and one that does not. No large picture is painted."""
+    clock.base, clock.each = 0.5, 1e-4
+    options = {**FILTERS, "stop_eps": 0, "max_long_edge": 320, **settings}
+    found = nstyle.estimate(*large_pair, **options, output_dir=tmp_path / "output")
+    assert max(clock.pixels) < 256 * 200
+    assert len(clock.pixels) == 8
+    assert (found.size, found.way, found.may_stop) == ((320, 240), "whole", False)
+    assert not (tmp_path / "output").exists()
+    sizes = [(80, 60), (160, 120), (320, 240)][-len(epochs) :]
+    taken = [count * (clock.base + clock.each * math.prod(size)) for count, size in zip(epochs, sizes, strict=True)]
+    assert found.epochs == sum(epochs)
+    assert found.seconds == pytest.approx(sum(taken), rel=0.05)  # the network sees a margin, too
+
+
+def test_a_network_that_tells_no_blocks(large_pair: tuple[Path, Path], clock: Clock) -> None:
+    settings: dict[str, Any] = {"max_num_epochs": 10, "stop_eps": 0.1}
+    found = nstyle.estimate(*large_pair, model="test_estimate:unknown_network", max_long_edge=384, **settings)
+    assert found.may_stop
+    assert found.seconds == pytest.approx(10 * clock.each * 384 * 288)
+
+
+def unknown_network(options: ModelOptions) -> nstyle.Model:
+    model = load_model("filters", options)
+    return nstyle.Model(
+        lambda image, layers: model.features(image, layers), model.layers, model.content_layers, model.style_layers
+    )
+
+
+def test_a_texture_and_pictures_that_are_too_small_in_small(tmp_path: Path, clock: Clock) -> None:
+    style, wide = tmp_path / "style.png", tmp_path / "wide.png"
+    painted(64, 64).save(style)
+    painted(20, 300).save(wide)
+    texture = nstyle.estimate(None, style, size="200x120", content_weight=0, max_num_epochs=4, stop_eps=0, **FILTERS)
+    assert texture.size == (200, 120)
+    assert texture.seconds == pytest.approx(4 * clock.each * 200 * 120, rel=0.1)
+    found = nstyle.estimate(wide, style, max_long_edge=300, max_num_epochs=4, stop_eps=0, **FILTERS)
+    assert found.seconds == pytest.approx(4 * clock.each * 300 * 20, rel=0.1)
+
+
+def test_tiles_take_more_work() -> None:
+    network = blocks_of(load_model("filters", ModelOptions()).features)
+    assert network is not None
+    work = {tiling: work_of_gradient(network, LAYERS, tiling, (800, 600)) for tiling in TILINGS}
+    assert work_of_gradient(network, LAYERS, None, (1600, 600)) == 2 * work[None]
+    # In one tile, all blocks but the last run again: each stage of two has two runs and one more.
+    assert 1.1 < work_of_gradient(network, LAYERS, Tiling(values=2**30), (800, 600)) / work[None] < 1.5
+    assert work[None] < work[Tiling()] < work[Tiling(values=2**22)] < work[TILINGS[-1]]
+
+
+def test_memory_and_way_are_those_of_the_painting(
+    large_pair: tuple[Path, Path], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = nstyle.estimate(*large_pair, max_long_edge=320, **FILTERS)
+    assert whole.memory > memory_in_use(torch.device("cpu")) / 2
+    way = Way(Tiling(values=2**22), 3)
+    monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [way])
+    tiled = nstyle.estimate(*large_pair, max_long_edge=320, optimizer="lbfgs", max_num_epochs=20, **FILTERS)
+    assert tiled.way == "in tiles of 4 million values, remembering 3 steps only"
+    monkeypatch.undo()
+    with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
+        nstyle.estimate(*large_pair, max_long_edge=320, max_memory="20MB", **FILTERS)
+
+
+def test_the_command_prints_a_line_and_writes_nothing(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "output"
+    flags = [*map(str, pair), "--estimate", "--output-dir", str(output), "--max-long-edge", "40", *FLAGS]
+    assert main([*flags, "--max-num-epochs", "3", "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    line = r".*content.png in the style of .*: 40x26 pixels, whole, \d+MB of memory, at most 3 epochs, about \d+ \w+"
+    assert re.fullmatch(line + "\n", said.out)
+    assert not output.exists()
+    assert main([*flags, "--max-memory", "20MB"]) == 1
+    assert capsys.readouterr().err.startswith("nstyle: error: --max-long-edge 40 needs --max-memory ")
+    assert main([*flags, "--cluster", "tcp://127.0.0.1:1"]) == 2
+
+
+def test_a_batch_has_a_line_each_and_a_sum(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of finished pictures it says so; a picture that cannot be painted fails, and does not stop the others."""
+    broken, flags = tmp_path / "broken.png", ["--max-long-edge", "32", "--max-num-epochs", "2", *FLAGS]
+    broken.write_bytes(b"no picture")
+    flags += ["--output-dir", str(tmp_path / "output"), "--style-image", str(pair[1]), "--content-image"]
+    assert main([*flags, str(pair[0]), str(pair[1])]) == 0
+    before = sorted((tmp_path / "output").rglob("*"))
+    capsys.readouterr()
+    assert main([*flags, str(pair[0]), str(broken), str(pair[1]), "--estimate", "--overwrite"]) == 1
+    said = capsys.readouterr()
+    *lines, last = said.out.splitlines()
+    assert [": 32x21 pixels" in lines[0], ": 32x32 pixels" in lines[1]] == [True, True]
+    assert re.fullmatch(r"2 pictures: about \d+ \w+", last)
+    assert str(broken) in said.err
+    assert main([*flags, str(pair[0]), str(pair[1]), "--estimate"]) == 0
+    assert [": already finished, " in line for line in capsys.readouterr().out.splitlines()] == [True, True, False]
+    assert sorted((tmp_path / "output").rglob("*")) == before
+
+
+def test_durations_in_words() -> None:
+    words = [duration(seconds) for seconds in (0.2, 1.4, 99, 100, 5900, 6000, 90_000)]
+    assert words == ["1 s", "1 s", "99 s", "2 min", "98 min", "1.7 h", "25.0 h"]
+    assert all(a != b for a, b in itertools.pairwise(words[1:]))
