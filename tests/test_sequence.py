@@ -9,12 +9,17 @@ import pytest
 import torch
 from moving import Moving, at_rest, cut_out, pan, turn, zoom
 from PIL import Image
+from refusals import refuses
 from torch import Tensor
 
 from nstyle import Config
+from nstyle.errors import ImageError, Kind, RecipeError
 from nstyle.film.flow import Motion, warped
+from nstyle.film.flow_files import write_flow
+from nstyle.film.motion_sources import EstimatedMotion, MotionFolder
 from nstyle.film.reliability import unseen, weights
 from nstyle.film.sequence import Coherence, Frame, PaintedFrame, Shot, ShotState
+from nstyle.film.shot_file import read_shot, write_shot
 from nstyle.losses.objective import StyleTargets
 from nstyle.losses.tiles import Tiling
 from nstyle.painting.prepare import Prepared, model_options, prepare
@@ -134,14 +139,16 @@ def squared_error(film: Moving, first: Tensor, second: Tensor) -> float:
 
 @pytest.mark.parametrize("distances", [(1,), (2, 1)])
 def test_it_goes_on_from_any_frame_as_if_it_had_not_stopped(
-    pair: tuple[Path, Path], distances: tuple[int, ...]
+    pair: tuple[Path, Path], tmp_path: Path, distances: tuple[int, ...]
 ) -> None:
     film, config = cut_out(**SIZE), settings(pair[1], max_num_epochs=3)
     coherence = Coherence(distances=distances, epochs=2)
     whole = list(shot(film, config, coherence, numbers=range(4)).paint())
     for i, frame in enumerate(whole[:-1]):
         assert len(frame.state.images) == min(i + 1, max(distances))
-        state = ShotState(frame.state.frame, tuple(image.clone() for image in frame.state.images), frame.state.shown)
+        write_shot(tmp_path / "shot.npz", frame.state, {"distances": list(distances)})
+        state, facts = read_shot(tmp_path / "shot.npz")
+        assert facts == {"distances": list(distances)}
         again = list(shot(film, config, coherence, numbers=range(4)).paint(state))
         assert len(again) == 3 - i
         for one, other in zip(again, whole[i + 1 :], strict=True):
@@ -217,16 +224,21 @@ def test_targets_in_tiles_are_kept_too(pair: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["nag", "adam", "lbfgs"])
-@pytest.mark.parametrize("preset", ["reference", "painterly", "fast"])
-def test_every_preset_and_optimizer_paints_films(pair: tuple[Path, Path], preset: str, optimizer: str) -> None:
-    film = at_rest(**SIZE)
-    config = settings(pair[1], preset=preset, optimizer=optimizer, max_num_epochs=4, scales=1, coarsest_edge=None)
-    first, *later = shot(film, config, Coherence(epochs=3, rest=0)).paint()
-    assert first.painted.epochs == 4
-    for frame in later:
-        assert frame.painted.epochs == 3
+@pytest.mark.parametrize(("preset", "weight"), [("reference", 1e7), ("fast", 1e4)])
+def test_every_optimizer_is_drawn_to_the_last_painting(
+    pair: tuple[Path, Path], preset: str, weight: float, optimizer: str
+) -> None:
+    film, config = at_rest(**SIZE), settings(pair[1], preset=preset, optimizer=optimizer, stop_eps=0)
+    last = prepared(replace(config, init="recolored"), film, 0).scales[-1].start
+
+    def error(temporal_weight: float) -> float:
+        coherence = Coherence(temporal_weight, epochs=8)
+        (frame,) = shot(film, config, coherence, numbers=range(2)).paint(ShotState(1, (last,)))
+        assert frame.painted.epochs == 8
         assert frame.temporal_error is not None
-        assert 0 < frame.temporal_error < 100
+        return frame.temporal_error
+
+    assert error(weight) < 0.5 * error(0)
 
 
 def test_what_is_at_rest_stays_as_it_is_to_the_bit(pair: tuple[Path, Path]) -> None:
@@ -263,3 +275,60 @@ def test_a_slow_change_is_a_change(pair: tuple[Path, Path]) -> None:
 
     assert epochs(rest=2.5) == [1, 0, 0, 1, 0, 0]
     assert epochs(rest=0) == [1] * 6
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shot.npz"
+    image, shown = torch.zeros(1, 3, 4, 5), np.zeros((4, 5, 3), dtype=np.float32)
+    write_shot(path, ShotState(3, (image, image), shown), {})
+    whole = path.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], b"PK" + bytes(100)):
+        path.write_bytes(content)
+        with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
+            read_shot(path)
+    for wrong in (
+        ShotState(3, (image, image[..., :3]), shown),
+        ShotState(3, (image,), shown[:2]),
+        ShotState(3, (image[0],)),
+        ShotState(3, (image.double(),)),
+        ShotState(3, (image,), shown.astype(np.float64)),
+    ):
+        write_shot(path, wrong, {})
+        with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
+            read_shot(path)
+
+
+def frames(film: Moving) -> list[Frame]:
+    return [Frame(number, Picture(film.frame(number))) for number in (3, 4)]
+
+
+def test_motion_from_a_folder(tmp_path: Path) -> None:
+    film = pan(4, 2, width=96, height=64)
+    write_flow(tmp_path / "forward_3_4.flo", film.flow(3, 4))
+    with refuses(ImageError, kind=Kind.MISSING, path=tmp_path / "backward_4_3.flo"):
+        MotionFolder(tmp_path)(*frames(film))
+    write_flow(tmp_path / "backward_4_3.flo", film.flow(4, 3))
+    motion = MotionFolder(tmp_path)(*frames(film))
+    assert np.array_equal(motion.forward, film.flow(3, 4))
+    assert np.array_equal(motion.backward, film.flow(4, 3))
+    write_flow(tmp_path / "backward_4_3.flo", film.flow(4, 3)[:-1])
+    with refuses(ImageError, kind=Kind.CONFLICT, path=tmp_path / "backward_4_3.flo"):
+        MotionFolder(tmp_path)(*frames(film))
+
+
+def test_a_flow_of_another_size_is_resized(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """Flows of the film's size, and a smaller painting."""
+    film, config = pan(4, 2, width=96, height=64), settings(pair[1], max_long_edge=48, max_num_epochs=1)
+    write_flow(tmp_path / "forward_0_1.flo", film.flow(0, 1))
+    write_flow(tmp_path / "backward_1_0.flo", film.flow(1, 0))
+    coherence = Coherence(1e6, epochs=5)
+    first, second = shot(film, config, coherence, numbers=range(2), motion=MotionFolder(tmp_path)).paint()
+    half = torch.nn.functional.pad(first.painted.image, (0, 2, 0, 1))[..., 1:, 2:]  # moved by (2, 1)
+    torch.testing.assert_close(second.painted.image[..., 2:-2, 3:-3], half[..., 2:-2, 3:-3], atol=2, rtol=0)
+
+
+def test_estimated_motion_is_near_the_exact_one() -> None:
+    pytest.importorskip("cv2", reason="needs nstyle[film]")
+    film = pan()
+    motion = EstimatedMotion()(*frames(film))
+    assert np.linalg.norm(motion.backward - film.flow(4, 3), axis=-1).mean() < 0.05

@@ -56,8 +56,8 @@ class Coherence:
 
     Attributes:
         temporal_weight: weight of sum(c (x - warped)^2). Like the weights of the regularizers, it means the same at
-            any size. Absolute losses are larger by far than relative ones, so they need a larger weight.
-        distances: how many frames back the paintings lie that a frame is drawn to; J in the paper.
+            any size. Absolute losses are larger than relative ones, and need a weight of about 10,000.
+        distances: how many frames back the paintings lie that a frame is drawn to, 1 among them; J in the paper.
         epochs: the largest number of epochs of each frame after the first.
         rest: the painting of what does not move stays as it is, unless its colors change by this, in grey levels of
             255; 0: never. See `rest.at_rest`.
