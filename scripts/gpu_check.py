@@ -10,7 +10,6 @@ import itertools
 import statistics
 import tempfile
 import time
-import unittest.mock
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
 from nstyle.networks.weights import load_vgg19
 from nstyle.optim.descent import descend
-from nstyle.painting import memory
+from nstyle.painting.memory import Way
 from nstyle.painting.prepare import prepare
 from nstyle.painting.run import paint
 from nstyle.painting.steps import Ending, PaintingStep
@@ -112,8 +111,8 @@ def measure_epochs(device: torch.device, table: Table, edges: list[int]) -> None
             start_anew(device)
             clock = Clock()
             config = Config(**PAIR, max_long_edge=edge, max_num_epochs=EPOCHS, stop_eps=0, precision=precision)
-            with reproducible(device, tf32=chosen.tf32), unittest.mock.patch.object(memory, "WAYS", (tiling,)):
-                prepared = prepare(config, device, chosen.dtype)
+            with reproducible(device, tf32=chosen.tf32):
+                prepared = prepare(config, device, chosen.dtype, way=Way(tiling))
                 paint(prepared, observers=[clock])
             width, height = prepared.size
             used = f"{peak(device) / GB:.2f} GB, {peak(device) / (width * height):.0f} bytes a pixel"

@@ -20,7 +20,8 @@ from nstyle.networks.kernels.winograd import convolve
 from nstyle.networks.layers import STYLE_LAYERS
 from nstyle.networks.model_space import MEAN_RGB, from_model_space, to_model_space
 from nstyle.networks.vgg19 import VGG19
-from nstyle.painting.prepare import Scale, prepare
+from nstyle.painting.prepare import prepare
+from nstyle.painting.scale import Scale
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import resize, to_uint8
 from nstyle.settings.presets import PRESETS

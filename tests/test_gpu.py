@@ -248,7 +248,7 @@ def test_tiles_are_the_whole_picture(style_loss: str, padding: str, golden: Path
 def test_a_run_in_tiles_that_is_killed_goes_on_as_if_nothing_had_happened(
     preset: str, precision: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "WAYS", (TILES,))
+    monkeypatch.setattr(memory, "TILINGS", (TILES,))
     options = {**SHORT, "preset": preset, "precision": precision, "scales": 1, "save_epochs": 2}
     kill_and_resume(pair, tmp_path, monkeypatch, 5, options, epochs=6)
     assert json.loads((tmp_path / "killed" / "run.json").read_text())["tiles"]

@@ -1,6 +1,7 @@
 """How much memory a painting takes, and that it is painted in tiles if the whole does not fit."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nstyle.devices import free_memory, memory_in_use, memory_of
 from nstyle.errors import Kind
 from nstyle.networks.filter_bank import LAYERS
 from nstyle.networks.model import ModelOptions, load_model
+from nstyle.networks.padding import Padded
 from nstyle.painting.inputs import inputs_of
 from nstyle.painting.memory import TILINGS, WHOLE, Memory, Way
 from nstyle.painting.sizes import ScaleSize
@@ -75,6 +77,18 @@ def test_a_history_is_no_longer_than_there_are_epochs() -> None:
     few, more, many, most = (memory.needed(size, WHOLE, epochs) for epochs in (1, 2, 11, 1000))
     assert few < more < many == most
     assert memory.needed(size, Way(history=3), 1000) == memory.needed(size, WHOLE, 4)
+
+
+def test_coarser_scales_and_a_margin_take_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, size = memory_of_filters()
+    padded = replace(memory, model=replace(memory.model, features=Padded(memory.model.features, "mirror")))
+    needed = memory.needed(size, WHOLE, 1000)
+    assert padded.needed(size, WHOLE, 1000) > 1.1 * needed  # the margin itself is 4%
+    assert memory.of_process([0, 0, needed]) - memory.of_process([needed]) > 30_000_000
+    small = ScaleSize(150, 200, {source: Frame((150, 200), (150, 200)) for source in size.frames})
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: needed)
+    assert memory.choose([size], [1000]) == [WHOLE]
+    assert memory.choose([small, size], [1000, 1000])[-1] != WHOLE
 
 
 def test_each_scale_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,10 @@ from refusals import refuses
 from nstyle import Config, RecipeError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
+from nstyle.losses.tiles import Tiling
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import DescentState
+from nstyle.painting.memory import WHOLE, Way
 from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 SMALL: dict[str, Any] = {
@@ -115,6 +117,53 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     after: int, optimizer: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kill_and_resume(pair, tmp_path, monkeypatch, after, {**SMALL, "optimizer": optimizer}, epochs=9)
+
+
+def paint_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `max_memory` decide the way of tiny pictures, too: tiles of several sizes, or whole."""
+    ways = {"1GB": Way(Tiling(values=2**12)), "2GB": Way(Tiling(blocks=2, values=2**13)), None: WHOLE}
+    monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [ways[memory.config.max_memory]])
+    monkeypatch.setattr("nstyle.painting.memory.memory_in_use", lambda device: 0)
+
+
+TILED: dict[str, Any] = {**SMALL, "model": "filters", "init": "content", "max_long_edge": 48, "max_memory": "1GB"}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_killed_run_in_tiles_goes_on_in_the_same_memory_as_if_nothing_had_happened(
+    optimizer: str,
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    paint_in_tiles(monkeypatch)
+    kill_and_resume(pair, tmp_path, monkeypatch, 5, {**TILED, "optimizer": optimizer}, epochs=9)
+    assert json.loads((tmp_path / "killed" / "run.json").read_text())["tiles"][0]["values"] == 2**12
+    assert "other tiles" not in caplog.text
+
+
+@pytest.mark.parametrize(("memory", "tiles"), [("2GB", [{"blocks": 2, "joined": 1, "values": 2**13}]), (None, None)])
+def test_a_killed_run_in_tiles_goes_on_in_other_memory_as_near_as_rounding(
+    memory: str | None,
+    tiles: object,
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    paint_in_tiles(monkeypatch)
+    whole = stylize(*pair, output_dir=tmp_path / "whole", **TILED)
+    with monkeypatch.context() as patched:
+        save_nothing_at_the_end(patched)
+        with pytest.raises(KilledError):
+            stylize(*pair, killed_after(5), output_dir=tmp_path / "killed", **TILED)
+    assert "other tiles" not in caplog.text
+    resumed = stylize(*pair, output_dir=tmp_path / "killed", resume=True, **{**TILED, "max_memory": memory})
+    assert "killed was painted in other tiles" in caplog.text
+    assert not torch.equal(resumed.image, whole.image)
+    torch.testing.assert_close(resumed.image, whole.image, rtol=0, atol=0.01)
+    assert json.loads(resumed.record.read_text()).get("tiles") == tiles
 
 
 def test_an_interrupted_run_goes_on_where_it_was(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from refusals import refuses
 from nstyle.errors import Kind, OutputError
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import Picture
-from nstyle.view.album import LADDER, Album
+from nstyle.view.album import LADDER, Album, open_picture
 from nstyle.view.page import describe_state
 from nstyle.view.publish import Gallery
 from nstyle.view.runs import read_run
@@ -403,6 +403,44 @@ def test_pictures_that_cannot_fit_are_as_small_as_it_goes(tmp_path: Path) -> Non
     painted(800, 1200).save(tmp_path / "large.png")
     made = Album().fit([tmp_path / "large.png", tmp_path / "missing.png"], 10)
     assert picture(made[tmp_path / "large.png"]).width == LADDER[-1][0]
+
+
+def test_a_picture_is_decoded_once_for_all_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of 100 megapixels takes seconds; the budget below is too small for most sizes."""
+    path, opened = tmp_path / "large.png", []
+    painted(800, 1200).save(path)
+
+    def read(path: Path, *rest: Any) -> Picture:
+        opened.append(path.name)
+        return read_picture(path, *rest)
+
+    monkeypatch.setattr("nstyle.view.album.read_picture", read)
+    made = Album().fit([path], 5000)
+    assert picture(made[path]).width < 720
+    assert open_picture(path, 220).size == (220, 147)
+    assert opened == ["large.png"]
+    assert open_picture(path, 900).size == (900, 600)
+    painted(600, 800, seed=1).save(path)
+    assert open_picture(path, 220).size == (220, 165)
+    assert opened == ["large.png"] * 3
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_large_picture_is_shrunk_before_it_is_copied(
+    alpha: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, large = tmp_path / "large.png", painted(8, 12).resize((1200, 800), Image.Resampling.BICUBIC)
+    if alpha:
+        large.putalpha(Image.linear_gradient("L").resize(large.size))
+    large.save(path)
+    plain = np.asarray(open_picture(path, 100), int)
+    path.touch()  # a new version of the file
+    monkeypatch.setattr("nstyle.view.album.LADDER", ((50, 80),))
+    for limit in ("view.album.LARGE", "pictures.picture.LARGE"):
+        monkeypatch.setattr(f"nstyle.{limit}", 500_000)
+    quick = np.asarray(open_picture(path, 100), int)
+    assert quick.shape == plain.shape
+    assert np.abs(quick - plain).mean() < 3
 
 
 def test_what_was_made_small_once_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

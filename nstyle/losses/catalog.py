@@ -52,7 +52,7 @@ STYLE_LOSSES = {
         maker="nstyle.losses.wasserstein:WassersteinTerm.towards",
         summed="nstyle.losses.wasserstein:WassersteinTerm",
         working_maps=0,
-        working_bytes=30_000_000,  # matrices of 512 x 512 in float64, and LAPACK's own; measured against "gram"
+        working_bytes=20_000_000,  # matrices of 512 x 512 in float64, and LAPACK's own; measured against "gram"
     ),
     "mrf": StyleLoss(
         help="patches, Li and Wand",

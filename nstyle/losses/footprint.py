@@ -39,7 +39,11 @@ def bytes_of_maps(
         per_value = (WORKING_MAPS + more_maps) * itemsize + (4 if itemsize < 4 else 0)
         working = per_value * max(block.widest / 4**i for i, block in enumerate(stage.blocks))
         rows, columns = height >> stage.poolings, width >> stage.poolings
-        tile = stage.largest_tile(rows, columns) * (stage.kept * itemsize + working)
+        # Losses copy the part of a map that counts, without margin and halo; autograd keeps the copy.
+        is_cut = network.margin > 0 or len(stage.tiles(rows, columns)) > 1
+        wanted = (len(block.reach.keys() & stage.layers) for block in stage.blocks)
+        copied = sum(block.widest * n / 4**i for i, (block, n) in enumerate(zip(stage.blocks, wanted, strict=True)))
+        tile = stage.largest_tile(rows, columns) * ((stage.kept + is_cut * copied) * itemsize + working)
         # On the way back there are the gradients of this stage's input and of the next one's.
         most = max(most, inputs + own + following + int(tile))
     return most

@@ -1,7 +1,7 @@
 """Prepare a painting from its settings: an objective, a start and a finish for each scale."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,8 @@ from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_files, inputs_of
 from nstyle.painting.layers import ChosenLayers
-from nstyle.painting.memory import WHOLE, Memory, Way
+from nstyle.painting.memory import Memory, Way
+from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
@@ -35,56 +36,6 @@ from nstyle.settings.scales import epochs_at_scales
 
 NOISE = 0.1
 """Amplitude of the start noise in model space: the reference draws it uniformly from (-0.1, 0.1)."""
-
-
-@dataclass
-class Scale:
-    """One scale of a painting.
-
-    Attributes:
-        start: the image with which a painting that begins at this scale starts; 1 x 3 x H x W, model space, on the
-            device.
-        finish: converts an image at this scale to the picture for display.
-        make_objective: makes the objective, for which the network processes the pictures; called when the scale
-            begins.
-        parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
-        slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
-        details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
-        way: how it is painted in the memory that there is.
-        work: the amount of arithmetic of an epoch, to compare with that of another size in the same way.
-
-    """
-
-    start: Tensor
-    finish: Finish
-    make_objective: Callable[[], Objective]
-    parts: tuple[Tensor | None, ...] = (None,)
-    slowdown: float = 1.0
-    details: float = 0.0
-    way: Way = WHOLE
-    work: float = 0.0
-    _objective: Objective | None = field(default=None, init=False)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height."""
-        _, _, height, width = self.start.shape
-        return width, height
-
-    @property
-    def optimizer_settings(self) -> dict[str, float]:
-        """The arguments of `descend` that depend on the way."""
-        return {} if self.way.history is None else {"history": self.way.history}
-
-    def objective(self) -> Objective:
-        """Return the objective. The first call makes it; it is kept until `free`."""
-        if self._objective is None:
-            self._objective = self.make_objective()
-        return self._objective
-
-    def free(self) -> None:
-        """Drop the objective to free the memory of its targets."""
-        self._objective = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +129,7 @@ def prepare(
         hashes,
         dict(loaded.model.provenance),
         needed[-1],
-        memory.of_process(max(needed)),
+        memory.of_process(needed),
         config.seamless,
         config.stop_after,
     )

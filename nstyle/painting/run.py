@@ -12,7 +12,8 @@ from nstyle.errors import DivergenceError
 from nstyle.losses.terms import Term
 from nstyle.optim.descent import DescentState, descend, diverged, has_converged
 from nstyle.painting.interrupts import Interrupts
-from nstyle.painting.prepare import Prepared, Scale
+from nstyle.painting.prepare import Prepared
+from nstyle.painting.scale import Scale
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.picture import Picture
 from nstyle.storage.checkpoint import Checkpoint

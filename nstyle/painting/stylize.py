@@ -206,7 +206,7 @@ def _paint(
     metadata = kept_metadata(config)
     pictures = () if folder.staging or checkpoint.epoch == 0 else pictures
     ways: dict[str, list[Any]] = {
-        "tiles": [scale.way.tiling and asdict(scale.way.tiling) for scale in prepared.scales],
+        "tiles": _tiles(prepared),
         "history": [scale.way.history for scale in prepared.scales],
     }
     pictures = {*pictures, folder.final.name}
@@ -323,7 +323,25 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
         )
     _log.info("resuming %s after epoch %d", folder.path, checkpoint.epoch)
     _say_what_is_forgotten(checkpoint, prepared)
+    _warn_of_other_tiles(folder, checkpoint, prepared)
     return checkpoint
+
+
+def _tiles(prepared: Prepared) -> list[dict[str, Any] | None]:
+    """Return the tiles of each scale, as the record tells them; None: the scale is painted whole."""
+    return [None if scale.way.tiling is None else asdict(scale.way.tiling) for scale in prepared.scales]
+
+
+def _warn_of_other_tiles(folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared) -> None:
+    """Warn if the earlier run painted the rest of the scales in other tiles, or whole: rounding will differ."""
+    earlier, tiles = folder.earlier_run(), _tiles(prepared)
+    before = None if earlier is None else earlier.facts.get("tiles", [None] * len(tiles))
+    if isinstance(before, list) and before[checkpoint.scale - 1 :] != tiles[checkpoint.scale - 1 :]:
+        _log.warning(
+            "%s was painted in other tiles, for other memory: the picture will differ by rounding from that of a run "
+            "without interruption",
+            folder.path,
+        )
 
 
 def _say_what_is_forgotten(checkpoint: Checkpoint, prepared: Prepared) -> None:

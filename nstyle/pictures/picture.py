@@ -142,8 +142,12 @@ def on_white(picture: Picture) -> Rgb:
     """Return the colors of a picture on a white background."""
     if picture.alpha is None:
         return picture.rgb
-    alpha = picture.alpha[..., None]
-    return picture.rgb * alpha + (1 - alpha)
+    return in_strips(_on_white, picture.rgb, picture.alpha, out=np.empty_like(picture.rgb))
+
+
+def _on_white(rgb: Rgb, alpha: Alpha) -> Rgb:
+    weight = alpha[..., None]
+    return rgb * weight + (1 - weight)
 
 
 def denoise(rgb: Rgb, weight: float, *, seamless: bool = False) -> Rgb:

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from PIL import Image
 
 from nstyle.errors import ImageError
 from nstyle.pictures.decode import read_picture
-from nstyle.pictures.picture import on_white, to_uint8
+from nstyle.pictures.limits import LARGE
+from nstyle.pictures.picture import on_white, resize_picture, to_uint8
 from nstyle.view.run_files import evenly
 
 LADDER = ((720, 82), (600, 78), (480, 72), (400, 66), (320, 58), (256, 50), (200, 40), (160, 30), (112, 25))
@@ -17,6 +19,9 @@ LADDER = ((720, 82), (600, 78), (480, 72), (400, 66), (320, 58), (256, 50), (200
 
 _SAMPLE = 6
 """Number of pictures compressed to estimate whether all will fit."""
+
+_KEPT = 50
+"""Number of decoded pictures that are cached: 2 MB each at the largest size in `LADDER`."""
 
 
 class Album:
@@ -67,25 +72,48 @@ def _characters(made: dict[Path, str]) -> int:
     return sum(map(len, made.values()))
 
 
-def open_picture(path: Path, edge: int | None = None) -> Image.Image:
+def open_picture(path: Path, edge: int) -> Image.Image:
     """Decode a picture file for display: 8-bit RGB, with transparent pixels composited on white.
 
-    A very large JPEG is decoded at a reduced size that is enough for a longer edge of `edge` pixels.
+    The longer edge of the result has at most `edge` pixels. Up to the largest size in `LADDER`, pictures whose files
+    have not changed come from a cache.
 
     Raises:
-        ImageError: the file cannot be read.
+        ImageError: the file is not a picture.
+        OSError: it cannot be read.
 
     """
-    return Image.fromarray(to_uint8(on_white(read_picture(path, edge))))
+    if edge > LADDER[0][0]:
+        return _decoded(path, edge)
+    status = path.stat()
+    return shrink(_small(path, status.st_mtime_ns, status.st_size), edge)
+
+
+@lru_cache(maxsize=_KEPT)
+def _small(path: Path, _modified: int, _size: int) -> Image.Image:
+    """Return a picture at the largest size in `LADDER`; decoding one of 100 megapixels takes seconds."""
+    return _decoded(path, LADDER[0][0])
+
+
+def _decoded(path: Path, edge: int) -> Image.Image:
+    picture = read_picture(path, edge)
+    height, width = picture.size
+    if height * width > LARGE:  # shrink it quickly, before it is copied
+        picture = resize_picture(picture, *_fitted((height, width), edge))
+    return shrink(Image.fromarray(to_uint8(on_white(picture))), edge)
 
 
 def shrink(picture: Image.Image, edge: int) -> Image.Image:
     """Resize the picture so that its longer edge is at most `edge` pixels; a smaller picture is unchanged."""
     if max(picture.size) <= edge:
         return picture
-    factor = edge / max(picture.size)
-    width, height = (max(1, round(side * factor)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
+    return picture.resize(_fitted(picture.size, edge), Image.Resampling.LANCZOS)
+
+
+def _fitted(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    """Return a size whose longer side is `edge`, with the same aspect ratio."""
+    first, second = (max(1, round(side * edge / max(size))) for side in size)
+    return first, second
 
 
 def address(picture: Image.Image, edge: int, quality: int) -> str:

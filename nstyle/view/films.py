@@ -4,7 +4,7 @@ import contextlib
 import math
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nstyle.escaping import visible
 from nstyle.files import open_regular, replacing
 from nstyle.pictures.limits import MOST_BYTES
 from nstyle.storage.outputs import SHEET_NOTE
-from nstyle.view.album import open_picture, shrink
+from nstyle.view.album import open_picture
 from nstyle.view.run_files import evenly
 from nstyle.view.runs import Run
 
@@ -30,6 +30,7 @@ FILM_NOTE = "nstyle film"
 
 _HEADER_BYTES = 2**22  # the comment of an MP4 follows the table of its frames, with 16 bytes for each
 _GIF_EDGE = 400
+_MP4_EDGE = 3840  # players show no more, and the encoder holds dozens of frames in memory
 _TILE = 220
 _MOST_TILES = 400
 
@@ -74,9 +75,7 @@ def write_gif(path: Path, run: Run) -> None:
 
     """
     refuse_foreign(path, FILM_NOTE)
-    frames = [
-        frame.quantize(256, Image.Quantize.MEDIANCUT) for frame in _frames(run, lambda last: shrink(last, _GIF_EDGE))
-    ]
+    frames = [frame.quantize(256, Image.Quantize.MEDIANCUT) for frame in _frames(run, _GIF_EDGE)]
     durations = [round(1000 / playing_rate(len(frames)))] * len(frames)
     durations[-1] = round(1000 * HELD)
     options: dict[str, Any] = {"duration": durations, "loop": 0, "comment": FILM_NOTE.encode()}
@@ -105,7 +104,7 @@ def find_ffmpeg() -> str:
 
 
 def write_mp4(path: Path, run: Run) -> None:
-    """Write the run's snapshots as an H.264 film in their own size; an odd edge loses one pixel.
+    """Write the run's snapshots as an H.264 film in their own size, up to 3840 pixels; an odd edge loses one pixel.
 
     Raises:
         ImageError: there is no picture yet.
@@ -115,7 +114,7 @@ def write_mp4(path: Path, run: Run) -> None:
     refuse_foreign(path, FILM_NOTE)
     ffmpeg = find_ffmpeg()
     rate = playing_rate(len(run.snapshots))
-    frames = _frames(run, _even)
+    frames = map(_even, _frames(run, _MP4_EDGE))
     frame = next(frames)
     with replacing(path) as file, tempfile.TemporaryFile() as said:
         command = [
@@ -164,34 +163,35 @@ def _even(picture: Image.Image) -> Image.Image:
     return picture.crop((0, 0, picture.width - picture.width % 2, picture.height - picture.height % 2))
 
 
-def _frames(run: Run, prepare: Callable[[Image.Image], Image.Image]) -> Iterator[Image.Image]:
-    """Yield the run's pictures, each resized to the last one's size and passed through `prepare`.
+def _frames(run: Run, edge: int) -> Iterator[Image.Image]:
+    """Yield the run's pictures, each resized to the size of the last one, which has at most `edge` pixels on an edge.
 
     Raises:
         ImageError: no picture can be read.
 
     """
-    pictures = _readable(snapshot.path for snapshot in reversed(run.snapshots))
-    last = next(pictures, None)
+    paths = [snapshot.path for snapshot in run.snapshots]
+    last = None
+    while paths and last is None:
+        last = _readable(paths.pop(), edge)
     if last is None:
         raise ImageError(
             f"{run.folder} contains no picture of its run; wait for the first snapshot",
             path=run.folder,
             kind=Kind.MISSING,
         )
-    size = last.size
-    for picture in _readable(snapshot.path for snapshot in run.snapshots):
-        yield prepare(picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS))
-
-
-def _readable(paths: Iterator[Path]) -> Iterator[Image.Image]:
-    """Yield the picture of each file that can be read; skip the others."""
     for path in paths:
-        try:
-            picture = open_picture(path)
-        except ImageError:
-            continue
-        yield picture
+        if (picture := _readable(path, edge)) is not None:
+            yield picture if picture.size == last.size else picture.resize(last.size, Image.Resampling.LANCZOS)
+    yield last
+
+
+def _readable(path: Path, edge: int) -> Image.Image | None:
+    """Return a picture that has at most `edge` pixels on an edge; None if it cannot be read."""
+    try:
+        return open_picture(path, edge)
+    except (ImageError, OSError):
+        return None
 
 
 def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | None = None) -> None:
@@ -210,8 +210,8 @@ def write_sheet(path: Path, pictures: list[tuple[str, Path]], columns: int | Non
     """
     tiles = []
     for label, source in evenly(pictures, _MOST_TILES):
-        for picture in _readable(iter([source])):
-            tiles.append(([visible(words) for words in label.splitlines()], shrink(picture, _TILE)))
+        if (picture := _readable(source, _TILE)) is not None:
+            tiles.append(([visible(words) for words in label.splitlines()], picture))
     if not tiles:
         raise ImageError(f"there is no picture yet for {path}; wait for a snapshot", path=path, kind=Kind.MISSING)
     wide, high = (max(picture.size[axis] for _, picture in tiles) for axis in (0, 1))

@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 MOST_VALUES = 3_000_000
 """Limit on the values in an intermediate result; rows of tiles are processed in groups of at most this size."""
 
-WORKING_BYTES = 6 * 4 * MOST_VALUES
-"""Bytes of intermediate results that a convolution has at a time: four, and two that malloc keeps, as measured."""
+WORKING_BYTES = 5 * 4 * MOST_VALUES
+"""Bytes of intermediate results that a convolution has at a time: four, and one that malloc keeps, as measured."""
 
 
 def _both_ways(rows: tuple[tuple[float, ...], ...]) -> Tensor:

@@ -1,0 +1,65 @@
+"""One scale of a painting."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from nstyle.losses.objective import Objective
+from nstyle.painting.finish import Finish
+from nstyle.painting.memory import WHOLE, Way
+
+
+@dataclass
+class Scale:
+    """One scale of a painting.
+
+    Attributes:
+        start: the image with which a painting that begins at this scale starts; 1 x 3 x H x W, model space, on the
+            device.
+        finish: converts an image at this scale to the picture for display.
+        make_objective: makes the objective, for which the network processes the pictures; called when the scale
+            begins.
+        parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
+        slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
+        details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
+        way: how it is painted in the memory that there is.
+        work: the amount of arithmetic of an epoch, to compare with that of another size in the same way.
+
+    """
+
+    start: Tensor
+    finish: Finish
+    make_objective: Callable[[], Objective]
+    parts: tuple[Tensor | None, ...] = (None,)
+    slowdown: float = 1.0
+    details: float = 0.0
+    way: Way = WHOLE
+    work: float = 0.0
+    _objective: Objective | None = field(default=None, init=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        _, _, height, width = self.start.shape
+        return width, height
+
+    @property
+    def optimizer_settings(self) -> dict[str, float]:
+        """The arguments of `descend` that depend on the way."""
+        return {} if self.way.history is None else {"history": self.way.history}
+
+    def objective(self) -> Objective:
+        """Return the objective. The first call makes it, and lets go of the pictures; it is kept until `free`."""
+        if self._objective is None:
+            make, self.make_objective = self.make_objective, _made
+            self._objective = make()
+        return self._objective
+
+    def free(self) -> None:
+        """Drop the objective to free the memory of its targets."""
+        self._objective = None
+
+
+def _made() -> Objective:
+    raise RuntimeError("an objective is made only once")
