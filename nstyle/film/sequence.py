@@ -21,8 +21,9 @@ from nstyle.losses.objective import UNIT
 from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
 from nstyle.numerics import sum_of_squares
-from nstyle.painting.prepare import Prepared, Scale, prepare
+from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import Painted, paint
+from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
