@@ -1,6 +1,7 @@
 """The pictures that a painting is made from, the purpose of each, and their hashes."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,12 +147,15 @@ def other_notes(config: Config, picture: Path) -> str | None:
 
 
 def hash_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
+    """Return `hash_files` of all pictures."""
+    return hash_files(inputs.sources)
+
+
+def hash_files(sources: Iterable[Source]) -> dict[str, dict[str, str]]:
     """Return "path" (absolute) and "sha256" of each picture, by the name of its setting, for the run record.
 
     Raises:
         OSError: a picture cannot be read.
 
     """
-    return {
-        source.name: {"path": str(source.path.absolute()), "sha256": sha256(source.path)} for source in inputs.sources
-    }
+    return {source.name: {"path": str(source.path.absolute()), "sha256": sha256(source.path)} for source in sources}
