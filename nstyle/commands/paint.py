@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nstyle.batch.jobs import Job, plan
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
+from nstyle.commands.film import estimate_film, frame_for_looks, paint_film, plan_of, take_film
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import (
@@ -32,6 +33,7 @@ from nstyle.settings.options import check_not_url, flag
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
+    from nstyle.film.plan import FilmPlan
     from nstyle.painting.steps import Observer
     from nstyle.storage.recipe import Recipe
 
@@ -51,8 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in parser.replaced:
                 _log.warning("%s", line)
             take_names(arguments)
-            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
             followed, complete = _recipe(command)
+            film = take_film(arguments, None if command.recipe is None else Path(command.recipe))
+            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            if film is not None:
+                plan_ = plan_of(film, arguments, complete, command)
+                if not command.sweep:
+                    return _paint_film(plan_, given, followed, command)
+                arguments["content_image"] = frame_for_looks(plan_)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
                 arguments = complete(arguments)
@@ -134,6 +142,17 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
                 kind=Kind.MISSING,
             )
     return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
+
+
+def _paint_film(
+    plan_: "FilmPlan", given: Collection[str], followed: "Recipe | None", command: argparse.Namespace
+) -> int:
+    """Paint a film, or say what it takes."""
+    for sentence in without_effect(given, [plan_.config]):
+        _log.warning("%s", sentence)
+    if command.estimate:
+        return estimate_film(plan_, _print)
+    return paint_film(plan_, followed, command, has_bars=_has_bars(command))
 
 
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.

@@ -23,6 +23,7 @@ from nstyle.painting.run import beginning, most_epochs
 from nstyle.painting.session import Session
 from nstyle.painting.stylize import set_up, tuned
 from nstyle.pictures.limits import SHORTEST_EDGE
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config, parse_size
 from nstyle.storage.sources import settings_of
 
@@ -87,18 +88,22 @@ def estimate(
     return estimate_run(config)
 
 
-def estimate_run(config: Config, session: Session | None = None) -> Estimate:
-    """Estimate what `stylize.run` would take. See `estimate` for errors."""
+def estimate_run(
+    config: Config, session: Session | None = None, in_memory: Mapping[str, Picture] | None = None
+) -> Estimate:
+    """Estimate what `stylize.run` would take. See `estimate` for errors, and `prepare` for `in_memory`."""
     session = Session() if session is None else session
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
     with set_up(config, device, precision):
         begin = time.perf_counter()
-        prepared = prepare(config, device, precision.dtype, session)
+        prepared = prepare(config, device, precision.dtype, session, in_memory=in_memory)
         seconds = time.perf_counter() - begin
         with tuned(config, session, device, prepared):
             rate = _time_matching(device) if STYLE_LOSSES[config.style_loss].matches else 0.0
-            seconds += _seconds_of(prepared, rate, partial(_time, config, device, precision.dtype, session, rate))
+            seconds += _seconds_of(
+                prepared, rate, partial(_time, config, device, precision.dtype, session, in_memory, rate)
+            )
     return Estimate(
         prepared.size,
         prepared.process_memory,
@@ -184,12 +189,13 @@ def _time(
     device: torch.device,
     precision: torch.dtype,
     session: Session,
+    in_memory: Mapping[str, Picture] | None,
     rate: float,
     way: Way,
     edge: int,
 ) -> _Timed:
     """Paint a few epochs of a small painting, and time them; `rate` is that of `_time_matching`."""
-    prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, way)
+    prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, way, in_memory)
     (scale,) = prepared.scales
     width, height = scale.size
     times = [time.perf_counter()]

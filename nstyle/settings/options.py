@@ -74,8 +74,8 @@ def option(field: "dataclasses.Field[Any]") -> Option:
 
 
 def flag(name: str) -> str:
-    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`."""
-    return "--" + name.replace("_", "-")
+    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`, `from_` is `--from`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 class DefaultInt(int):
