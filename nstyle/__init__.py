@@ -18,6 +18,7 @@ from nstyle.settings.config import Config
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome, stylize_many
+    from nstyle.film.run import FilmResult, stylize_film
     from nstyle.losses.objective import Evaluation, Objective, Style
     from nstyle.networks.model import Model, ModelOptions
     from nstyle.networks.vgg19 import VGG19
@@ -37,6 +38,7 @@ __all__ = [
     "DivergenceError",
     "Estimate",
     "Evaluation",
+    "FilmResult",
     "ImageError",
     "Model",
     "ModelOptions",
@@ -56,6 +58,7 @@ __all__ = [
     "load_vgg19",
     "run",
     "stylize",
+    "stylize_film",
     "stylize_many",
 ]
 
@@ -63,6 +66,8 @@ __all__ = [
 _LATE = {
     "Outcome": "batch.local",
     "stylize_many": "batch.local",
+    "FilmResult": "film.run",
+    "stylize_film": "film.run",
     "Step": "optim.descent",
     "descend": "optim.descent",
     "Model": "networks.model",

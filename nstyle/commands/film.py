@@ -41,15 +41,18 @@ _WITHOUT_EFFECT = (
 def take_film(arguments: dict[str, Any], recipe: Path | None) -> FilmSettings | None:
     """Take the settings of a film out of the arguments; None: they ask for no film.
 
-    The record of a film as a recipe stands for that film, with the settings that are not given.
+    The record of a film as a recipe stands for that film, with the settings that are not given, unless these name
+    what else to paint.
 
     Raises:
         OptionError: flags of films are given, but no film; or a content picture is named besides the film.
 
     """
     own = {name: arguments.pop(name) for name in FILM_SETTINGS if name in arguments}
-    if recipe is not None and "film" not in own:
-        own = {**_recorded(recipe), **own}
+    if recipe is not None and ("film" in own or not {"content_image", "size"} & set(arguments)):
+        from nstyle.film.folder import followed_settings
+
+        own = followed_settings(own, recipe)
     if "film" not in own:
         for name in own:
             raise OptionError(
@@ -63,15 +66,6 @@ def take_film(arguments: dict[str, Any], recipe: Path | None) -> FilmSettings | 
             kind=Kind.CONFLICT,
         )
     return FilmSettings(**own)
-
-
-def _recorded(recipe: Path) -> dict[str, Any]:
-    """Return the settings of the film whose record this is; none if it is no film's record."""
-    from nstyle.film.folder import KIND, read_film_facts
-
-    facts = read_film_facts(recipe)
-    settings = {} if facts is None else dict(facts[KIND].get("settings", {}))
-    return {name: value for name, value in settings.items() if name in FILM_SETTINGS and value is not None}
 
 
 def plan_of(
@@ -100,10 +94,18 @@ def plan_of(
     given = {**arguments, "content_image": settings.film, "image_format": "png"}
     if "style_image" in given:
         given["style_image"] = _one_style(given["style_image"])
-    config = Config(**complete(given))
+    resume = given.pop("resume", False)  # a film always goes on; the recipe's own folder need not be looked for
+    config = Config(**{**complete(given), **_folder_to_resume(given, command, resume=resume)})
     from nstyle.film.plan import plan_film
 
     return plan_film(dataclasses.replace(config, stop_after=None), settings)
+
+
+def _folder_to_resume(given: Mapping[str, Any], command: argparse.Namespace, *, resume: bool) -> dict[str, Any]:
+    """Return the settings with which `--resume` goes on: in the folder of the recipe, if none is named."""
+    if not resume or command.recipe is None or "output_dir" in given:
+        return {"resume": resume}
+    return {"resume": resume, "output_dir": Path(command.recipe).parent}
 
 
 def _one_style(names: Names) -> Path:

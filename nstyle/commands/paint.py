@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in parser.replaced:
                 _log.warning("%s", line)
             take_names(arguments)
+            _check_estimate(command)
             followed, complete = _recipe(command)
             film = take_film(arguments, None if command.recipe is None else Path(command.recipe))
             given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
@@ -113,6 +114,16 @@ def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
     return followed, partial(settings_to_follow, followed, Path(command.recipe))
 
 
+def _check_estimate(command: argparse.Namespace) -> None:
+    """Check that an estimate is for this machine."""
+    if command.estimate and command.cluster is not None:
+        raise OptionError(
+            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
+            flag="--estimate",
+            kind=Kind.CONFLICT,
+        )
+
+
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:
     """Return the combinations of settings to paint."""
     if command.pair:
@@ -160,12 +171,6 @@ def _paint_film(
 
 def _estimate(jobs: Sequence[Job], command: argparse.Namespace) -> int:
     """Print what the paintings take, and paint none."""
-    if command.cluster is not None:
-        raise OptionError(
-            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
-            flag="--estimate",
-            kind=Kind.CONFLICT,
-        )
     from nstyle.commands.estimate import estimate_all
 
     return estimate_all(jobs, _print, fail_fast=command.fail_fast)

@@ -9,14 +9,15 @@ import glob
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from nstyle.errors import Kind, OutputError, RecipeError
 from nstyle.files import make_folder, open_regular, replacing, unwritable
+from nstyle.settings.film import FILM_SETTINGS
 from nstyle.storage.layout import (
     FILM_RECORD,
     FRAME_LOG,
@@ -36,6 +37,9 @@ KIND = "film"
 
 _MOST_BYTES = 4_000_000
 """Size in bytes of the largest record that is read; it lists the shots."""
+
+_OF_THE_SOURCE = {"film", "from_", "to", "flow"}
+"""Settings that make sense for one film only."""
 
 _NUMBERED = re.compile(r"([0-9]{4,9})\.(png|jpg|npz)")
 _LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.tmp")
@@ -89,7 +93,10 @@ class EarlierFilm:
         identity: the word by which the states of its shots are known.
         frames: the number of its frames.
         shots: the first and the last frame of each shot.
+        extent: the largest number of a frame that is nstyle's. It may be larger than `frames`: those of a longer film
+            stay if it is continued with an earlier end, or until the film that replaces it is complete.
         files: the names of the finished films.
+        replaces: the names of the finished films that it replaces; None: it replaces no film, or has done so.
         stop_reason: why it stopped.
 
     """
@@ -99,7 +106,9 @@ class EarlierFilm:
     identity: str
     frames: int
     shots: tuple[range, ...]
+    extent: int
     files: tuple[str, ...]
+    replaces: tuple[str, ...] | None
     stop_reason: str
 
 
@@ -165,8 +174,8 @@ class FilmFolder:
             path = self.path / folder
             if path.is_symlink() or (path.exists() and not path.is_dir()):
                 raise self._in_the_way(path, "is a link or a file, but the film needs a folder of this name")
-        ours = range(0) if earlier is None else range(1, earlier.frames + 1)
-        films = () if earlier is None else earlier.files
+        ours = range(0) if earlier is None else range(1, earlier.extent + 1)
+        films = () if earlier is None else (*earlier.files, *(earlier.replaces or ()))
         for path in self._written(frames):
             if path.resolve() in self._inputs:
                 raise self._in_the_way(path, "is an input, and the film would overwrite it")
@@ -244,13 +253,13 @@ class FilmFolder:
         with replacing(self.record) as file:
             file.write((json.dumps(recipe.facts() | about, indent=2) + "\n").encode())
 
-    def remove(self, films: Iterable[str], numbers: range) -> None:
-        """Delete films, and frames and shots with these numbers, which a film that was replaced has left."""
+    def remove(self, films: Iterable[str], frames: range, shots: range) -> None:
+        """Delete films, frames and shots by their names and numbers, which a film that was replaced has left."""
         for name in films:
             path = self.path / name
             if path.parent == self.path and path.is_file() and path.resolve() not in self._inputs:
                 path.unlink(missing_ok=True)
-        for folder in (FRAMES, SOURCE_FRAMES, SHOTS):
+        for folder, numbers in ((FRAMES, frames), (SOURCE_FRAMES, frames), (SHOTS, shots)):
             for path in sorted((self.path / folder).iterdir()):
                 match = _NUMBERED.fullmatch(path.name)
                 if match and int(match[1]) in numbers and path.is_file() and not path.is_symlink():
@@ -259,7 +268,28 @@ class FilmFolder:
 
 def read_earlier_film(folder: Path) -> EarlierFilm | None:
     """Return the film that a folder's record names; None if there is no record, or it is damaged or a stranger's."""
-    facts = read_film_facts(folder / FILM_RECORD)
+    return _read_film(folder / FILM_RECORD)
+
+
+def followed_settings(own: Mapping[str, Any], recipe: Path | None) -> dict[str, Any]:
+    """Return the settings of a film that follows a recipe: the given ones, and those of the recipe.
+
+    Args:
+        own: settings of `FilmSettings` that are given. If they name another film, the recipe's parts of the film and
+            its motion do not count.
+        recipe: the file with the recipe. Only the record of a film has settings of films.
+
+    """
+    earlier = None if recipe is None else _read_film(recipe)
+    recorded = {} if earlier is None else earlier.settings
+    left_out = _OF_THE_SOURCE if "film" in own else ()
+    found = {name: recorded.get(name) for name in FILM_SETTINGS if name not in left_out}
+    return {name: value for name, value in found.items() if value is not None} | dict(own)
+
+
+def _read_film(record: Path) -> EarlierFilm | None:
+    """Return the film that a record describes; None if there is no record, or it is damaged or a stranger's."""
+    facts = read_film_facts(record)
     if facts is None:
         return None
     try:
@@ -271,13 +301,15 @@ def read_earlier_film(folder: Path) -> EarlierFilm | None:
             identity=str(about["identity"]),
             frames=int(about["frames"]),
             shots=shots,
+            extent=int(about["extent"]),
             files=tuple(str(name) for name in about["files"]),
+            replaces=None if about["replaces"] is None else tuple(str(name) for name in about["replaces"]),
             stop_reason=str(facts["stop_reason"]),
         )
     except (ValueError, LookupError, TypeError, OverflowError):
         return None
     try:
-        return EarlierFilm(**{**vars(found), "recipe": recipe_of(facts, folder / FILM_RECORD)})
+        return replace(found, recipe=recipe_of(facts, record))
     except RecipeError:
         return found
 
@@ -290,7 +322,3 @@ def read_film_facts(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return facts if isinstance(facts, dict) and facts.get("kind") == KIND else None
-
-
-Watch = Callable[[FrameRow], object]
-"""Function that is called after each painted frame."""

@@ -66,13 +66,26 @@ class FilmPlan:
     def shots(self, on_frame: Callable[[int], object] = lambda number: None) -> tuple[range, ...]:
         """Return the shots: ranges of the film's frames, counted from 1, that together are the whole film.
 
+        Without scenedetect, a film whose motion comes from files is a single shot; the log warns of it.
+
         Args:
             on_frame: called with the number of each frame of the source that was looked at.
 
+        Raises:
+            OptionError: scenedetect is not installed.
+            ImageError: a frame is missing or damaged.
+
         """
+        whole = (range(1, self.frames + 1),)
         if not self.settings.cuts or self.frames == 1:
-            return (range(1, self.frames + 1),)
-        found = shots_of(self.source, self.numbers, on_frame=on_frame)
+            return whole
+        try:
+            found = shots_of(self.source, self.numbers, on_frame=on_frame)
+        except OptionError:
+            if self.settings.flow is None:
+                raise
+            _log.warning("scenedetect is not installed, so the film is painted as a single shot")
+            return whole
         return tuple(range(shot.start + 1, shot.stop + 1) for shot in found)
 
 

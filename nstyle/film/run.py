@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, OptionError, OutputError
-from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, read_earlier_film
+from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film
 from nstyle.film.inverse_search import InverseSearch
 from nstyle.film.plan import FilmPlan, plan_film
 from nstyle.film.shot_run import FrameObserver, ShotPlan, paint_shot
@@ -30,8 +30,8 @@ from nstyle.storage.sources import settings_of
 _log = logging.getLogger(__name__)
 
 _NOT_COMPARED = {"film", "to", "film_codec"}
-"""Settings of a film that may differ when it goes on: the source is compared by its content, and a later end adds
-frames."""
+"""Settings of a film that may differ when it goes on: the source is compared by its content, a later end adds frames,
+and an earlier end leaves some out of the film's file."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ ShotPainter: TypeAlias = Callable[[Sequence[ShotPlan]], Iterable[FrameRow]]
 
 
 def stylize_film(
-    film: str | Path,
+    film: str | Path | None = None,
     style_image: str | Path | None = None,
     *,
     progress: FilmProgress | None = None,
@@ -86,10 +86,10 @@ def stylize_film(
     """Paint a film, as `nstyle --film` does.
 
     Args:
-        film: a video file, a folder of frames, or a pattern of their names.
+        film: a video file, a folder of frames, or a pattern of their names; None: that of the recipe.
         style_image: the style picture; None: that of the recipe, or a sample.
         progress: what is called as the film is painted.
-        recipe: a picture or record that supplies the settings; see `stylize`.
+        recipe: the record of a film, or a picture or its record, that supplies the settings; see `stylize`.
         options: the command's flags with underscores (`from_` for `--from`); see `Config` and `FilmSettings`.
 
     Returns:
@@ -102,9 +102,10 @@ def stylize_film(
 
     """
     own = {name: options.pop(name) for name in FILM_SETTINGS if name in options}
-    options = {"image_format": "png", **options}
-    config, followed = settings_of(film, style_image, recipe, options)
-    return run_film(plan_film(config, FilmSettings(Path(film), **own)), progress=progress, followed=followed)
+    own = own if film is None else own | {"film": film}
+    settings = FilmSettings(**followed_settings(own, None if recipe is None else Path(recipe)))
+    config, followed = settings_of(settings.film, style_image, recipe, {**options, "image_format": "png"})
+    return run_film(plan_film(config, settings), progress=progress, followed=followed)
 
 
 def run_film(
@@ -162,7 +163,7 @@ class _FilmRun:
                 for number, frames in enumerate(shots, start=1)
             ]
             done = [row for one in plans for row in one.done()[1]]
-            facts = self._facts(identity, shots, () if replaced is None else replaced.files)
+            facts = self._facts(identity, shots, earlier, replaced)
             self.folder.begin()
             self.folder.write_record(recipe, facts, StopReason.RUNNING)
             self.folder.write_log(done)
@@ -177,10 +178,7 @@ class _FilmRun:
                         painted += 1
                 self.folder.write_log(row for one in plans for row in one.done()[1])  # of workers that died, too
                 film = self._write_film()
-                if replaced is not None and earlier is None:
-                    facts["files"] = [self.folder.film.name]
-                    others = set(replaced.files) - set(facts["files"])
-                    self.folder.remove(others, range(self.plan.frames + 1, replaced.frames + 1))
+                self._remove_replaced(facts)
                 reason = StopReason.EPOCHS
             except KeyboardInterrupt as interrupt:
                 reason = StopReason.INTERRUPTED
@@ -242,22 +240,41 @@ class _FilmRun:
         if earlier is not None and earlier.shots and earlier.shots[-1].stop == self.plan.frames + 1:
             return earlier.shots
         numbers = self.plan.numbers
-        try:
-            return self.plan.shots(lambda number: self.progress.looked(numbers.stop - numbers.start))
-        except OptionError:
-            if self.settings.flow is None:
-                raise
-            _log.warning("scenedetect is not installed, so the film is painted as a single shot")
-            return (range(1, self.plan.frames + 1),)
+        return self.plan.shots(lambda number: self.progress.looked(numbers.stop - numbers.start))
 
-    def _facts(self, identity: str, shots: Sequence[range], files: Iterable[str]) -> dict[str, Any]:
-        """Return the facts about the film that its record contains."""
+    def _remove_replaced(self, facts: dict[str, Any]) -> None:
+        """Delete what the film that this one replaces has left, and take it out of the facts."""
+        if facts["replaces"] is None:
+            return
+        frames = range(self.plan.frames + 1, facts["extent"] + 1)
+        shots = range(len(facts["shots"]) + 1, facts["extent"] + 1)
+        self.folder.remove(set(facts["replaces"]) - set(facts["files"]), frames, shots)
+        facts |= {"replaces": None, "extent": self.plan.frames}
+
+    def _facts(
+        self, identity: str, shots: Sequence[range], earlier: EarlierFilm | None, replaced: EarlierFilm | None
+    ) -> dict[str, Any]:
+        """Return the facts about the film that its record contains.
+
+        Args:
+            identity: the word by which the states of its shots are known.
+            shots: its shots.
+            earlier: the film in the folder if this one goes on with it.
+            replaced: the film in the folder.
+
+        """
         height, width = self.plan.source.size
+        files = {self.folder.film.name, *(() if earlier is None else earlier.files)}
+        replaces = None if earlier is None else earlier.replaces
+        if earlier is None and replaced is not None:
+            replaces = (*replaced.files, *(replaced.replaces or ()))
         return {
             "source": str(self.plan.source.path),
             "source_size": [height, width],
             "file": self.folder.film.name,
-            "files": sorted({self.folder.film.name, *files}),
+            "files": sorted(files),
+            "replaces": None if replaces is None else sorted(replaces),
+            "extent": max(self.plan.frames, 0 if replaced is None else replaced.extent),
             "identity": identity,
             "frames": self.plan.frames,
             "frame_rate": float(cut(self.plan.source, self.plan.numbers).rate),

@@ -54,7 +54,8 @@ class ShotPlan:
     def done(self) -> tuple[ShotState | None, list[FrameRow]]:
         """Return the state to go on from, and what is known of the frames that are done; None: none is.
 
-        A state that is damaged, or from another film, does not count.
+        A state that is damaged, from another film, or without its frames does not count. It may be behind the shot's
+        end if that was later before.
         """
         path = self.folder.shot(self.number)
         if not path.is_file():
@@ -65,14 +66,14 @@ class ShotPlan:
         except (RecipeError, TypeError, KeyError):
             return None, []
         kept = [row for row in rows if row.frame in self.frames]
-        if facts != self._facts() or state.frame > self.frames.stop:
+        if facts != self._facts() or not all(self.folder.frame(row.frame).is_file() for row in kept):
             return None, []
         return state, kept
 
     def is_done(self) -> bool:
         """Tell whether all its frames are painted."""
         state, _ = self.done()
-        return state is not None and state.frame == self.frames.stop
+        return state is not None and state.frame >= self.frames.stop
 
     def save(self, state: ShotState, rows: list[FrameRow]) -> None:
         """Write a state, and what is known of the frames before."""

@@ -9,6 +9,8 @@ OTHER_NAMES = {
     "content-image": "content image in input input-image photo source target",
     "device": "cpu cuda cuda-device gpus no-cuda use-gpu",
     "every": "interval refresh",
+    "film": "clip movie video",
+    "frame-rate": "fps framerate",
     "image-format": "file-format filetype format jpeg jpg png tiff webp",
     "init": "init-image initial initial-image start",
     "lr": "learning-rate step-size",
@@ -44,7 +46,7 @@ OTHER_NAMES = {
 }
 """By a flag without its hyphens: what other programs for style transfer, and people, call it, separated by spaces."""
 
-_MOST = 6
+_MOST = 7
 """Most flags to suggest at once."""
 
 _LIKE = 0.75
