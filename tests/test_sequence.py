@@ -13,10 +13,11 @@ from refusals import refuses
 from torch import Tensor
 
 from nstyle import Config
-from nstyle.errors import ImageError, Kind, RecipeError
+from nstyle.errors import ImageError, Kind, OutputError, RecipeError
 from nstyle.film.flow import Motion, warped
 from nstyle.film.flow_files import write_flow
 from nstyle.film.motion_sources import EstimatedMotion, MotionFolder
+from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.reliability import unseen, weights
 from nstyle.film.sequence import Coherence, Frame, PaintedFrame, Shot, ShotState
 from nstyle.film.shot_file import read_shot, write_shot
@@ -275,6 +276,154 @@ def test_a_slow_change_is_a_change(pair: tuple[Path, Path]) -> None:
 
     assert epochs(rest=2.5) == [1, 0, 0, 1, 0, 0]
     assert epochs(rest=0) == [1] * 6
+
+
+class InMemory:
+    """The images of all passes, and which were read."""
+
+    def __init__(self) -> None:
+        self.images: dict[tuple[int, int], Tensor] = {}
+        self.read: list[tuple[int, int]] = []
+
+    def put(self, pass_number: int, number: int, image: Tensor) -> None:
+        self.images[pass_number, number] = image.clone()
+
+    def get(self, pass_number: int, number: int) -> Tensor:
+        self.read.append((pass_number, number))
+        return self.images[pass_number, number]
+
+
+def test_passes_go_forwards_and_backwards_in_turn(pair: tuple[Path, Path]) -> None:
+    """Where the direction turns, the painting is finished already."""
+    film, config = pan(**SIZE), settings(pair[1], max_num_epochs=3)
+    paintings = InMemory()
+    once = list(shot(film, config, Coherence(epochs=2), numbers=range(4, 7)).paint())
+    coherence = Coherence(epochs=2, passes=3)
+    frames = list(shot(film, config, coherence, numbers=range(4, 7), paintings=paintings).paint())
+    order = [(frame.pass_number, frame.number) for frame in frames]
+    assert order == [(1, 4), (1, 5), (1, 6), (2, 6), (2, 5), (2, 4), (3, 4), (3, 5), (3, 6)]
+    assert [frame.painted.epochs for frame in frames] == [3, 2, 2, 0, 2, 2, 0, 2, 2]
+    assert [frame.state.frame for frame in frames] == [5, 6, 7, 5, 4, 3, 5, 6, 7]
+    assert paintings.read == [(number - 1, frame) for number, frame in order[3:]]
+    for one, other in zip(once, frames[:3], strict=True):
+        assert_same(one, other)
+    for number, frame in ((3, 6), (6, 4)):
+        assert torch.equal(frames[number].painted.image, frames[number - 1].painted.image)
+        assert frames[number].number == frame
+    for key, image in paintings.images.items():
+        assert torch.equal(image, frames[order.index(key)].painted.image)
+
+
+def test_a_later_pass_starts_from_a_blend_with_the_painting_of_the_pass_before(pair: tuple[Path, Path]) -> None:
+    """Of what the neighbor shows; the rest is the frame's own painting. Backwards, it is the neighbor after it."""
+    film = cut_out(**SIZE)
+    begun: list[Tensor] = []
+    config = settings(pair[1], max_num_epochs=1, optimizer="adam", lr=1e-12)
+
+    class Keeping:
+        def __call__(self, step: PaintingStep) -> None:
+            begun.append(step.image.clone())
+
+        def close(self, ending: Ending) -> None:
+            pass
+
+    images = [torch.full((1, 3, 48, 64), level) for level in (10.0, 20.0, 40.0)]
+    coherence = Coherence(epochs=1, passes=3, rest=0)
+    for pass_number, neighbor in ((2, 2), (3, 0)):
+        paintings = InMemory()
+        paintings.put(pass_number - 1, 1, images[1])
+        start = ShotState(1, (images[neighbor],), film.frame(neighbor), pass_number)
+        painted = shot(film, config, coherence, observers=lambda _: [Keeping()], paintings=paintings).paint(start)
+        frame = next(painted)
+        motion = film.motion(0, 1) if neighbor == 0 else Motion(film.flow(2, 1), film.flow(1, 2))
+        known = torch.from_numpy(weights(motion)) > 0
+        assert 0.05 < (~known).float().mean() < 0.5
+        blend = (images[1] + images[neighbor]) / 2
+        torch.testing.assert_close(begun[0], torch.where(known, blend, images[1]))
+        assert frame.temporal_error == pytest.approx(float((blend - images[neighbor])[0, 0, 0, 0] ** 2), rel=1e-5)
+        begun.clear()
+
+
+def test_backwards_it_is_painted_like_the_film_that_runs_backwards(pair: tuple[Path, Path]) -> None:
+    """With a longer memory, too. A backward pass that starts from what a forward one of the reversed film would."""
+    film, config = cut_out(**SIZE), settings(pair[1], max_num_epochs=2)
+    coherence = Coherence(distances=(1, 2), epochs=2, passes=3)
+    paintings = InMemory()
+    first = list(shot(film, config, coherence, numbers=range(4), paintings=paintings).paint())
+
+    def backwards(earlier: Frame, later: Frame) -> Motion:
+        return film.motion(3 - later.number, 3 - earlier.number).reversed
+
+    others = InMemory()
+    for (pass_number, number), image in paintings.images.items():
+        if pass_number == 1:
+            others.put(2, 3 - number, image)
+    mirrored = shot(
+        film,
+        config,
+        coherence,
+        numbers=range(4),
+        picture=lambda number: Picture(film.frame(3 - number)),
+        motion=backwards,
+        paintings=others,
+    )
+    again = list(mirrored.paint(ShotState(0, (), first[3].state.shown, 3)))
+    assert [frame.number for frame in again] == [0, 1, 2, 3]
+    for one, other in zip(first[4:8], again, strict=True):
+        assert one.number == 3 - other.number
+        assert torch.equal(one.painted.image, other.painted.image)
+
+
+def test_several_passes_go_on_from_any_frame_as_if_they_had_not_stopped(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Although the run that was killed had already saved the next frame's painting, but not its state."""
+    film, config = cut_out(**SIZE), settings(pair[1], max_num_epochs=2)
+    coherence = Coherence(distances=(1, 2), epochs=1, passes=4)
+
+    def several(folder: Path) -> Shot:
+        folder.mkdir(exist_ok=True)
+        return shot(film, config, coherence, numbers=range(3), paintings=PaintingsFolder(folder))
+
+    whole = list(several(tmp_path / "whole").paint())
+    assert len(whole) == 12
+    assert len(list((tmp_path / "whole").iterdir())) == 6
+    state, again = None, []
+    for _ in whole:
+        running = several(tmp_path / "killed").paint(state)
+        again.append(next(running))
+        write_shot(tmp_path / "shot.npz", again[-1].state, {})
+        next(running, None)  # killed before its state is saved
+        state, _ = read_shot(tmp_path / "shot.npz")
+    assert not list(several(tmp_path / "killed").paint(state))
+    for one, other in zip(again, whole, strict=True):
+        assert_same(one, other)
+
+
+def test_several_passes_need_a_place_for_the_paintings(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(ValueError, match="place"):
+        shot(pan(**SIZE), settings(pair[1]), Coherence(passes=2))
+
+
+def test_a_damaged_painting_of_a_pass_is_refused(tmp_path: Path) -> None:
+    paintings, image = PaintingsFolder(tmp_path), torch.randn(1, 3, 4, 5)
+    paintings.put(3, 7, image)
+    assert torch.equal(paintings.get(3, 7), image)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    for content in (b"", whole[:-1], b"PK" + bytes(100)):
+        path.write_bytes(content)
+        with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
+            paintings.get(3, 7)
+    for wrong in (image.double(), image[0], image[:, :2]):
+        paintings.put(3, 7, wrong)
+        with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
+            paintings.get(3, 7)
+    path.unlink()
+    with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
+        paintings.get(3, 7)
+    with refuses(OutputError, kind=Kind.UNWRITABLE, flag="--output-dir", path=tmp_path / "no" / path.name):
+        PaintingsFolder(tmp_path / "no").put(3, 7, image)
 
 
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:

@@ -29,6 +29,11 @@ class Motion:
     forward: Flow
     backward: Flow
 
+    @property
+    def reversed(self) -> "Motion":
+        """The same motion of the film played backwards, in which the later frame is the earlier one."""
+        return Motion(self.backward, self.forward)
+
     def resized(self, height: int, width: int) -> "Motion":
         """Return the motion between the frames resized to height x width."""
         return Motion(resized(self.forward, height, width), resized(self.backward, height, width))

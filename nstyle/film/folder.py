@@ -238,22 +238,16 @@ class FilmFolder:
         except OSError as error:
             raise unwritable(self.log, error) from error
 
-    def write_record(
-        self,
-        recipe: Recipe,
-        facts: Mapping[str, Any],
-        stop_reason: StopReason,
-        more: Mapping[str, Any] | None = None,
-    ) -> None:
+    def write_record(self, recipe: Recipe, facts: Mapping[str, Any], stop_reason: StopReason) -> None:
         """Write `film.json` atomically: the recipe of the frames, and the facts about the film.
 
         Raises:
             OutputError: the file cannot be written.
 
         """
-        about = {"kind": KIND, "stop_reason": stop_reason, KIND: dict(facts), **(more or {})}
+        about = {"kind": KIND, "stop_reason": stop_reason, KIND: dict(facts), "recipe": recipe.facts()}
         with replacing(self.record) as file:
-            file.write((json.dumps(recipe.facts() | about, indent=2) + "\n").encode())
+            file.write((json.dumps(about, indent=2) + "\n").encode())
 
     def remove(self, films: Iterable[str], frames: range, shots: range) -> None:
         """Delete films, frames and shots, which a film that was replaced has left; no file that is none of these."""
@@ -312,7 +306,7 @@ def _read_film(record: Path) -> EarlierFilm | None:
     except (ValueError, LookupError, TypeError, OverflowError):
         return None
     try:
-        return replace(found, recipe=recipe_of(facts, record))
+        return replace(found, recipe=recipe_of(facts["recipe"], record))
     except RecipeError:
         return found
 

@@ -163,7 +163,7 @@ class _FilmRun:
                 for number, frames in enumerate(shots, start=1)
             ]
             done = [row for one in plans for row in one.done()[1]]
-            facts = self._facts(identity, shots, earlier, replaced)
+            facts = self._facts(recipe, identity, shots, earlier, replaced)
             self.folder.begin()
             self.folder.write_record(recipe, facts, StopReason.RUNNING)
             self.folder.write_log(done)
@@ -252,25 +252,30 @@ class _FilmRun:
         facts |= {"replaces": None, "extent": self.plan.frames}
 
     def _facts(
-        self, identity: str, shots: Sequence[range], earlier: EarlierFilm | None, replaced: EarlierFilm | None
+        self,
+        recipe: Recipe,
+        identity: str,
+        shots: Sequence[range],
+        earlier: EarlierFilm | None,
+        replaced: EarlierFilm | None,
     ) -> dict[str, Any]:
         """Return the facts about the film that its record contains.
 
         Args:
+            recipe: the recipe of the frames.
             identity: the word by which the states of its shots are known.
             shots: its shots.
             earlier: the film in the folder if this one goes on with it.
             replaced: the film in the folder.
 
         """
-        height, width = self.plan.source.size
         files = {self.folder.film.name, *(() if earlier is None else earlier.files)}
         replaces = None if earlier is None else earlier.replaces
         if earlier is None and replaced is not None:
             replaces = (*replaced.files, *(replaced.replaces or ()))
         return {
             "source": str(self.plan.source.path),
-            "source_size": [height, width],
+            "size": [recipe.size[1], recipe.size[0]],
             "file": self.folder.film.name,
             "files": sorted(files),
             "replaces": None if replaces is None else sorted(replaces),

@@ -3,10 +3,13 @@
 It is the method of Ruder, Dosovitskiy and Brox, "Artistic Style Transfer for Videos" (GCPR 2016), sections 4.1 to
 4.3. The first frame is painted like a single picture. Each later frame starts from the last painting, carried along
 the optical flow, and temporal terms draw it to that. It needs few epochs, and only the finest scale.
+
+More passes (section 4.5) go over the shot backwards and forwards in turn, so that what is known only at one end of
+the shot reaches the other one.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -28,6 +31,9 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
+
+BLEND = 0.5
+"""Share of the neighbor's painting in the start of a frame that an earlier pass has painted; the paper's delta."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,19 @@ class MotionBetween(Protocol):
         """Return the motion."""
 
 
+class Paintings(Protocol):
+    """The painted images of a shot, kept from one pass to the next.
+
+    While a pass goes on, those of the pass before are read, so neither replaces the other. Older ones may go.
+    """
+
+    def put(self, pass_number: int, number: int, image: Tensor) -> None:
+        """Keep the image of a frame, painted in a pass; it may replace one that an interrupted run has left."""
+
+    def get(self, pass_number: int, number: int) -> Tensor:
+        """Return the image of a frame, painted in a pass, to the bit."""
+
+
 @dataclass(frozen=True)
 class Coherence:
     """How frames hold together.
@@ -62,6 +81,7 @@ class Coherence:
         epochs: the largest number of epochs of each frame after the first.
         rest: the painting of what does not move stays as it is, unless its colors change by this, in grey levels of
             255; 0: never. See `rest.at_rest`.
+        passes: how many times the shot is painted, forwards and backwards in turn.
 
     """
 
@@ -69,6 +89,7 @@ class Coherence:
     distances: tuple[int, ...] = (1,)
     epochs: int = 10
     rest: float = 2.0
+    passes: int = 1
 
 
 @dataclass(frozen=True)
@@ -76,16 +97,23 @@ class ShotState:
     """All that a shot needs to go on after a frame, as if it had not stopped.
 
     Attributes:
-        frame: number of the next frame.
-        images: the painted images of the frames before it, the newest first, as many as the largest distance; each
+        frame: number of the next frame of the pass. After the last one, it is a number beyond the shot's.
+        images: the images that the pass has painted, the newest first, as many as the largest distance; each
             1 x 3 x H x W, model space, float32.
         shown: the color that each pixel had when it was last painted, H x W x 3; None before the first frame.
+        pass_number: number of the pass, from 1. Odd ones go forwards, even ones backwards.
 
     """
 
     frame: int
     images: tuple[Tensor, ...] = ()
     shown: Rgb | None = None
+    pass_number: int = 1
+
+    @property
+    def step(self) -> int:
+        """What is added to a frame's number for the next one of the pass."""
+        return 1 if self.pass_number % 2 else -1
 
 
 @dataclass(frozen=True)
@@ -98,6 +126,7 @@ class PaintedFrame:
         temporal_error: mean squared difference to the last painting, carried along the flow, of the pixels that it
             shows, in grey levels; None if there is no such pixel, as in the first frame.
         state: the state to go on from after this frame.
+        pass_number: number of the pass, from 1. Only the last pass's paintings are the film.
 
     """
 
@@ -105,6 +134,7 @@ class PaintedFrame:
     painted: Painted
     temporal_error: float | None
     state: ShotState
+    pass_number: int = 1
 
 
 @dataclass(frozen=True)
@@ -140,6 +170,10 @@ class Shot:
         coherence: how the frames hold together.
         session: the cache, which makes the style's targets only once.
         observers: returns the observers of a frame's painting.
+        paintings: where the painted images are kept between passes. A single pass needs none.
+
+    Raises:
+        ValueError: several passes, and nowhere to keep the paintings.
 
     """
 
@@ -152,20 +186,33 @@ class Shot:
     coherence: Coherence
     session: Session
     observers: Callable[[int], Sequence[Observer]] = lambda number: ()
+    paintings: Paintings | None = None
+
+    def __post_init__(self) -> None:
+        if self.coherence.passes > 1 and self.paintings is None:
+            raise ValueError("several passes need a place for the paintings")
 
     def paint(self, start: ShotState | None = None) -> Iterator[PaintedFrame]:
-        """Paint the frames in order, and yield each.
+        """Paint the frames in the order of each pass, and yield each.
 
         Args:
-            start: the state to go on from; None: the beginning.
+            start: the state to go on from; None: the beginning. With several passes, it must be that of the last
+                frame that was yielded, because `paintings` keeps the images of two passes only.
 
         Raises:
             NStyleError: as `prepare` and `paint` do.
 
         """
         state = ShotState(self.numbers.start) if start is None else start
+        state = yield from self._pass(state)
+        while state.pass_number < self.coherence.passes:
+            turned = ShotState(state.frame - state.step, (), state.shown, state.pass_number + 1)
+            state = yield from self._pass(turned)
+
+    def _pass(self, state: ShotState) -> Generator[PaintedFrame, None, ShotState]:
+        """Paint the other frames of a pass; return the state after it."""
         frames: dict[int, Frame] = {}
-        for number in range(state.frame, self.numbers.stop):
+        for number in range(state.frame, self.numbers.stop if state.step > 0 else self.numbers.start - 1, state.step):
             in_memory = {"content_image": self.picture(number)}
             prepared = prepare(self.config, self.device, self.precision, self.session, in_memory=in_memory)
             content = prepared.scales[-1].finish.content
@@ -174,22 +221,26 @@ class Shot:
             rest = self._rest(content.rgb, carried, state)
             painted = self._paint(number, prepared, carried, state, rest)
             image = painted.image.contiguous()
+            if self.paintings is not None and self.coherence.passes > 1:
+                self.paintings.put(state.pass_number, number, image)
             images = (image, *state.images)[: max(self.coherence.distances)]
             shown = content.rgb if state.shown is None else np.where(rest[..., None], state.shown, content.rgb)
-            state = ShotState(number + 1, images, shown)
-            yield PaintedFrame(number, painted, _temporal_error(image, carried.get(1)), state)
-            frames = {near: frames[near] for near in frames if number - near < max(self.coherence.distances)}
+            state = ShotState(number + state.step, images, shown, state.pass_number)
+            yield PaintedFrame(number, painted, _temporal_error(image, carried.get(1)), state, state.pass_number)
+            frames = {near: frames[near] for near in frames if abs(number - near) < max(self.coherence.distances)}
+        return state
 
     def _paint(
         self, number: int, prepared: Prepared, carried: dict[int, _Carried], state: ShotState, rest: BoolMask
     ) -> Painted:
         """Paint a frame: like a single picture if nothing is carried to it. What is at rest keeps its painting."""
-        observers = self.observers(number)
-        if not carried:
+        observers, own = self.observers(number), self._painted_before(number, state)
+        if not carried and own is None:
             return paint(prepared, observers=observers)
-        scale, last = prepared.scales[-1], state.images[0].to(self.device)
+        scale = prepared.scales[-1]
+        last = state.images[0].to(self.device) if own is None or carried else own
         fixed = _mask(rest, last) > 0
-        start = torch.where(fixed, last, _start(scale, carried)).contiguous()
+        start = torch.where(fixed, last, _start(scale, carried, own)).contiguous()
         only_finest = replace(
             prepared,
             scales=(scale,),
@@ -200,24 +251,30 @@ class Shot:
         terms = self._terms(carried, start.numel())
         return paint(only_finest, start=start, observers=observers, more_terms=terms)
 
+    def _painted_before(self, number: int, state: ShotState) -> Tensor | None:
+        """Return the image of a frame that the pass before has painted; None in the first pass."""
+        if state.pass_number == 1 or self.paintings is None:
+            return None
+        return self.paintings.get(state.pass_number - 1, number).to(self.device)
+
     def _rest(self, now: Rgb, carried: dict[int, _Carried], state: ShotState) -> BoolMask:
-        """Tell which pixels keep their painting, H x W."""
+        """Tell which pixels keep their painting, H x W: all of the frame at which the direction turns."""
         if state.shown is None or 1 not in carried:
-            return np.zeros(now.shape[:2], dtype=bool)
+            return np.full(now.shape[:2], state.pass_number > 1)
         last = carried[1]
         known: BoolMask = last.c[0, 0].cpu().numpy() > 0
         return at_rest(last.backward, state.shown, now, self.coherence.rest) & known
 
     def _carried(self, frames: dict[int, Frame], number: int, state: ShotState) -> dict[int, _Carried]:
-        """Return the earlier paintings that a frame is drawn to, by distance, the nearest first."""
-        later, carried, short = frames[number], {}, {}
+        """Return the paintings of this pass that a frame is drawn to, by distance, the nearest first."""
+        here, carried, short = frames[number], {}, {}
         for distance in sorted(set(self.coherence.distances)):
             if distance > len(state.images):
                 break
-            earlier = frames.get(number - distance) or self._resized(number - distance, later)
-            frames[earlier.number] = earlier
-            image, motion = state.images[distance - 1].to(self.device), self.motion(earlier, later)
-            motion = motion.resized(*later.picture.size)
+            near = number - state.step * distance
+            neighbor = frames[near] = frames.get(near) or self._resized(near, here)
+            motion = self.motion(neighbor, here) if state.step > 0 else self.motion(here, neighbor).reversed
+            image, motion = state.images[distance - 1].to(self.device), motion.resized(*here.picture.size)
             short[distance] = weights(motion)
             shows = _mask(1 - unseen(motion), image)
             carried[distance] = _Carried(warped(image, motion.backward), shows, shows, motion.backward)
@@ -234,11 +291,16 @@ class Shot:
         return [TemporalTerm(one.image, one.c, weight) for one in carried.values()] if weight > 0 else []
 
 
-def _start(scale: Scale, carried: dict[int, _Carried]) -> Tensor:
+def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Tensor:
     """Return the image that a frame starts from: for each pixel the nearest painting that shows it, else fresh.
 
-    What is not to be painted stays the content's.
+    If an earlier pass has painted the frame (`own`), it is a blend of that with the paintings that are known:
+    (1 - delta c) own + delta c warped (section 4.5). What is not to be painted stays the content's.
     """
+    if own is not None:
+        for one in carried.values():
+            own = torch.lerp(own, one.image, BLEND * one.c)
+        return own
     start = scale.start
     for one in reversed(carried.values()):
         start = torch.where(one.shows > 0, one.image, start)

@@ -24,7 +24,12 @@ def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
     arrays: dict[str, Any] = {f"image_{i}": image.detach().cpu().numpy() for i, image in enumerate(state.images)}
     if state.shown is not None:
         arrays["shown"] = state.shown
-    about = {"frame": state.frame, "images": len(state.images), "facts": dict(facts)}
+    about = {
+        "frame": state.frame,
+        "pass": state.pass_number,
+        "images": len(state.images),
+        "facts": dict(facts),
+    }
     with replacing(path) as file:
         np.savez(file, about=json.dumps(about), **arrays)
 
@@ -43,7 +48,8 @@ def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
             about = json.loads(str(archive["about"]))
             images = tuple(torch.from_numpy(archive[f"image_{i}"]) for i in range(int(about["images"])))
             shown = archive["shown"] if "shown" in archive.files else None
-            state, facts = ShotState(int(about["frame"]), images, shown), dict(about["facts"])
+            state = ShotState(int(about["frame"]), images, shown, int(about["pass"]))
+            facts = dict(about["facts"])
         _check_shapes(state)
     except READING_ERRORS as error:
         raise RecipeError(

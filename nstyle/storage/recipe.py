@@ -180,6 +180,8 @@ def parse_recipe(text: str | bytes, path: Path) -> Recipe:
         facts = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _not_a_recipe(path) from error
+    if isinstance(facts, dict) and "recipe" in facts:  # the record of a film has more beside the recipe of its frames
+        facts = facts["recipe"]
     return recipe_of(facts, path)
 
 
