@@ -9,12 +9,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from film_runs import contents, negative, painted_film
 from films import scene, sound_packets, write_video
 from moving import pan
 from PIL import Image
 from refusals import refuses
 
-from nstyle import FilmResult, stylize_film
 from nstyle.errors import ImageError, Kind, NStyleError
 from nstyle.film.flow_files import write_flow
 from nstyle.film.video import open_video
@@ -23,25 +23,6 @@ from nstyle.painting.memory import Way
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture, to_uint8
-
-SMALL: dict[str, Any] = {"model": "filters", "max_long_edge": 48, "max_num_epochs": 3, "frame_epochs": 2}
-
-
-@pytest.fixture
-def style(pair: tuple[Path, Path]) -> Path:
-    return pair[1]
-
-
-def negative(frames: list[Any]) -> list[Any]:
-    return [np.ascontiguousarray(255 - frame) for frame in frames]
-
-
-def painted_film(film: Path | str, style: Path, output: Path, **options: Any) -> FilmResult:
-    return stylize_film(film, style, output_dir=output, **SMALL | options)
-
-
-def contents(paths: tuple[Path, ...]) -> list[bytes]:
-    return [path.read_bytes() for path in paths]
 
 
 def video_facts(path: Path) -> dict[str, Any]:

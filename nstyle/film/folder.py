@@ -17,6 +17,7 @@ from typing import Any
 
 from nstyle.errors import Kind, OutputError, RecipeError
 from nstyle.files import make_folder, open_regular, replacing, unwritable
+from nstyle.film.writing import FILM_CODECS
 from nstyle.settings.film import FILM_SETTINGS
 from nstyle.storage.layout import (
     FILM_RECORD,
@@ -41,6 +42,7 @@ _MOST_BYTES = 4_000_000
 _OF_THE_SOURCE = {"film", "from_", "to", "flow"}
 """Settings that make sense for one film only."""
 
+_ENDINGS = {codec.ending for codec in FILM_CODECS.values()}
 _NUMBERED = re.compile(r"([0-9]{4,9})\.(png|jpg|npz)")
 _LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.tmp")
 
@@ -250,10 +252,11 @@ class FilmFolder:
             file.write((json.dumps(about, indent=2) + "\n").encode())
 
     def remove(self, films: Iterable[str], frames: range, shots: range) -> None:
-        """Delete films, frames and shots by their names and numbers, which a film that was replaced has left."""
+        """Delete films, frames and shots, which a film that was replaced has left; no file that is none of these."""
         for name in films:
             path = self.path / name
-            if path.parent == self.path and path.is_file() and path.resolve() not in self._inputs:
+            is_film = path.parent == self.path and path.suffix in _ENDINGS and path.is_file()
+            if is_film and path.resolve() not in self._inputs:
                 path.unlink(missing_ok=True)
         for folder, numbers in ((FRAMES, frames), (SOURCE_FRAMES, frames), (SHOTS, shots)):
             for path in sorted((self.path / folder).iterdir()):
