@@ -39,15 +39,38 @@ def memory_of_filters(in_use: int = 0, **settings: Any) -> tuple[Memory, ScaleSi
     )
 
 
-@pytest.mark.parametrize(("text", "size"), [("4GB", 4e9), ("750MB", 75e7), ("1.5 gb", 15e8), ("2g", 2e9)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4GB", 4e9),
+        ("750MB", 75e7),
+        ("1.5 gb", 15e8),
+        ("2g", 2e9),
+        (".5GB", 5e8),
+        ("1TB", 1e12),
+        ("0.57GB ", 57e7),
+        ("4GiB", 2**32),
+        ("1.5mib", 1.5 * 2**20),
+        ("1 TiB", 2**40),
+        ("2000000kB", 2e9),
+    ],
+)
 def test_amounts_of_memory(text: str, size: float) -> None:
     assert parse_memory(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "4", "GB", "-1GB", "0GB", "4TB", "nanGB", "1e3GB", "4GB "])
+@pytest.mark.parametrize("text", ["", " ", "4", "GB", ".GB", "-1GB", "4XB", "4Gi", "nanGB", "1e3GB"])
 def test_amounts_that_are_none(text: str) -> None:
-    with refuses(nstyle.OptionError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
+    with refuses(nstyle.OptionError, kind=Kind.OUT_OF_RANGE, flag="--max-memory") as refused:
         Config(max_memory=text)
+    assert "4GB" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["0GB", "0.9MB", "512kB", "900KiB"])
+def test_amounts_that_are_too_small(text: str) -> None:
+    with refuses(nstyle.OptionError, kind=Kind.OUT_OF_RANGE, flag="--max-memory") as refused:
+        Config(max_memory=text)
+    assert "at least 1MB" in str(refused.value)
 
 
 def test_free_memory_is_plausible() -> None:
