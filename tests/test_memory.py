@@ -219,3 +219,22 @@ def test_a_short_history_is_recorded_and_resumed(
         assert not torch.equal(paint(folder, after, resume=True).image, same.image)
         (warning,) = [record.getMessage() for record in caplog.records if folder in record.getMessage()]
         assert "the optimizer's history" in warning
+
+
+def test_a_history_that_was_not_filled_is_not_warned_of(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A short run fits with a long history. With more epochs and the same limit, the history is shorter."""
+    settings = SETTINGS | {"optimizer": "lbfgs", "init": "content"}
+
+    def paint(folder: str, way: Way, **more: Any) -> nstyle.Result:
+        monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [way])
+        return nstyle.stylize(*pair, output_dir=tmp_path / folder, **settings | more)
+
+    whole = paint("whole", Way(history=3), max_num_epochs=9)
+    for epochs, is_filled in ((4, False), (5, True)):
+        caplog.clear()
+        paint(f"{epochs}", WHOLE, max_num_epochs=epochs)
+        resumed = paint(f"{epochs}", Way(history=3), max_num_epochs=9, resume=True)
+        assert torch.equal(resumed.image, whole.image) != is_filled
+        assert ("the optimizer's history" in caplog.text) == is_filled

@@ -25,6 +25,7 @@ from nstyle.painting.session import Session
 from nstyle.painting.stylize import set_up, tuned
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.settings.config import Config, parse_size
+from nstyle.storage.record import warn_of_precision
 from nstyle.storage.sources import settings_of
 
 SMALLEST_EDGE, RATIO = 96, 8 / 3
@@ -95,6 +96,7 @@ def estimate_run(config: Config, session: Session | None = None) -> Estimate:
     session = Session() if session is None else session
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
+    warn_of_precision(config.precision, str(precision), device)
     with set_up(config, device, precision):
         begin = time.perf_counter()
         prepared = prepare(config, device, precision.dtype, session)
