@@ -245,19 +245,29 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+_MEMORY_UNITS = {"k": 1, "m": 2, "g": 3, "t": 4}
+"""Letters of the units of memory, each with its power of 1000 (kB, MB ...), or of 1024 (KiB, MiB ...)."""
+
+
 def parse_memory(text: str) -> int:
-    """Parse an amount of memory such as "4GB", "1.5GB" or "750MB" into bytes.
+    """Parse an amount of memory such as "4GB", "1.5 GB", "750MB" or "2GiB" into bytes.
+
+    The unit may be in lower case, and lack the B of a unit of 1000.
 
     Raises:
         OptionError: the text has another form, or is below 1 MB.
 
     """
-    match = re.fullmatch(r"([0-9]{1,6}(?:[.][0-9]{1,6})?) ?([MGmg])[Bb]?", text)
-    size = 0 if match is None else int(float(match[1]) * {"m": 10**6, "g": 10**9}[match[2].lower()])
-    if size < 10**6:
+    match = re.fullmatch(r"((?=[.]?[0-9])[0-9]{0,12}(?:[.][0-9]{0,12})?) ?([kmgt])(ib|b?)", text.strip().lower())
+    if match is None:
         raise OptionError(
-            f"--max-memory must be an amount of memory, such as 4GB or 750MB, not {text!r}",
+            f"--max-memory must be an amount of memory, such as 4GB, 750MB or 2GiB, not {text!r}",
             flag="--max-memory",
             kind=Kind.OUT_OF_RANGE,
+        )
+    size = round(float(match[1]) * (1024.0 if match[3] == "ib" else 1000.0) ** _MEMORY_UNITS[match[2]])
+    if size < 10**6:
+        raise OptionError(
+            f"--max-memory must be at least 1MB, not {text}", flag="--max-memory", kind=Kind.OUT_OF_RANGE
         )
     return size

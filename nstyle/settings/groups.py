@@ -262,7 +262,7 @@ class Machine:
         OURS,
         MACHINE,
         default_words="what is free",
-        metavar="4GB|750MB",
+        metavar="4GB|750MB|2GiB",
     )
 
 

@@ -180,7 +180,10 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
 def _checked_text(flag_: str, type_: Any, value: Any, declared: Option) -> str | Path:
     """Return a path (made absolute) or a word as its own type, if it is one of the choices and no URL."""
     is_path = type_ in (Path, Path | None)
-    if not isinstance(value, str | Path) or not str(value):
+    if value == "" and not is_path and isinstance(declared.metavar, str):
+        forms = listed(tuple(declared.metavar.split("|")))
+        raise OptionError(f"{flag_} is empty; give it a value: {forms}", flag=flag_, kind=Kind.OUT_OF_RANGE)
+    if not isinstance(value, str | Path) or not (str(value) or declared.choices):
         raise OptionError(
             f"{flag_} must be {'a path' if is_path else 'text'}, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE
         )
