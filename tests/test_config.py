@@ -68,7 +68,7 @@ def test_what_presets_set_is_open_and_checked_like_a_flag() -> None:
     open_ones = {name for name, field in settings.items() if field.default is None}
     # These depend on other settings, or have no default.
     derived = {"lr", "scales", "preview_edge", "stop_after", "content_layers", "style_layers", "size", "mask"}
-    assert open_ones - derived - {"gpu", "device", "max_memory"} == PRESETS["reference"].keys()
+    assert open_ones - derived - {"gpu", "device", "max_memory", "unrealness"} == PRESETS["reference"].keys()
 
 
 def test_flags_override_the_preset() -> None:
@@ -267,6 +267,7 @@ NAN, INFINITY = float("nan"), float("inf")
         ("init", ["", 3]),
         ("style_scale", [0, -1, 17, NAN, "1"]),
         ("style_fit", ["crop", ""]),
+        ("unrealness", [-6.5, 7, NAN, INFINITY, "1", True]),
         ("strength", [-1, 100.5, NAN, INFINITY, "50", None]),
         ("balance", ["equal", "", 1]),
         ("padding", ["reflect", "", 0]),

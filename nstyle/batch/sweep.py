@@ -24,10 +24,12 @@ LONG_EDGE = 192
 _WHOLE = (int, int | None, int | tuple[int, ...])
 """Types of the settings that are swept as integers. A comma separates two values, even if a value may be a list."""
 
+_FLOAT = (float, float | None)
+
 _SWEPT = {
-    field.name: float if field.type is float else int if field.type in _WHOLE else str
+    field.name: float if field.type in _FLOAT else int if field.type in _WHOLE else str
     for field in dataclasses.fields(Config)
-    if field.type in (*_WHOLE, float, str, int | str | None, str | None) and option(field).recorded
+    if field.type in (*_WHOLE, *_FLOAT, str, int | str | None, str | None) and option(field).recorded
 }
 
 

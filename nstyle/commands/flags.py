@@ -101,7 +101,7 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
         common |= {"action": "append", "nargs": 2}
     if declared.several:
         common |= {"action": "extend", "nargs": "+"}
-    kind = int if field.type in (int, int | None) else float if field.type is float else str
+    kind = int if field.type in (int, int | None) else float if field.type in (float, float | None) else str
     metavar = declared.metavar or "|".join(declared.choices)
     group.add_argument(flag(field.name), type=_if_possible(kind), metavar=metavar, **common)
 

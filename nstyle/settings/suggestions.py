@@ -38,6 +38,7 @@ OTHER_NAMES = {
     "style-scale": "style-size",
     "sweep": "grid grid-search",
     "tv-weight": "smoothness total-variation tv",
+    "unrealness": "style-content-ratio u unreal",
     "verbose": "debug v verbosity",
     "watch": "follow live",
     "weights": "checkpoint model-file model-path",
