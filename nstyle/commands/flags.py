@@ -124,8 +124,8 @@ def _add_flags_for_many(many: Any) -> None:
         "--sweep",
         action="append",
         metavar="NAME=V1,V2,...",
-        help="paint one pair with each of these values of a flag, small; output/sweep.png shows all. Repeatable, for "
-        "all combinations",
+        help="paint one pair with each of these values of a flag, small; output/sweep.png shows all. Semicolons "
+        "separate values that contain commas. Repeatable, for all combinations",
     )
     many.add_argument(
         "--cluster",

@@ -100,7 +100,10 @@ def prepare(
     """
     session = Session() if session is None else session
     inputs = inputs_of(config)
-    pictures = {source: read_picture(source.path, longest_edge(config)) for source in inputs.sources}
+    edge = longest_edge(config)
+    pictures = {  # a part needs more pixels of the whole
+        source: source.cropped(read_picture(source.path, None if source.crop else edge)) for source in inputs.sources
+    }
     hashes = hash_inputs(inputs)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
@@ -208,7 +211,8 @@ class _ScaleMaker:
         finish = Finish(picture, config.preserve_colors, mask, seamless=config.seamless)
         framed = {
             source: self.session.style_picture(
-                (self.hashes[source.name]["sha256"], frame), partial(frame.picture, self.pictures[source])
+                (self.hashes[source.name]["sha256"], source.crop, frame),
+                partial(frame.picture, self.pictures[source]),
             )
             for source, frame in size.frames.items()
         }

@@ -33,6 +33,7 @@ from nstyle.settings.method import Descent, Terms
 from nstyle.settings.options import checked, default_of, flag, is_default, option
 from nstyle.settings.presets import PRESETS, unreal_weights
 from nstyle.settings.scales import Scales
+from nstyle.settings.style_crop import parse_crop
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,9 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             )
 
     def _check_styles(self) -> None:
-        """Check that several styles have one mask each, or none."""
+        """Check the crop, and that several styles have one mask each, or none."""
+        if self.style_crop is not None:
+            parse_crop(self.style_crop)
         styles = 1 + len(self.blend_style)
         if self.style_mask and styles > 1 and len(self.style_mask) != styles:
             raise _conflict(

@@ -119,6 +119,15 @@ class Controls:
         CONTROLS,
         choices=("stretch", "cover", "contain", "area"),
     )
+    style_crop: str | None = setting(
+        None,
+        "use only this part of --style-image, as if the file held nothing else: left, top, width and height in "
+        "pixels of the upright picture, or in percent of it (25%,25%,50%,50%)",
+        OURS,
+        CONTROLS,
+        metavar="X,Y,W,H",
+        separator=";",
+    )
     blend_style: tuple[tuple[Path, float], ...] = setting(
         (),
         "one more style picture and its weight; --style-image has weight 1. Repeatable",

@@ -34,6 +34,7 @@ class Option:
         hint: what to do instead, added to the error if a value is not a number.
         recorded: whether a recipe contains it.
         several: whether the flag takes several values, each of which makes its own painting.
+        separator: what stands between its values in a sweep.
 
     """
 
@@ -49,6 +50,7 @@ class Option:
     hint: str = ""
     recorded: bool = True
     several: bool = False
+    separator: str = ","
 
 
 def setting(default: Any, help_: str, origin: str, group: str, **more: Any) -> Any:

@@ -33,6 +33,7 @@ OTHER_NAMES = {
     "size": "texture",
     "stop-eps": "tol tolerance",
     "strength": "alpha intensity style-strength",
+    "style-crop": "crop crop-style style-part style-region",
     "style-image": "artwork painting style styles",
     "style-loss": "gram mrf wasserstein",
     "style-scale": "style-size",
