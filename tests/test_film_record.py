@@ -11,29 +11,28 @@ from refusals import refuses
 
 from nstyle.errors import Kind, RecordError
 from nstyle.storage.film_record import FrameLine, read_film, read_frames
-from nstyle.storage.layout import FILM, FRAMES, is_of_a_run, painted_frame_name, source_frame_name
+from nstyle.storage.layout import FILM_RECORD, FRAME_LOG, is_of_a_run
 
 
 def test_a_film(tmp_path: Path) -> None:
     folder = fake_film(tmp_path / "film", painted_frames=[6, 7, 1], frame_rate=23.976, lr=0.01)
     film = read_film(folder)
-    assert (film.file, film.frames, film.frame_rate, film.size) == ("clip.mp4", 12, 23.976, (32, 48))
+    assert (film.files, film.frames, film.frame_rate, film.size) == (("clip.mp4",), 12, 23.976, (32, 48))
     assert film.source == str((tmp_path / "clip.mp4").resolve())
     assert film.shots == ((1, 5), (6, 12))
-    assert film.stop_reason == "finished"
+    assert film.stop_reason == "epochs"
+    assert film.settings["passes"] == 1
     assert film.recipe["settings"]["lr"] == 0.01
     lines = read_frames(folder, film.frames)
     assert [line.frame for line in lines] == [6, 7, 1]
-    assert lines[1] == FrameLine(7, 2, 1, 20, 14.2857, 5.71429, 8.57143, 0.007, 1.5)
+    assert lines[1] == FrameLine(7, 2, 1, 20, 14.2857, 5.7143, 8.5714, 0.007, 1.5)
     assert lines[0].temporal_error is None
     assert lines[2].temporal_error is None
 
 
-def test_names_of_frames_are_formed_by_number() -> None:
-    assert painted_frame_name(1) == "frames/000001.png"
-    assert source_frame_name(123456) == "source/123456.jpg"
-    assert is_of_a_run(FILM)
-    assert is_of_a_run(FRAMES)
+def test_a_films_files_are_watched() -> None:
+    assert is_of_a_run(FILM_RECORD)
+    assert is_of_a_run(FRAME_LOG)
 
 
 def test_several_passes_are_all_read(tmp_path: Path) -> None:
@@ -53,7 +52,8 @@ def test_several_passes_are_all_read(tmp_path: Path) -> None:
             [None, {}, [1, 5], [[1]], [[0, 5]], [[5, 1]], [[1, 5], [5, 9]], [[1, 13]], [["1", "5"]], [[1, None]]],
         ),
         ("source", [None, 3, ["clip.mp4"]]),
-        ("file", [None, {}]),
+        ("files", [None, {}, "clip.mp4", [1], [None]]),
+        ("settings", [None, [], "x"]),
         ("stop_reason", [None, 1, ["running"]]),
         ("kind", [None, "picture", {}]),
         ("recipe", [None, [], "recipe"]),
@@ -61,11 +61,11 @@ def test_several_passes_are_all_read(tmp_path: Path) -> None:
 )
 def test_values_that_no_film_has(name: str, values: list[Any], tmp_path: Path) -> None:
     folder = fake_film(tmp_path / "film", painted_frames=[])
-    good = json.loads((folder / FILM).read_text())
+    good = json.loads((folder / FILM_RECORD).read_text())
     for value in values:
-        (folder / FILM).write_text(json.dumps(good))
+        (folder / FILM_RECORD).write_text(json.dumps(good))
         change_film(folder, **{name: value})
-        with refuses(RecordError, kind=Kind.DAMAGED, path=folder / FILM) as refused:
+        with refuses(RecordError, kind=Kind.DAMAGED, path=folder / FILM_RECORD) as refused:
             read_film(folder)
         assert "\n" not in str(refused.value)
         if name not in ("kind", "recipe"):
@@ -76,8 +76,8 @@ def test_values_that_no_film_has(name: str, values: list[Any], tmp_path: Path) -
     "content", ["", "{", "[]", "3", '{"kind": "film"}', '{"kind": "film", "film": [], "recipe": {}}']
 )
 def test_files_that_are_no_record(content: str, tmp_path: Path) -> None:
-    (tmp_path / FILM).write_text(content)
-    with refuses(RecordError, kind=Kind.DAMAGED, path=tmp_path / FILM):
+    (tmp_path / FILM_RECORD).write_text(content)
+    with refuses(RecordError, kind=Kind.DAMAGED, path=tmp_path / FILM_RECORD):
         read_film(tmp_path)
 
 
@@ -85,15 +85,15 @@ def test_a_record_that_is_missing_too_large_or_a_link(tmp_path: Path) -> None:
     with refuses(RecordError, kind=Kind.MISSING, path=tmp_path) as refused:
         read_film(tmp_path)
     assert "contains no film (no film.json)" in str(refused.value)
-    (tmp_path / FILM).write_text("{" + " " * 10**6 + "}")
-    with refuses(RecordError, kind=Kind.UNREADABLE, path=tmp_path / FILM):
+    (tmp_path / FILM_RECORD).write_text("{" + " " * 10**6 + "}")
+    with refuses(RecordError, kind=Kind.UNREADABLE, path=tmp_path / FILM_RECORD):
         read_film(tmp_path)
     if os.name != "nt":  # links need a privilege there
         folder = fake_film(tmp_path / "film")
-        for name in (FILM, FRAMES):
+        for name in (FILM_RECORD, FRAME_LOG):
             (folder / name).rename(tmp_path / f"other {name}")
             (folder / name).symlink_to(tmp_path / f"other {name}")
-        with refuses(RecordError, kind=Kind.UNREADABLE, path=folder / FILM):
+        with refuses(RecordError, kind=Kind.UNREADABLE, path=folder / FILM_RECORD):
             read_film(folder)
         assert read_frames(folder, 12) == []
 
@@ -115,7 +115,7 @@ MANY = "9" * 5000
     ],
 )  # fmt: skip
 def test_lines_in_any_form(content: str, frames: list[int], tmp_path: Path) -> None:
-    (tmp_path / FRAMES).write_text(HEADER + content)
+    (tmp_path / FRAME_LOG).write_text(HEADER + content)
     lines = read_frames(tmp_path, 12)
     assert [line.frame for line in lines] == frames
     if MANY in content:
@@ -123,9 +123,9 @@ def test_lines_in_any_form(content: str, frames: list[int], tmp_path: Path) -> N
 
 
 def test_a_table_with_other_columns(tmp_path: Path) -> None:
-    (tmp_path / FRAMES).write_text("epochs,pass,shot,more,frame\n20,1,1,x,3\n")
+    (tmp_path / FRAME_LOG).write_text("epochs,pass,shot,more,frame\n20,1,1,x,3\n")
     assert read_frames(tmp_path, 12) == [FrameLine(3, 1, 1, 20, None, None, None, None, None)]
-    (tmp_path / FRAMES).write_text("frame,loss\n1,2\n")
+    (tmp_path / FRAME_LOG).write_text("frame,loss\n1,2\n")
     assert read_frames(tmp_path, 12) == []
-    (tmp_path / FRAMES).unlink()
+    (tmp_path / FRAME_LOG).unlink()
     assert read_frames(tmp_path, 12) == []

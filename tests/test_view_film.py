@@ -17,7 +17,7 @@ from test_view_page import Page, page_of, picture
 from fuzz_view import damage
 from nstyle.commands.view import main
 from nstyle.errors import Kind, OutputError, RecordError
-from nstyle.storage.layout import FILM, FRAMES
+from nstyle.storage.layout import FILM_RECORD, FRAME_LOG
 from nstyle.view.page import describe_state
 from nstyle.view.previews import PLAYED
 from nstyle.view.publish import Gallery, fingerprint
@@ -28,7 +28,7 @@ LARGE = (24, PLAYED + 40)
 
 def test_a_finished_film(tmp_path: Path) -> None:
     folder = fake_film(tmp_path / "film", lr=0.01)
-    (folder / "film.mp4").write_bytes(b"a video")
+    (folder / "other.mp4").write_bytes(b"the user's own")
     page = page_of(folder)
     film = page.facts["film"]
     assert (film["frames"], film["rate"], film["shape"], film["newest"]) == (12, 10, 1.5, None)
@@ -43,7 +43,10 @@ def test_a_finished_film(tmp_path: Path) -> None:
     for said in ("clip in the style of waves", "finished: all 12 frames painted.", "clip.mp4", "18 s, 1.5 s a frame"):
         assert said in page.text
     assert "--lr0.01" in page.text
-    assert "film.mp4" in page.links()
+    assert "clip.mp4" in page.links()
+    assert not {"other.mp4", "../clip.mp4"} & set(page.links())
+    assert "--passes1" in page.text
+    assert "content: clip.mp4" not in page.text
     assert str(tmp_path) not in (folder / "index.html").read_text()
     assert not (folder / "previews").exists()
 
@@ -56,14 +59,18 @@ def test_frames_in_any_order_and_passes(tmp_path: Path) -> None:
     assert page.facts["film"]["newest"] == 2
     assert page.facts["curves"]["frame"] == [1, 2, 6, 7]
     assert "painting: 4 of 12 frames done, about 12 s left." in page.text
-    with (folder / FRAMES).open("a") as file:
+    with (folder / FRAME_LOG).open("a") as file:
         file.write("7,2,2,5,1,1,1,0.5,3\n")
     shutil.copy(folder / "frames" / "000001.png", folder / "frames" / "000009.png")
     page = page_of(folder)
     assert page.facts["film"]["painted"] == [[1, 2], [6, 7]]
     assert page.facts["film"]["newest"] == 7
     assert page.facts["curves"]["temporal_error"] == [None, 0.002, None, 0.5]
-    assert "painting: pass 2, 1 of 12 frames done." in page.text
+    change_film(folder, settings={"passes": 2, "flow": "/home/somebody/flow"})
+    page = page_of(folder)
+    assert "painting: 5 of 24 frames in 2 passes done, about 36 s left." in page.text
+    assert "(newest passes)" in page.text
+    assert "somebody" not in (folder / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -143,13 +150,12 @@ def test_large_frames_are_played_as_small_copies(tmp_path: Path) -> None:
 
 def test_a_page_elsewhere_has_copies_of_all_frames(tmp_path: Path) -> None:
     folder = fake_film(tmp_path / "film", painted_frames=[1, 2])
-    (folder / "film.mp4").write_bytes(b"a video")
     page = Page(Gallery(folder, tmp_path / "site" / "new").publish().page)
     for name in ("painted", "source"):
         screen = page.facts["film"]["screens"][name]
         assert screen == {"shown": [f"previews/{name}-", ".webp"], "whole": None, "frames": [[1, 2]]}
     assert not (folder / "previews").exists()
-    assert not [link for link in page.links() if "film" in link]
+    assert not [link for link in page.links() if "clip" in link]
 
 
 def test_files_of_the_user_are_no_copies(tmp_path: Path) -> None:
@@ -166,9 +172,9 @@ def test_files_of_the_user_are_no_copies(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
 def test_links_out_of_a_films_folder_are_not_followed(tmp_path: Path) -> None:
     private = fake_film(tmp_path / "private", size=LARGE)
-    (private / "film.mp4").write_bytes(b"a video")
     folder = fake_film(tmp_path / "film", painted_frames=[1, 2], size=LARGE)
-    (folder / "linked.mp4").symlink_to(private / "film.mp4")
+    (folder / "linked.mp4").symlink_to(private / "clip.mp4")
+    change_film(folder, files=["linked.mp4", "../private/clip.mp4", "clip.mp4"])
     (folder / "frames" / "000002.png").unlink()
     (folder / "frames" / "000002.png").symlink_to(private / "frames" / "000002.png")
     shutil.rmtree(folder / "source")
@@ -176,7 +182,7 @@ def test_links_out_of_a_films_folder_are_not_followed(tmp_path: Path) -> None:
     page = page_of(folder)
     assert page.facts["film"]["painted"] == [[1, 1]]
     assert page.facts["film"]["screens"]["source"]["frames"] == []
-    assert "linked.mp4" not in page.links()
+    assert [link for link in page.links() if link.endswith(".mp4")] == ["clip.mp4"]
 
     shutil.rmtree(folder / "previews")
     (tmp_path / "elsewhere").mkdir()
@@ -189,7 +195,7 @@ def test_links_out_of_a_films_folder_are_not_followed(tmp_path: Path) -> None:
 def test_a_damaged_film_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fake_film(tmp_path / "film")
     change_film(folder, shots=[[1, 99]])
-    with refuses(RecordError, kind=Kind.DAMAGED, path=folder / FILM):
+    with refuses(RecordError, kind=Kind.DAMAGED, path=folder / FILM_RECORD):
         read_folder(folder)
     assert main([str(folder)]) == 1
     error = capsys.readouterr().err
@@ -200,11 +206,11 @@ def test_a_damaged_film_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_texts_and_numbers_of_a_stranger(tmp_path: Path) -> None:
     hostile = "</script><img src=x onerror=alert(1)>\u202e"
     folder = fake_film(tmp_path / "film")
-    change_film(folder, file=f"../../{hostile}.mp4", stop_reason=hostile, frame_rate=1e-300)
-    record = json.loads((folder / FILM).read_text())
+    change_film(folder, source=f"../../{hostile}.mp4", stop_reason=hostile, frame_rate=1e-300)
+    record = json.loads((folder / FILM_RECORD).read_text())
     record["recipe"] |= {"settings": [], "inputs": 3, "versions": {"a": float("nan")}, "size": "large"}
-    (folder / FILM).write_text(json.dumps(record))
-    (folder / FRAMES).write_text(HEADER + "1,1,1,1,1e300,nan,inf,1e400,-1e300\n2,1,1,1,,,,,\n")
+    (folder / FILM_RECORD).write_text(json.dumps(record))
+    (folder / FRAME_LOG).write_text(HEADER + "1,1,1,1,1e300,nan,inf,1e400,-1e300\n2,1,1,1,,,,,\n")
     page = page_of(folder)
     text = (folder / "index.html").read_text()
     assert "<img src=x" not in text
@@ -226,8 +232,7 @@ def test_random_damage_to_a_film_never_gives_a_traceback(seed: int, tmp_path: Pa
 def test_a_long_film_stays_small(tmp_path: Path) -> None:
     frames = 20_000
     folder = fake_film(tmp_path / "film", painted_frames=[], shots=[(1, frames)])
-    (folder / "frames").mkdir()
-    with (folder / FRAMES).open("a") as file:
+    with (folder / FRAME_LOG).open("a") as file:
         for frame in range(1, frames + 1):
             file.write(f"{frame},1,1,20,{1 / frame},{1 / frame},{1 / frame},0.0123456,1.23456\n")
             (folder / "frames" / f"{frame:06d}.png").touch()

@@ -10,8 +10,8 @@ from typing import Any
 from nstyle.errors import Kind, RecordError
 from nstyle.files import open_regular
 from nstyle.pictures.limits import LONGEST_EDGE
-from nstyle.storage.layout import FILM, FRAMES
-from nstyle.storage.reading import read_untrusted, whole
+from nstyle.storage.layout import FILM_RECORD, FRAME_LOG
+from nstyle.storage.reading import record_to_show, whole
 
 MOST_FRAMES = 100_000
 """Most frames of a film: more than an hour at 24 frames a second. A page holds three numbers for each."""
@@ -27,18 +27,20 @@ class FilmRecord:
 
     Attributes:
         source: path of the video, or of the frames, that is painted.
-        file: the source's file name.
+        files: names of the finished films.
+        settings: settings of the film, besides those of its frames, which are in the recipe.
         frames: number of frames of the film.
         frame_rate: frames per second.
         size: height and width of the frames in pixels.
         shots: number of the first and the last frame of each shot, in order. Frames count from 1.
-        stop_reason: why painting stopped: a `layout.StopReason`, or "finished".
+        stop_reason: why painting stopped; one of `layout.StopReason`, unless a stranger wrote it.
         recipe: settings, inputs and machine, as in a run's record.
 
     """
 
     source: str
-    file: str
+    files: tuple[str, ...]
+    settings: Mapping[str, Any]
     frames: int
     frame_rate: float
     size: tuple[int, int]
@@ -59,8 +61,8 @@ class FrameLine:
         loss: content loss plus style loss.
         content_loss: the content loss.
         style_loss: the style loss.
-        temporal_error: mean squared difference from the warped previous painting, where that is seen; None for the
-            first frame of a shot.
+        temporal_error: mean squared difference from the warped previous painting, in grey levels, where that is seen;
+            None for the first frame of a shot.
         seconds: time that it took.
 
     A number that is not finite, or missing, is None.
@@ -85,8 +87,8 @@ def read_film(folder: Path) -> FilmRecord:
         RecordError: the file is missing or unreadable, or a value has a type or size that no film has.
 
     """
-    path = folder / FILM
-    record = read_untrusted(path, "film")
+    path = folder / FILM_RECORD
+    record = record_to_show(path, "film")
     film, recipe = record.get("film"), record.get("recipe")
     if record.get("kind") != "film" or not isinstance(film, dict) or not isinstance(recipe, dict):
         raise RecordError(
@@ -97,7 +99,8 @@ def read_film(folder: Path) -> FilmRecord:
     frames = whole(film.get("frames"), 1, MOST_FRAMES)
     found: dict[str, Any] = {
         "source": _text(film.get("source")),
-        "file": _text(film.get("file")),
+        "files": _texts(film.get("files")),
+        "settings": settings if isinstance(settings := film.get("settings"), dict) else None,
         "frames": frames,
         "frame_rate": _rate(film.get("frame_rate")),
         "size": _size(film.get("size")),
@@ -116,6 +119,10 @@ def read_film(folder: Path) -> FilmRecord:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    return tuple(value) if isinstance(value, list) and all(isinstance(each, str) for each in value) else None
 
 
 def _rate(value: Any) -> float | None:
@@ -151,7 +158,7 @@ def read_frames(folder: Path, frames: int) -> list[FrameLine]:
     a link, or has more than 67 MB.
     """
     try:
-        with open_regular(folder / FRAMES, _MOST_BYTES_OF_FRAMES, follow=False) as file:
+        with open_regular(folder / FRAME_LOG, _MOST_BYTES_OF_FRAMES, follow=False) as file:
             content = file.read()
     except (OSError, ValueError):
         return []

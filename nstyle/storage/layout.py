@@ -14,23 +14,17 @@ EPOCHS = "epochs.csv"
 CHECKPOINT = "state.npz"
 """The checkpoint that `--resume` reads."""
 
+FILM_RECORD = "film.json"
+"""The recipe and the settings of a film."""
+
+FRAME_LOG = "frames.csv"
+"""One line per painted frame of a film."""
+
+FRAMES, SOURCE_FRAMES, SHOTS = "frames", "source", "shots"
+"""Folders of a film: the painted frames, the frames that they were painted from, and the states of the shots."""
+
 OF_A_RUN = frozenset({RECORD, EPOCHS, CHECKPOINT})
 """Names of the files of a run, besides its pictures. The lock is none: it goes when the run ends."""
-
-FILM = "film.json"
-"""The recipe and the progress of a film."""
-
-FRAMES = "frames.csv"
-"""One line per painted frame of a film, in the order in which they were painted."""
-
-PAINTED_FRAMES = "frames"
-"""Folder of a film's painted frames."""
-
-SOURCE_FRAMES = "source"
-"""Folder of the frames that a film was painted from, in the size in which they were painted."""
-
-VIDEOS = (".mp4", ".mov", ".mkv")
-"""Endings of the video that a finished film has beside its frames."""
 
 LOCK = "run.lock"
 """The lock that a run holds on its folder while it lives (see `storage.lock`)."""
@@ -84,19 +78,24 @@ def parse_picture_name(name: str) -> tuple[int | None, str] | None:
     return match and ((None if match["epoch"] is None else int(match["epoch"])), match["format"])
 
 
-def painted_frame_name(number: int) -> str:
-    """Return the path of a painted frame in a film's folder. Frames count from 1."""
-    return f"{PAINTED_FRAMES}/{number:06d}.png"
+def frame_name(number: int) -> str:
+    """Return the name of a painted frame, counted from 1."""
+    return f"{number:06}.png"
 
 
 def source_frame_name(number: int) -> str:
-    """Return the path of a frame's source in a film's folder. Frames count from 1."""
-    return f"{SOURCE_FRAMES}/{number:06d}.jpg"
+    """Return the name of the picture of a source's frame, counted from 1."""
+    return f"{number:06}.jpg"
+
+
+def shot_name(number: int) -> str:
+    """Return the name of a shot's state, counted from 1."""
+    return f"{number:04}.npz"
 
 
 def is_of_a_run(name: str) -> bool:
     """Tell whether this is the name of a file that the viewer shows: a run's or film's picture, record or table."""
-    return name in (RECORD, EPOCHS, FILM, FRAMES) or parse_picture_name(name) is not None
+    return name in (RECORD, EPOCHS, FILM_RECORD, FRAME_LOG) or parse_picture_name(name) is not None
 
 
 def is_written(name: str) -> bool:

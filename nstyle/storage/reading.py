@@ -33,7 +33,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) else None
 
 
-def read_untrusted(path: Path, what: str = "run") -> dict[str, Any]:
+def record_to_show(path: Path, what: str = "run") -> dict[str, Any]:
     """Read a record that anybody may have written, in bounded time and memory; a link is not followed.
 
     Numbers that are not finite or have more than 20 digits become text.

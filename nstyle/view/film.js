@@ -185,7 +185,10 @@
   const charts = curveCharts({ along: facts.curves.frame || [], from: 1, to: film.frames, unit: "frames", seek });
   const breaks = film.shots.slice(1).map(([first]) => first);
   if (curves.includes("temporal_error")) {
-    charts.draw(find("temporal"), "Temporal error", ["temporal_error"], { log: false, breaks });
+    const errors = facts.curves.temporal_error.filter((error) => error !== null);
+    const [least, most] = [Math.min, Math.max].map((extreme) => errors.reduce((one, other) => extreme(one, other)));
+    const log = least > 0 && most > 20 * least; // often a shot's second frame differs much more than the others
+    charts.draw(find("temporal"), "Temporal error", ["temporal_error"], { log, breaks });
   }
   const losses = curves.filter((column) => column.endsWith("loss"));
   if (losses.length) charts.draw(find("curves"), "Losses", losses, { log: true, breaks });

@@ -5,39 +5,39 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from nstyle.settings.paths import name_of
 from nstyle.storage.film_record import FrameLine
-from nstyle.storage.layout import PAINTED_FRAMES, SOURCE_FRAMES, StopReason
+from nstyle.storage.layout import FRAMES, SOURCE_FRAMES, StopReason
+from nstyle.storage.reading import whole
 from nstyle.view.markup import curve_value, duration, escaped, part, picture_link
 from nstyle.view.previews import ENDING, PREVIEWS, find_previews, needs_previews, prefix
 from nstyle.view.runs import Film
+from nstyle.wording import counted
 
+_MOST_PASSES = 1000
 _MOST_SECONDS = 10**7  # of a frame, four months
 
 _CURVES = ("temporal_error", "loss", "content_loss", "style_loss", "epochs", "seconds")
 
 _ENDINGS: dict[str, str] = {
-    "finished": "finished: all {frames} painted",
+    StopReason.EPOCHS: "finished: all {frames} painted",
     StopReason.INTERRUPTED: "interrupted after {done} of {frames}",
     StopReason.FAILED: "failed after {done} of {frames}",
-    StopReason.DIVERGED: "diverged after {done} of {frames}",
     StopReason.RUNNING: "killed after {done} of {frames}",
 }
 
 
 def describe_film(film: Film) -> str:
-    """Describe in one line the progress of the film, or how it ended."""
-    done, frames = len(film.painted), f"{film.film.frames} frame{'' if film.film.frames == 1 else 's'}"
+    """Describe in one line the progress of the film, or how it ended. Each pass over a frame counts."""
+    passes = whole(film.settings.get("passes"), 1, _MOST_PASSES) or 1
+    done, total = sum(min(line.number_of_pass, passes) for line in film.lines), film.film.frames * passes
+    frames = counted(total, "frame") + (f" in {passes} passes" if passes > 1 else "")
     if not film.is_running:
         reason = film.film.stop_reason
-        return _ENDINGS.get(reason, "ended after {done} of {frames}: {reason}").format(
-            done=done, frames=frames, reason=reason
-        )
-    newest = film.lines[-1].number_of_pass if film.lines else 1
-    if newest > 1:  # each pass paints all frames again
-        in_pass = sum(line.number_of_pass == newest for line in film.lines)
-        return f"painting: pass {newest}, {in_pass} of {frames} done"
+        ending = _ENDINGS.get(reason, "ended after {done} of {frames}: {reason}")
+        return ending.format(done=done, frames=frames, reason=reason)
     seconds = _seconds(film)
-    left = f", about {duration((film.film.frames - done) * seconds / done)} left" if seconds and done else ""
+    left = f", about {duration((total - done) * seconds / len(film.lines))} left" if seconds else ""
     return f"painting: {done} of {frames} done{left}"
 
 
@@ -45,15 +45,14 @@ def describe_video(film: Film) -> dict[str, str]:
     """Return the main facts about the film, as label and text."""
     shots = len(film.film.shots)
     facts = {
-        "source": Path(film.film.file).name,
-        "film": f"{film.film.frames} frames, {film.film.frame_rate:.5g} a second",
+        "source": name_of(film.film.source),
+        "film": f"{counted(film.film.frames, 'frame')}, {film.film.frame_rate:.5g} a second",
         "shots": f"{shots}" if shots > 1 else "",
     }
     seconds = _seconds(film)
     if seconds:
-        is_first = all(line.number_of_pass == 1 for line in film.lines)
-        in_pass = "" if is_first else " in its newest pass"
-        facts["time"] = f"{duration(seconds)}, {duration(seconds / len(film.lines))} a frame{in_pass}"
+        passes = "" if all(line.number_of_pass == 1 for line in film.lines) else " (newest passes)"
+        facts["time"] = f"{duration(seconds)}, {duration(seconds / len(film.lines))} a frame{passes}"
     return {term: text for term, text in facts.items() if text}
 
 
@@ -69,7 +68,7 @@ def render_player(page: Path, film: Film) -> tuple[dict[str, Any], str]:
     """
     painted, sources = film.painted, film.sources
     screens = {
-        "painted": _screen(page, film, PAINTED_FRAMES, ".png", painted),
+        "painted": _screen(page, film, FRAMES, ".png", painted),
         "source": _screen(page, film, SOURCE_FRAMES, ".jpg", sources),
     }
     newest = film.lines[-1].frame if film.lines else None

@@ -24,8 +24,9 @@ from nstyle.files import open_regular
 from nstyle.pictures.formats import FORMATS
 from nstyle.pictures.limits import LONGEST_EDGE, MOST_BYTES
 from nstyle.settings.config import Config
+from nstyle.settings.film import FilmSettings
 from nstyle.settings.options import flag
-from nstyle.settings.paths import with_names
+from nstyle.settings.paths import name_of, with_names
 from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
 from nstyle.storage.layout import StopReason
 from nstyle.storage.reading import whole
@@ -35,6 +36,7 @@ from nstyle.view.films import playing_rate
 from nstyle.view.markup import curve_value, duration, escaped, json_text, link_to, part, picture_link, terms
 from nstyle.view.run_files import MOST_EPOCHS, evenly
 from nstyle.view.runs import Film, Input, Run, Snapshot
+from nstyle.wording import counted
 
 GENERATOR = b'<meta name="generator" content="nstyle-view">'
 """Marks a page as written by nstyle-view. Files without this mark are never overwritten."""
@@ -98,7 +100,7 @@ def render(
     if run is not None:
         run_facts, run_html = _render_run(page, run, album, budget, films)
         facts |= run_facts
-    title = _title(run) if run is not None else f"{len(others)} paintings"
+    title = _title(run) if run is not None else counted(len(others), "painting")
     filled = Template(part("page.html")).substitute(
         policy=_policy(script),
         title=escaped(title),
@@ -123,7 +125,7 @@ def _policy(script: str) -> str:
 def _title(run: Run) -> str:
     names = {source.label: source.path.stem for source in run.inputs}
     if isinstance(run, Film):
-        names["content"] = Path(run.film.file).stem
+        names["content"] = Path(name_of(run.film.source)).stem
     if "content" in names and "style" in names:
         return f"{names['content']} in the style of {names['style']}"
     return run.name
@@ -133,7 +135,7 @@ def describe_state(run: Run) -> str:
     """Describe in one line the progress of the run, or how it ended."""
     if isinstance(run, Film):
         return describe_film(run)
-    epochs = f"{run.epochs} epoch{'' if run.epochs == 1 else 's'}"
+    epochs = counted(run.epochs, "epoch")
     if not run.is_running:
         reason = str(run.record.get("stop_reason"))
         return _ENDINGS[reason].format(epochs=epochs) if reason in _ENDINGS else f"ended after {epochs}: {reason}"
@@ -326,7 +328,9 @@ def _run_facts(run: Run) -> dict[str, str]:
     return {term: text for term, text in facts.items() if text}
 
 
-_DEFAULTS = with_names(json.loads(json.dumps(dataclasses.asdict(Config()), default=str)))
+_DEFAULTS = with_names(json.loads(json.dumps(dataclasses.asdict(Config()), default=str))) | {
+    field.name: field.default for field in dataclasses.fields(FilmSettings)
+}
 """Default of each setting, to compare with a record."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.files import make_folder, replacing
-from nstyle.storage.layout import PAINTED_FRAMES, SOURCE_FRAMES
+from nstyle.storage.layout import FRAMES, SOURCE_FRAMES
 from nstyle.view.album import LADDER, open_picture
 from nstyle.view.films import refuse_foreign
 from nstyle.view.markup import picture_link
@@ -23,18 +23,20 @@ PLAYED = 960
 
 _EDGE, _QUALITY = LADDER[0]
 
-_NOTE = "nstyle preview"
+_MOST_BYTES = 2**20  # of a copy; its note is at the end
+
+_NOTE = b"nstyle preview"
 """Text in a copy by which it is known as nstyle-view's."""
 
 
 def needs_previews(film: Film, page: Path) -> bool:
     """Tell whether a page plays small copies: the frames are large, or in a folder that it must not link to."""
-    return max(film.film.size) > PLAYED or picture_link(film.folder / PAINTED_FRAMES, page) is None
+    return max(film.film.size) > PLAYED or picture_link(film.folder / FRAMES, page) is None
 
 
 def prefix(folder: str) -> str:
-    """Return how the names of the copies of `PAINTED_FRAMES` or of `SOURCE_FRAMES` begin."""
-    return "painted-" if folder == PAINTED_FRAMES else "source-"
+    """Return how the names of the copies of `FRAMES` or of `SOURCE_FRAMES` begin."""
+    return "painted-" if folder == FRAMES else "source-"
 
 
 def write_previews(film: Film, page: Path) -> None:
@@ -56,7 +58,7 @@ def write_previews(film: Film, page: Path) -> None:
         )
     make_folder(folder)
     for number in film.painted:
-        _write_preview(film.painted_frame(number), _path(page, PAINTED_FRAMES, number))
+        _write_preview(film.painted_frame(number), _path(page, FRAMES, number))
     for number in film.sources:
         _write_preview(film.source_frame(number), _path(page, SOURCE_FRAMES, number))
 
@@ -79,9 +81,9 @@ def _write_preview(frame: Path, path: Path) -> None:
         picture = open_picture(frame, _EDGE)
     except (ImageError, OSError):
         return
-    refuse_foreign(path, _NOTE)
+    refuse_foreign(path, _NOTE, _MOST_BYTES)
     content = BytesIO()
-    picture.save(content, "WEBP", quality=_QUALITY, xmp=_NOTE.encode())
+    picture.save(content, "WEBP", quality=_QUALITY, xmp=_NOTE)
     with replacing(path) as file:
         file.write(content.getvalue())
     os.utime(path, ns=(modified, modified))

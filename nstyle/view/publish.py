@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nstyle.errors import ImageError, Kind, OutputError, RecordError
 from nstyle.escaping import visible
-from nstyle.files import make_folder, open_regular, replacing, unwritable
-from nstyle.storage.layout import FILM, PAINTED_FRAMES, RECORD, is_of_a_run
+from nstyle.files import make_folder, replacing
+from nstyle.storage.layout import FILM_RECORD, FINISHED, FRAMES, RECORD, is_of_a_run
 from nstyle.storage.lock import is_held
 from nstyle.storage.outputs import SHEET_NOTE
 from nstyle.view import films, page
@@ -23,7 +23,7 @@ PAGE = "index.html"
 UNWATCHED = 30.0
 """Seconds between reloads of a running run's page that was made without `--watch`, in case it is made again."""
 
-_MOST_BYTES_OF_PAGE = 2**30  # ours have 5 MB; a larger one is not ours
+_HEADER_BYTES = 1000  # of a page or a sheet: what nstyle-view writes has its mark there
 
 QUIET = 60.0
 """Seconds without changes until a batch, or a run without a lock, counts as ended. No file says if more follows."""
@@ -120,20 +120,7 @@ class Gallery:
             watched=every is not None,
         )
         make_folder(path.parent)
-        try:
-            with open_regular(path, _MOST_BYTES_OF_PAGE) as file:
-                is_ours = page.GENERATOR in file.read(1000)
-        except FileNotFoundError:
-            is_ours = True
-        except OSError as error:
-            raise unwritable(path, error) from error
-        if not is_ours:
-            raise OutputError(
-                f"{path} was not written by nstyle-view; choose another --output-dir",
-                flag="--output-dir",
-                path=path,
-                kind=Kind.IN_THE_WAY,
-            )
+        films.refuse_foreign(path, page.GENERATOR, _HEADER_BYTES)
         with replacing(path) as file:
             file.write(content)
 
@@ -192,8 +179,8 @@ def _films_beside(path: Path, run: Run | None) -> list[Path]:
     record = None if run is None else run.folder / RECORD
     videos: list[Path] = []
     if isinstance(run, Film):
-        beside, record = [path.with_name(films.SHEET)], run.folder / FILM
-        if run.film.stop_reason == "finished":
+        beside, record = [path.with_name(films.SHEET)], run.folder / FILM_RECORD
+        if run.film.stop_reason in FINISHED:
             videos = [video for video in run.videos if picture_link(video, path) is not None]
     try:
         since = 0 if record is None else record.stat().st_mtime_ns
@@ -232,7 +219,7 @@ def write_films(shown: Shown, *, gif: bool, mp4: bool) -> list[Path]:
     """
     if isinstance(shown.run, Film):
         raise OutputError(
-            f"{shown.run.folder} holds a film: its frames are in {PAINTED_FRAMES}/ and the video beside them; "
+            f"{shown.run.folder} holds a film: its frames are in {FRAMES}/ and the video beside them; "
             "leave out --gif and --mp4",
             path=shown.run.folder,
             kind=Kind.UNSUPPORTED,
@@ -264,7 +251,7 @@ def write_sheet(shown: Shown) -> Path:
 
     """
     path = shown.page.with_name(films.SHEET)
-    films.refuse_foreign(path, SHEET_NOTE[1])
+    films.refuse_foreign(path, SHEET_NOTE[1].encode(), _HEADER_BYTES)
     # a label of the sheet may have several lines, but a name has one: `visible` spells the others out
     pictures = [(visible(run.name), run.newest) for run in shown.others if run.newest is not None]
     if shown.run is not None:

@@ -11,22 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.errors import Kind, RecordError
+from nstyle.settings.paths import name_of
 from nstyle.storage.film_record import FilmRecord, FrameLine, read_film, read_frames
 from nstyle.storage.layout import (
     EPOCHS,
-    FILM,
-    PAINTED_FRAMES,
+    FILM_RECORD,
+    FRAMES,
     RECORD,
     SOURCE_FRAMES,
-    VIDEOS,
     StopReason,
-    painted_frame_name,
+    frame_name,
     parse_picture_name,
     source_frame_name,
 )
 from nstyle.storage.lock import is_abandoned
-from nstyle.storage.reading import read_untrusted, whole
+from nstyle.storage.reading import record_to_show, whole
 from nstyle.view.run_files import MOST_EPOCHS, read_epochs
+
+_FILM_PATHS = ("film", "flow")  # settings of a film that are paths
 
 _MOST_INPUTS = 100
 _MOST_SCALES = 100
@@ -143,13 +145,18 @@ class Film(Run):
         """The first painted frame."""
         return self.painted_frame(self.painted[0]) if self.painted else None
 
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The input pictures; the content is the film, which is none."""
+        return tuple(source for source in super().inputs if source.label != "content")
+
     def painted_frame(self, number: int) -> Path:
         """Return the path of a painted frame."""
-        return self.folder / painted_frame_name(number)
+        return self.folder / FRAMES / frame_name(number)
 
     def source_frame(self, number: int) -> Path:
         """Return the path of a frame that was painted."""
-        return self.folder / source_frame_name(number)
+        return self.folder / SOURCE_FRAMES / source_frame_name(number)
 
 
 def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
@@ -180,7 +187,7 @@ def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
 
 
 def _has_record(folder: Path) -> bool:
-    return os.path.lexists(folder / RECORD) or os.path.lexists(folder / FILM)
+    return os.path.lexists(folder / RECORD) or os.path.lexists(folder / FILM_RECORD)
 
 
 def _no_run(folder: Path) -> RecordError:
@@ -231,35 +238,39 @@ def read_run(folder: Path, name: str | None = None) -> Run:
 
     """
     name = os.path.basename(os.path.realpath(folder)) if name is None else name
-    if os.path.lexists(folder / FILM):
+    if os.path.lexists(folder / FILM_RECORD):
         return _read_film(folder, name)
-    record = read_untrusted(folder / RECORD)
+    record = record_to_show(folder / RECORD)
     curves = read_epochs(folder / EPOCHS)
     return Run(folder, name, record, curves, _find_snapshots(folder, record, _epochs_done(record, curves)))
 
 
 def _read_film(folder: Path, name: str) -> Film:
+    """Read the files of a film. Its settings are those of its frames and its own, with names instead of paths."""
     film = read_film(folder)
+    own = {
+        key: name_of(value) if key in _FILM_PATHS and isinstance(value, str) else value
+        for key, value in film.settings.items()
+    }
+    settings = _mapping(film.recipe.get("settings")) | own
     newest: dict[int, FrameLine] = {}
     for line in read_frames(folder, film.frames):
         newest.pop(line.frame, None)
         newest[line.frame] = line  # the last place, as the last one painted
-    painted = _find_frames(folder / PAINTED_FRAMES, ".png", film.frames)
+    painted = _find_frames(folder / FRAMES, ".png", film.frames)
     if newest:  # skip those of an earlier film
         painted = [number for number in painted if number in newest]
     return Film(
         folder,
         name,
-        {**film.recipe, "stop_reason": film.stop_reason},
+        {**film.recipe, "settings": settings, "stop_reason": film.stop_reason},
         curves={},
         snapshots=(),
         film=film,
         lines=tuple(newest.values()),
         painted=tuple(painted),
         sources=tuple(_find_frames(folder / SOURCE_FRAMES, ".jpg", film.frames)),
-        videos=tuple(
-            sorted(path for path in _listed(folder) if path.suffix.lower() in VIDEOS and is_plain_file(path))
-        ),
+        videos=tuple(sorted(path for path in _listed(folder) if path.name in film.files and is_plain_file(path))),
     )
 
 
