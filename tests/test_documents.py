@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import painted
 from films import scene, write_video
+from pictures import painted
 from PIL import Image
 
 import nstyle

@@ -282,6 +282,22 @@ def test_a_damaged_record(damage: bytes, clip: Path, style: Path, tmp_path: Path
     assert main(["--recipe", str(output / "film.json"), "--output-dir", str(tmp_path / "more")]) == 1
 
 
+@pytest.mark.parametrize("recipe", [None, 5, {}, {"settings": {"unknown": 1}}])
+def test_a_film_of_another_nstyle_is_kept_or_replaced(recipe: Any, clip: Path, style: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    result = painted_film(clip, style, output, to="2f")
+    record = json.loads(result.record.read_text())
+    record = (
+        {**record, "recipe": recipe} if recipe is not None else {k: v for k, v in record.items() if k != "recipe"}
+    )
+    result.record.write_text(json.dumps(record))
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output, flag="--output-dir") as refused:
+        painted_film(clip, style, output, to="2f")
+    assert "--overwrite" in str(refused.value)
+    assert painted_film(clip, style, output, to="1f", overwrite=True).painted == 1
+    assert len(list((output / "frames").iterdir())) == 1
+
+
 def test_a_source_in_the_output_folder(style: Path, tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.mkdir()

@@ -306,7 +306,7 @@ def _read_film(record: Path) -> EarlierFilm | None:
     except (ValueError, LookupError, TypeError, OverflowError):
         return None
     try:
-        return replace(found, recipe=recipe_of(facts["recipe"], record))
+        return replace(found, recipe=recipe_of(facts.get("recipe"), record))
     except RecipeError:
         return found
 
