@@ -287,9 +287,8 @@ def test_a_film_of_another_nstyle_is_kept_or_replaced(recipe: Any, clip: Path, s
     output = tmp_path / "output"
     result = painted_film(clip, style, output, to="2f")
     record = json.loads(result.record.read_text())
-    record = (
-        {**record, "recipe": recipe} if recipe is not None else {k: v for k, v in record.items() if k != "recipe"}
-    )
+    del record["recipe"]
+    record |= {} if recipe is None else {"recipe": recipe}
     result.record.write_text(json.dumps(record))
     with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output, flag="--output-dir") as refused:
         painted_film(clip, style, output, to="2f")
