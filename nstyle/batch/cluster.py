@@ -14,6 +14,7 @@ from nstyle.batch.local import WAIT, Outcome, finished_picture, paint
 from nstyle.errors import ClusterError, Kind
 from nstyle.painting.session import Session
 from nstyle.storage.recipe import Recipe
+from nstyle.wording import counted
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -62,7 +63,8 @@ def paint_on_cluster(
     if not left:
         return
     with connected(address) as client:
-        _log.info("painting %d pictures on the %d workers of %s", len(left), len(client.nthreads()), address)
+        workers = counted(len(client.nthreads()), "worker")
+        _log.info("painting %s on %s of %s", counted(len(left), "picture"), workers, address)
         try:
             for outcome in _outcomes(client, address, left, followed, fail_fast=fail_fast):
                 done += outcome.path is not None

@@ -10,6 +10,7 @@ from nstyle.errors import ClusterError, Kind
 from nstyle.film.folder import FrameRow
 from nstyle.film.shot_run import ShotPlan, paint_shot
 from nstyle.painting.stylize import set_up
+from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
     if not left:
         return
     with connected(address) as client:
-        _log.info("painting %d shots on the %d workers of %s", len(left), len(client.nthreads()), address)
+        workers = counted(len(client.nthreads()), "worker")
+        _log.info("painting %s on %s of %s", counted(len(left), "shot"), workers, address)
         futures = {client.submit(_paint_there, shot, pure=False): shot for shot in left}
         try:
             for future in as_completed(list(futures)):

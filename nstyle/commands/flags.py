@@ -102,7 +102,7 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
         common |= {"action": "append", "nargs": 2}
     if declared.several:
         common |= {"action": "extend", "nargs": "+"}
-    kind = int if field.type in (int, int | None) else float if field.type is float else str
+    kind = int if field.type in (int, int | None) else float if field.type in (float, float | None) else str
     metavar = declared.metavar or "|".join(declared.choices)
     group.add_argument(flag(field.name), type=_if_possible(kind), metavar=metavar, **common)
 
@@ -125,8 +125,8 @@ def _add_flags_for_many(many: Any) -> None:
         "--sweep",
         action="append",
         metavar="NAME=V1,V2,...",
-        help="paint one pair with each of these values of a flag, small; output/sweep.png shows all. Repeatable, for "
-        "all combinations",
+        help="paint one pair with each of these values of a flag, small; output/sweep.png shows all. Semicolons "
+        "separate values that contain commas. Repeatable, for all combinations",
     )
     many.add_argument(
         "--cluster",

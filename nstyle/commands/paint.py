@@ -30,6 +30,7 @@ from nstyle.painting.selection import Names
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
+from nstyle.wording import counted
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
@@ -190,7 +191,7 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
         return 0
     progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines
     result = run(job.config, progress=progress, followed=followed, session=session)
-    _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
+    _log.info("done after %s (%s): %s", counted(result.epochs, "epoch"), result.stop_reason, result.path)
     return 0
 
 
@@ -254,7 +255,7 @@ def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
         return 0
     for outcome in failed:
         complain("nstyle", f"{outcome.job.title}: {outcome.reason}", 1)
-    left_out = f"; {wanted - len(outcomes)} were not tried" if len(outcomes) < wanted else ""
+    left_out = f"; {wanted - len(outcomes)} not tried" if len(outcomes) < wanted else ""
     return complain("nstyle", f"{len(failed)} of {wanted} pictures could not be painted{left_out}", 1)
 
 

@@ -97,6 +97,7 @@ class EarlierFilm:
         shots: the first and the last frame of each shot.
         extent: the largest number of a frame that is nstyle's. It may be larger than `frames`: those of a longer film
             stay if it is continued with an earlier end, or until the film that replaces it is complete.
+        file: the name of the film that was written last.
         files: the names of the finished films.
         replaces: the names of the finished films that it replaces; None: it replaces no film, or has done so.
         stop_reason: why it stopped.
@@ -109,6 +110,7 @@ class EarlierFilm:
     frames: int
     shots: tuple[range, ...]
     extent: int
+    file: str
     files: tuple[str, ...]
     replaces: tuple[str, ...] | None
     stop_reason: str
@@ -299,6 +301,7 @@ def _read_film(record: Path) -> EarlierFilm | None:
             frames=int(about["frames"]),
             shots=shots,
             extent=int(about["extent"]),
+            file=str(about["file"]),
             files=tuple(str(name) for name in about["files"]),
             replaces=None if about["replaces"] is None else tuple(str(name) for name in about["replaces"]),
             stop_reason=str(facts["stop_reason"]),

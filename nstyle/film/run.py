@@ -22,7 +22,7 @@ from nstyle.painting.stylize import set_up, tuned
 from nstyle.pictures.decode import read_picture
 from nstyle.settings.film import FILM_SETTINGS, FilmSettings
 from nstyle.settings.options import flag
-from nstyle.storage.layout import StopReason
+from nstyle.storage.layout import FINISHED, StopReason
 from nstyle.storage.recipe import Recipe
 from nstyle.storage.record import log_changes, log_run, make_recipe
 from nstyle.storage.sources import settings_of
@@ -168,7 +168,8 @@ class _FilmRun:
             self.folder.write_record(recipe, facts, StopReason.RUNNING)
             self.folder.write_log(done)
             log_run(recipe, self.device)
-            self.progress.begun(self.plan.frames, len({row.frame for row in done}))
+            total = self.plan.frames * self.settings.passes
+            self.progress.begun(total, len(done))
             reason, painted = StopReason.FAILED, 0
             try:
                 with tuned(self.config, self.session, self.device, prepared):
@@ -177,13 +178,13 @@ class _FilmRun:
                         self.progress.painted(row)
                         painted += 1
                 self.folder.write_log(row for one in plans for row in one.done()[1])  # of workers that died, too
-                film = self._write_film()
+                film = self._film(earlier, is_new=painted > 0)
                 self._remove_replaced(facts)
                 reason = StopReason.EPOCHS
             except KeyboardInterrupt as interrupt:
                 reason = StopReason.INTERRUPTED
                 known = len(done) + painted
-                interrupt.add_note(f"{known} of {self.plan.frames} frames are painted; the same command continues")
+                interrupt.add_note(f"{known} of {total} frames are painted; the same command continues")
                 raise
             finally:
                 self.folder.write_record(recipe, facts, reason)
@@ -286,6 +287,13 @@ class _FilmRun:
             "shots": [[shot.start, shot.stop - 1] for shot in shots],
             "settings": self.settings.recorded(),
         }
+
+    def _film(self, earlier: EarlierFilm | None, *, is_new: bool) -> Path | None:
+        """Write the film, unless an earlier run has written it from the same frames."""
+        is_there = earlier is not None and earlier.stop_reason in FINISHED and earlier.file == self.folder.film.name
+        if is_there and not is_new and self.folder.film.is_file():
+            return self.folder.film
+        return self._write_film()
 
     def _write_film(self) -> Path | None:
         """Write the film from its frames; return its path, or None if PyAV is not installed."""

@@ -9,10 +9,12 @@ import torch
 
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import NStyleError, RecipeError
+from nstyle.files import make_folder
 from nstyle.film.flow import Motion
 from nstyle.film.folder import FilmFolder, FrameRow
 from nstyle.film.lookup import FrameLookup
 from nstyle.film.motion_sources import EstimatedMotion, MotionFolder
+from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, PaintedFrame, Shot, ShotState
 from nstyle.film.shot_file import read_shot, write_shot
@@ -73,11 +75,27 @@ class ShotPlan:
     def is_done(self) -> bool:
         """Tell whether all its frames are painted."""
         state, _ = self.done()
-        return state is not None and state.frame >= self.frames.stop
+        return state is not None and self._is_last(state)
+
+    def _is_last(self, state: ShotState) -> bool:
+        """Tell whether nothing is left to paint after a state."""
+        if state.pass_number < self.plan.settings.passes:
+            return False
+        return state.frame >= self.frames.stop if state.step > 0 else state.frame < self.frames.start
 
     def save(self, state: ShotState, rows: list[FrameRow]) -> None:
-        """Write a state, and what is known of the frames before."""
+        """Write a state, and what is known of the frames before; after the last, delete the paintings of passes."""
         write_shot(self.folder.shot(self.number), state, self._facts() | {"rows": [asdict(row) for row in rows]})
+        if self._is_last(state) and (paintings := self.paintings()) is not None:
+            paintings.clear()
+
+    def paintings(self) -> PaintingsFolder | None:
+        """Return the folder of the paintings of each pass, and create it; None: there is one pass."""
+        if self.plan.settings.passes == 1:
+            return None
+        folder = self.folder.shot(self.number).with_suffix("")
+        make_folder(folder)
+        return PaintingsFolder(folder)
 
 
 def paint_shot(
@@ -96,6 +114,8 @@ def paint_shot(
 
     """
     plan = shot.plan
+    if shot.is_done():
+        return
     state, rows = shot.done()
     lookup = FrameLookup(plan.source, plan.numbers)
     device = choose_device(plan.config.device, plan.config.gpu)
@@ -116,6 +136,7 @@ def paint_shot(
         coherence=coherence_of(plan),
         session=session,
         observers=observers,
+        paintings=shot.paintings(),
     )
     began = time.monotonic()
     for painted in _named(painting.paint(state), shot, state):
@@ -134,6 +155,7 @@ def coherence_of(plan: FilmPlan) -> Coherence:
         temporal_weight=settings.weight(plan.config.balance),
         distances=settings.distances,
         epochs=settings.frame_epochs,
+        passes=settings.passes,
     )
 
 
@@ -156,7 +178,7 @@ def _named(frames: Iterator[PaintedFrame], shot: ShotPlan, state: ShotState | No
     try:
         for painted in frames:
             yield painted
-            number = painted.number + 1
+            number = painted.state.frame
     except NStyleError as error:
         error.args = (f"frame {number}: {error}",)
         raise
@@ -192,7 +214,7 @@ class _Kept:
         return FrameRow(
             frame=painted.number,
             shot=shot,
-            pass_=1,
+            pass_=painted.pass_number,
             epochs=painted.painted.epochs,
             loss=None if last is None else float(last.loss),
             content_loss=None if last is None else float(last.content_loss),
