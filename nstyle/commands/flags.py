@@ -59,7 +59,7 @@ def build_parser() -> Parser:
         usage="nstyle [CONTENT STYLE] [--flag VALUE ...]",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=_Formatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
         add_help=False,
     )
@@ -74,7 +74,7 @@ def build_parser() -> Parser:
         group = option(field).group
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
-        _add_setting(groups[group], field)
+        add_setting(groups[group], field)
     groups[OUTPUT].add_argument(
         "--recipe",
         metavar="PATH",
@@ -85,7 +85,7 @@ def build_parser() -> Parser:
     return parser
 
 
-def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
+def add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
     """Add the flag of a setting. `Config` checks the value, so that the command and the library refuse it alike."""
     declared = option(field)
     common: dict[str, Any] = {
@@ -101,7 +101,7 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
         common |= {"action": "append", "nargs": 2}
     if declared.several:
         common |= {"action": "extend", "nargs": "+"}
-    kind = int if field.type in (int, int | None) else float if field.type is float else str
+    kind = int if field.type in (int, int | None) else float if field.type in (float, float | None) else str
     metavar = declared.metavar or "|".join(declared.choices)
     group.add_argument(flag(field.name), type=_if_possible(kind), metavar=metavar, **common)
 
@@ -168,7 +168,7 @@ def _if_possible(kind: type) -> Callable[[str], Any]:
     return convert
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
+class Formatter(argparse.RawDescriptionHelpFormatter):
     """Adds each setting's default to its help."""
 
     def __init__(self, prog: str) -> None:
@@ -184,7 +184,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return (action.help or "") + (f" (default: {default.replace('%', '%%')})" if default else "")
 
 
-def _default_text(field: "dataclasses.Field[Any]") -> str:
+def default_text(field: "dataclasses.Field[Any]") -> str:
     """Return a setting's default in words: "10; painterly: 1; fast: 0.15" if presets differ; "" if it has none."""
     if words := option(field).default_words:
         return words
@@ -204,7 +204,7 @@ def _value_text(value: Any) -> str:
     return "off" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-DEFAULTS = {field.name: _default_text(field) for field in dataclasses.fields(Config)}
+DEFAULTS = {field.name: default_text(field) for field in dataclasses.fields(Config)}
 """Each setting's default in words."""
 
 

@@ -158,7 +158,7 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         OptionError: the value has another type or is out of range.
 
     """
-    if value is None and type_ in (int | None, int | str | None, str | None, Path | None):
+    if value is None and type_ in (int | None, int | str | None, float | None, str | None, Path | None):
         return None
     if type_ is bool:
         if not isinstance(value, bool):
@@ -172,8 +172,8 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         if value in declared.choices:
             return value
         value = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if type_ in (int, int | None, int | str | None, float):
-        return _checked_number(flag_, float if type_ is float else int, value, declared)
+    if type_ in (int, int | None, int | str | None, float, float | None):
+        return _checked_number(flag_, float if type_ in (float, float | None) else int, value, declared)
     return _checked_text(flag_, type_, value, declared)
 
 
