@@ -1,1 +1,1 @@
-"""Painters: networks that are trained for a style once, and then paint at once."""
+"""Painters: networks that are trained once for a style, and then paint a picture in one pass."""
