@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import nstyle
@@ -136,9 +136,7 @@ def _add_flags_for_many(many: Any) -> None:
 
 def _add_flags_for_messages(messages: Any) -> None:
     """Add the flags that are about what the command prints."""
-    loudness = messages.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", help="print only errors")
-    loudness.add_argument("--verbose", action="store_true", help="print every epoch and every file that is written")
+    add_loudness(messages, "print every epoch and every file that is written")
     messages.add_argument(
         "--estimate",
         action="store_true",
@@ -154,6 +152,13 @@ def _add_flags_for_messages(messages: Any) -> None:
         "--version", action="version", version=f"nstyle {nstyle.__version__}", help="print the version"
     )
     messages.add_argument("-h", "--help", action="help", help="print this help")
+
+
+def add_loudness(messages: Any, verbose: str) -> None:
+    """Add --quiet and --verbose; `verbose` says what that one prints."""
+    loudness = messages.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="print only errors")
+    loudness.add_argument("--verbose", action="store_true", help=verbose)
 
 
 def _if_possible(kind: type) -> Callable[[str], Any]:
@@ -174,13 +179,17 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
 
+    def defaults(self) -> Mapping[str, str]:
+        """Return each setting's default in words."""
+        return DEFAULTS
+
     def _split_lines(self, text: str, width: int) -> list[str]:
         """Wrap the help without breaking a flag at its hyphens."""
         return textwrap.wrap(text, width, break_on_hyphens=False)
 
     def _get_help_string(self, action: argparse.Action) -> str:
         """Return the help with the default; the hook of `argparse.ArgumentDefaultsHelpFormatter`."""
-        default = DEFAULTS.get(action.dest, "")
+        default = self.defaults().get(action.dest, "")
         return (action.help or "") + (f" (default: {default.replace('%', '%%')})" if default else "")
 
 

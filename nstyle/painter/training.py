@@ -88,6 +88,7 @@ class Trainer:
 
     Attributes:
         done: the number of steps done.
+        device: the device of the generator.
 
     """
 
@@ -100,7 +101,7 @@ class Trainer:
         self.lesson = lesson
         self.done = 0
         self._is_chain = len(generator.graphs) > 1
-        self._device = next(generator.parameters()).device
+        self.device = next(generator.parameters()).device
         self._optimizer = _sgd(generator) if self._is_chain else torch.optim.Adam(generator.parameters())
 
     def step(self) -> TrainingStep:
@@ -112,7 +113,7 @@ class Trainer:
 
         """
         lesson = self.lesson
-        crops = self.photos.crops(lesson.seed, self.done, lesson.batch_size).to(self._device)
+        crops = self.photos.crops(lesson.seed, self.done, lesson.batch_size).to(self.device)
         objectives = [self.objective_of(crop[None]) for crop in crops]
         rate = lesson.learning_rate
         if not self._is_chain:
@@ -139,6 +140,14 @@ class Trainer:
             flag="--lr",
             kind=Kind.OUT_OF_RANGE,
         )
+
+    def paint(self, image: Tensor) -> Tensor:
+        """Return the generator's painting of an image, 1 x 3 x H x W, as it will paint when it is trained."""
+        self.generator.eval()
+        with torch.no_grad():
+            painting: Tensor = self.generator(image)
+        self.generator.train()
+        return painting
 
     def state(self) -> dict[str, Tensor]:
         """Return all tensors that the next step depends on, by name; not copies."""

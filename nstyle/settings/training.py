@@ -45,7 +45,7 @@ STYLE_WEIGHT_OF_BOOSTED = 1.2
 """MXNet's style weight for its chain of generators."""
 
 _NOT_LEARNED = frozenset(
-    {"content_image", "max_long_edge", "size", "seamless", "style_fit", "mask", "style_mask"}
+    {"content_image", "style_image", "max_long_edge", "size", "seamless", "style_fit", "mask", "style_mask"}
     | {"preserve_colors", "grey", "init", "details", "seed", "max_memory", "painter"}
 )
 
@@ -75,6 +75,14 @@ class Training:
 
     output: Path = setting(
         None, f"file for the painter, such as models/oil{ENDING}", OURS, EVERYDAY, metavar=f"PATH{ENDING}"
+    )
+    style_image: Path = setting(
+        (SAMPLES / "vortices.jpg").resolve(),
+        "the picture whose style to learn",
+        OURS,
+        EVERYDAY,
+        default_words="a sample",
+        metavar="PATH",
     )
     generator: str = setting(
         "johnson",
@@ -247,6 +255,7 @@ class Training:
         return Config(
             **{**defaults, **given},
             content_image=self.validation_photo,
+            style_image=self.style_image,
             max_long_edge=self.max_long_edge,
             seed=self.seed,
             init="content",
