@@ -16,6 +16,7 @@ import pytest
 from pictures import painted
 from refusals import refuses
 
+import train_painter
 from nstyle.commands.train import build_parser, main
 from nstyle.errors import ImageError, Kind, OptionError, OutputError, RecipeError, WeightsError
 from nstyle.painter import train as module
@@ -391,3 +392,17 @@ def test_settings_of_the_objective_are_those_of_a_painting() -> None:
     assert (config.content_weight, config.style_loss, config.precision) == (3, "wasserstein", "auto")
     assert config.style_weight == 1.2  # MXNet's for its chain
     assert Training(output=Path("y.safetensors")).painting({}).style_weight == 1
+
+
+def test_the_script_that_trains_the_sample_painter(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")
+    words = "--generator small --width=2 --steps 1 --crop-edge 32 --batch-size 1 --max-long-edge 32"
+    assert train_painter.main([*FLAGS, *words.split(), "--photos", "photos"]) == 0
+    assert "on 8 photos" in capsys.readouterr().out
+    recipe = read_painter(folder / "models" / "vortices.safetensors").recipe
+    assert (recipe["training"]["width"], recipe["settings"]["style_image"]) == (2, "vortices.jpg")
+    assert train_painter.main(["--list", "--minutes", "3", "--photos", "photos/0.png"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[-1] == "photos/0.png"
+    assert not [line for line in listed if "chelsea" in line]
+    assert train_painter.main(["--photos", "empty"]) == 1
