@@ -23,7 +23,7 @@ from nstyle.painter import train as module
 from nstyle.painter.generators import GENERATORS as KINDS
 from nstyle.painter.painter_file import read_painter
 from nstyle.painter.train import Trained, train
-from nstyle.painter.training import TrainingStep
+from nstyle.painter.training import Trainer, TrainingStep
 from nstyle.painting.session import Session
 from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, Training
 from nstyle.storage.layout import StopReason
@@ -134,6 +134,38 @@ def test_an_interrupted_training_keeps_its_painter_and_continues(folder: Path, a
     there, here = read_painter(whole.path), read_painter(folder / "y.safetensors")
     assert there.sha256 == here.sha256
     assert read_run(folder / "y.training").curves["epoch"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_signal_waits_for_the_end_of_a_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, whole = [], Trainer.step
+
+    def step(self: Trainer) -> TrainingStep:
+        if self.done == 1:
+            signal.raise_signal(signal.SIGINT)
+        result = whole(self)
+        done.append(result.number)
+        return result
+
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder)
+    assert done == [1, 2]
+    assert read_run(folder / "y.training").curves["epoch"] == [1, 2]
+
+
+def test_ctrl_c_ends_the_command_in_one_line(folder: Path) -> None:
+    words = "--photos photos --style-image style.png --validation-photo photo.png --generator small --width 2"
+    words += " --crop-edge 32 --batch-size 1 --max-long-edge 32 --save-steps 1 --output y.safetensors"
+    code = "import sys; from nstyle.__main__ import train; sys.exit(train())"
+    command = [sys.executable, "-c", code, *FLAGS, *words.split()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (folder / "y.training" / "state.npz").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert (process.returncode, error.count("\n")) == (130, 1), error
+    done = read_painter(folder / "y.safetensors").recipe["training"]["done"]
+    assert f"interrupted; the painter after {done} steps is y.safetensors; the same command continues" in error
 
 
 def test_a_killed_training_continues_bit_for_bit(folder: Path) -> None:
