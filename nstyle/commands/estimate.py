@@ -20,7 +20,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
     """
     with importing_torch():
         from nstyle.batch.local import finished_picture
-        from nstyle.painting.estimate import estimate_run
+        from nstyle.painter.run import estimate_run
         from nstyle.painting.session import Session
 
     session = Session(owns_process=True)
@@ -45,7 +45,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
             "{}x{} pixels".format(*found.size),
             found.way,
             f"{megabytes(found.memory)} of memory",
-            f"{'at most ' if found.may_stop else ''}{found.epochs} epochs",
+            f"{'at most ' if found.may_stop else ''}{found.epochs} epochs" if found.epochs else "one pass",
             f"about {duration(found.seconds + (start if len(jobs) == 1 else 0))}",
         ]
         show(for_terminal(f"{job.title}: {', '.join(words)}") + "\n")

@@ -236,6 +236,9 @@ def take_names(arguments: dict[str, Any]) -> None:
             )
         arguments["style_image"] = names[0]
         return
+    if len(names) == 1 and arguments.get("painter") is not None:
+        arguments["content_image"] = names[0]  # a painter needs no style
+        return
     if len(names) == 1:
         raise OptionError(
             f"{names[0]!r} is only one picture; name a content and a style: {example}",

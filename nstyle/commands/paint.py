@@ -29,6 +29,7 @@ from nstyle.errors import Kind, NStyleError, OptionError, OutputError
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
+from nstyle.settings.painters import painter_names
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
@@ -124,6 +125,12 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
             `--style-image oil.jpg photo.jpg` was meant to name a content, too.
 
     """
+    if arguments.get("painter") is not None:
+        _check_style_of_painter(arguments)
+        return (
+            arguments.get("content_image", Config.content_image),
+            arguments.get("style_image", Config.style_image),
+        )
     for name, other, kind in (("style_image", "content_image", "content"), ("content_image", "style_image", "style")):
         named = arguments.get(name)
         if isinstance(named, list) and len(named) > 1 and other not in arguments and arguments.get("size") is None:
@@ -134,6 +141,22 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
                 kind=Kind.MISSING,
             )
     return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
+
+
+def _check_style_of_painter(arguments: Mapping[str, Any]) -> None:
+    """Check that there is a style picture if the optimizer goes on from the painting of a painter of one's own.
+
+    Raises:
+        OptionError: there is none. The sample has hardly the painter's style.
+
+    """
+    goes_on = str(arguments.get("max_num_epochs") or 0) != "0"
+    if goes_on and "style_image" not in arguments and arguments["painter"] not in painter_names():
+        raise OptionError(
+            "--max-num-epochs beside --painter needs the painter's style picture: add --style-image",
+            flag="--style-image",
+            kind=Kind.MISSING,
+        )
 
 
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.
@@ -157,8 +180,8 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
     with importing_torch():
         from nstyle.batch.local import finished_picture
         from nstyle.commands.progress import ProgressBar, ProgressLines
+        from nstyle.painter.run import run
         from nstyle.painting.session import Session
-        from nstyle.painting.stylize import run
 
     session = Session(owns_process=True)
     if (picture := finished_picture(job, session)) is not None:
