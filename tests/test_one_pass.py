@@ -24,6 +24,7 @@ from nstyle.painting.painters import PICTURE_BYTES
 from nstyle.pictures.decode import read_picture
 from nstyle.settings import painters
 from nstyle.settings.config import Config
+from nstyle.settings.effects import OF_THE_OPTIMIZER
 
 SMALL: dict[str, Any] = {"max_long_edge": 48, "image_format": "png"}
 
@@ -162,6 +163,35 @@ def test_one_picture_needs_no_flag(painter: Path, photo: Path, tmp_path: Path) -
     assert main(flags) == 0
     assert main(flags) == 0
     assert (tmp_path / "out" / "final.jpg").is_file()
+
+
+@pytest.mark.usefixtures("no_network")
+def test_what_is_said_to_have_no_effect_has_none(painter: Path, photo: Path, tmp_path: Path) -> None:
+    others: dict[str, Any] = {
+        **{"style_image": "none.png", "style_scale": 2, "style_fit": "area", "blend_style": [("no.png", 2)]},
+        **{
+            "preset": "fast",
+            "strength": 10,
+            "content_weight": 3,
+            "style_weight": 2,
+            "tv_weight": 5,
+            "init": "no.png",
+        },
+        **{"details": 0.5, "seed": 4, "content_layers": "relu1_1", "style_layers": "relu1_1", "style_loss": "mrf"},
+        **{"range_weight": 3, "balance": "relative", "pooling": "max", "padding": "mirror", "scales": 2},
+        **{"scale_factor": 1.5, "stop_after": 1, "stop_eps": 0.5, "optimizer": "lbfgs", "lr": 3},
+        **{"lr_sched_delay": 3, "lr_sched_factor": 0.5, "image_range": "clamped", "on_divergence": "backoff"},
+        **{"model": "filters", "weights": "no.pth", "weights_input": "bgr", "precision": "bfloat16"},
+        **{"convolution": "winograd", "save_epochs": 1, "remove_noise": 1, "style_mask": [("no.png", "all")] * 2},
+        **{"grey": "keep"},
+    }
+    assert others.keys() == {*OF_THE_OPTIMIZER} - {"coarsest_edge", "preview_edge", "style_crop", "unrealness"}
+    without = stylize(photo, painter=painter, output_dir=tmp_path / "without", **SMALL)
+    beside = stylize(photo, painter=painter, output_dir=tmp_path / "beside", **SMALL, **others)
+    assert np.array_equal(without.rgb, beside.rgb)
+    sizes: dict[str, Any] = {"coarsest_edge": 32, "preview_edge": 40, "style_crop": "1,1,20,20", "unrealness": 3}
+    crop = stylize(photo, painter=painter, output_dir=tmp_path / "sizes", **SMALL, **sizes)
+    assert np.array_equal(without.rgb, crop.rgb)
 
 
 def test_masks_alpha_colors_and_16_bits_are_as_always(painter: Path, tmp_path: Path) -> None:

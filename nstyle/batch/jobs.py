@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.batch.naming import folder_names
-from nstyle.batch.selection import Names, Selection, listed, select
 from nstyle.errors import Kind, OptionError, OutputError
+from nstyle.painting.selection import Names, Selection, listed, select
 from nstyle.settings.config import Config
 from nstyle.settings.painters import find_painter
 

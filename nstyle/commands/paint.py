@@ -3,16 +3,16 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nstyle.batch.jobs import Job, plan
-from nstyle.batch.selection import Names
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
+from nstyle.commands.film import estimate_film, frame_for_looks, paint_film, plan_of, take_film
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import (
@@ -26,13 +26,16 @@ from nstyle.commands.terminal import (
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
+from nstyle.painting.selection import Names
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
 from nstyle.settings.painters import painter_names
+from nstyle.wording import counted
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
+    from nstyle.film.plan import FilmPlan
     from nstyle.painting.steps import Observer
     from nstyle.storage.recipe import Recipe
 
@@ -52,8 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in parser.replaced:
                 _log.warning("%s", line)
             take_names(arguments)
-            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            _check_estimate(command)
             followed, complete = _recipe(command)
+            film = take_film(arguments, None if command.recipe is None else Path(command.recipe))
+            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            if film is not None:
+                plan_ = plan_of(film, arguments, complete, command)
+                if not command.sweep:
+                    return _paint_film(plan_, given, followed, command)
+                arguments["content_image"] = frame_for_looks(plan_)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
                 arguments = complete(arguments)
@@ -106,6 +116,16 @@ def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
     return followed, partial(settings_to_follow, followed, Path(command.recipe))
 
 
+def _check_estimate(command: argparse.Namespace) -> None:
+    """Check that an estimate is for this machine."""
+    if command.estimate and command.cluster is not None:
+        raise OptionError(
+            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
+            flag="--estimate",
+            kind=Kind.CONFLICT,
+        )
+
+
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:
     """Return the combinations of settings to paint."""
     if command.pair:
@@ -143,6 +163,17 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
     return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
 
 
+def _paint_film(
+    plan_: "FilmPlan", given: Collection[str], followed: "Recipe | None", command: argparse.Namespace
+) -> int:
+    """Paint a film, or say what it takes."""
+    for sentence in without_effect(given, [plan_.config]):
+        _log.warning("%s", sentence)
+    if command.estimate:
+        return estimate_film(plan_, _print)
+    return paint_film(plan_, followed, command, has_bars=_has_bars(command))
+
+
 def _check_style_of_painter(arguments: Mapping[str, Any]) -> None:
     """Check that there is a style picture if the optimizer goes on from the painting of a painter of one's own.
 
@@ -164,12 +195,6 @@ def _check_style_of_painter(arguments: Mapping[str, Any]) -> None:
 
 def _estimate(jobs: Sequence[Job], command: argparse.Namespace) -> int:
     """Print what the paintings take, and paint none."""
-    if command.cluster is not None:
-        raise OptionError(
-            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
-            flag="--estimate",
-            kind=Kind.CONFLICT,
-        )
     from nstyle.commands.estimate import estimate_all
 
     return estimate_all(jobs, _print, fail_fast=command.fail_fast)
@@ -189,7 +214,7 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
         return 0
     progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines
     result = run(job.config, progress=progress, followed=followed, session=session)
-    _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
+    _log.info("done after %s (%s): %s", counted(result.epochs, "epoch"), result.stop_reason, result.path)
     return 0
 
 
@@ -253,7 +278,7 @@ def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
         return 0
     for outcome in failed:
         complain("nstyle", f"{outcome.job.title}: {outcome.reason}", 1)
-    left_out = f"; {wanted - len(outcomes)} were not tried" if len(outcomes) < wanted else ""
+    left_out = f"; {wanted - len(outcomes)} not tried" if len(outcomes) < wanted else ""
     return complain("nstyle", f"{len(failed)} of {wanted} pictures could not be painted{left_out}", 1)
 
 

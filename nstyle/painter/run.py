@@ -83,7 +83,7 @@ def estimate(
 
 def estimate_run(config: Config, session: Session | None = None) -> Estimate:
     """Estimate what `run` would take. See `estimate` for errors."""
-    return estimates.estimate_run(config, session, painter_of(config))
+    return estimates.estimate_run(config, session, painter=painter_of(config))
 
 
 def painter_of(config: Config) -> OnePass | None:

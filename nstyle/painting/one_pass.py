@@ -1,14 +1,17 @@
 """Prepare a painting that a painter paints in one pass, without VGG-19 and without a style picture."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from nstyle.files import known_sha256
 from nstyle.losses.objective import Objective
-from nstyle.networks.weights_files import weights_content
+from nstyle.networks.weights_files import EMBEDDED, TORCHVISION
 from nstyle.painting.finish import Finish
-from nstyle.painting.inputs import hash_inputs, inputs_of
+from nstyle.painting.inputs import hash_files, inputs_of
 from nstyle.painting.memory import STARTUP
 from nstyle.painting.painters import Painter, choose_pass
 from nstyle.painting.prepare import Prepared, fitted_mask
@@ -16,21 +19,29 @@ from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.sizes import longest_edge, scale_sizes
 from nstyle.pictures.decode import read_picture
-from nstyle.pictures.picture import resize_picture
+from nstyle.pictures.picture import Picture, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 
 
-def prepare_one_pass(config: Config, painter: Painter, device: torch.device, session: Session) -> Prepared:
+def prepare_one_pass(
+    config: Config,
+    painter: Painter,
+    device: torch.device,
+    session: Session,
+    in_memory: Mapping[str, Picture] | None = None,
+) -> Prepared:
     """Read the picture and paint it: the start of the only scale is the painting, and there are no epochs.
+
+    `prepare` describes `in_memory`.
 
     Raises:
         NStyleError: a picture cannot be used, the painting is too small, or it does not fit into memory.
 
     """
-    inputs = inputs_of(config)
-    pictures = {source: read_picture(source.path, longest_edge(config)) for source in inputs.sources}
-    hashes = hash_inputs(inputs)
+    inputs, edge, in_memory = inputs_of(config), longest_edge(config), in_memory or {}
+    pictures = {source: in_memory.get(source.name) or read_picture(source.path, edge) for source in inputs.sources}
+    hashes = hash_files(source for source in inputs.files if source.name not in in_memory)
     size = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})[-1]
     whole = Frame((size.height, size.width), (size.height, size.width))
     content, *_ = inputs.sources  # there is one, since `Config` refuses textures
@@ -57,7 +68,11 @@ def unused_weights(config: Config) -> Mapping[str, Any]:
 
     If the settings name a file, it has its hash, by which the recipe's reader finds it.
     """
-    return {"path": "", "sha256": weights_content(config.weights) or "", "original": True}
+    digest = ""
+    if config.weights not in (EMBEDDED, TORCHVISION):
+        with suppress(OSError):
+            digest = known_sha256(Path(config.weights))
+    return {"path": "", "sha256": digest, "original": True}
 
 
 def _no_objective() -> Objective:

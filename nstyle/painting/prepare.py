@@ -11,7 +11,6 @@ from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style, StyleTargets
-from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
 from nstyle.networks.model import ModelOptions
@@ -20,7 +19,7 @@ from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import SLOWDOWN
 from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
-from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
+from nstyle.painting.inputs import Inputs, Source, hash_files, inputs_of
 from nstyle.painting.layers import ChosenLayers
 from nstyle.painting.memory import Memory, Way, Work
 from nstyle.painting.painters import Painter, choose_pass
@@ -92,7 +91,7 @@ def prepare(
     precision: torch.dtype,
     session: Session | None = None,
     way: Way | None = None,
-    *,
+    in_memory: Mapping[str, Picture] | None = None,
     painter: Painter | None = None,
 ) -> Prepared:
     """Read the pictures and the network, and prepare all scales; reuse what the session has in its cache.
@@ -103,6 +102,8 @@ def prepare(
         precision: the network's dtype.
         session: the cache; None: a new one.
         way: how to paint each scale; None: the best way that fits into the memory.
+        in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
+            are no files. They are not in `Prepared.inputs`. Messages name the path in the settings.
         painter: paints the start; None: `init` decides.
 
     Raises:
@@ -110,9 +111,12 @@ def prepare(
 
     """
     session = Session() if session is None else session
-    inputs = inputs_of(config)
-    pictures = {source: read_picture(source.path, longest_edge(config)) for source in inputs.sources}
-    hashes = hash_inputs(inputs)
+    inputs, edge, in_memory = inputs_of(config), longest_edge(config), in_memory or {}
+    pictures = {  # a part needs more pixels of the whole
+        source: in_memory.get(source.name) or source.cropped(read_picture(source.path, None if source.crop else edge))
+        for source in inputs.sources
+    }
+    hashes = hash_files(source for source in inputs.files if source.name not in in_memory)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = ChosenLayers.chosen(config, loaded.model)
@@ -171,9 +175,7 @@ class _ObjectiveMaker:
     ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
-        features: StyleTargets | Features = self.loaded.targets
-        if tiling is not None:
-            features = Streamed(model.features, tiling)
+        features: StyleTargets | Features = self.loaded.targets_in(tiling)
         if model.adapt is not None:
             features = model.adapt((styles[0].image,) if config.size is not None else (content, styles[0].image))
         return Objective(
@@ -224,7 +226,8 @@ class _ScaleMaker:
         finish = Finish(picture, config.preserve_colors, mask, seamless=config.seamless)
         framed = {
             source: self.session.style_picture(
-                (self.hashes[source.name]["sha256"], frame), partial(frame.picture, self.pictures[source])
+                (self.hashes[source.name]["sha256"], source.crop, frame),
+                partial(frame.picture, self.pictures[source]),
             )
             for source, frame in size.frames.items()
         }

@@ -29,8 +29,9 @@ def _has_one_scale(config: Config) -> bool:
     return scales == 1 and config.coarsest_edge is None and config.preview_edge is None
 
 
-_OF_THE_OPTIMIZER = (
-    *("style_image", "preset", "strength", "style_scale", "style_fit", "blend_style", "style_mask", "grey"),
+OF_THE_OPTIMIZER = (
+    *("preset", "strength", "unrealness", "grey"),
+    *("style_image", "style_crop", "style_scale", "style_fit", "blend_style", "style_mask"),
     *("content_weight", "style_weight", "tv_weight", "init", "details", "seed"),
     *("content_layers", "style_layers", "style_loss", "range_weight", "balance", "pooling", "padding"),
     *("scales", "scale_factor", "coarsest_edge", "preview_edge", "stop_after"),
@@ -46,7 +47,7 @@ def _is_on_gpu(config: Config) -> bool:
 
 IDLE = (
     Idle(
-        _OF_THE_OPTIMIZER,
+        OF_THE_OPTIMIZER,
         lambda config: config.in_one_pass,
         "--painter paints in one pass; add --max-num-epochs to go on from there",
     ),
@@ -74,6 +75,13 @@ IDLE = (
     Idle(
         ("style_layers", "style_loss", "blend_style", "style_mask"),
         lambda config: config.style_weight == 0,
+        "--style-weight is 0",
+    ),
+    Idle(
+        ("style_crop",),
+        lambda config: (
+            config.style_weight == 0 and config.init not in ("style", "recolored") and config.grey == "free"
+        ),
         "--style-weight is 0",
     ),
     Idle(("content_image",), lambda config: config.size is not None, "--size paints a texture from the style alone"),
