@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eye.pairs import PHOTOS, photo
-from nstyle.batch.selection import expand
 from nstyle.commands.train import main as train
 from nstyle.errors import NStyleError
+from nstyle.painting.selection import expand
 
 NOT_TRAINED_ON = {"chelsea", "camera", "hubble"}
 """Photos that are left out: the one that is painted to watch, a grey one, and one that is nearly black."""

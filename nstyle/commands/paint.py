@@ -3,15 +3,15 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nstyle.batch.jobs import Job, plan
-from nstyle.batch.selection import Names
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
+from nstyle.commands.film import estimate_film, frame_for_looks, paint_film, plan_of, take_film
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.importing import importing_torch
 from nstyle.commands.log_lines import printed_log
@@ -23,12 +23,16 @@ from nstyle.commands.terminal import (
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
+from nstyle.painting.selection import Names
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
+from nstyle.settings.painters import painter_names
+from nstyle.wording import counted
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
+    from nstyle.film.plan import FilmPlan
     from nstyle.painting.steps import Observer
     from nstyle.storage.recipe import Recipe
 
@@ -48,8 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in parser.replaced:
                 _log.warning("%s", line)
             take_names(arguments)
-            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            _check_estimate(command)
             followed, complete = _recipe(command)
+            film = take_film(arguments, None if command.recipe is None else Path(command.recipe))
+            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            if film is not None:
+                plan_ = plan_of(film, arguments, complete, command)
+                if not command.sweep:
+                    return _paint_film(plan_, given, followed, command)
+                arguments["content_image"] = frame_for_looks(plan_)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
                 arguments = complete(arguments)
@@ -102,6 +113,16 @@ def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
     return followed, partial(settings_to_follow, followed, Path(command.recipe))
 
 
+def _check_estimate(command: argparse.Namespace) -> None:
+    """Check that an estimate is for this machine."""
+    if command.estimate and command.cluster is not None:
+        raise OptionError(
+            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
+            flag="--estimate",
+            kind=Kind.CONFLICT,
+        )
+
+
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:
     """Return the combinations of settings to paint."""
     if command.pair:
@@ -121,6 +142,12 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
             `--style-image oil.jpg photo.jpg` was meant to name a content, too.
 
     """
+    if arguments.get("painter") is not None:
+        _check_style_of_painter(arguments)
+        return (
+            arguments.get("content_image", Config.content_image),
+            arguments.get("style_image", Config.style_image),
+        )
     for name, other, kind in (("style_image", "content_image", "content"), ("content_image", "style_image", "style")):
         named = arguments.get(name)
         if isinstance(named, list) and len(named) > 1 and other not in arguments and arguments.get("size") is None:
@@ -133,17 +160,38 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
     return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
 
 
+def _paint_film(
+    plan_: "FilmPlan", given: Collection[str], followed: "Recipe | None", command: argparse.Namespace
+) -> int:
+    """Paint a film, or say what it takes."""
+    for sentence in without_effect(given, [plan_.config]):
+        _log.warning("%s", sentence)
+    if command.estimate:
+        return estimate_film(plan_, _print)
+    return paint_film(plan_, followed, command, has_bars=_has_bars(command))
+
+
+def _check_style_of_painter(arguments: Mapping[str, Any]) -> None:
+    """Check that there is a style picture if the optimizer goes on from the painting of a painter of one's own.
+
+    Raises:
+        OptionError: there is none. The sample has hardly the painter's style.
+
+    """
+    goes_on = str(arguments.get("max_num_epochs") or 0) != "0"
+    if goes_on and "style_image" not in arguments and arguments["painter"] not in painter_names():
+        raise OptionError(
+            "--max-num-epochs beside --painter needs the painter's style picture: add --style-image",
+            flag="--style-image",
+            kind=Kind.MISSING,
+        )
+
+
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.
 
 
 def _estimate(jobs: Sequence[Job], command: argparse.Namespace) -> int:
     """Print what the paintings take, and paint none."""
-    if command.cluster is not None:
-        raise OptionError(
-            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
-            flag="--estimate",
-            kind=Kind.CONFLICT,
-        )
     from nstyle.commands.estimate import estimate_all
 
     return estimate_all(jobs, _print, fail_fast=command.fail_fast)
@@ -154,8 +202,8 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
     with importing_torch():
         from nstyle.batch.local import finished_picture
         from nstyle.commands.progress import ProgressBar, ProgressLines
+        from nstyle.painter.run import run
         from nstyle.painting.session import Session
-        from nstyle.painting.stylize import run
 
     session = Session(owns_process=True)
     if (picture := finished_picture(job, session)) is not None:
@@ -163,7 +211,7 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
         return 0
     progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines
     result = run(job.config, progress=progress, followed=followed, session=session)
-    _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
+    _log.info("done after %s (%s): %s", counted(result.epochs, "epoch"), result.stop_reason, result.path)
     return 0
 
 
@@ -227,7 +275,7 @@ def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
         return 0
     for outcome in failed:
         complain("nstyle", f"{outcome.job.title}: {outcome.reason}", 1)
-    left_out = f"; {wanted - len(outcomes)} were not tried" if len(outcomes) < wanted else ""
+    left_out = f"; {wanted - len(outcomes)} not tried" if len(outcomes) < wanted else ""
     return complain("nstyle", f"{len(failed)} of {wanted} pictures could not be painted{left_out}", 1)
 
 

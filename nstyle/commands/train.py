@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nstyle
-from nstyle.batch.selection import Names, listed, select
 from nstyle.commands import flags
 from nstyle.commands.importing import importing_torch
 from nstyle.commands.log_lines import printed_log
@@ -21,6 +20,7 @@ from nstyle.commands.terminal import (
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError
+from nstyle.painting.selection import Names, listed, select
 from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY
 from nstyle.settings.options import option

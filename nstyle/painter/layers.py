@@ -44,6 +44,10 @@ class Layer(nn.Module):
         """Return the first position of the input that the span needs, and the one after the last."""
         return span.start, span.stop
 
+    def channels(self, inputs: int) -> int:
+        """Return the number of channels of its output, for that of its first input."""
+        return inputs
+
     def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
         """Return this part of the output."""
         raise NotImplementedError
@@ -71,6 +75,10 @@ class Conv(Layer):
         self.stride, self.padding = stride, padding
         self.coarser = stride - 1
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
+
+    def channels(self, inputs: int) -> int:
+        """Return the number of channels of its output."""
+        return self.weight.shape[0]
 
     def _seen(self, span: Span) -> tuple[int, int]:
         """Return the positions that the span sees; those beyond the input's edges are padding."""
@@ -130,6 +138,10 @@ class Transposed(Layer):
         self.cut = cut
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
 
+    def channels(self, inputs: int) -> int:
+        """Return the number of channels of its output."""
+        return self.weight.shape[1]
+
     def needs(self, span: Span) -> tuple[int, int]:
         """Return the positions of the input that the span needs."""
         kernel = self.weight.shape[-1]
@@ -145,10 +157,32 @@ class Transposed(Layer):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and variance of each channel of a whole map, each 1 x C x 1 x 1."""
+    """Mean and variance of each channel of a map, float64; of one part after the other, as `with_part` adds them.
+
+    Attributes:
+        mean: one for each channel.
+        variance: one for each channel, divided by the number of positions.
+        positions: the number of positions of the map.
+
+    """
 
     mean: Tensor
     variance: Tensor
+    positions: int
+
+    def with_part(self, other: "Statistics") -> "Statistics":
+        """Return the statistics of two parts together (Chan, Golub and LeVeque, 1979)."""
+        positions = self.positions + other.positions
+        share = other.positions / positions
+        apart = other.mean - self.mean
+        variance = self.variance * (1 - share) + other.variance * share + apart.square() * share * (1 - share)
+        return Statistics(self.mean + apart * share, variance, positions)
+
+
+def statistics(part: Tensor) -> Statistics:
+    """Return the statistics of a part of a map, 1 x C x h x w."""
+    variance, mean = torch.var_mean(part, dim=(0, 2, 3), correction=0)
+    return Statistics(mean.double(), variance.double(), part.shape[-2] * part.shape[-1])
 
 
 class InstanceNorm(Layer):
@@ -164,18 +198,18 @@ class InstanceNorm(Layer):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.relu = relu
-        self.statistics: Statistics | None = None
 
     def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
-        """Return this part of the output; `statistics` are those of the whole map if the input is only a part."""
-        (x,) = maps
-        if self.statistics is None:
-            x = F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.EPSILON)
-            return x.relu_() if self.relu else x
-        known = self.statistics
-        scale = self.weight.reshape(1, -1, 1, 1) * (known.variance + self.EPSILON).rsqrt()
-        shift = self.bias.reshape(1, -1, 1, 1) - known.mean * scale
-        x = torch.addcmul(shift, x, scale)
+        """Return the output for whole maps."""
+        x = F.instance_norm(maps[0], weight=self.weight, bias=self.bias, eps=self.EPSILON)
+        return x.relu_() if self.relu else x
+
+    def normalized(self, part: Tensor, whole: Statistics) -> Tensor:
+        """Return the output for a part of a map whose statistics are known."""
+        mean, variance = (value.to(part.dtype).reshape(1, -1, 1, 1) for value in (whole.mean, whole.variance))
+        scale = self.weight.reshape(1, -1, 1, 1) * (variance + self.EPSILON).rsqrt()
+        shift = self.bias.reshape(1, -1, 1, 1) - mean * scale
+        x = torch.addcmul(shift, part, scale)
         return x.relu_() if self.relu else x
 
 

@@ -211,13 +211,14 @@ class FinalPicture:
         """Do nothing: the picture is written at the end."""
 
     def close(self, ending: Ending) -> None:
-        """Write the picture, unless no epoch is done.
+        """Write the picture, unless no epoch is done and no painter painted it.
 
         A run that diverges in its first epoch writes its start, if the folder has no picture yet.
         """
         checkpoint, path = ending.checkpoint, self.folder.final
         diverged_at_once = ending.stop_reason == StopReason.DIVERGED and not path.exists()
-        if checkpoint.epoch == 0 and not diverged_at_once and self.epochs is None:
+        is_painted = checkpoint.epoch > 0 or ending.stop_reason == StopReason.ONE_PASS
+        if not is_painted and not diverged_at_once and self.epochs is None:
             return
         self.epochs = checkpoint.epoch
         cut = ending.stop_reason not in FINISHED

@@ -34,6 +34,7 @@ class Option:
         hint: what to do instead, added to the error if a value is not a number.
         recorded: whether a recipe contains it.
         several: whether the flag takes several values, each of which makes its own painting.
+        separator: what stands between its values in a sweep.
 
     """
 
@@ -49,6 +50,7 @@ class Option:
     hint: str = ""
     recorded: bool = True
     several: bool = False
+    separator: str = ","
 
 
 def setting(default: Any, help_: str, origin: str, group: str, **more: Any) -> Any:
@@ -74,8 +76,8 @@ def option(field: "dataclasses.Field[Any]") -> Option:
 
 
 def flag(name: str) -> str:
-    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`."""
-    return "--" + name.replace("_", "-")
+    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`, `from_` is `--from`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 class DefaultInt(int):
@@ -180,7 +182,10 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
 def _checked_text(flag_: str, type_: Any, value: Any, declared: Option) -> str | Path:
     """Return a path (made absolute) or a word as its own type, if it is one of the choices and no URL."""
     is_path = type_ in (Path, Path | None)
-    if not isinstance(value, str | Path) or not str(value):
+    if value == "" and not is_path and isinstance(declared.metavar, str):
+        forms = listed(tuple(declared.metavar.split("|")))
+        raise OptionError(f"{flag_} is empty; give it a value: {forms}", flag=flag_, kind=Kind.OUT_OF_RANGE)
+    if not isinstance(value, str | Path) or not (str(value) or declared.choices):
         raise OptionError(
             f"{flag_} must be {'a path' if is_path else 'text'}, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE
         )
