@@ -50,12 +50,14 @@ class StopReason(StrEnum):
     """The picture changed by less than `stop_eps` in an epoch."""
     EPOCHS = "epochs"
     """`max_num_epochs` were done."""
+    ONE_PASS = "one pass"  # noqa: S105  (no password)
+    """A painter painted the picture; there were no epochs."""
     INTERRUPTED = "interrupted"
     DIVERGED = "diverged"
     FAILED = "failed"
 
 
-FINISHED = (StopReason.RELATIVE_CHANGE, StopReason.EPOCHS)
+FINISHED = (StopReason.RELATIVE_CHANGE, StopReason.EPOCHS, StopReason.ONE_PASS)
 """Reasons of a run that is complete. After any other reason, there is still work to do."""
 
 

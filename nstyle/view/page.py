@@ -59,6 +59,7 @@ _SHOWN_BY_BROWSERS = {f".{ending}" for form in FORMATS if form.shown_by_browsers
 _ENDINGS: dict[str, str] = {
     StopReason.RELATIVE_CHANGE: "finished after {epochs}: the picture had almost stopped changing",
     StopReason.EPOCHS: "finished: all {epochs} done",
+    StopReason.ONE_PASS: "painted in one pass",
     StopReason.INTERRUPTED: "interrupted after {epochs}",
     StopReason.DIVERGED: "diverged after {epochs}",
     StopReason.FAILED: "failed after {epochs}",
