@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -67,6 +68,27 @@ def test_the_film_is_the_same_although_a_worker_is_killed(cluster: Cluster, here
     assert [row.split(",")[0] for row in rows[1:]] == [str(number) for number in range(1, 11)]
     # What is done needs no cluster.
     assert main(["--film", "clip.mp4", "--style-image", "style.png", *FLAGS, "--cluster", "tcp://127.0.0.1:9"]) == 0
+
+
+def test_after_ctrl_c_a_worker_paints_no_further_frame(
+    cluster: Cluster, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from distributed import Client
+
+    def interrupt() -> None:
+        wait_for(Path("output/shots/0001.npz").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    cluster.workers(1)
+    flags = ["--film", "clip.mp4", "--style-image", "style.png", *FLAGS, "--frame-epochs", "20", "--no-cuts"]
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    assert main([*flags, "--cluster", cluster.address]) == 130
+    thread.join()
+    assert capsys.readouterr().err.startswith("nstyle: error: interrupted; ")
+    with Client(cluster.address) as client:
+        assert client.submit(int).result() == 0  # when the worker has ended its task
+    assert 0 < len(list(Path("output/frames").iterdir())) < 10
 
 
 def test_a_worker_names_a_broken_frame(cluster: Cluster, here: Path, capsys: pytest.CaptureFixture[str]) -> None:

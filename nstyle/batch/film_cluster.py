@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import secrets
 from collections.abc import Iterator, Sequence
 
 from nstyle.batch.cluster import connected, lost, one_at_a_time, worker_session
@@ -30,7 +31,7 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
         KeyboardInterrupt: the workers finish the frames that they have begun.
 
     """
-    from distributed import CancelledError, KilledWorker, as_completed
+    from distributed import CancelledError, Event, KilledWorker, as_completed
 
     left = [shot for shot in shots if not shot.is_done()]
     if not left:
@@ -38,7 +39,8 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
     with connected(address) as client:
         workers = counted(len(client.nthreads()), "worker")
         _log.info("painting %s on %s of %s", counted(len(left), "shot"), workers, address)
-        futures = {client.submit(_paint_there, shot, pure=False): shot for shot in left}
+        stop = Event(f"nstyle {secrets.token_hex(8)}", client=client)
+        futures = {client.submit(_paint_there, shot, stop.name, pure=False): shot for shot in left}
         try:
             for future in as_completed(list(futures)):
                 try:
@@ -56,13 +58,22 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
                 yield from rows
         except BaseException:
             with contextlib.suppress(OSError, TimeoutError):
+                stop.set()  # to cancel a task does not end it if it has begun
                 client.cancel(list(futures))
             raise
 
 
-def _paint_there(shot: ShotPlan) -> list[FrameRow]:
-    """Paint what is left of a shot in a worker; return the frames that it painted."""
+def _paint_there(shot: ShotPlan, stop: str) -> list[FrameRow]:
+    """Paint what is left of a shot in a worker, until the event of the name `stop`; return the painted frames."""
+    from distributed import Event, get_client
+
+    event = Event(stop, client=get_client())
     config = shot.plan.config
     device = choose_device(config.device, config.gpu)
     with one_at_a_time, set_up(config, device, choose_precision(config.precision, device)):
-        return list(paint_shot(shot, worker_session))
+        rows = []
+        for row in paint_shot(shot, worker_session):
+            rows.append(row)
+            if event.is_set():
+                break
+        return rows
