@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from nstyle.networks.vgg19 import VGG19
     from nstyle.networks.weights import load_vgg19
     from nstyle.optim.descent import Step, descend
-    from nstyle.painting.estimate import Estimate, estimate
+    from nstyle.painter.run import estimate, run, stylize
+    from nstyle.painting.estimate import Estimate
     from nstyle.painting.steps import PaintingStep
-    from nstyle.painting.stylize import Result, run, stylize
+    from nstyle.painting.stylize import Result
     from nstyle.settings.config import Config
 
 __version__ = "0.1.0"
@@ -85,11 +86,11 @@ _LATE = {
     "Objective": "losses.objective",
     "Style": "losses.objective",
     "Estimate": "painting.estimate",
-    "estimate": "painting.estimate",
+    "estimate": "painter.run",
     "PaintingStep": "painting.steps",
     "Result": "painting.stylize",
-    "run": "painting.stylize",
-    "stylize": "painting.stylize",
+    "run": "painter.run",
+    "stylize": "painter.run",
     "VGG19": "networks.vgg19",
     "load_vgg19": "networks.weights",
 }

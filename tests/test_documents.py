@@ -17,7 +17,7 @@ from pictures import painted
 from PIL import Image
 
 import nstyle
-from nstyle.commands import paint, view
+from nstyle.commands import paint, train, view
 from nstyle.commands.flags import build_parser
 from nstyle.painting import session
 from nstyle.painting.session import Session
@@ -230,7 +230,11 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 def test_flags_exist() -> None:
-    known = {name for build in (build_parser, view.build_parser) for name in build()._option_string_actions}
+    known = {
+        name
+        for build in (build_parser, train.build_parser, view.build_parser)
+        for name in build()._option_string_actions
+    }
     known |= {"--index-url", "--nthreads", "--no-cov", "--strict"}  # of pip, dask, pytest, mypy
     for document in DOCUMENTS:
         named = re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]*", document.read_text(encoding="utf-8"))

@@ -106,6 +106,12 @@ def plan_film(config: Config, settings: FilmSettings) -> FilmPlan:
             flag="--size",
             kind=Kind.CONFLICT,
         )
+    if config.painter is not None:
+        raise OptionError(
+            "--painter paints pictures, no films yet: leave one of --painter and --film out, or paint a folder of frames",
+            flag="--painter",
+            kind=Kind.UNSUPPORTED,
+        )
     source = open_source(settings.film, rate_of(settings.frame_rate), config.output_dir)
     if isinstance(source, Video) and settings.frame_rate != FilmSettings.frame_rate:
         _log.warning("--frame-rate has no effect: %s has its own times", source.path)

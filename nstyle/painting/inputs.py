@@ -14,6 +14,7 @@ from nstyle.pictures.opening import reduction_of
 from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 from nstyle.settings.groups import STARTS, WHOLE_STYLE
+from nstyle.settings.painters import find_painter
 from nstyle.settings.style_crop import Crop, parse_crop
 
 _log = logging.getLogger(__name__)
@@ -101,8 +102,9 @@ class Inputs:
         content: the content picture; None for a texture.
         styles: the style pictures, `style_image` first.
         placements: where each style is used; without regions, one placement per style.
-        start: the picture that the painting starts from, if `init` names a file.
+        start: the picture that the painting starts from, if `init` names a file and no painter makes the start.
         mask: the part of the content that is painted; None: everything.
+        painter: the file of the painter, if there is one. It is no picture.
 
     """
 
@@ -111,6 +113,7 @@ class Inputs:
     placements: tuple[Placement, ...]
     start: Source | None = None
     mask: Source | None = None
+    painter: Source | None = None
 
     @property
     def sources(self) -> list[Source]:
@@ -121,8 +124,13 @@ class Inputs:
 
     @property
     def paths(self) -> list[Path]:
-        """The files of `sources`, in the same order."""
-        return [source.path for source in self.sources]
+        """The files of `sources`, in the same order, and the painter's."""
+        return [source.path for source in self.files]
+
+    @property
+    def files(self) -> list[Source]:
+        """All pictures, and the painter."""
+        return [*self.sources, *([] if self.painter is None else [self.painter])]
 
     @property
     def has_regions(self) -> bool:
@@ -131,7 +139,31 @@ class Inputs:
 
 
 def inputs_of(config: Config) -> Inputs:
-    """Return the pictures that the settings name."""
+    """Return the pictures that the settings name, and the painter.
+
+    A painter that paints in one pass needs no style picture.
+
+    Raises:
+        WeightsError: there is no such painter.
+
+    """
+    if config.in_one_pass:
+        styles: tuple[StyleSource, ...] = ()
+        placements: list[Placement] = []
+    else:
+        styles, placements = _styles_of(config)
+    return Inputs(
+        None if config.size is not None else Source("content_image", config.content_image),
+        styles,
+        tuple(placements),
+        None if config.painter is not None or config.init in STARTS else Source("init", Path(config.init)),
+        None if config.mask is None else Source("mask", config.mask),
+        None if config.painter is None else Source("painter", find_painter(config.painter)),
+    )
+
+
+def _styles_of(config: Config) -> tuple[tuple[StyleSource, ...], list[Placement]]:
+    """Return the style pictures, and where each is used."""
     crop = None if config.style_crop is None else parse_crop(config.style_crop)
     styles = (
         StyleSource(Source("style_image", config.style_image, crop)),
@@ -148,13 +180,7 @@ def inputs_of(config: Config) -> Inputs:
                     None if part == WHOLE_STYLE else Source(f"style_mask[{i}][1]", Path(part)),
                 )
             )
-    return Inputs(
-        None if config.size is not None else Source("content_image", config.content_image),
-        styles,
-        tuple(placements),
-        None if config.init in STARTS else Source("init", Path(config.init)),
-        None if config.mask is None else Source("mask", config.mask),
-    )
+    return styles, placements
 
 
 def kept_metadata(config: Config) -> Metadata:
@@ -195,15 +221,15 @@ def other_notes(config: Config, picture: Path) -> str | None:
 
 
 def hash_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
-    """Return `hash_files` of all pictures."""
-    return hash_files(inputs.sources)
+    """Return `hash_files` of all pictures, and of the painter."""
+    return hash_files(inputs.files)
 
 
 def hash_files(sources: Iterable[Source]) -> dict[str, dict[str, str]]:
-    """Return "path" (absolute) and "sha256" of each picture, by the name of its setting, for the run record.
+    """Return "path" (absolute) and "sha256" of each file, by the name of its setting, for the run record.
 
     Raises:
-        OSError: a picture cannot be read.
+        OSError: a file cannot be read.
 
     """
     return {source.name: {"path": str(source.path.absolute()), "sha256": sha256(source.path)} for source in sources}

@@ -50,6 +50,14 @@ class Pictures:
         metavar="PATH",
         several=True,
     )
+    painter: str | None = setting(
+        None,
+        "a network trained for a style, by file or name: it paints in one pass, without a style picture; with "
+        "--max-num-epochs, the optimizer goes on from there",
+        OURS,
+        EVERYDAY,
+        metavar="PATH",
+    )
     max_long_edge: int = setting(
         600,
         "longer edge of the result in pixels; smaller pictures are enlarged, except with --no-enlarge",

@@ -50,12 +50,14 @@ class StopReason(StrEnum):
     """The picture changed by less than `stop_eps` in an epoch."""
     EPOCHS = "epochs"
     """`max_num_epochs` were done."""
+    ONE_PASS = "one pass"  # noqa: S105  (no password)
+    """A painter painted the picture; there were no epochs."""
     INTERRUPTED = "interrupted"
     DIVERGED = "diverged"
     FAILED = "failed"
 
 
-FINISHED = (StopReason.RELATIVE_CHANGE, StopReason.EPOCHS)
+FINISHED = (StopReason.RELATIVE_CHANGE, StopReason.EPOCHS, StopReason.ONE_PASS)
 """Reasons of a run that is complete. After any other reason, there is still work to do."""
 
 
@@ -94,8 +96,8 @@ def shot_name(number: int) -> str:
 
 
 def is_of_a_run(name: str) -> bool:
-    """Tell whether this is the name of a file that the viewer shows: a run's picture, record or epochs."""
-    return name in (RECORD, EPOCHS) or parse_picture_name(name) is not None
+    """Tell whether this is the name of a file that the viewer shows: a run's or film's picture, record or table."""
+    return name in (RECORD, EPOCHS, FILM_RECORD, FRAME_LOG) or parse_picture_name(name) is not None
 
 
 def is_written(name: str) -> bool:
