@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
@@ -110,7 +111,7 @@ def prepare(
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
     needed = list(map(memory.needed, sizes, ways, epochs))
-    objectives = _ObjectiveMaker(config, loaded, layers)
+    objectives = _ObjectiveMaker(config, loaded, layers, device)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
     # The finest first: its errors are the clearest.
     work = list(map(memory.work, sizes, ways))
@@ -153,12 +154,20 @@ class _ObjectiveMaker:
     config: Config
     loaded: Loaded
     layers: ChosenLayers
+    device: torch.device
 
     def make(
-        self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, tiling: Tiling | None
+        self,
+        content_rgb: NDArray[np.float32],
+        styles: list[Style],
+        mask: Tensor | None,
+        *,
+        keeps_grey: bool,
+        tiling: Tiling | None,
     ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
+        content = to_model_space(content_rgb).to(self.device)  # the scale's `finish` holds the picture anyway
         features: StyleTargets | Features = self.loaded.targets
         if tiling is not None:
             features = Streamed(model.features, tiling)
@@ -237,7 +246,7 @@ class _ScaleMaker:
         return Scale(
             start,
             finish,
-            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling),
+            partial(self.objectives.make, shown, styles, mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling),
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
