@@ -16,14 +16,16 @@ if TYPE_CHECKING:
         RecipeError,
         WeightsError,
     )
+    from nstyle.film.run import FilmResult, stylize_film
     from nstyle.losses.objective import Evaluation, Objective, Style
     from nstyle.networks.model import Model, ModelOptions
     from nstyle.networks.vgg19 import VGG19
     from nstyle.networks.weights import load_vgg19
     from nstyle.optim.descent import Step, descend
-    from nstyle.painting.estimate import Estimate, estimate
+    from nstyle.painter.run import estimate, run, stylize
+    from nstyle.painting.estimate import Estimate
     from nstyle.painting.steps import PaintingStep
-    from nstyle.painting.stylize import Result, run, stylize
+    from nstyle.painting.stylize import Result
     from nstyle.settings.config import Config
 
 __version__ = "0.1.0"
@@ -36,6 +38,7 @@ __all__ = [
     "DivergenceError",
     "Estimate",
     "Evaluation",
+    "FilmResult",
     "ImageError",
     "Model",
     "ModelOptions",
@@ -55,6 +58,7 @@ __all__ = [
     "load_vgg19",
     "run",
     "stylize",
+    "stylize_film",
     "stylize_many",
 ]
 
@@ -72,6 +76,8 @@ _LATE = {
     "Config": "settings.config",
     "Outcome": "batch.local",
     "stylize_many": "batch.local",
+    "FilmResult": "film.run",
+    "stylize_film": "film.run",
     "Step": "optim.descent",
     "descend": "optim.descent",
     "Model": "networks.model",
@@ -80,11 +86,11 @@ _LATE = {
     "Objective": "losses.objective",
     "Style": "losses.objective",
     "Estimate": "painting.estimate",
-    "estimate": "painting.estimate",
+    "estimate": "painter.run",
     "PaintingStep": "painting.steps",
     "Result": "painting.stylize",
-    "run": "painting.stylize",
-    "stylize": "painting.stylize",
+    "run": "painter.run",
+    "stylize": "painter.run",
     "VGG19": "networks.vgg19",
     "load_vgg19": "networks.weights",
 }

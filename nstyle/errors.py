@@ -70,7 +70,7 @@ class ImageError(NStyleError):
 
 
 class WeightsError(NStyleError):
-    """A file of network weights cannot be read or holds no VGG-19."""
+    """A file of network weights cannot be read, or holds another network than it should."""
 
 
 class DeviceError(NStyleError):

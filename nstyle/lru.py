@@ -5,9 +5,10 @@ from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
-def made_once(cache: MutableMapping[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
+def made_once(cache: MutableMapping[K, T], key: K, make: Callable[[], T]) -> T:
     """Return the cached value of a key; if there is none, make it and cache it, unless it is too large.
 
     `cachetools.cachedmethod` does this too, but it makes an object refer to itself. A network would then stay in

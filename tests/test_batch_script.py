@@ -12,7 +12,7 @@ import pytest
 from pictures import painted
 from PIL import Image
 
-from nstyle.batch.selection import ENDINGS
+from nstyle.painting.selection import ENDINGS
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "batch.sh"

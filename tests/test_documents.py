@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from films import scene, write_video
 from pictures import painted
 from PIL import Image
 
 import nstyle
-from nstyle.commands import paint, view
+from nstyle.commands import paint, train, view
 from nstyle.commands.flags import build_parser
 from nstyle.painting import session
 from nstyle.painting.session import Session
@@ -108,6 +109,10 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for seed, name in enumerate(PICTURES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         painted(64, 64, seed=seed).save(tmp_path / name)
+    write_video(tmp_path / "clip.mp4", scene(6, 32, 48))
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(scene(3, 32, 48)):
+        Image.fromarray(frame).save(tmp_path / "frames" / f"{number}.png")
     left = Image.linear_gradient("L").resize((64, 64)).rotate(90)
     for name, mask in (("left", left), ("right", left.rotate(180)), ("background", left)):
         mask.save(tmp_path / f"{name}.png")
@@ -116,6 +121,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, late in (
         ("Config", nstyle.Config),
         ("stylize", nstyle.stylize),
+        ("stylize_film", nstyle.stylize_film),
         ("stylize_many", nstyle.stylize_many),
         ("estimate", nstyle.estimate),
         ("descend", nstyle.descend),
@@ -224,7 +230,11 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 def test_flags_exist() -> None:
-    known = {name for build in (build_parser, view.build_parser) for name in build()._option_string_actions}
+    known = {
+        name
+        for build in (build_parser, train.build_parser, view.build_parser)
+        for name in build()._option_string_actions
+    }
     known |= {"--index-url", "--nthreads", "--no-cov", "--strict"}  # of pip, dask, pytest, mypy
     for document in DOCUMENTS:
         named = re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]*", document.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from pictures import painted
 from nstyle.commands.paint import main
 from nstyle.pictures.decode import read_picture
 from nstyle.settings.config import Config
-from nstyle.settings.effects import IDLE, without_effect
+from nstyle.settings.effects import IDLE, OF_THE_OPTIMIZER, without_effect
 from nstyle.settings.options import flag
 
 CASES: dict[str, tuple[list[str], list[str]]] = {
@@ -23,6 +23,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "content_layers": (["--content-weight", "0"], ["scale1", "scale2"]),
     "style_layers": (["--style-weight", "0"], ["scale1", "scale2"]),
     "style_loss": (["--style-weight", "0", "--scales", "1"], ["gram", "wasserstein"]),
+    "style_crop": (["--style-weight", "0"], ["0,0,20,20", "20,20,20,20"]),
     "content_image": (["--size", "32x32", "--content-weight", "0"], ["content.png", "other.png"]),
     "weights_input": ([], ["rgb", "bgr"]),
     "convolution": ([], ["direct", "winograd"]),
@@ -62,7 +63,8 @@ def test_what_is_said_to_have_no_effect_has_none(
 
 
 def test_every_setting_is_tried() -> None:
-    assert {name for idle in IDLE for name in idle.settings} == {*CASES, *PAIRS}
+    # test_one_pass.py tries those that a painter does without.
+    assert {name for idle in IDLE for name in idle.settings} == {*CASES, *PAIRS, *OF_THE_OPTIMIZER}
     assert {name for idle in IDLE for name in idle.settings} <= {each.name for each in dataclasses.fields(Config)}
 
 

@@ -9,8 +9,8 @@ import pytest
 from recipes import recipe
 from refusals import refuses
 
-from nstyle.batch.selection import ENDINGS
 from nstyle.errors import Kind, OptionError, OutputError
+from nstyle.painting.selection import ENDINGS
 from nstyle.pictures.encode import ENCODERS
 from nstyle.pictures.formats import FORMATS, WRITTEN, able_to_hold
 from nstyle.settings.config import Config

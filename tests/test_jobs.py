@@ -16,10 +16,10 @@ from refusals import refuses
 from nstyle.batch.jobs import plan
 from nstyle.batch.local import Outcome
 from nstyle.batch.naming import LONGEST_NAME, folder_names
-from nstyle.batch.selection import expand, natural
 from nstyle.commands.paint import main
 from nstyle.errors import ImageError, Kind, OptionError, OutputError
 from nstyle.files import sha256
+from nstyle.painting.selection import expand, natural
 from nstyle.settings.config import Config
 
 

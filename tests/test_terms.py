@@ -21,6 +21,7 @@ from nstyle.losses.objective import Objective
 from nstyle.losses.parts import PIXELS, Part, Window
 from nstyle.losses.patches import nearest_patches, rows_of
 from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
+from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import ContentTerm, Statistic, StyleTermMaker, Term
 from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
 from nstyle.networks.model_space import MEAN_RGB
@@ -347,6 +348,7 @@ def all_terms() -> dict[str, Term]:
         "variation": TotalVariationTerm(0.3),
         "variation, mirrored": TotalVariationTerm(0.3, "mirror"),
         "range": BoundedRangeTerm(0.3),
+        "temporal": TemporalTerm(content[:, :3], mask, 0.3),
     }
     for name, style_loss in STYLE_LOSSES.items():
         maker: StyleTermMaker = resolve_name(style_loss.maker)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.batch.naming import folder_names
-from nstyle.batch.selection import Names, Selection, listed, select
 from nstyle.errors import Kind, OptionError, OutputError
+from nstyle.painting.selection import Names, Selection, listed, select
 from nstyle.settings.config import Config
+from nstyle.settings.painters import find_painter
 
 _log = logging.getLogger(__name__)
 
@@ -85,41 +86,57 @@ def plan(content: Names, style: Names, settings: Mapping[str, Any], *, pair: boo
             flag="--pair",
             kind=Kind.CONFLICT,
         )
-    is_texture = settings.get("size") is not None
-    if is_texture:  # it has no content
+    kind = _kind_of(settings)
+    if kind == ("style_image",):
         contents, pair = contents[:1], False
+    if "style_image" not in kind:
+        styles, pair = styles[:1], False
     if not pair:  # paint a picture once, even if it is named twice
         contents, styles = _once(contents), _once(styles)
     together = list(zip(contents, styles, strict=True)) if pair else [(c, s) for s in styles for c in contents]
     pairs = list({(os.path.abspath(c), os.path.abspath(s)): (c, s) for c, s in together}.values())
-    jobs = [
-        Job(Config(**{**settings, "content_image": c, "style_image": s}), _title(c, s, settings)) for c, s in pairs
-    ]
-    may_grow = any(one.is_searched for one in (chosen[1:] if is_texture else chosen))
-    if len(jobs) == 1 and not may_grow:
+    named = [{**settings, "content_image": content, "style_image": style} for content, style in pairs]
+    jobs = [Job(Config(**one), _title(one, kind)) for one in named]
+    searched = dict(zip(("content_image", "style_image"), (one.is_searched for one in chosen), strict=True))
+    if len(jobs) == 1 and not any(searched.get(name) for name in kind):
         return jobs
-    return _in_their_folders(jobs, [(style,) if is_texture else (content, style) for content, style in pairs])
+    return _in_their_folders(jobs, kind)
 
 
-def _title(content: Path, style: Path, settings: Mapping[str, Any]) -> str:
-    return f"{content} in the style of {style}" if settings.get("size") is None else f"a texture of {style}"
+def _kind_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the settings whose files make the paintings: those that name their folders."""
+    if settings.get("size") is not None:
+        return ("style_image",)  # a texture has no content
+    others = {name: value for name, value in settings.items() if name not in ("content_image", "style_image")}
+    if settings.get("painter") is not None and Config(**others).in_one_pass:
+        return "content_image", "painter"
+    return "content_image", "style_image"
 
 
-def _in_their_folders(jobs: list[Job], sources: list[tuple[Path, ...]]) -> list[Job]:
+def _title(settings: Mapping[str, Any], kind: tuple[str, ...]) -> str:
+    if "content_image" not in kind:
+        return f"a texture of {settings['style_image']}"
+    if "painter" in kind:
+        return f"{settings['content_image']} by the painter {settings['painter']}"
+    return f"{settings['content_image']} in the style of {settings['style_image']}"
+
+
+def _in_their_folders(jobs: list[Job], kind: tuple[str, ...]) -> list[Job]:
     """Return the jobs, each with a folder of its own in the output folder, and a copy beside it.
 
     Args:
         jobs: the paintings, all with the same output folder and format.
-        sources: the pictures of each painting.
+        kind: the settings whose files name the folders.
 
     Raises:
         OutputError: a copy would overwrite an input picture.
 
     """
     output_dir, ending = jobs[0].config.output_dir, jobs[0].config.image_format
+    sources = [tuple(_file_of(job.config, name) for name in kind) for job in jobs]
     inputs = {os.path.abspath(path) for paths in sources for path in paths}
     placed = []
-    for job, name, paths in zip(jobs, folder_names(sources, output_dir, ending), sources, strict=True):
+    for job, name, paths in zip(jobs, folder_names(sources, output_dir, ending, kind), sources, strict=True):
         copy = output_dir / f"{name}.{ending}"
         if os.path.abspath(copy) in inputs:
             raise OutputError(
@@ -132,6 +149,11 @@ def _in_their_folders(jobs: list[Job], sources: list[tuple[Path, ...]]) -> list[
         older = output_dir / "_".join(path.stem for path in paths)  # nstyle once took any name as it was
         placed.append(Job(own, job.title, copy, (output_dir,) if older.name == name else (output_dir, older)))
     return placed
+
+
+def _file_of(config: Config, name: str) -> Path:
+    """Return the file that one of these settings names."""
+    return find_painter(str(config.painter)) if name == "painter" else Path(getattr(config, name))
 
 
 def _once(paths: Iterable[Path]) -> list[Path]:

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nstyle.batch.jobs import Job, plan
-from nstyle.batch.selection import Names
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, NStyleError, OutputError, RecipeError
 from nstyle.files import known_sha256, link_or_copy
 from nstyle.networks.weights import hash_of_weights
+from nstyle.painter.run import run
 from nstyle.painting.inputs import hash_inputs, inputs_of, other_notes
+from nstyle.painting.one_pass import unused_weights
 from nstyle.painting.prepare import model_options
+from nstyle.painting.selection import Names
 from nstyle.painting.session import Session
 from nstyle.painting.steps import PaintingStep, ProgressMaker
-from nstyle.painting.stylize import run
 from nstyle.storage.earlier import read_earlier_run
 from nstyle.storage.layout import final_name
 from nstyle.storage.lock import is_held
@@ -229,8 +230,11 @@ def _recipe_now(job: Job, finished: Recipe, session: Session) -> Recipe:
     config = job.config
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
-    if config.model == "vgg19":
-        weights: Mapping[str, Any] = {"path": "", "sha256": hash_of_weights(config.weights), "original": True}
+    weights: Mapping[str, Any]
+    if config.in_one_pass:
+        weights = unused_weights(config)
+    elif config.model == "vgg19":
+        weights = {"path": "", "sha256": hash_of_weights(config.weights), "original": True}
     else:
         weights = session.load(config.model, model_options(config, device, precision.dtype)).model.provenance
     return make_recipe(config, hash_inputs(inputs_of(config)), weights, finished.size, device, precision)

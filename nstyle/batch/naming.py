@@ -25,7 +25,12 @@ _RESERVED = frozenset(
 """Names that Windows reserves for devices, whatever follows a dot."""
 
 
-def folder_names(sources: Sequence[tuple[Path, ...]], output_dir: Path, ending: str) -> list[str]:
+def folder_names(
+    sources: Sequence[tuple[Path, ...]],
+    output_dir: Path,
+    ending: str,
+    kind: tuple[str, ...] = ("content_image", "style_image"),
+) -> list[str]:
     """Return a name for each painting's folder. No two are equal, even if case and Unicode's forms are ignored.
 
     A name is `<content>_<style>` without file endings. If two paintings would have the same, both keep the endings;
@@ -33,13 +38,14 @@ def folder_names(sources: Sequence[tuple[Path, ...]], output_dir: Path, ending: 
     name, and a folder with a run of other pictures is never used. So a name stays when more pictures are painted.
 
     Args:
-        sources: the pictures of each painting: content and style, or only the style.
+        sources: the files of each painting: content and style, only the style, or content and painter.
         output_dir: the folder that the named folders are in.
         ending: ending of the copies `<name>.<ending>` beside the folders; no folder has such a name either.
+        kind: the setting of each file; a texture has only the last one.
 
     """
     choices = [(plain_name(one), valid("_".join(path.name for path in one)), _hashed(one)) for one in sources]
-    names = {i: name for i, name in enumerate(_names_on_disk(sources, choices, output_dir)) if name is not None}
+    names = {i: name for i, name in enumerate(_names_on_disk(sources, choices, output_dir, kind)) if name is not None}
     taken = {key for name in names.values() for key in _keys(name, ending)}
     for level in (0, 1):
         wanted = {i: choices[i][level] for i in range(len(sources)) if i not in names}
@@ -53,7 +59,10 @@ def folder_names(sources: Sequence[tuple[Path, ...]], output_dir: Path, ending: 
 
 
 def _names_on_disk(
-    sources: Sequence[tuple[Path, ...]], choices: Sequence[tuple[str, ...]], output_dir: Path
+    sources: Sequence[tuple[Path, ...]],
+    choices: Sequence[tuple[str, ...]],
+    output_dir: Path,
+    kind: tuple[str, ...],
 ) -> list[str | None]:
     """Return the name under which each painting was begun; None: it was not.
 
@@ -63,7 +72,7 @@ def _names_on_disk(
     taken: set[str] = set()
     for digest in (None, cache(sha256)):
         for i, names in enumerate(choices):
-            pictures = dict(zip(("style_image", "content_image"), reversed(sources[i]), strict=False))
+            pictures = dict(zip(reversed(kind), reversed(sources[i]), strict=False))
             for name in names if found[i] is None else ():
                 inputs = recorded_inputs(output_dir / name) if _key(name) not in taken else None
                 if inputs is not None and is_painted_from(inputs, pictures, digest):

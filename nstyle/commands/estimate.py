@@ -21,7 +21,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
     """
     with importing_torch():
         from nstyle.batch.local import finished_picture
-        from nstyle.painting.estimate import estimate_run
+        from nstyle.painter.run import estimate_run
         from nstyle.painting.session import Session
 
     session = Session(owns_process=True)
@@ -46,7 +46,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
             "{}x{} pixels".format(*found.size),
             found.way,
             f"{megabytes(found.memory)} of memory",
-            f"{'at most ' if found.may_stop else ''}{counted(found.epochs, 'epoch')}",
+            f"{'at most ' if found.may_stop else ''}{counted(found.epochs, 'epoch')}" if found.epochs else "one pass",
             f"about {duration(found.seconds + (start if len(jobs) == 1 else 0))}",
         ]
         show(for_terminal(f"{job.title}: {', '.join(words)}") + "\n")

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import nstyle
@@ -11,6 +11,7 @@ from nstyle.commands import completion
 from nstyle.commands.parser import Parser
 from nstyle.errors import Kind, OptionError
 from nstyle.settings.config import Config
+from nstyle.settings.film import FilmSettings
 from nstyle.settings.groups import EVERYDAY, OUTPUT
 from nstyle.settings.options import flag, is_repeatable, option
 from nstyle.settings.presets import PRESETS
@@ -59,7 +60,7 @@ def build_parser() -> Parser:
         usage="nstyle [CONTENT STYLE] [--flag VALUE ...]",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=_Formatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
         add_help=False,
     )
@@ -70,11 +71,11 @@ def build_parser() -> Parser:
         metavar="CONTENT STYLE",
         help="the same as --content-image CONTENT --style-image STYLE",
     )
-    for field in dataclasses.fields(Config):
+    for field in (*dataclasses.fields(Config), *dataclasses.fields(FilmSettings)):
         group = option(field).group
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
-        _add_setting(groups[group], field)
+        add_setting(groups[group], field)
     groups[OUTPUT].add_argument(
         "--recipe",
         metavar="PATH",
@@ -85,7 +86,7 @@ def build_parser() -> Parser:
     return parser
 
 
-def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
+def add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
     """Add the flag of a setting. `Config` checks the value, so that the command and the library refuse it alike."""
     declared = option(field)
     common: dict[str, Any] = {
@@ -101,7 +102,7 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
         common |= {"action": "append", "nargs": 2}
     if declared.several:
         common |= {"action": "extend", "nargs": "+"}
-    kind = int if field.type in (int, int | None) else float if field.type is float else str
+    kind = int if field.type in (int, int | None) else float if field.type in (float, float | None) else str
     metavar = declared.metavar or "|".join(declared.choices)
     group.add_argument(flag(field.name), type=_if_possible(kind), metavar=metavar, **common)
 
@@ -124,8 +125,8 @@ def _add_flags_for_many(many: Any) -> None:
         "--sweep",
         action="append",
         metavar="NAME=V1,V2,...",
-        help="paint one pair with each of these values of a flag, small; output/sweep.png shows all. Repeatable, for "
-        "all combinations",
+        help="paint one pair with each of these values of a flag, small; output/sweep.png shows all. Semicolons "
+        "separate values that contain commas. Repeatable, for all combinations",
     )
     many.add_argument(
         "--cluster",
@@ -136,9 +137,7 @@ def _add_flags_for_many(many: Any) -> None:
 
 def _add_flags_for_messages(messages: Any) -> None:
     """Add the flags that are about what the command prints."""
-    loudness = messages.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", help="print only errors")
-    loudness.add_argument("--verbose", action="store_true", help="print every epoch and every file that is written")
+    add_loudness(messages, "print every epoch and every file that is written")
     messages.add_argument(
         "--estimate",
         action="store_true",
@@ -156,6 +155,13 @@ def _add_flags_for_messages(messages: Any) -> None:
     messages.add_argument("-h", "--help", action="help", help="print this help")
 
 
+def add_loudness(messages: Any, verbose: str) -> None:
+    """Add --quiet and --verbose; `verbose` says what that one prints."""
+    loudness = messages.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="print only errors")
+    loudness.add_argument("--verbose", action="store_true", help=verbose)
+
+
 def _if_possible(kind: type) -> Callable[[str], Any]:
     """Return a function that converts text to a number; other text stays as it is, for `Config` to refuse."""
 
@@ -168,11 +174,15 @@ def _if_possible(kind: type) -> Callable[[str], Any]:
     return convert
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
+class Formatter(argparse.RawDescriptionHelpFormatter):
     """Adds each setting's default to its help."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
+
+    def defaults(self) -> Mapping[str, str]:
+        """Return each setting's default in words."""
+        return DEFAULTS
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         """Wrap the help without breaking a flag at its hyphens."""
@@ -180,11 +190,11 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         """Return the help with the default; the hook of `argparse.ArgumentDefaultsHelpFormatter`."""
-        default = DEFAULTS.get(action.dest, "")
+        default = self.defaults().get(action.dest, "")
         return (action.help or "") + (f" (default: {default.replace('%', '%%')})" if default else "")
 
 
-def _default_text(field: "dataclasses.Field[Any]") -> str:
+def default_text(field: "dataclasses.Field[Any]") -> str:
     """Return a setting's default in words: "10; painterly: 1; fast: 0.15" if presets differ; "" if it has none."""
     if words := option(field).default_words:
         return words
@@ -204,8 +214,15 @@ def _value_text(value: Any) -> str:
     return "off" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-DEFAULTS = {field.name: _default_text(field) for field in dataclasses.fields(Config)}
+DEFAULTS = {field.name: default_text(field) for one in (Config, FilmSettings) for field in dataclasses.fields(one)}
 """Each setting's default in words."""
+
+
+_WITHOUT_CONTENT = {
+    "size": "nstyle painting.jpg --size 512x512 --content-weight 0",
+    "film": "nstyle painting.jpg --film clip.mp4",
+}
+"""Settings beside which a single picture without a flag is the style, and an example of each."""
 
 
 def take_names(arguments: dict[str, Any]) -> None:
@@ -226,15 +243,18 @@ def take_names(arguments: dict[str, Any]) -> None:
             flag=given[0],
             kind=Kind.CONFLICT,
         )
-    if arguments.get("size") is not None:
-        if len(names) > 1:
-            raise OptionError(
-                "--size paints a texture from the style alone; name one picture: nstyle painting.jpg --size 512x512 "
-                "--content-weight 0",
-                flag="--size",
-                kind=Kind.CONFLICT,
-            )
-        arguments["style_image"] = names[0]
+    for name, usage in _WITHOUT_CONTENT.items():
+        if arguments.get(name) is not None:
+            if len(names) > 1:
+                raise OptionError(
+                    f"{flag(name)} needs no content picture; name one picture, the style: {usage}",
+                    flag=flag(name),
+                    kind=Kind.CONFLICT,
+                )
+            arguments["style_image"] = names[0]
+            return
+    if len(names) == 1 and arguments.get("painter") is not None:
+        arguments["content_image"] = names[0]  # a painter needs no style
         return
     if len(names) == 1:
         raise OptionError(

@@ -3,36 +3,36 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nstyle.batch.jobs import Job, plan
-from nstyle.batch.selection import Names
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
+from nstyle.commands.film import estimate_film, frame_for_looks, paint_film, plan_of, take_film
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.importing import importing_torch
+from nstyle.commands.log_lines import printed_log
 from nstyle.commands.terminal import (
-    accept_any_name,
     complain,
     complain_of_current_folder,
     complain_of_interrupt,
-    discard_output,
-    for_terminal,
     quiet_libraries,
     signals_as_interrupts,
 )
 from nstyle.errors import Kind, NStyleError, OptionError, OutputError
+from nstyle.painting.selection import Names
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
+from nstyle.settings.painters import painter_names
 from nstyle.wording import counted
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
+    from nstyle.film.plan import FilmPlan
     from nstyle.painting.steps import Observer
     from nstyle.storage.recipe import Recipe
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = vars(parser.parse(argv))
     command = argparse.Namespace(**{name: arguments.pop(name) for name in COMMAND_FLAGS})
-    with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
+    with quiet_libraries(), printed_log(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
             if command.print_completion is not None:
                 _print(completion_script(build_parser(), command.print_completion))
@@ -52,8 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in parser.replaced:
                 _log.warning("%s", line)
             take_names(arguments)
-            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            _check_estimate(command)
             followed, complete = _recipe(command)
+            film = take_film(arguments, None if command.recipe is None else Path(command.recipe))
+            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            if film is not None:
+                plan_ = plan_of(film, arguments, complete, command)
+                if not command.sweep:
+                    return _paint_film(plan_, given, followed, command)
+                arguments["content_image"] = frame_for_looks(plan_)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
                 arguments = complete(arguments)
@@ -106,6 +113,16 @@ def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
     return followed, partial(settings_to_follow, followed, Path(command.recipe))
 
 
+def _check_estimate(command: argparse.Namespace) -> None:
+    """Check that an estimate is for this machine."""
+    if command.estimate and command.cluster is not None:
+        raise OptionError(
+            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
+            flag="--estimate",
+            kind=Kind.CONFLICT,
+        )
+
+
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:
     """Return the combinations of settings to paint."""
     if command.pair:
@@ -125,6 +142,12 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
             `--style-image oil.jpg photo.jpg` was meant to name a content, too.
 
     """
+    if arguments.get("painter") is not None:
+        _check_style_of_painter(arguments)
+        return (
+            arguments.get("content_image", Config.content_image),
+            arguments.get("style_image", Config.style_image),
+        )
     for name, other, kind in (("style_image", "content_image", "content"), ("content_image", "style_image", "style")):
         named = arguments.get(name)
         if isinstance(named, list) and len(named) > 1 and other not in arguments and arguments.get("size") is None:
@@ -137,17 +160,38 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
     return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
 
 
+def _paint_film(
+    plan_: "FilmPlan", given: Collection[str], followed: "Recipe | None", command: argparse.Namespace
+) -> int:
+    """Paint a film, or say what it takes."""
+    for sentence in without_effect(given, [plan_.config]):
+        _log.warning("%s", sentence)
+    if command.estimate:
+        return estimate_film(plan_, _print)
+    return paint_film(plan_, followed, command, has_bars=_has_bars(command))
+
+
+def _check_style_of_painter(arguments: Mapping[str, Any]) -> None:
+    """Check that there is a style picture if the optimizer goes on from the painting of a painter of one's own.
+
+    Raises:
+        OptionError: there is none. The sample has hardly the painter's style.
+
+    """
+    goes_on = str(arguments.get("max_num_epochs") or 0) != "0"
+    if goes_on and "style_image" not in arguments and arguments["painter"] not in painter_names():
+        raise OptionError(
+            "--max-num-epochs beside --painter needs the painter's style picture: add --style-image",
+            flag="--style-image",
+            kind=Kind.MISSING,
+        )
+
+
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.
 
 
 def _estimate(jobs: Sequence[Job], command: argparse.Namespace) -> int:
     """Print what the paintings take, and paint none."""
-    if command.cluster is not None:
-        raise OptionError(
-            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
-            flag="--estimate",
-            kind=Kind.CONFLICT,
-        )
     from nstyle.commands.estimate import estimate_all
 
     return estimate_all(jobs, _print, fail_fast=command.fail_fast)
@@ -158,8 +202,8 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
     with importing_torch():
         from nstyle.batch.local import finished_picture
         from nstyle.commands.progress import ProgressBar, ProgressLines
+        from nstyle.painter.run import run
         from nstyle.painting.session import Session
-        from nstyle.painting.stylize import run
 
     session = Session(owns_process=True)
     if (picture := finished_picture(job, session)) is not None:
@@ -238,44 +282,3 @@ def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
 def _has_bars(command: argparse.Namespace) -> bool:
     """Tell whether to show progress as bars: if a terminal shows them and --verbose does not print epochs."""
     return sys.stdout is not None and sys.stdout.isatty() and not command.verbose
-
-
-class _LineHandler(logging.Handler):
-    """Writes log lines to standard output, above the progress bar if there is one, until the output fails."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        from tqdm import tqdm
-
-        # Made on first use: if a signal came then within `write`, tqdm would raise an AttributeError.
-        tqdm.get_lock()  # type: ignore[no-untyped-call]
-        try:
-            tqdm.write(self.format(record), file=sys.stdout)
-            sys.stdout.flush()
-        except OSError:
-            discard_output()
-
-
-class _Lines(logging.Formatter):
-    """Formats a record as its message; a warning starts with "warning: "."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line. Its control characters are spelled out: it may name files."""
-        return ("warning: " if record.levelno >= logging.WARNING else "") + for_terminal(super().format(record))
-
-
-@contextmanager
-def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
-    """Print nstyle's log on standard output while the command runs."""
-    accept_any_name()
-    logger = logging.getLogger("nstyle")
-    handler = _LineHandler()
-    handler.setFormatter(_Lines())
-    level = logger.level
-    logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
-    if sys.stdout is not None:  # it is None if the shell has closed it
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

@@ -60,7 +60,7 @@ class Evaluation:
 
     Attributes:
         gradient: 1 x 3 x H x W: what the descent follows. The gradient of content + style, clipped if the objective
-            clips, plus that of the regularizers.
+            clips, plus that of the regularizers. A film's temporal term counts with content + style here.
         gradient_norm: Euclidean norm of the gradient of content + style before clipping.
         content_loss: content_weight * sum((F - P)^2), summed over the content layers.
         style_losses: {layer: weighted loss}, summed over several styles. For Gram matrices, the loss is

@@ -1,16 +1,16 @@
 """How large a painting will be, and how much memory and time it will take: measured small, without painting it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
 
 import torch
+from torch import Tensor
 
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ImageError
@@ -18,15 +18,16 @@ from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.patches import nearest_patches, work_of_matching
 from nstyle.optim.descent import descend
 from nstyle.painting.memory import Way
+from nstyle.painting.painters import Painter
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import beginning, most_epochs
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
-from nstyle.painting.stylize import set_up, tuned
+from nstyle.painting.stylize import prepared_for, set_up, tuned
 from nstyle.pictures.limits import SHORTEST_EDGE
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config, parse_size
 from nstyle.storage.record import warn_of_precision
-from nstyle.storage.sources import settings_of
 
 SMALLEST_EDGE, RATIO = 96, 8 / 3
 """Longer edge of the smaller of the two paintings that are timed, in pixels, and the ratio of the larger one's to it.
@@ -52,7 +53,7 @@ class Estimate:
             too, so that `resume` can paint them. Without `max_memory`, the command keeps freed memory, and may use up
             to 1.4 times as much (`devices.keeping_freed_memory`).
         way: whether that scale will be painted "whole" or in tiles ("in tiles of 4 million values").
-        epochs: the largest number of epochs in all scales.
+        epochs: the largest number of epochs in all scales; 0: a painter paints in one pass.
         may_stop: whether the painting may end before that, because it hardly changes any more (`stop_eps`).
         seconds: about how long all these epochs take on this machine as it is now, and what they need to begin. The
             finishing of pictures, such as `remove_noise`, and their writing are left out. With `style_loss="mrf"`
@@ -68,42 +69,34 @@ class Estimate:
     seconds: float
 
 
-def estimate(
-    content_image: str | Path | None = None,
-    style_image: str | Path | None = None,
-    *,
-    recipe: str | Path | None = None,
-    **options: Any,
+def estimate_run(
+    config: Config,
+    session: Session | None = None,
+    in_memory: Mapping[str, Picture] | None = None,
+    painter: Painter | None = None,
 ) -> Estimate:
-    """Estimate what `stylize` would take with the same arguments; paint and write nothing.
+    """Estimate what `stylize.run` would take with the same painter.
 
-    This paints a few epochs of two small pictures, to time them. The estimate is that of a painting from its
-    beginning, even if `stylize` would continue one.
-
-    Raises:
-        NStyleError: a picture, the network or a setting cannot be used, or the painting does not fit into memory. The
-            output folder is not looked at, so `stylize` may still refuse what is there, or a recipe that is too long
-            for the picture's file.
-        TypeError: an option does not exist.
-
+    See `painter.run.estimate` for errors, and `prepare` for `in_memory`.
     """
-    config, _ = settings_of(content_image, style_image, recipe, options)
-    return estimate_run(config)
-
-
-def estimate_run(config: Config, session: Session | None = None) -> Estimate:
-    """Estimate what `stylize.run` would take. See `estimate` for errors."""
     session = Session() if session is None else session
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
     warn_of_precision(config.precision, str(precision), device)
     with set_up(config, device, precision):
         begin = time.perf_counter()
-        prepared = prepare(config, device, precision.dtype, session)
+        unpainted = None if painter is None else _Unpainted(painter)
+        prepared = prepared_for(config, device, precision.dtype, session, unpainted, in_memory)
         seconds = time.perf_counter() - begin
+        if unpainted is not None:
+            seconds += unpainted.seconds()
+        if prepared.in_one_pass:
+            memory, way = prepared.process_memory, prepared.way_in_words
+            return Estimate(prepared.size, memory, way, epochs=0, may_stop=False, seconds=seconds)
         with tuned(config, session, device, prepared):
             rate = _time_matching(device) if STYLE_LOSSES[config.style_loss].matches else 0.0
-            seconds += _seconds_of(prepared, rate, partial(_time, config, device, precision.dtype, session, rate))
+            timer = partial(_time, config, device, precision.dtype, session, in_memory, rate)
+            seconds += _seconds_of(prepared, rate, timer)
     last = _last_scale(prepared)
     return Estimate(
         last.size,
@@ -113,6 +106,45 @@ def estimate_run(config: Config, session: Session | None = None) -> Estimate:
         config.stop_eps > 0,
         seconds,
     )
+
+
+class _Unpainted:
+    """A painter that does not paint, but notes what it would have painted, and times that with small images."""
+
+    def __init__(self, painter: Painter) -> None:
+        self.painter = painter
+        self.calls: list[tuple[Tensor, Any]] = []
+
+    @property
+    def ways(self) -> Sequence[Any]:
+        """The painter's ways."""
+        return self.painter.ways
+
+    def needed(self, size: tuple[int, int], way: Any) -> int:
+        """Return what the painter would need."""
+        return self.painter.needed(size, way)
+
+    def __call__(self, image: Tensor, way: Any) -> Tensor:
+        """Return the image itself."""
+        self.calls.append((image, way))
+        return image
+
+    def seconds(self) -> float:
+        """Return about how long the painter would have taken."""
+        return sum(self._seconds(image, way) for image, way in self.calls)
+
+    def _seconds(self, image: Tensor, way: Any) -> float:
+        pixels = image.shape[-2] * image.shape[-1]
+        points = []
+        for edge in (SMALLEST_EDGE, int(SMALLEST_EDGE * RATIO)):
+            small = image.new_zeros(1, 3, edge, edge)
+            times = [time.perf_counter()]
+            for _ in range(TIMED_EPOCHS):
+                self.painter(small, way).sum().item()  # waits for the GPU
+                times.append(time.perf_counter())
+            _, *seconds = (after - before for before, after in pairwise(times))
+            points.append((edge * edge, median(seconds)))
+        return _on_line(points[0], points[1], pixels)
 
 
 def _last_scale(prepared: Prepared) -> Scale:
@@ -197,12 +229,13 @@ def _time(
     device: torch.device,
     precision: torch.dtype,
     session: Session,
+    in_memory: Mapping[str, Picture] | None,
     rate: float,
     way: Way,
     edge: int,
 ) -> _Timed:
     """Paint a few epochs of a small painting, and time them; `rate` is that of `_time_matching`."""
-    prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, way)
+    prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, way, in_memory)
     (scale,) = prepared.scales
     width, height = scale.size
     times = [time.perf_counter()]

@@ -1,24 +1,73 @@
 """The pictures that a painting is made from, the purpose of each, and their hashes."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nstyle.errors import ImageError, Kind
 from nstyle.files import sha256
 from nstyle.pictures.embedded_text import read_recipe_text
+from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.metadata import NOTHING, Metadata, read_metadata
+from nstyle.pictures.opening import reduction_of
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 from nstyle.settings.groups import STARTS, WHOLE_STYLE
+from nstyle.settings.painters import find_painter
+from nstyle.settings.style_crop import Crop, parse_crop
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A picture file and the name of its setting, as the run record spells it."""
+    """A picture file and the name of its setting, as the run record spells it.
+
+    Attributes:
+        name: the name of the setting.
+        path: the file.
+        crop: the part of the picture that is used; None: all of it.
+
+    """
 
     name: str
     path: Path
+    crop: Crop | None = None
+
+    def cropped(self, picture: Picture) -> Picture:
+        """Return the part of the picture in the file that is used.
+
+        Raises:
+            ImageError: the part lies partly outside of the picture, is too small, or is wholly transparent.
+
+        """
+        if self.crop is None:
+            return picture
+        height, width = picture.size
+        reduced = 1 if self.crop.in_percent else reduction_of(self.path)
+        left, top, right, bottom = self.crop.box(width, height, reduced)
+        if right > width or bottom > height:
+            raise self._bad_crop(
+                f"reaches to {right * reduced},{bottom * reduced}", "keep it inside", picture, reduced
+            )
+        if min(right - left, bottom - top) < SHORTEST_EDGE:
+            size = f"{(right - left) * reduced}x{(bottom - top) * reduced}"
+            raise self._bad_crop(f"is {size} pixels", f"each edge needs {SHORTEST_EDGE}", picture, reduced)
+        rgb = picture.rgb[top:bottom, left:right].copy()  # copies, to free the memory of the whole
+        alpha = None if picture.alpha is None else picture.alpha[top:bottom, left:right].copy()
+        if alpha is not None and not alpha.any():
+            raise self._bad_crop("is completely transparent", "choose a part with visible pixels", picture, reduced)
+        return Picture(rgb, None if alpha is None or alpha.min() >= 1 else alpha)
+
+    def _bad_crop(self, what: str, way_out: str, picture: Picture, reduced: int) -> ImageError:
+        height, width = picture.size
+        return ImageError(
+            f"--style-crop {what} of {self.path}, which has {width * reduced}x{height * reduced}; {way_out}",
+            flag="--style-crop",
+            path=self.path,
+            kind=Kind.OUT_OF_RANGE,
+        )
 
 
 @dataclass(frozen=True)
@@ -53,8 +102,9 @@ class Inputs:
         content: the content picture; None for a texture.
         styles: the style pictures, `style_image` first.
         placements: where each style is used; without regions, one placement per style.
-        start: the picture that the painting starts from, if `init` names a file.
+        start: the picture that the painting starts from, if `init` names a file and no painter makes the start.
         mask: the part of the content that is painted; None: everything.
+        painter: the file of the painter, if there is one. It is no picture.
 
     """
 
@@ -63,6 +113,7 @@ class Inputs:
     placements: tuple[Placement, ...]
     start: Source | None = None
     mask: Source | None = None
+    painter: Source | None = None
 
     @property
     def sources(self) -> list[Source]:
@@ -73,8 +124,13 @@ class Inputs:
 
     @property
     def paths(self) -> list[Path]:
-        """The files of `sources`, in the same order."""
-        return [source.path for source in self.sources]
+        """The files of `sources`, in the same order, and the painter's."""
+        return [source.path for source in self.files]
+
+    @property
+    def files(self) -> list[Source]:
+        """All pictures, and the painter."""
+        return [*self.sources, *([] if self.painter is None else [self.painter])]
 
     @property
     def has_regions(self) -> bool:
@@ -83,9 +139,34 @@ class Inputs:
 
 
 def inputs_of(config: Config) -> Inputs:
-    """Return the pictures that the settings name."""
+    """Return the pictures that the settings name, and the painter.
+
+    A painter that paints in one pass needs no style picture.
+
+    Raises:
+        WeightsError: there is no such painter.
+
+    """
+    if config.in_one_pass:
+        styles: tuple[StyleSource, ...] = ()
+        placements: list[Placement] = []
+    else:
+        styles, placements = _styles_of(config)
+    return Inputs(
+        None if config.size is not None else Source("content_image", config.content_image),
+        styles,
+        tuple(placements),
+        None if config.painter is not None or config.init in STARTS else Source("init", Path(config.init)),
+        None if config.mask is None else Source("mask", config.mask),
+        None if config.painter is None else Source("painter", find_painter(config.painter)),
+    )
+
+
+def _styles_of(config: Config) -> tuple[tuple[StyleSource, ...], list[Placement]]:
+    """Return the style pictures, and where each is used."""
+    crop = None if config.style_crop is None else parse_crop(config.style_crop)
     styles = (
-        StyleSource(Source("style_image", config.style_image)),
+        StyleSource(Source("style_image", config.style_image, crop)),
         *(StyleSource(Source(f"blend_style[{i}]", path), w) for i, (path, w) in enumerate(config.blend_style)),
     )
     placements = [Placement(style) for style in styles]
@@ -99,13 +180,7 @@ def inputs_of(config: Config) -> Inputs:
                     None if part == WHOLE_STYLE else Source(f"style_mask[{i}][1]", Path(part)),
                 )
             )
-    return Inputs(
-        None if config.size is not None else Source("content_image", config.content_image),
-        styles,
-        tuple(placements),
-        None if config.init in STARTS else Source("init", Path(config.init)),
-        None if config.mask is None else Source("mask", config.mask),
-    )
+    return styles, placements
 
 
 def kept_metadata(config: Config) -> Metadata:
@@ -146,12 +221,15 @@ def other_notes(config: Config, picture: Path) -> str | None:
 
 
 def hash_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
-    """Return "path" (absolute) and "sha256" of each picture, by the name of its setting, for the run record.
+    """Return `hash_files` of all pictures, and of the painter."""
+    return hash_files(inputs.files)
+
+
+def hash_files(sources: Iterable[Source]) -> dict[str, dict[str, str]]:
+    """Return "path" (absolute) and "sha256" of each file, by the name of its setting, for the run record.
 
     Raises:
-        OSError: a picture cannot be read.
+        OSError: a file cannot be read.
 
     """
-    return {
-        source.name: {"path": str(source.path.absolute()), "sha256": sha256(source.path)} for source in inputs.sources
-    }
+    return {source.name: {"path": str(source.path.absolute()), "sha256": sha256(source.path)} for source in sources}

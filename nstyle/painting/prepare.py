@@ -1,6 +1,6 @@
 """Prepare a painting from its settings: an objective, a start and a finish for each scale."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style, StyleTargets
-from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
 from nstyle.networks.model import ModelOptions
@@ -21,9 +20,10 @@ from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import SLOWDOWN
 from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
-from nstyle.painting.inputs import Inputs, Source, hash_inputs, inputs_of
+from nstyle.painting.inputs import Inputs, Source, hash_files, inputs_of
 from nstyle.painting.layers import ChosenLayers
 from nstyle.painting.memory import Memory, Way, Work
+from nstyle.painting.painters import Painter, choose_pass
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
@@ -55,6 +55,7 @@ class Prepared:
         seamless: whether the painting tiles.
         stop_after: the number of epochs, in all scales, after which the painting ends; None: it ends with the last
             scale.
+        way_in_words: how a painter painted it, "whole" or "in tiles of 512 pixels".
 
     """
 
@@ -67,6 +68,12 @@ class Prepared:
     process_memory: int
     seamless: bool
     stop_after: int | None = None
+    way_in_words: str = ""
+
+    @property
+    def in_one_pass(self) -> bool:
+        """Whether a painter has painted the picture already: there are no epochs."""
+        return self.epochs == (0,)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -85,6 +92,8 @@ def prepare(
     precision: torch.dtype,
     session: Session | None = None,
     way: Way | None = None,
+    in_memory: Mapping[str, Picture] | None = None,
+    painter: Painter | None = None,
 ) -> Prepared:
     """Read the pictures and the network, and prepare all scales; reuse what the session has in its cache.
 
@@ -94,15 +103,21 @@ def prepare(
         precision: the network's dtype.
         session: the cache; None: a new one.
         way: how to paint each scale; None: the best way that fits into the memory.
+        in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
+            are no files. They are not in `Prepared.inputs`. Messages name the path in the settings.
+        painter: paints the start; None: `init` decides.
 
     Raises:
         NStyleError: a file cannot be used, the painting is too small, or it does not fit into memory.
 
     """
     session = Session() if session is None else session
-    inputs = inputs_of(config)
-    pictures = {source: read_picture(source.path, longest_edge(config)) for source in inputs.sources}
-    hashes = hash_inputs(inputs)
+    inputs, edge, in_memory = inputs_of(config), longest_edge(config), in_memory or {}
+    pictures = {  # a part needs more pixels of the whole
+        source: in_memory.get(source.name) or source.cropped(read_picture(source.path, None if source.crop else edge))
+        for source in inputs.sources
+    }
+    hashes = hash_files(source for source in inputs.files if source.name not in in_memory)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = ChosenLayers.chosen(config, loaded.model)
@@ -111,12 +126,13 @@ def prepare(
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
     needed = list(map(memory.needed, sizes, ways, epochs))
-    objectives = _ObjectiveMaker(config, loaded, layers, device)
-    maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session)
+    objectives = ObjectiveMaker(config, loaded, layers)
+    start = None if painter is None else partial(_start_of, painter, config, device, in_use)
+    maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session, start)
     # The finest first: its errors are the clearest.
     work = list(map(memory.work, sizes, ways))
     scales = list(map(maker.make, reversed(sizes), reversed(ways), reversed(work)))
-    if config.init == "noise" and scales[-1].parts == (None,):
+    if config.init == "noise" and painter is None and scales[-1].parts == (None,):
         scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
     if config.image_range == "clamped":
@@ -148,29 +164,19 @@ def model_options(config: Config, device: torch.device, precision: torch.dtype) 
 
 
 @dataclass(frozen=True)
-class _ObjectiveMaker:
+class ObjectiveMaker:
     """Maker of a scale's objective. It lives as long as the scale, so it does not hold the source pictures."""
 
     config: Config
     loaded: Loaded
     layers: ChosenLayers
-    device: torch.device
 
     def make(
-        self,
-        content_rgb: NDArray[np.float32],
-        styles: list[Style],
-        mask: Tensor | None,
-        *,
-        keeps_grey: bool,
-        tiling: Tiling | None,
+        self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, tiling: Tiling | None
     ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
-        content = to_model_space(content_rgb).to(self.device)  # the scale's `finish` holds the picture anyway
-        features: StyleTargets | Features = self.loaded.targets
-        if tiling is not None:
-            features = Streamed(model.features, tiling)
+        features: StyleTargets | Features = self.loaded.targets_in(tiling)
         if model.adapt is not None:
             features = model.adapt((styles[0].image,) if config.size is not None else (content, styles[0].image))
         return Objective(
@@ -195,15 +201,19 @@ class _ObjectiveMaker:
 
 @dataclass(frozen=True)
 class _ScaleMaker:
-    """Maker of a painting's scales; it resizes each scale's pictures from the originals."""
+    """Maker of a painting's scales; it resizes each scale's pictures from the originals.
+
+    `painted` makes the start from the content picture; None: `init` decides.
+    """
 
     config: Config
     inputs: Inputs
     pictures: Mapping[Source, Picture]
     hashes: Mapping[str, Mapping[str, str]]
-    objectives: _ObjectiveMaker
+    objectives: ObjectiveMaker
     device: torch.device
     session: Session
+    painted: Callable[[Picture], Tensor] | None = None
 
     def make(self, size: ScaleSize, way: Way, work: Work) -> Scale:
         """Resize all pictures, and make the start; the objective is made later, in this way.
@@ -217,7 +227,8 @@ class _ScaleMaker:
         finish = Finish(picture, config.preserve_colors, mask, seamless=config.seamless)
         framed = {
             source: self.session.style_picture(
-                (self.hashes[source.name]["sha256"], frame), partial(frame.picture, self.pictures[source])
+                (self.hashes[source.name]["sha256"], source.crop, frame),
+                partial(frame.picture, self.pictures[source]),
             )
             for source, frame in size.frames.items()
         }
@@ -234,7 +245,10 @@ class _ScaleMaker:
         content = to_model_space(shown).to(device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
         first = self.inputs.styles[0].picture
-        start = self._start(content, picture.alpha, Picture(rgbs[first], framed[first].alpha))
+        if self.painted is not None:
+            start = self.painted(picture)
+        else:
+            start = self._start(content, picture.alpha, Picture(rgbs[first], framed[first].alpha))
         if keeps_grey:
             start = to_model_space(grey(luminance(from_model_space(start))))
         start = start.to(device)
@@ -243,10 +257,13 @@ class _ScaleMaker:
             start = mask_tensor * start + (1 - mask_tensor) * content
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
+        make = partial(
+            self.objectives.make, styles=styles, mask=mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling
+        )
         return Scale(
             start,
             finish,
-            partial(self.objectives.make, shown, styles, mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling),
+            partial(_from_picture, make, shown, device),
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
@@ -286,13 +303,13 @@ class _ScaleMaker:
         if content is None:  # a texture has no masks
             return masks
         if mask is not None:
-            masks[mask] = self._fit_mask(mask, content, whole)
+            masks[mask] = fitted_mask(self.pictures, mask, content, whole)
         for placement in self.inputs.placements:
             style, region, part = placement.style.picture, placement.region, placement.part
             if region is not None:
-                masks[region] = self._fit_mask(region, content, whole)
+                masks[region] = fitted_mask(self.pictures, region, content, whole)
             if part is not None:
-                masks[part] = self._fit_mask(part, style, size.frames[style])
+                masks[part] = fitted_mask(self.pictures, part, style, size.frames[style])
             if mask is not None and region is not None and not (masks[region] * masks[mask]).any():
                 raise ImageError(
                     f"{region.path} and {mask.path} do not overlap, so that style would be unused; "
@@ -302,17 +319,6 @@ class _ScaleMaker:
                     kind=Kind.CONFLICT,
                 )
         return masks
-
-    def _fit_mask(self, mask: Source, of: Source, frame: Frame) -> Mask:
-        levels = to_mask(self.pictures[mask], self.pictures[of], str(mask.path), str(of.path))
-        fitted = rounded(frame.levels(levels))
-        if not fitted.any():
-            raise ImageError(
-                f"{mask.path} is black wherever {of.path} is used; paint the wanted part white",
-                path=mask.path,
-                kind=Kind.OUT_OF_RANGE,
-            )
-        return fitted
 
     def _place_styles(
         self,
@@ -342,6 +348,34 @@ class _ScaleMaker:
                 )
             )
         return placed
+
+
+def _start_of(painter: Painter, config: Config, device: torch.device, in_use: int, picture: Picture) -> Tensor:
+    """Return the start that a painter paints from the content picture."""
+    return choose_pass(painter, picture.size, config, device, in_use).paint(picture, device)
+
+
+def fitted_mask(pictures: Mapping[Source, Picture], mask: Source, of: Source, frame: Frame) -> Mask:
+    """Return a mask, resized like the picture that it belongs to.
+
+    Raises:
+        ImageError: the aspect ratios differ, or nothing is left to paint.
+
+    """
+    levels = to_mask(pictures[mask], pictures[of], str(mask.path), str(of.path))
+    fitted = rounded(frame.levels(levels))
+    if not fitted.any():
+        raise ImageError(
+            f"{mask.path} is black wherever {of.path} is used; paint the wanted part white",
+            path=mask.path,
+            kind=Kind.OUT_OF_RANGE,
+        )
+    return fitted
+
+
+def _from_picture(make: Callable[[Tensor], Objective], rgb: NDArray[np.float32], device: torch.device) -> Objective:
+    """Convert the content and make a scale's objective: `finish` holds the picture anyway, so no tensor stays."""
+    return make(to_model_space(rgb).to(device))
 
 
 def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:

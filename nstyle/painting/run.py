@@ -166,6 +166,9 @@ class _Painting:
 
     def _descend_all(self) -> None:
         """Descend at each scale, and set the stop reason."""
+        if self.prepared.in_one_pass:
+            self.stop_reason = StopReason.ONE_PASS
+            return
         self._descend()
         while self.checkpoint.scale < len(self.prepared.scales) and self.checkpoint.epoch != self.prepared.stop_after:
             self._go_to_next_scale()

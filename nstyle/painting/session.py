@@ -5,7 +5,7 @@ Sharing does not change a bit of any painting: each key holds everything that it
 
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -14,6 +14,8 @@ from cachetools import LRUCache
 from nstyle.devices import memory_in_use
 from nstyle.errors import WeightsError
 from nstyle.losses.objective import StyleTargets
+from nstyle.losses.streamed import Streamed
+from nstyle.losses.tiles import Tiling
 from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.networks.weights import hash_of_weights
@@ -38,6 +40,13 @@ class Loaded:
 
     model: Model
     targets: StyleTargets
+    _in_tiles: dict[Tiling, StyleTargets] = field(default_factory=dict)
+
+    def targets_in(self, tiling: Tiling | None) -> StyleTargets:
+        """Return the network with its cache of targets: the whole network (None), or one that runs in tiles."""
+        if tiling is None:
+            return self.targets
+        return made_once(self._in_tiles, tiling, lambda: StyleTargets(Streamed(self.model.features, tiling)))
 
 
 class Session:

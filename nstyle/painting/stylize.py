@@ -1,7 +1,7 @@
 """Paint one picture and write all files of the run: pictures, record, checkpoint and epoch log."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,6 +35,8 @@ from nstyle.painting.observers import (
     Takeover,
     refuse_long_recipe,
 )
+from nstyle.painting.one_pass import prepare_one_pass
+from nstyle.painting.painters import Painter
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import Painted, beginning, fits, most_epochs, paint
 from nstyle.painting.session import Session
@@ -47,7 +49,6 @@ from nstyle.storage.layout import StopReason
 from nstyle.storage.recipe import OF_THE_END, Recipe
 from nstyle.storage.record import RunRecord, log_changes, log_run, make_recipe
 from nstyle.storage.run_folder import RunFolder
-from nstyle.storage.sources import settings_of
 from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -93,44 +94,16 @@ class Result:
         return to_uint8(self.picture.rgb)
 
 
-def stylize(
-    content_image: str | Path | None = None,
-    style_image: str | Path | None = None,
-    callback: Callback | None = None,
-    *,
-    recipe: str | Path | None = None,
-    **options: Any,
-) -> Result:
-    """Paint one picture in the style of another, as the command does.
-
-    Args:
-        content_image: file of the picture to paint. Default: the recipe's, else nstyle's sample.
-        style_image: file of the picture with the style. Default: likewise.
-        callback: called with the `PaintingStep` after each epoch; `step.scale` is the current scale, `step.snapshot`
-            the file just written, or None.
-        recipe: a picture that nstyle wrote, or a run.json. It supplies every setting that is not given here, except
-            the output folder; with `resume=True`, that is the recipe's.
-        options: the command's flags with underscores, `max_long_edge=400, output_dir="output"`; see `Config`.
-
-    Raises:
-        NStyleError: the message is one line that says what to do. If the painting diverges, the last good image is
-            written first, except that the start never replaces an older picture.
-        TypeError: an option does not exist.
-        KeyboardInterrupt: after the current picture is written.
-
-    """
-    config, followed = settings_of(content_image, style_image, recipe, options)
-    return run(config, callback, followed=followed)
-
-
 def run(
     config: Config,
     callback: Callback | None = None,
     progress: ProgressMaker | None = None,
     followed: Recipe | None = None,
     session: Session | None = None,
+    *,
+    painter: Painter | None = None,
 ) -> Result:
-    """Paint with the settings in `config`. See `stylize` for errors.
+    """Paint with the settings in `config`. See `painter.run.stylize` for errors.
 
     On a GPU, this sets PyTorch's determinism switches for the whole process until the painting ends. With
     `max_memory`, it also limits what PyTorch takes from that GPU; the caller's own tensors there count, too.
@@ -141,12 +114,13 @@ def run(
         progress: makes an additional observer, which shows the progress.
         followed: the recipe that supplied the settings. The log warns of any difference between it and this run.
         session: the cache of earlier runs; None: a new one.
+        painter: the painter that the settings name. It makes the start; without epochs, that is the painting.
 
     """
     session = Session() if session is None else session
     folder = RunFolder(config.output_dir, config.image_format, inputs_of(config).paths)
     with folder.owned():
-        return _run_in(folder, config, callback, progress, followed, session)
+        return _run_in(folder, config, callback, progress, followed, session, painter)
 
 
 def _run_in(
@@ -156,12 +130,13 @@ def _run_in(
     progress: ProgressMaker | None,
     followed: Recipe | None,
     session: Session,
+    painter: Painter | None,
 ) -> Result:
     """Paint into a folder that this run owns. See `run` for the arguments."""
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
     with set_up(config, device, precision):
-        prepared = prepare(config, device, precision.dtype, session)
+        prepared = prepared_for(config, device, precision.dtype, session, painter)
         recipe = make_recipe(config, prepared.inputs, prepared.weights, prepared.size, device, precision)
         refuse_long_recipe(recipe, config)
         if followed is not None:
@@ -173,7 +148,8 @@ def _run_in(
         if not config.resume and not config.overwrite:
             resumed = _continued(folder, recipe, prepared, device)
         checkpoint = resumed or beginning(prepared)
-        prepared.scales[checkpoint.scale - 1].objective()  # if this fails, no file has been changed yet
+        if not prepared.in_one_pass:
+            prepared.scales[checkpoint.scale - 1].objective()  # if this fails, no file has been changed yet
         if resumed is None:
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
         log_run(recipe, device)
@@ -188,10 +164,25 @@ def _run_in(
         finally:
             folder.keep_earlier_run()  # if something prevented the end of the run
         last = next(scale for scale in prepared.scales if scale.start.shape == painted.image.shape)
-        warn_if_unchanged(last.start, painted.image, last.parts)
+        if not prepared.in_one_pass:
+            warn_if_unchanged(last.start, painted.image, last.parts)
     return Result(
         painted.image.cpu(), painted.picture, painted.epochs, painted.stop_reason, folder.final, folder.record
     )
+
+
+def prepared_for(
+    config: Config,
+    device: torch.device,
+    precision: torch.dtype,
+    session: Session,
+    painter: Painter | None,
+    in_memory: Mapping[str, Picture] | None = None,
+) -> Prepared:
+    """Prepare a painting with a painter, if there is one: alone, or before the optimizer. See `prepare`."""
+    if painter is not None and config.in_one_pass:
+        return prepare_one_pass(config, painter, device, session, in_memory)
+    return prepare(config, device, precision, session, in_memory=in_memory, painter=painter)
 
 
 def _paint(
@@ -227,12 +218,14 @@ def _paint(
         recording,
         takeover,
     ]
-    if progress is not None:
+    if progress is not None and not prepared.in_one_pass:
         observers.append(progress(most_epochs(checkpoint, prepared), checkpoint.epoch))
     if callback is not None:
         observers.append(CallbackObserver(callback))
     try:
         with _recorded(recording, checkpoint):
+            if prepared.in_one_pass:
+                return paint(prepared, start=checkpoint, observers=observers)
             # The record comes before this file: a file that no record names counts as a stranger's.
             log = EpochLog(folder.epochs, done=checkpoint.epoch)
             with log.file:

@@ -4,6 +4,7 @@ The command's flags, `--help` and the keyword arguments of `nstyle.stylize` all 
 """
 
 import dataclasses
+import math
 import re
 from contextlib import suppress
 from dataclasses import InitVar, dataclass
@@ -30,8 +31,10 @@ from nstyle.settings.groups import (
 )
 from nstyle.settings.method import Descent, Terms
 from nstyle.settings.options import checked, default_of, flag, is_default, option
-from nstyle.settings.presets import PRESETS
+from nstyle.settings.painters import find_painter, painter_names
+from nstyle.settings.presets import PRESETS, unreal_weights
 from nstyle.settings.scales import Scales
+from nstyle.settings.style_crop import parse_crop
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,10 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         for field in sorted(left_open, key=lambda field: field.name == "lr"):
             value = checked(flag(field.name), field.type, self._default(field.name), option(field))
             object.__setattr__(self, field.name, default_of(value))
+        if self.in_one_pass:  # painters compute in float32
+            object.__setattr__(self, "precision", default_of("float32"))
         self._make_absolute()
+        self._check_epochs()
         self._check_weights()
         self._check_styles()
         self._check_terms()
@@ -85,6 +91,9 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         if self.weights not in (EMBEDDED, TORCHVISION):
             with suppress(WeightsError):
                 object.__setattr__(self, "weights", str(find_weights(self.weights).absolute()))
+        if self.painter is not None and self.painter not in painter_names():
+            with suppress(WeightsError):
+                object.__setattr__(self, "painter", str(find_painter(self.painter).absolute()))
         pairs = (
             (region, part if part == WHOLE_STYLE else str(Path(part).absolute())) for region, part in self.style_mask
         )
@@ -98,7 +107,21 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             return None  # the user's scales override a preset's coarsest edge
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
+        if self.painter is not None and name in _WITH_PAINTER:
+            return _WITH_PAINTER[name]
+        if self.unrealness is not None:
+            if name == "balance":
+                return "relative"
+            if name in ("content_weight", "style_weight"):
+                given = self._given("content_weight"), self._given("style_weight")
+                content, style = unreal_weights(self.unrealness, given, self.preset)
+                return content if name == "content_weight" else style
         return PRESETS[self.preset].get(name)
+
+    def _given(self, name: str) -> Any:
+        """Return the value of a setting that the user gave; None if it is left open."""
+        value = getattr(self, name)
+        return None if is_default(value) else value
 
     def descent_settings(self) -> dict[str, Any]:
         """Return the keyword arguments of `optim.descent.descend` that are the same at every scale.
@@ -116,12 +139,35 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         return {name: getattr(self, name) for name in names}
 
     @property
+    def in_one_pass(self) -> bool:
+        """Whether a painter paints the picture alone, without an optimizer and a style picture."""
+        return self.painter is not None and self.max_num_epochs == 0
+
+    @property
     def memory_limit(self) -> int | None:
         """`max_memory` in bytes; None: no limit but what is free."""
         return None if self.max_memory is None else parse_memory(self.max_memory)
 
+    def _check_epochs(self) -> None:
+        """Check that there are epochs, unless a painter does without, and that a painter has a content picture."""
+        numbers = (self.max_num_epochs,) if isinstance(self.max_num_epochs, int) else self.max_num_epochs
+        if 0 in numbers and not self.in_one_pass:
+            raise OptionError(
+                "--max-num-epochs must be a whole number, at least 1 unless a --painter paints alone, not "
+                f"{','.join(map(str, numbers))}",
+                flag="--max-num-epochs",
+                kind=Kind.OUT_OF_RANGE,
+            )
+        if self.painter is not None and self.size is not None:
+            raise _conflict(
+                "painter", "--painter paints a content picture, but --size paints without one: leave one of them out"
+            )
+        if self.in_one_pass and self.seamless:
+            raise _conflict("seamless", "--painter makes no picture that tiles: leave --seamless out")
+
     def _check_weights(self) -> None:
-        """Check that one of the two weights is positive, and both if `strength` balances them."""
+        """Check that one of the two weights is positive, and both if `strength` or `unrealness` balances them."""
+        self._check_unrealness()
         if self.content_weight == 0 and self.style_weight == 0:
             raise _conflict("content_weight", "--content-weight and --style-weight are both 0: raise one of them")
         if self.strength != Preset.strength and 0 in (self.content_weight, self.style_weight):
@@ -130,8 +176,36 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
                 "--strength balances content against style, but one of the two weights is 0: leave --strength out",
             )
 
+    def _check_unrealness(self) -> None:
+        """Check that nothing else sets the ratio of the two weights if `unrealness` does."""
+        if self.unrealness is None:
+            return
+        if 0 in (self.content_weight, self.style_weight):
+            raise _conflict(
+                "unrealness",
+                "--unrealness balances content against style, but one of the two weights is 0: leave one of them out",
+            )
+        if self.strength != Preset.strength:
+            raise _conflict(
+                "unrealness", "--unrealness and --strength both balance content against style: leave one of them out"
+            )
+        if self.balance != "relative":
+            raise _conflict(
+                "unrealness",
+                "--unrealness is about relative losses, but --balance is absolute: leave one of them out",
+            )
+        # Rounded: a recipe holds the weights, too.
+        if not math.isclose(self.style_weight, self.content_weight * 10**self.unrealness, rel_tol=1e-6):
+            raise _conflict(
+                "unrealness",
+                f"--unrealness {self.unrealness:g} contradicts --content-weight {self.content_weight:g} and "
+                f"--style-weight {self.style_weight:g}: leave one of the three out",
+            )
+
     def _check_styles(self) -> None:
-        """Check that several styles have one mask each, or none."""
+        """Check the crop, and that several styles have one mask each, or none."""
+        if self.style_crop is not None:
+            parse_crop(self.style_crop)
         styles = 1 + len(self.blend_style)
         if self.style_mask and styles > 1 and len(self.style_mask) != styles:
             raise _conflict(
@@ -220,6 +294,10 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             )
         if self.overwrite and self.resume:
             raise _conflict("overwrite", "--overwrite and --resume contradict each other: leave one of them out")
+
+
+_WITH_PAINTER: dict[str, Any] = {"max_num_epochs": 0, "scales": 1, "coarsest_edge": None, "stop_eps": 0}
+"""Defaults beside `painter`, whatever the preset: it paints at the full size, and what follows only refines that."""
 
 
 def _conflict(name: str, message: str) -> OptionError:

@@ -29,13 +29,43 @@ def _has_one_scale(config: Config) -> bool:
     return scales == 1 and config.coarsest_edge is None and config.preview_edge is None
 
 
+OF_THE_OPTIMIZER = (
+    *("preset", "strength", "unrealness", "grey"),
+    *("style_image", "style_crop", "style_scale", "style_fit", "blend_style", "style_mask"),
+    *("content_weight", "style_weight", "tv_weight", "init", "details", "seed"),
+    *("content_layers", "style_layers", "style_loss", "range_weight", "balance", "pooling", "padding"),
+    *("scales", "scale_factor", "coarsest_edge", "preview_edge", "stop_after"),
+    *("stop_eps", "optimizer", "lr", "lr_sched_delay", "lr_sched_factor", "image_range", "on_divergence"),
+    *("model", "weights", "weights_input", "precision", "convolution", "save_epochs", "remove_noise"),
+)
+"""Settings of what a painter does without if it paints in one pass."""
+
+
 def _is_on_gpu(config: Config) -> bool:
     return (config.gpu is not None and config.gpu >= 0) or config.device not in (None, "cpu")
 
 
 IDLE = (
-    Idle(("seed",), lambda config: config.init != "noise", "--init {init} starts without noise"),
-    Idle(("scale_factor", "details"), _has_one_scale, "the picture is painted in a single scale; add --scales"),
+    Idle(
+        OF_THE_OPTIMIZER,
+        lambda config: config.in_one_pass,
+        "--painter paints in one pass; add --max-num-epochs to go on from there",
+    ),
+    Idle(
+        ("init", "seed"),
+        lambda config: config.painter is not None and not config.in_one_pass,
+        "the start is what the --painter paints",
+    ),
+    Idle(
+        ("seed",),
+        lambda config: config.painter is None and config.init != "noise",
+        "--init {init} starts without noise",
+    ),
+    Idle(
+        ("scale_factor", "details"),
+        lambda config: _has_one_scale(config) and not config.in_one_pass,
+        "the picture is painted in a single scale; add --scales",
+    ),
     Idle(
         ("preview_edge",),
         lambda config: config.size is None and (config.preview_edge or 0) >= config.max_long_edge,
@@ -47,16 +77,31 @@ IDLE = (
         lambda config: config.style_weight == 0,
         "--style-weight is 0",
     ),
+    Idle(
+        ("style_crop",),
+        lambda config: (
+            config.style_weight == 0 and config.init not in ("style", "recolored") and config.grey == "free"
+        ),
+        "--style-weight is 0",
+    ),
     Idle(("content_image",), lambda config: config.size is not None, "--size paints a texture from the style alone"),
     Idle(
         ("weights_input",),
-        lambda config: config.weights == "embedded" or config.model == "filters",
+        lambda config: not config.in_one_pass and (config.weights == "embedded" or config.model == "filters"),
         "no weights are read from a file; add --weights",
     ),
-    Idle(("convolution",), lambda config: config.model == "filters", "--model filters has no such convolutions"),
     Idle(
         ("convolution",),
-        lambda config: config.model != "filters" and (_is_on_gpu(config) or config.precision == "bfloat16"),
+        lambda config: config.model == "filters" and not config.in_one_pass,
+        "--model filters has no such convolutions",
+    ),
+    Idle(
+        ("convolution",),
+        lambda config: (
+            config.model != "filters"
+            and not config.in_one_pass
+            and (_is_on_gpu(config) or config.precision == "bfloat16")
+        ),
         "it is for a CPU in float32",
     ),
 )

@@ -34,6 +34,7 @@ class Option:
         hint: what to do instead, added to the error if a value is not a number.
         recorded: whether a recipe contains it.
         several: whether the flag takes several values, each of which makes its own painting.
+        separator: what stands between its values in a sweep.
 
     """
 
@@ -49,6 +50,7 @@ class Option:
     hint: str = ""
     recorded: bool = True
     several: bool = False
+    separator: str = ","
 
 
 def setting(default: Any, help_: str, origin: str, group: str, **more: Any) -> Any:
@@ -74,8 +76,8 @@ def option(field: "dataclasses.Field[Any]") -> Option:
 
 
 def flag(name: str) -> str:
-    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`."""
-    return "--" + name.replace("_", "-")
+    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`, `from_` is `--from`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 class DefaultInt(int):
@@ -139,7 +141,7 @@ def check_not_url(flag_: str, value: str | Path) -> None:
     if re.match(r"(?i)(https?|ftp|file|s3|gs):/", str(value)):
         way_out = (
             "nstyle writes into folders, not to URLs: choose a folder of this machine"
-            if flag_ == "--output-dir"
+            if flag_ in ("--output-dir", "--output")
             else "nstyle reads files, not URLs: download it first"
         )
         raise OptionError(f"{flag_} {value}: {way_out}", flag=flag_, kind=Kind.UNSUPPORTED)
@@ -158,7 +160,7 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         OptionError: the value has another type or is out of range.
 
     """
-    if value is None and type_ in (int | None, int | str | None, str | None, Path | None):
+    if value is None and type_ in (int | None, int | str | None, float | None, str | None, Path | None):
         return None
     if type_ is bool:
         if not isinstance(value, bool):
@@ -172,8 +174,8 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         if value in declared.choices:
             return value
         value = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if type_ in (int, int | None, int | str | None, float):
-        return _checked_number(flag_, float if type_ is float else int, value, declared)
+    if type_ in (int, int | None, int | str | None, float, float | None):
+        return _checked_number(flag_, float if type_ in (float, float | None) else int, value, declared)
     return _checked_text(flag_, type_, value, declared)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from nstyle.networks.weights_files import EMBEDDED, TORCHVISION
 from nstyle.settings.groups import STARTS, WHOLE_STYLE
+from nstyle.settings.painters import painter_names
 
 _PATHS = ("content_image", "style_image", "mask", "output_dir")
 _PATHS_OR_WORDS = {"init": STARTS, "weights": (EMBEDDED, TORCHVISION)}
@@ -28,7 +29,7 @@ def with_paths(settings: Mapping[str, Any], change: Callable[[str, str], str]) -
     for name in _PATHS:
         if name in new:
             new[name] = changed(name, new[name])
-    for name, words in _PATHS_OR_WORDS.items():
+    for name, words in {**_PATHS_OR_WORDS, "painter": painter_names()}.items():
         if name in new:
             new[name] = changed(name, new[name], words)
     pairs: Any

@@ -68,7 +68,8 @@ class Scales:
         "scales; extra numbers are ignored, because small pictures have fewer scales",
         MXNET,
         DESCENT,
-        at_least=1,
+        default_words="1000; painterly: 50,35,25,14,9,8; fast: 40,20,10; with --painter: 0",
+        at_least=0,
         metavar="N,...",
     )
     stop_after: int | None = setting(

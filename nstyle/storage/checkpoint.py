@@ -18,7 +18,7 @@ from nstyle.optim.descent import DescentState
 from nstyle.storage.recipe import Recipe, parse_recipe
 
 # What numpy raises if an archive is truncated, corrupted or malicious.
-_READING_ERRORS = (
+READING_ERRORS = (
     OSError,
     EOFError,
     ValueError,
@@ -109,7 +109,7 @@ def read_checkpoint(path: Path, device: torch.device) -> tuple[Checkpoint, Recip
             float(about.get("largest_change", math.inf)),  # older files lack it: any small change ends the run
         )
         checkpoint = Checkpoint(descent, int(about.get("scale", 1)), int(about.get("epochs_before", 0)))
-    except _READING_ERRORS as error:
+    except READING_ERRORS as error:
         raise damaged_checkpoint(path) from error
     return checkpoint, recipe
 

@@ -14,6 +14,15 @@ EPOCHS = "epochs.csv"
 CHECKPOINT = "state.npz"
 """The checkpoint that `--resume` reads."""
 
+FILM_RECORD = "film.json"
+"""The recipe and the settings of a film."""
+
+FRAME_LOG = "frames.csv"
+"""One line per painted frame of a film."""
+
+FRAMES, SOURCE_FRAMES, SHOTS = "frames", "source", "shots"
+"""Folders of a film: the painted frames, the frames that they were painted from, and the states of the shots."""
+
 OF_A_RUN = frozenset({RECORD, EPOCHS, CHECKPOINT})
 """Names of the files of a run, besides its pictures. The lock is none: it goes when the run ends."""
 
@@ -41,12 +50,14 @@ class StopReason(StrEnum):
     """The picture changed by less than `stop_eps` in an epoch."""
     EPOCHS = "epochs"
     """`max_num_epochs` were done."""
+    ONE_PASS = "one pass"  # noqa: S105  (no password)
+    """A painter painted the picture; there were no epochs."""
     INTERRUPTED = "interrupted"
     DIVERGED = "diverged"
     FAILED = "failed"
 
 
-FINISHED = (StopReason.RELATIVE_CHANGE, StopReason.EPOCHS)
+FINISHED = (StopReason.RELATIVE_CHANGE, StopReason.EPOCHS, StopReason.ONE_PASS)
 """Reasons of a run that is complete. After any other reason, there is still work to do."""
 
 
@@ -69,9 +80,24 @@ def parse_picture_name(name: str) -> tuple[int | None, str] | None:
     return match and ((None if match["epoch"] is None else int(match["epoch"])), match["format"])
 
 
+def frame_name(number: int) -> str:
+    """Return the name of a painted frame, counted from 1."""
+    return f"{number:06}.png"
+
+
+def source_frame_name(number: int) -> str:
+    """Return the name of the picture of a source's frame, counted from 1."""
+    return f"{number:06}.jpg"
+
+
+def shot_name(number: int) -> str:
+    """Return the name of a shot's state, counted from 1."""
+    return f"{number:04}.npz"
+
+
 def is_of_a_run(name: str) -> bool:
-    """Tell whether this is the name of a file that the viewer shows: a run's picture, record or epochs."""
-    return name in (RECORD, EPOCHS) or parse_picture_name(name) is not None
+    """Tell whether this is the name of a file that the viewer shows: a run's or film's picture, record or table."""
+    return name in (RECORD, EPOCHS, FILM_RECORD, FRAME_LOG) or parse_picture_name(name) is not None
 
 
 def is_written(name: str) -> bool:

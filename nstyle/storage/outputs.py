@@ -36,11 +36,13 @@ def is_painted_from(
 
     Args:
         inputs: what `recorded_inputs` returns.
-        pictures: files of content and style (for a texture, only of the style) by the name of their setting.
+        pictures: files of content and style (of a texture, only the style; of one pass, content and painter) by the
+            name of their setting.
         digest: returns the SHA-256 of a file. A picture at another path then counts, too, if its content is the same.
 
     """
-    if {"content_image", "style_image"} & set(inputs) != set(pictures):
+    named = {"content_image", "style_image"} & set(inputs)
+    if named != set(pictures) - {"painter"} or not set(pictures) <= set(inputs):
         return False
     try:
         return all(

@@ -106,6 +106,11 @@ def _located(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> dict[str, 
     settings = {name: value for name, value in recipe.settings.items() if name != "output_dir"}
     if given.get("size", settings["size"]) is not None:
         del settings["content_image"]  # a texture has none
+    if settings["painter"] is not None:  # files that the picture was not made from, and whose hashes are unknown
+        unused = ["init"]
+        if settings["max_num_epochs"] == 0:
+            unused += ["style_image", "blend_style", "style_mask"]
+        settings = {name: value for name, value in settings.items() if name not in unused}
     records = [(path, recipe), *_readable(record for record in _places_of_record(path) if record != path)]
 
     def locate(name: str, was: str) -> str:
@@ -179,7 +184,7 @@ def _places(name: str, sha256: str, was: str, records: list[tuple[Path, Recipe]]
             yield from (record.parent / text, here / text)
     recipe_folder, own_name = records[0][0].parent, name_of(was)
     yield from (recipe_folder / own_name, here / own_name, SAMPLES / own_name)
-    if name == "weights":
+    if name in ("weights", "painter"):
         yield from (recipe_folder / MODELS / own_name, here / MODELS / own_name)
 
 

@@ -1,0 +1,1 @@
+"""Films: frames that hold together."""

@@ -1,0 +1,84 @@
+"""Optical flow between two frames of a film, and images carried along it.
+
+A flow is an H x W x 2 array. For each pixel of one frame, it tells where the same point of the scene is in another
+frame: how far to the right (x) and down (y), in pixels. It may point out of that frame.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
+
+Flow = NDArray[np.float32]
+"""H x W x 2: x to the right and y down, in pixels."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How the scene moves between two frames of the same size.
+
+    Attributes:
+        forward: flow from the earlier frame: where each of its pixels goes.
+        backward: flow from the later frame: where each of its pixels came from.
+
+    """
+
+    forward: Flow
+    backward: Flow
+
+    @property
+    def reversed(self) -> "Motion":
+        """The same motion of the film played backwards, in which the later frame is the earlier one."""
+        return Motion(self.backward, self.forward)
+
+    def resized(self, height: int, width: int) -> "Motion":
+        """Return the motion between the frames resized to height x width."""
+        return Motion(resized(self.forward, height, width), resized(self.backward, height, width))
+
+
+def resized(flow: Flow, height: int, width: int) -> Flow:
+    """Return the flow between two frames that are both resized to height x width: its vectors stretch with them."""
+    own_height, own_width, _ = flow.shape
+    if (own_height, own_width) == (height, width):
+        return flow
+    planes = torch.from_numpy(np.ascontiguousarray(flow)).permute(2, 0, 1)[None]
+    planes = F.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False, antialias=True)
+    stretch = np.array([width / own_width, height / own_height], dtype=np.float32)
+    stretched: Flow = planes[0].permute(1, 2, 0).numpy() * stretch
+    return stretched
+
+
+def warped(image: Tensor, flow: Flow) -> Tensor:
+    """Carry an image along a flow: each pixel gets the value of the place that its flow points to.
+
+    Between pixels, it interpolates bilinearly; a whole number of pixels copies values to the bit. Places out of frame
+    have the value of the nearest edge.
+
+    Args:
+        image: 1 x C x H x W, the frame that the flow points into; of the earlier frame for a backward flow.
+        flow: H x W x 2.
+
+    Returns:
+        1 x C x H x W, contiguous, on the image's device.
+
+    """
+    height, width = image.shape[-2:]
+    columns, rows = (torch.from_numpy(places).to(image.device) for places in places_of(flow))
+    columns, rows = columns.clamp(0, width - 1), rows.clamp(0, height - 1)
+    left, top = columns.floor(), rows.floor()
+    across, down = (columns - left).to(image.dtype), (rows - top).to(image.dtype)
+    left, top = left.long(), top.long()
+    right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
+    upper = torch.lerp(image[..., top, left], image[..., top, right], across)
+    lower = torch.lerp(image[..., bottom, left], image[..., bottom, right], across)
+    return torch.lerp(upper, lower, down).contiguous()
+
+
+def places_of(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the columns and the rows that a flow points to, H x W each."""
+    height, width, _ = flow.shape
+    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    return np.add(flow[..., 0], columns, dtype=np.float32), np.add(flow[..., 1], rows[:, None], dtype=np.float32)

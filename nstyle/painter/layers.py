@@ -1,0 +1,282 @@
+"""The layers of generators. Each computes any part of its map from the part of its input that this needs.
+
+A layer takes its input maps (1 x C x h x w) and two spans: the rows and columns of its output to compute. Its input
+maps hold just the rows and columns that `needs` names. With spans of the whole map, it is an ordinary layer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
+
+from nstyle.networks.model_space import MEAN_RGB
+
+
+@dataclass(frozen=True)
+class Span:
+    """Rows or columns of a layer's output.
+
+    Attributes:
+        start: the first.
+        stop: the one after the last.
+        below: the number of all rows or columns of the layer's input.
+
+    """
+
+    start: int
+    stop: int
+    below: int
+
+
+class Layer(nn.Module):
+    """A layer that needs of its input just the positions of its output.
+
+    Attributes:
+        coarser: how often it halves the size of its input; -1 if it doubles it.
+
+    """
+
+    coarser = 0
+
+    def needs(self, span: Span) -> tuple[int, int]:
+        """Return the first position of the input that the span needs, and the one after the last."""
+        return span.start, span.stop
+
+    def channels(self, inputs: int) -> int:
+        """Return the number of channels of its output, for that of its first input."""
+        return inputs
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output."""
+        raise NotImplementedError
+
+
+class Conv(Layer):
+    """A convolution that keeps the size, or halves it and rounds up.
+
+    Args:
+        inputs: number of channels of the input.
+        outputs: number of channels of the output.
+        kernel: odd length of the kernel's edges.
+        stride: 1 or 2.
+        padding: how the input continues beyond its edges: "reflect" or "constant" (zeros).
+        bias: whether it adds a bias.
+
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: str = "reflect", bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.stride, self.padding = stride, padding
+        self.coarser = stride - 1
+        nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
+
+    def channels(self, inputs: int) -> int:
+        """Return the number of channels of its output."""
+        return self.weight.shape[0]
+
+    def _seen(self, span: Span) -> tuple[int, int]:
+        """Return the positions that the span sees; those beyond the input's edges are padding."""
+        kernel = self.weight.shape[-1]
+        return span.start * self.stride - kernel // 2, (span.stop - 1) * self.stride - kernel // 2 + kernel
+
+    def needs(self, span: Span) -> tuple[int, int]:
+        """Return the positions of the input that the span needs."""
+        first, last = self._seen(span)
+        return max(0, first), min(span.below, last)
+
+    def _beyond(self, span: Span) -> tuple[int, int]:
+        first, last = self._seen(span)
+        return max(0, -first), max(0, last - span.below)
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output."""
+        (x,) = maps
+        beyond = (*self._beyond(columns), *self._beyond(rows))
+        if any(beyond):
+            x = F.pad(x, beyond, mode=self.padding)
+        return F.conv2d(x, self.weight, self.bias, self.stride)
+
+
+class Enlarge(Layer):
+    """Doubles the size by nearest-neighbor interpolation, and drops what exceeds the picture's size."""
+
+    coarser = -1
+
+    def needs(self, span: Span) -> tuple[int, int]:
+        """Return the positions of the input that the span needs."""
+        return span.start // 2, (span.stop + 1) // 2
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output."""
+        x = F.interpolate(maps[0], scale_factor=2.0, mode="nearest")
+        top, left = rows.start % 2, columns.start % 2
+        return x[..., top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
+
+
+class Transposed(Layer):
+    """A transposed convolution of stride 2 without bias, cut to twice the size of its input or less.
+
+    Args:
+        inputs: number of channels of the input.
+        outputs: number of channels of the output.
+        kernel: length of the kernel's edges.
+        cut: number of rows and columns to drop at the beginning, as MXNet's padding and `Crop` do together.
+
+    """
+
+    coarser = -1
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, cut: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs, kernel, kernel))
+        self.cut = cut
+        nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
+
+    def channels(self, inputs: int) -> int:
+        """Return the number of channels of its output."""
+        return self.weight.shape[1]
+
+    def needs(self, span: Span) -> tuple[int, int]:
+        """Return the positions of the input that the span needs."""
+        kernel = self.weight.shape[-1]
+        first = max(0, -(-(span.start + self.cut - kernel + 1) // 2))
+        return first, min(span.below, (span.stop - 1 + self.cut) // 2 + 1)
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output."""
+        x = F.conv_transpose2d(maps[0], self.weight, stride=2)
+        top, left = (span.start + self.cut - 2 * self.needs(span)[0] for span in (rows, columns))
+        return x[..., top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and variance of each channel of a map, float64; of one part after the other, as `with_part` adds them.
+
+    Attributes:
+        mean: one for each channel.
+        variance: one for each channel, divided by the number of positions.
+        positions: the number of positions of the map.
+
+    """
+
+    mean: Tensor
+    variance: Tensor
+    positions: int
+
+    def with_part(self, other: "Statistics") -> "Statistics":
+        """Return the statistics of two parts together (Chan, Golub and LeVeque, 1979)."""
+        positions = self.positions + other.positions
+        share = other.positions / positions
+        apart = other.mean - self.mean
+        variance = self.variance * (1 - share) + other.variance * share + apart.square() * share * (1 - share)
+        return Statistics(self.mean + apart * share, variance, positions)
+
+
+def statistics(part: Tensor) -> Statistics:
+    """Return the statistics of a part of a map, 1 x C x h x w."""
+    variance, mean = torch.var_mean(part, dim=(0, 2, 3), correction=0)
+    return Statistics(mean.double(), variance.double(), part.shape[-2] * part.shape[-1])
+
+
+class InstanceNorm(Layer):
+    """Instance normalization (Ulyanov, Vedaldi and Lempitsky, 2016), then ReLU or nothing.
+
+    Each channel gets mean 0 and variance 1 over the whole map, then a learned scale and shift.
+    """
+
+    EPSILON = 1e-5
+
+    def __init__(self, channels: int, *, relu: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.relu = relu
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return the output for whole maps."""
+        x = F.instance_norm(maps[0], weight=self.weight, bias=self.bias, eps=self.EPSILON)
+        return x.relu_() if self.relu else x
+
+    def normalized(self, part: Tensor, whole: Statistics) -> Tensor:
+        """Return the output for a part of a map whose statistics are known."""
+        mean, variance = (value.to(part.dtype).reshape(1, -1, 1, 1) for value in (whole.mean, whole.variance))
+        scale = self.weight.reshape(1, -1, 1, 1) * (variance + self.EPSILON).rsqrt()
+        shift = self.bias.reshape(1, -1, 1, 1) - mean * scale
+        x = torch.addcmul(shift, part, scale)
+        return x.relu_() if self.relu else x
+
+
+class BatchNorm(Layer):
+    """Batch normalization, then an activation. In training, it counts averages, with which it normalizes later.
+
+    MXNet's constants: epsilon 0.001, and averages that keep 0.9 of their value at each step.
+    """
+
+    EPSILON, MOMENTUM = 1e-3, 0.1
+
+    def __init__(self, channels: int, activation: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.mean: Tensor
+        self.variance: Tensor
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+        self.activation = activation
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output."""
+        (x,) = maps
+        x = F.batch_norm(
+            x, self.mean, self.variance, self.weight, self.bias, self.training, self.MOMENTUM, self.EPSILON
+        )
+        return self.activation(x)
+
+
+class Scaled(Layer):
+    """An image divided by a number."""
+
+    def __init__(self, divisor: float) -> None:
+        super().__init__()
+        self.divisor = divisor
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output."""
+        return maps[0] / self.divisor
+
+
+class ScaledTanh(Layer):
+    """The hyperbolic tangent, times a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output."""
+        return maps[0].tanh() * self.factor
+
+
+class Sum(Layer):
+    """The sum of two maps."""
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output."""
+        return maps[0] + maps[1]
+
+
+class Blend(Layer):
+    """MXNet's mixture of a generator's output t (-1..1) and its input: 0.4 (128 t + 128 - mean) + 0.6 input."""
+
+    def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
+        """Return this part of the output, from t and the image in model space."""
+        painted, image = maps
+        mean = image.new_tensor(MEAN_RGB).reshape(1, 3, 1, 1)
+        return 0.4 * (128 * painted + 128 - mean) + 0.6 * image

@@ -1,0 +1,54 @@
+"""A painter on a device, as a painting needs it (`painting.painters.Painter`)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from nstyle.painter.footprint import bytes_needed
+from nstyle.painter.graph import Generator
+from nstyle.painter.painter_file import read_painter
+from nstyle.painter.tiles import TILINGS, Tiling, paint
+
+Way: TypeAlias = Tiling | str
+"""A tiling, or `WHOLE`."""
+
+WHOLE = "whole"
+
+
+class OnePass:
+    """A painter that is ready to paint.
+
+    Args:
+        generator: its network, for painting.
+        device: the device on which it paints.
+
+    """
+
+    def __init__(self, generator: Generator, device: torch.device) -> None:
+        self.generator = generator.to(device)
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """The ways in which it can paint, the fastest first."""
+        return WHOLE, *TILINGS
+
+    def needed(self, size: tuple[int, int], way: Way) -> int:
+        """Return the bytes that its maps of a picture of this height and width take."""
+        return bytes_needed(self.generator, size, way if isinstance(way, Tiling) else None)
+
+    def __call__(self, image: Tensor, way: Way) -> Tensor:
+        """Return the painting of an image; both are 1 x 3 x H x W, in model space, on the painter's device."""
+        return paint(self.generator, image, way if isinstance(way, Tiling) else None)
+
+
+def load_painter(path: Path, device: torch.device) -> OnePass:
+    """Read a painter, and put it on a device.
+
+    Raises:
+        WeightsError: the file cannot be used; see `painter_file.read_painter`.
+
+    """
+    return OnePass(read_painter(path).generator, device)

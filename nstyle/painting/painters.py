@@ -1,0 +1,99 @@
+"""What a painting needs of a painter, a network that paints a picture in one pass."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nstyle.devices import free_memory
+from nstyle.errors import DeviceError, Kind
+from nstyle.networks.model_space import to_model_space
+from nstyle.painting.memory import SPREAD, STARTUP, amount
+from nstyle.pictures.picture import Picture
+from nstyle.settings.config import Config
+
+_log = logging.getLogger(__name__)
+
+PICTURE_BYTES = 60
+"""Bytes for each pixel beside the network: the content picture twice, the painting three times, each in float32."""
+
+
+class Painter(Protocol):
+    """A network that paints in one pass."""
+
+    @property
+    def ways(self) -> Sequence[Any]:
+        """The ways in which it can paint, the fastest first; as text, they say it in words."""
+
+    def needed(self, size: tuple[int, int], way: Any) -> int:
+        """Return the bytes that its maps of a picture of this height and width take."""
+
+    def __call__(self, image: Tensor, way: Any) -> Tensor:
+        """Return the painting of an image; both are 1 x 3 x H x W, in model space, on the painter's device."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How a painter paints a picture.
+
+    Attributes:
+        painter: the painter.
+        way: one of its ways.
+        needed: the bytes that this takes besides the process itself.
+
+    """
+
+    painter: Painter
+    way: Any
+    needed: int
+
+    def paint(self, picture: Picture, device: torch.device) -> Tensor:
+        """Return the painting, 1 x 3 x H x W, model space, on the device."""
+        return self.painter(to_model_space(picture.rgb).to(device), self.way)
+
+
+def choose_pass(painter: Painter, size: tuple[int, int], config: Config, device: torch.device, in_use: int) -> Pass:
+    """Return the fastest way that fits into the memory.
+
+    Args:
+        painter: the painter.
+        size: height and width of the picture.
+        config: the settings, of which `max_memory` counts.
+        device: the device.
+        in_use: bytes that the process uses already, as `max_memory` counts them.
+
+    Raises:
+        DeviceError: none fits.
+
+    """
+    limit = config.memory_limit
+    there = free_memory(device) if limit is None else limit - in_use - STARTUP
+    pixels = size[0] * size[1]
+    ways = [Pass(painter, way, painter.needed(size, way) + PICTURE_BYTES * pixels) for way in painter.ways]
+    for one in ways:
+        if there is None or one.needed <= there:
+            if one is not ways[0]:
+                _log.info(
+                    "%dx%d pixels: painting %s, with about %s besides the program; whole it would be %s",
+                    *(size[1], size[0], one.way, amount(one.needed), amount(ways[0].needed)),
+                )
+            return one
+    least = min(one.needed for one in ways)
+    if limit is not None:
+        enough = math.ceil((in_use + STARTUP + least) * SPREAD / 1e7) * 10
+        raise DeviceError(
+            f"{max(size)} pixels need --max-memory {enough}MB at least, not {config.max_memory}; raise it, or lower "
+            "--max-long-edge",
+            flag="--max-memory",
+            kind=Kind.OUT_OF_RANGE,
+        )
+    raise DeviceError(
+        f"--max-long-edge {max(size)} needs {amount(least)} of memory, but {device} has {amount(there or 0)}; "
+        "lower it",
+        flag="--max-long-edge",
+        kind=Kind.OUT_OF_RANGE,
+    )

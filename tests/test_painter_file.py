@@ -1,0 +1,146 @@
+"""Files of painters: what is written is read again, and anything else is refused in one line."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nstyle.errors import Kind, OutputError, WeightsError
+from nstyle.painter.generators import make_generator
+from nstyle.painter.graph import Generator
+from nstyle.painter.painter_file import read_painter, write_painter
+
+
+def painter(name: str = "small", **sizes: int) -> Generator:
+    torch.manual_seed(1)
+    return make_generator(name, **{"width": 4, **sizes})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "y.safetensors"
+    write_painter(path, painter(), {"steps": 7})
+    return path
+
+
+def parts(path: Path) -> tuple[dict[str, Any], bytes]:
+    """Return the header and the numbers of a file."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def put(path: Path, header: object, numbers: bytes) -> None:
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + numbers)
+
+
+def refused(path: Path) -> WeightsError:
+    with pytest.raises(WeightsError) as caught:
+        read_painter(path)
+    assert "\n" not in str(caught.value)
+    assert caught.value.flag == "--painter"
+    assert caught.value.path == path
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["johnson", "small", "boosted"])
+def test_a_painter_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
+    path, generator = tmp_path / "y.safetensors", painter(name, blocks=2).eval()
+    write_painter(path, generator, {"steps": 7}, half=False)
+    found = read_painter(path)
+    assert (found.recipe, found.generator.facts) == ({"steps": 7}, generator.facts)
+    image = 50 * torch.randn(1, 3, 20, 24)
+    assert torch.equal(found.generator(image), generator(image))
+    assert not found.generator.training
+
+
+def test_half_precision_takes_half_the_space_and_paints_nearly_the_same(tmp_path: Path) -> None:
+    full, half = tmp_path / "full", tmp_path / "half"
+    generator, image = painter().eval(), 50 * torch.randn(1, 3, 20, 24)
+    write_painter(full, generator, {}, half=False)
+    write_painter(half, generator, {})
+    assert len(parts(half)[1]) < 0.6 * len(parts(full)[1])
+    assert (read_painter(half).generator(image) - generator(image)).abs().max() < 1
+
+
+def test_reading_draws_no_random_numbers(file: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    read_painter(file)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("length", [0, 5, 8, 100, -1])
+def test_truncated_files_are_refused(file: Path, length: int) -> None:
+    file.write_bytes(file.read_bytes()[:length])
+    assert refused(file).kind == Kind.DAMAGED
+
+
+def test_the_files_of_other_programs_are_refused(file: Path) -> None:
+    header, numbers = parts(file)
+    del header["__metadata__"]
+    put(file, header, numbers)
+    assert refused(file).kind == Kind.UNSUPPORTED
+    torch.save({"a": torch.zeros(2)}, file)
+    assert refused(file).kind == Kind.DAMAGED
+    file.write_bytes(struct.pack("<Q", 2**60) + b"{}")
+    assert refused(file).kind == Kind.DAMAGED
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path / "none.safetensors").kind == Kind.MISSING
+    assert refused(tmp_path).kind == Kind.UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "facts",
+    ['{"generator": "other", "width": 4, "blocks": 2}', '{"generator": "small", "width": 4000000, "blocks": 2}'],
+)
+def test_a_network_that_is_not_known_is_refused(file: Path, facts: str) -> None:
+    header, numbers = parts(file)
+    header["__metadata__"]["generator"] = facts
+    put(file, header, numbers)
+    assert refused(file).kind == Kind.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("dtype", "I64"),
+        ("shape", [1]),
+        ("shape", "text"),
+        ("data_offsets", [0, 10**9]),
+        ("data_offsets", [-8, 4]),
+        ("data_offsets", 3),
+    ],
+)
+def test_a_header_that_is_not_of_the_numbers_is_refused(file: Path, key: str, value: object) -> None:
+    header, numbers = parts(file)
+    header[next(name for name in header if name.endswith("weight"))][key] = value
+    put(file, header, numbers)
+    assert refused(file).kind == Kind.DAMAGED
+
+
+@pytest.mark.parametrize("facts", ["[", "[]", "{}", '{"generator": "small", "width": 4, "blocks": 3}'])
+def test_weights_of_another_network_are_refused(file: Path, facts: str) -> None:
+    header, numbers = parts(file)
+    header["__metadata__"]["generator"] = facts
+    put(file, header, numbers)
+    assert refused(file).kind == Kind.DAMAGED
+
+
+def test_numbers_that_are_not_finite_are_refused(file: Path) -> None:
+    header, numbers = parts(file)
+    put(file, header, b"\xff" * len(numbers))
+    assert refused(file).kind == Kind.DAMAGED
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_leaves_the_old_one(file: Path) -> None:
+    (file.parent / "folder").mkdir()
+    with pytest.raises(OutputError):
+        write_painter(file.parent / "folder", painter(), {})
+    assert read_painter(file).recipe == {"steps": 7}
