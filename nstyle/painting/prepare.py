@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
@@ -256,10 +257,13 @@ class _ScaleMaker:
             start = mask_tensor * start + (1 - mask_tensor) * content
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
+        make = partial(
+            self.objectives.make, styles=styles, mask=mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling
+        )
         return Scale(
             start,
             finish,
-            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling),
+            partial(_from_picture, make, shown, device),
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
@@ -367,6 +371,11 @@ def fitted_mask(pictures: Mapping[Source, Picture], mask: Source, of: Source, fr
             kind=Kind.OUT_OF_RANGE,
         )
     return fitted
+
+
+def _from_picture(make: Callable[[Tensor], Objective], rgb: NDArray[np.float32], device: torch.device) -> Objective:
+    """Convert the content and make a scale's objective: `finish` holds the picture anyway, so no tensor stays."""
+    return make(to_model_space(rgb).to(device))
 
 
 def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:
