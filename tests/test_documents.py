@@ -19,6 +19,8 @@ from PIL import Image
 import nstyle
 from nstyle.commands import paint, train, view
 from nstyle.commands.flags import build_parser
+from nstyle.painter.generators import make_generator
+from nstyle.painter.painter_file import write_painter
 from nstyle.painting import session
 from nstyle.painting.session import Session
 
@@ -89,6 +91,8 @@ def smaller(name: str, value: str) -> str:
 def small_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return Python's options, small."""
     default = {} if "recipe" in options else {"max_long_edge": 600, "max_num_epochs": 1000}
+    if "painter" in options:
+        del default["max_num_epochs"]
     numbers = {name: int(smaller(name, str(value))) for name, value in default.items()}
     given = {name: int(smaller(name, str(value))) if name in default else value for name, value in options.items()}
     return numbers | given
@@ -101,7 +105,7 @@ def small_flags(words: list[str]) -> list[str]:
         for before, word in zip(["", *words], words, strict=False)
     ]
     if "--recipe" not in words:
-        missing = {"--max-long-edge": str(600 // SHRUNK), "--max-num-epochs": "1"}
+        missing = {"--max-long-edge": str(600 // SHRUNK), "--max-num-epochs": "0" if "--painter" in words else "1"}
         flags += [word for name, value in missing.items() if name not in words for word in (name, value)]
     return flags
 
@@ -112,6 +116,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for seed, name in enumerate(PICTURES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         painted(64, 64, seed=seed).save(tmp_path / name)
+    (tmp_path / "models").mkdir()
+    write_painter(tmp_path / "models" / "oil.safetensors", make_generator("small", width=2, blocks=1), {})
     write_video(tmp_path / "clip.mp4", scene(6, 32, 48))
     (tmp_path / "frames").mkdir()
     for number, frame in enumerate(scene(3, 32, 48)):
