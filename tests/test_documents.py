@@ -130,6 +130,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, late in (
         ("Config", nstyle.Config),
         ("stylize", nstyle.stylize),
+        ("stylize_film", nstyle.stylize_film),
         ("stylize_many", nstyle.stylize_many),
         ("estimate", nstyle.estimate),
         ("descend", nstyle.descend),
