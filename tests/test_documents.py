@@ -17,6 +17,7 @@ from pictures import painted
 from PIL import Image
 
 import nstyle
+import nstyle.painter.train  # now, because the sandbox replaces the class that its annotations name
 from nstyle.commands import paint, train, view
 from nstyle.commands.flags import build_parser
 from nstyle.painter.generators import make_generator
@@ -44,8 +45,8 @@ NOT_RUN = {
 SHRUNK, SHORTEST, FEWER = 16, 16, 1000
 """What sizes are divided by, the fewest pixels that are left, and what numbers of epochs are divided by."""
 
-TRAINED_SMALL = "--steps 1 --max-long-edge 32 --crop-edge 32 --batch-size 1 --generator small --width 2"
-"""Flags that make a training as small as a test can have it. Examples do not give them: the last would count."""
+TRAINED_SMALL = "--steps 1 --max-long-edge 32 --crop-edge 32 --batch-size 1 --generator small --width 2 --overwrite"
+"""Flags that make a training as small as a test can have it, and replace the painter that the sandbox has already."""
 
 SHARED = cache(partial(Session, owns_process=True))
 """Makes one session for all commands: the network is loaded once."""
