@@ -18,9 +18,10 @@ from nstyle.errors import Kind
 from nstyle.networks.model_space import from_model_space, to_model_space
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
+from nstyle.painter.one_pass import OnePass, load_painter
 from nstyle.painter.painter_file import read_painter, write_painter
 from nstyle.painter.tiles import TILINGS, paint
-from nstyle.painting.painters import PICTURE_BYTES
+from nstyle.painting.painters import PICTURE_BYTES, choose_pass
 from nstyle.pictures.decode import read_picture
 from nstyle.settings import painters
 from nstyle.settings.config import Config
@@ -215,10 +216,17 @@ def test_masks_alpha_colors_and_16_bits_are_as_always(painter: Path, tmp_path: P
 
 def needed(painter: Path, way: int) -> int:
     """The bytes that `max_memory` must allow besides the program, for 200 x 300 pixels."""
-    from nstyle.painter.one_pass import load_painter
-
     loaded = load_painter(painter, torch.device("cpu"))
     return loaded.needed((200, 300), loaded.ways[way]) + PICTURE_BYTES * 200 * 300
+
+
+def test_ten_megapixels_fit_into_a_gigabyte_beside_the_process() -> None:
+    with torch.device("meta"):
+        made = make_generator("johnson", width=16)
+    ten = Config(painter="y", max_memory="1040MB")
+    chosen = choose_pass(OnePass(made, torch.device("meta")), (2582, 3873), ten, torch.device("cpu"), 0)
+    assert chosen.needed <= 1_000_000_000
+    assert chosen.way == TILINGS[0]
 
 
 def test_the_memory_limit_decides_about_tiles(
