@@ -239,7 +239,7 @@ def write_sheet(shown: Shown) -> Path:
         originals = [source for source in shown.run.inputs if page.is_intact(source)]
         pictures += [(visible(f"{source.label}: {source.path.stem}"), source.path) for source in originals]
         for snapshot in shown.run.snapshots:
-            label = "final, epoch" if snapshot.is_final else "epoch"
-            pictures.append((f"{label} {snapshot.epoch}", snapshot.path))
+            label = f"final, epoch {snapshot.epoch}" if snapshot.is_final else f"epoch {snapshot.epoch}"
+            pictures.append((label if snapshot.epoch else "in one pass", snapshot.path))
     films.write_sheet(path, pictures)
     return path
