@@ -108,7 +108,8 @@ def plan_film(config: Config, settings: FilmSettings) -> FilmPlan:
         )
     if config.painter is not None:
         raise OptionError(
-            "--painter paints pictures, no films yet: leave one of --painter and --film out, or paint a folder of frames",
+            "--painter paints pictures, no films yet: leave one of --painter and --film out, "
+            "or paint a folder of frames",
             flag="--painter",
             kind=Kind.UNSUPPORTED,
         )
