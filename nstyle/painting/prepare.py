@@ -1,12 +1,13 @@
 """Prepare a painting from its settings: an objective, a start and a finish for each scale."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
@@ -90,7 +91,7 @@ def prepare(
     device: torch.device,
     precision: torch.dtype,
     session: Session | None = None,
-    way: Way | None = None,
+    ways: Sequence[Way] | None = None,
     in_memory: Mapping[str, Picture] | None = None,
     painter: Painter | None = None,
 ) -> Prepared:
@@ -101,7 +102,7 @@ def prepare(
         device: the device of the descent.
         precision: the network's dtype.
         session: the cache; None: a new one.
-        way: how to paint each scale; None: the best way that fits into the memory.
+        ways: how to paint each scale, coarsest first; None: the best ways that fit into the memory.
         in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
             are no files. They are not in `Prepared.inputs`. Messages name the path in the settings.
         painter: paints the start; None: `init` decides.
@@ -123,7 +124,7 @@ def prepare(
     in_use = session.memory_in_use(device, pictures.values())
     memory = Memory(config, inputs, loaded.model, precision, device, layers.content, layers.style, in_use)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
-    ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
+    ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))
     objectives = ObjectiveMaker(config, loaded, layers)
     start = None if painter is None else partial(_start_of, painter, config, device, in_use)
@@ -256,10 +257,13 @@ class _ScaleMaker:
             start = mask_tensor * start + (1 - mask_tensor) * content
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
+        make = partial(
+            self.objectives.make, styles=styles, mask=mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling
+        )
         return Scale(
             start,
             finish,
-            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling),
+            partial(_from_picture, make, shown, device),
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
@@ -367,6 +371,11 @@ def fitted_mask(pictures: Mapping[Source, Picture], mask: Source, of: Source, fr
             kind=Kind.OUT_OF_RANGE,
         )
     return fitted
+
+
+def _from_picture(make: Callable[[Tensor], Objective], rgb: NDArray[np.float32], device: torch.device) -> Objective:
+    """Convert the content and make a scale's objective: `finish` holds the picture anyway, so no tensor stays."""
+    return make(to_model_space(rgb).to(device))
 
 
 def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:
