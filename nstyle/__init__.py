@@ -3,21 +3,20 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nstyle.errors import (
-    ClusterError,
-    DeviceError,
-    DivergenceError,
-    ImageError,
-    NStyleError,
-    OptionError,
-    OutputError,
-    RecipeError,
-    WeightsError,
-)
-from nstyle.settings.config import Config
-
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome, stylize_many
+    from nstyle.errors import (
+        ClusterError,
+        DeviceError,
+        DivergenceError,
+        ImageError,
+        NStyleError,
+        OptionError,
+        OutputError,
+        RecipeError,
+        WeightsError,
+    )
+    from nstyle.film.run import FilmResult, stylize_film
     from nstyle.losses.objective import Evaluation, Objective, Style
     from nstyle.networks.model import Model, ModelOptions
     from nstyle.networks.vgg19 import VGG19
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from nstyle.painting.estimate import Estimate, estimate
     from nstyle.painting.steps import PaintingStep
     from nstyle.painting.stylize import Result, run, stylize
+    from nstyle.settings.config import Config
 
 __version__ = "0.1.0"
 
@@ -37,6 +37,7 @@ __all__ = [
     "DivergenceError",
     "Estimate",
     "Evaluation",
+    "FilmResult",
     "ImageError",
     "Model",
     "ModelOptions",
@@ -56,13 +57,26 @@ __all__ = [
     "load_vgg19",
     "run",
     "stylize",
+    "stylize_film",
     "stylize_many",
 ]
 
-# These import torch, which takes a second, so each is imported on first use.
+# Each is imported on first use: torch takes a second, and the commands must first be ready for Ctrl-C.
 _LATE = {
+    "ClusterError": "errors",
+    "DeviceError": "errors",
+    "DivergenceError": "errors",
+    "ImageError": "errors",
+    "NStyleError": "errors",
+    "OptionError": "errors",
+    "OutputError": "errors",
+    "RecipeError": "errors",
+    "WeightsError": "errors",
+    "Config": "settings.config",
     "Outcome": "batch.local",
     "stylize_many": "batch.local",
+    "FilmResult": "film.run",
+    "stylize_film": "film.run",
     "Step": "optim.descent",
     "descend": "optim.descent",
     "Model": "networks.model",

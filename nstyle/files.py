@@ -16,6 +16,15 @@ from typing import BinaryIO
 
 from nstyle.errors import Kind, OutputError
 
+_REMEDIES = {
+    errno.ENOSPC: "make room, or ",
+    errno.EDQUOT: "make room, or ",
+    errno.EACCES: "permit yourself to write there, or ",
+    errno.EPERM: "permit yourself to write there, or ",
+    errno.EISDIR: "move that folder away, or ",
+}
+"""What else than another folder helps, by the number of the system's error, as the beginning of a way out."""
+
 
 def temporary_beside(path: Path) -> Path:
     """Return an unused name that nobody can guess, `.<name>.<16 hexadecimal digits>.tmp`, in the folder of `path`.
@@ -71,9 +80,10 @@ def link_or_copy(source: Path, path: Path) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:
-    """Make the error for a `path` that the system refused to write."""
+    """Make the error for a `path` that the system refused to write, with the way out for what the system says."""
+    remedy = _REMEDIES.get(error.errno or 0, "")
     return OutputError(
-        f"cannot write {path}: {error.strerror or error}; make room or choose another --output-dir",
+        f"cannot write {path}: {error.strerror or error}; {remedy}choose another --output-dir",
         flag="--output-dir",
         path=path,
         kind=Kind.UNWRITABLE,
@@ -84,13 +94,21 @@ def make_folder(path: Path) -> None:
     """Make the folder `path` and its parents if they are missing, and check that it accepts files.
 
     Raises:
-        OutputError: `path` is a file, or writing to it is not permitted.
+        OutputError: `path` or a parent is a file, or writing to it is not permitted.
 
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
+    except (FileExistsError, NotADirectoryError) as error:
+        existing = next(each for each in (path, *path.parents) if os.path.lexists(each))
+        raise OutputError(
+            f"cannot write into {path}: {existing} is not a folder; choose another --output-dir",
+            flag="--output-dir",
+            path=existing,
+            kind=Kind.IN_THE_WAY,
+        ) from error
     except OSError as error:
         raise unwritable(path, error) from error
 

@@ -44,3 +44,9 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     painted(32, 48, seed=1).save(content)
     painted(40, 40, seed=2).save(style)
     return content, style
+
+
+@pytest.fixture
+def style(pair: tuple[Path, Path]) -> Path:
+    """The style picture of the pair."""
+    return pair[1]

@@ -257,7 +257,7 @@ def test_bad_pictures_stop_nothing_and_nothing_is_painted_twice(
 def test_fail_fast_leaves_out_the_rest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--content-image", "missing.jpg", "contents", "--style-image", "styles", *SMALL_FLAGS, "--fail-fast"]
     assert main(flags) == 1
-    assert "1 of 8 pictures could not be painted; 7 were not tried" in capsys.readouterr().err
+    assert "1 of 8 pictures could not be painted; 7 not tried" in capsys.readouterr().err
     assert not list(Path().glob("output/*.png"))
 
 

@@ -68,7 +68,8 @@ def test_what_presets_set_is_open_and_checked_like_a_flag() -> None:
     open_ones = {name for name, field in settings.items() if field.default is None}
     # These depend on other settings, or have no default.
     derived = {"lr", "scales", "preview_edge", "stop_after", "content_layers", "style_layers", "size", "mask"}
-    assert open_ones - derived - {"gpu", "device", "max_memory"} == PRESETS["reference"].keys()
+    derived |= {"gpu", "device", "max_memory", "unrealness", "style_crop"}
+    assert open_ones - derived == PRESETS["reference"].keys()
 
 
 def test_flags_override_the_preset() -> None:
@@ -267,6 +268,8 @@ NAN, INFINITY = float("nan"), float("inf")
         ("init", ["", 3]),
         ("style_scale", [0, -1, 17, NAN, "1"]),
         ("style_fit", ["crop", ""]),
+        ("style_crop", ["", "1,2,3", "1,2,3,4,5", "-1,0,9,9", "1.5,0,9,9", "10%,0,9,9", "0,0,9,9%", "1, 2,3,4", 4]),
+        ("unrealness", [-6.5, 7, NAN, INFINITY, "1", True]),
         ("strength", [-1, 100.5, NAN, INFINITY, "50", None]),
         ("balance", ["equal", "", 1]),
         ("padding", ["reflect", "", 0]),

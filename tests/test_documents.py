@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from films import scene, write_video
 from pictures import painted
 from PIL import Image
 
@@ -108,6 +109,10 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for seed, name in enumerate(PICTURES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         painted(64, 64, seed=seed).save(tmp_path / name)
+    write_video(tmp_path / "clip.mp4", scene(6, 32, 48))
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(scene(3, 32, 48)):
+        Image.fromarray(frame).save(tmp_path / "frames" / f"{number}.png")
     left = Image.linear_gradient("L").resize((64, 64)).rotate(90)
     for name, mask in (("left", left), ("right", left.rotate(180)), ("background", left)):
         mask.save(tmp_path / f"{name}.png")

@@ -23,6 +23,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "content_layers": (["--content-weight", "0"], ["scale1", "scale2"]),
     "style_layers": (["--style-weight", "0"], ["scale1", "scale2"]),
     "style_loss": (["--style-weight", "0", "--scales", "1"], ["gram", "wasserstein"]),
+    "style_crop": (["--style-weight", "0"], ["0,0,20,20", "20,20,20,20"]),
     "content_image": (["--size", "32x32", "--content-weight", "0"], ["content.png", "other.png"]),
     "weights_input": ([], ["rgb", "bgr"]),
     "convolution": ([], ["direct", "winograd"]),

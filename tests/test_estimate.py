@@ -69,6 +69,8 @@ def large_pair(tmp_path: Path) -> tuple[Path, Path]:
         ({"max_num_epochs": 7, "optimizer": "lbfgs", "init": "content", "padding": "mirror"}, (7,)),
         ({"max_num_epochs": (5, 3, 2), "scales": 3}, (5, 3, 2)),
         ({"max_num_epochs": 9, "scales": 3, "stop_after": 11}, (9, 2, 0)),
+        ({"max_num_epochs": 9, "scales": 3, "stop_after": 9}, (9, 0, 0)),
+        ({"max_num_epochs": 9, "scales": 2, "stop_after": 30}, (9, 9)),
         ({"max_num_epochs": 3, "style_loss": "mrf", "style_layers": "scale3,scale4", "scales": 2}, (3, 3)),
     ],
 )
@@ -81,9 +83,10 @@ def test_time_is_that_of_the_epochs_of_each_scale(
     found = nstyle.estimate(*large_pair, **options, output_dir=tmp_path / "output")
     assert max(clock.pixels) < 256 * 200
     assert len(clock.pixels) == 8
-    assert (found.size, found.way, found.may_stop) == ((320, 240), "whole", False)
-    assert not (tmp_path / "output").exists()
     sizes = [(80, 60), (160, 120), (320, 240)][-len(epochs) :]
+    last = max(size for size, count in zip(sizes, epochs, strict=True) if count)
+    assert (found.size, found.way, found.may_stop) == (last, "whole", False)
+    assert not (tmp_path / "output").exists()
     taken = [count * (clock.base + clock.each * math.prod(size)) for count, size in zip(epochs, sizes, strict=True)]
     assert found.epochs == sum(epochs)
     assert found.seconds == pytest.approx(sum(taken), rel=0.05)  # the network sees a margin, too
@@ -203,6 +206,17 @@ def test_the_command_prints_a_line_and_writes_nothing(
     assert main([*flags, "--cluster", "tcp://127.0.0.1:1"]) == 2
 
 
+def test_a_precision_that_the_device_lacks_is_warned_of_as_by_a_painting(
+    pair: tuple[Path, Path], tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [*map(str, pair), "--max-long-edge", "32", "--max-num-epochs", "1", *FLAGS, "--device", "cpu"]
+    for more in (["--estimate"], []):
+        assert main([*flags, "--precision", "tf32", *more, "--output-dir", str(tmp_path / "output")]) == 0
+        said = capsys.readouterr().out
+        assert "warning: cpu has no TF32: painting in float32\n" in said
+        assert ("at most 1 epoch, " if more else "done after 1 epoch (") in said
+
+
 def test_a_batch_has_a_line_each_and_a_sum(
     pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,12 +231,15 @@ def test_a_batch_has_a_line_each_and_a_sum(
     said = capsys.readouterr()
     *lines, last = said.out.splitlines()
     assert [": 32x21 pixels" in lines[0], ": 32x32 pixels" in lines[1]] == [True, True]
-    assert re.fullmatch(r"2 pictures: about \d+ \w+", last)
+    assert re.fullmatch(r"2 of 3 pictures \(1 failed\): about \d+ \w+", last)
     assert str(broken) in said.err
     assert main([*flags, str(pair[0]), str(broken), str(pair[1]), "--estimate", "--overwrite", "--fail-fast"]) == 1
-    assert re.fullmatch(r"1 picture: about \d+ \w+", capsys.readouterr().out.splitlines()[-1])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(r"1 of 3 pictures \(1 failed, 1 not tried\): about \d+ \w+", last)
     assert main([*flags, str(pair[0]), str(pair[1]), "--estimate"]) == 0
-    assert [": already finished, " in line for line in capsys.readouterr().out.splitlines()] == [True, True, False]
+    lines = capsys.readouterr().out.splitlines()
+    assert [": already finished, " in line for line in lines] == [True, True, False]
+    assert lines[-1].startswith("2 pictures: about ")
     assert sorted((tmp_path / "output").rglob("*")) == before
 
 

@@ -1,5 +1,6 @@
 """Files are written atomically."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -36,16 +37,30 @@ def test_what_was_there_stays_if_the_block_fails(error: type[BaseException], tmp
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "has_room", "way_out"),
+    [
+        (errno.ENOSPC, False, "make room, or choose another --output-dir"),
+        (errno.EDQUOT, False, "make room, or choose another --output-dir"),
+        (errno.EACCES, True, "permit yourself to write there, or choose another --output-dir"),
+        (errno.EROFS, True, "; choose another --output-dir"),
+        (errno.ENAMETOOLONG, True, "; choose another --output-dir"),
+    ],
+)
+def test_each_reason_not_to_write_has_its_own_way_out(
+    number: int, has_room: bool, way_out: str, tmp_path: Path
+) -> None:
     path = tmp_path / "file"
 
-    def fill() -> None:
+    def fail() -> None:
         with replacing(path):
-            raise OSError(28, "No space left on device")
+            raise OSError(number, os.strerror(number))
 
     with refuses(OutputError, kind=Kind.UNWRITABLE, path=path, flag="--output-dir") as refused:
-        fill()
-    assert "No space left on device" in str(refused.value)
+        fail()
+    assert os.strerror(number) in str(refused.value)
+    assert str(refused.value).endswith(way_out)
+    assert ("room" in str(refused.value)) != has_room
     assert not list(tmp_path.iterdir())
 
 
@@ -53,9 +68,24 @@ def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
     assert not list((tmp_path / "a" / "b").iterdir())
+
+
+@pytest.mark.parametrize("wanted", ["file", "file/folder", "file/folder/deeper", "link", "link/folder"])
+def test_a_file_where_a_folder_is_needed_is_named(wanted: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with refuses(OutputError, kind=Kind.UNWRITABLE, path=tmp_path / "file", flag="--output-dir"):
-        make_folder(tmp_path / "file")
+    (tmp_path / "link").symlink_to("nothing")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=tmp_path / wanted.split("/")[0], flag="--output-dir"):
+        make_folder(tmp_path / wanted)
+
+
+def test_a_folder_where_a_file_is_needed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with (
+        refuses(OutputError, kind=Kind.UNWRITABLE, path=tmp_path / "file", flag="--output-dir") as refused,
+        replacing(tmp_path / "file"),
+    ):
+        pass
+    assert "move that folder away" in str(refused.value)
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from films import RATE, scene, write_video
 from PIL import Image
 
 from nstyle.errors import ImageError, Kind, OptionError
-from nstyle.film.frames import FRAME_RATE, FrameFiles, frame_path, open_frames
+from nstyle.film.frames import FRAME_RATE, FrameFiles, open_frames
 from nstyle.film.lookup import FrameLookup
 from nstyle.film.opening import open_source
 from nstyle.film.source import Source, cut, sound_of
@@ -22,6 +22,7 @@ from nstyle.film.video import Video
 from nstyle.film.writing import LOSSLESS, write_film
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture, to_uint8
+from nstyle.storage.layout import frame_name
 
 
 def write_frames(folder: Path, frames: list[Any], name: str = "f{}.png") -> Path:
@@ -78,7 +79,7 @@ def test_a_film_is_made_of_a_folder(folder: Path, tmp_path: Path) -> None:
 def test_16_bits_and_alpha_of_frames_are_kept(tmp_path: Path) -> None:
     levels = np.random.default_rng(0).integers(1, 65536, (2, 32, 48, 4)) / 65535
     for number, frame in enumerate(levels.astype(np.float32)):
-        path = frame_path(tmp_path, number)
+        path = tmp_path / "frames" / frame_name(number + 1)
         path.parent.mkdir(exist_ok=True)
         write_picture(path, Picture(frame[..., :3], frame[..., 3]), bit_depth=16)
     assert [path.name for path in sorted((tmp_path / "frames").iterdir())] == ["000001.png", "000002.png"]

@@ -39,15 +39,38 @@ def memory_of_filters(in_use: int = 0, **settings: Any) -> tuple[Memory, ScaleSi
     )
 
 
-@pytest.mark.parametrize(("text", "size"), [("4GB", 4e9), ("750MB", 75e7), ("1.5 gb", 15e8), ("2g", 2e9)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4GB", 4e9),
+        ("750MB", 75e7),
+        ("1.5 gb", 15e8),
+        ("2g", 2e9),
+        (".5GB", 5e8),
+        ("1TB", 1e12),
+        ("0.57GB ", 57e7),
+        ("4GiB", 2**32),
+        ("1.5mib", 1.5 * 2**20),
+        ("1 TiB", 2**40),
+        ("2000000kB", 2e9),
+    ],
+)
 def test_amounts_of_memory(text: str, size: float) -> None:
     assert parse_memory(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "4", "GB", "-1GB", "0GB", "4TB", "nanGB", "1e3GB", "4GB "])
+@pytest.mark.parametrize("text", ["", " ", "4", "GB", ".GB", "-1GB", "4XB", "4Gi", "nanGB", "1e3GB"])
 def test_amounts_that_are_none(text: str) -> None:
-    with refuses(nstyle.OptionError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
+    with refuses(nstyle.OptionError, kind=Kind.OUT_OF_RANGE, flag="--max-memory") as refused:
         Config(max_memory=text)
+    assert "4GB" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["0GB", "0.9MB", "512kB", "900KiB"])
+def test_amounts_that_are_too_small(text: str) -> None:
+    with refuses(nstyle.OptionError, kind=Kind.OUT_OF_RANGE, flag="--max-memory") as refused:
+        Config(max_memory=text)
+    assert "at least 1MB" in str(refused.value)
 
 
 def test_free_memory_is_plausible() -> None:
@@ -196,3 +219,22 @@ def test_a_short_history_is_recorded_and_resumed(
         assert not torch.equal(paint(folder, after, resume=True).image, same.image)
         (warning,) = [record.getMessage() for record in caplog.records if folder in record.getMessage()]
         assert "the optimizer's history" in warning
+
+
+def test_a_history_that_was_not_filled_is_not_warned_of(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A short run fits with a long history. With more epochs and the same limit, the history is shorter."""
+    settings = SETTINGS | {"optimizer": "lbfgs", "init": "content"}
+
+    def paint(folder: str, way: Way, **more: Any) -> nstyle.Result:
+        monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [way])
+        return nstyle.stylize(*pair, output_dir=tmp_path / folder, **settings | more)
+
+    whole = paint("whole", Way(history=3), max_num_epochs=9)
+    for epochs, is_filled in ((4, False), (5, True)):
+        caplog.clear()
+        paint(f"{epochs}", WHOLE, max_num_epochs=epochs)
+        resumed = paint(f"{epochs}", Way(history=3), max_num_epochs=9, resume=True)
+        assert torch.equal(resumed.image, whole.image) != is_filled
+        assert ("the optimizer's history" in caplog.text) == is_filled

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import nstyle
 from nstyle import __main__ as commands
 from nstyle.commands.importing import importing_torch
 
@@ -52,6 +53,43 @@ def test_a_painting_of_jpegs_imports_no_library_that_it_does_not_need(tmp_path: 
     """)
     assert done.stdout == "0 [] True True\n", done
     assert {"e_1.jpg", "final.jpg"} <= {path.name for path in (tmp_path / "o").iterdir()}
+
+
+def test_the_commands_handle_ctrl_c_before_they_import_anything() -> None:
+    """Ctrl-C while the settings were imported showed a traceback."""
+    done = run_python("""
+        import sys
+        before = set(sys.modules)
+        import nstyle.__main__
+        print(sorted(name for name in set(sys.modules) - before if name.startswith("nstyle")))
+    """)
+    assert done.stdout == "['nstyle', 'nstyle.__main__']\n"
+
+
+@pytest.mark.parametrize("command", ["paint", "view"])
+def test_ctrl_c_while_the_settings_are_imported_is_one_line(command: str) -> None:
+    done = run_python(f"""
+        import sys
+        from importlib.abc import MetaPathFinder
+
+        class Interrupting(MetaPathFinder):
+            def find_spec(self, name, path, target=None):
+                if name == "nstyle.errors":
+                    raise KeyboardInterrupt
+
+        sys.meta_path.insert(0, Interrupting())
+        from nstyle.__main__ import {command}
+        print({command}())
+    """)
+    assert done.stdout == "130\n"
+    assert done.stderr == f"nstyle{'-view' if command == 'view' else ''}: error: interrupted\n"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert {"Config", "NStyleError", "stylize", "__version__"} <= set(dir(nstyle))
+    assert [name for name in dir(nstyle) if getattr(nstyle, name, None) is None] == []
+    with pytest.raises(AttributeError, match="Rembrandt"):
+        nstyle.__getattr__("Rembrandt")
 
 
 def test_the_garbage_collector_does_not_wait_if_torch_is_there() -> None:

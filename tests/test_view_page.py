@@ -329,7 +329,7 @@ def test_nobody_elses_page_is_written_over(tmp_path: Path) -> None:
     page_of(folder)
     (folder / "index.html").unlink()
     (folder / "index.html").mkdir()
-    with refuses(OutputError, kind=Kind.UNWRITABLE, path=folder / "index.html", flag="--output-dir"):
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=folder / "index.html", flag="--output-dir"):
         page_of(folder)
 
 

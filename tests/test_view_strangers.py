@@ -138,7 +138,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
 def test_a_record_or_page_that_is_a_pipe_or_a_link_is_refused(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run")
     os.mkfifo(folder / "index.html")
-    with refuses(OutputError, kind=Kind.UNWRITABLE, path=folder / "index.html", flag="--output-dir"):
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=folder / "index.html", flag="--output-dir"):
         Gallery(folder, folder).publish()
     (folder / "epochs.csv").unlink()
     os.mkfifo(folder / "epochs.csv")

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nstyle.batch.jobs import Job
 from nstyle.batch.local import WAIT, Outcome, finished_picture, paint
 from nstyle.errors import ClusterError, Kind
 from nstyle.painting.session import Session
 from nstyle.storage.recipe import Recipe
+from nstyle.wording import counted
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -23,10 +24,10 @@ _log = logging.getLogger(__name__)
 PATIENCE = 30
 """Timeout for the connection to the scheduler, in seconds."""
 
-_session = Session(owns_process=True)
+worker_session = Session(owns_process=True)
 """The cache that the paintings of a worker process share."""
 
-_one_at_a_time = threading.Lock()
+one_at_a_time = threading.Lock()
 """Lock for one painting at a time per worker: more threads are not faster, and each needs its own memory."""
 
 
@@ -50,15 +51,10 @@ def paint_on_cluster(
         KeyboardInterrupt: with a note that says how many pictures are done.
 
     """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ClusterError(
-            "--cluster needs Dask: pip install 'nstyle[cluster]'", flag="--cluster", kind=Kind.MISSING
-        ) from error
+    _dask()
     done, left = 0, []
     for job in jobs:
-        picture = finished_picture(job, _session)
+        picture = finished_picture(job, worker_session)
         if picture is not None and (job.copy is None or os.path.exists(job.copy)):
             done += 1
             yield Outcome(job, picture, skipped=True)
@@ -66,16 +62,9 @@ def paint_on_cluster(
             left.append(job)
     if not left:
         return
-    try:
-        client = Client(address, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
-        raise ClusterError(
-            f"no Dask scheduler answers at {address}; check the address, or start one with: dask scheduler",
-            flag="--cluster",
-            kind=Kind.MISSING,
-        ) from error
-    with client:
-        _log.info("painting %d pictures on the %d workers of %s", len(left), len(client.nthreads()), address)
+    with connected(address) as client:
+        workers = counted(len(client.nthreads()), "worker")
+        _log.info("painting %s on %s of %s", counted(len(left), "picture"), workers, address)
         try:
             for outcome in _outcomes(client, address, left, followed, fail_fast=fail_fast):
                 done += outcome.path is not None
@@ -83,6 +72,52 @@ def paint_on_cluster(
         except KeyboardInterrupt as interrupt:
             interrupt.add_note(f"{done} of {len(jobs)} pictures are done; workers finish the ones they have begun")
             raise
+
+
+def _dask() -> Any:
+    """Return Dask's client class. It is imported here because it is an extra.
+
+    Raises:
+        ClusterError: Dask is not installed.
+
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterError(
+            "--cluster needs Dask: pip install 'nstyle[cluster]'", flag="--cluster", kind=Kind.MISSING
+        ) from error
+    return Client
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator["Client"]:
+    """Connect to a Dask scheduler during the block.
+
+    Raises:
+        ClusterError: Dask is not installed, or no scheduler answers at this address.
+
+    """
+    make_client = _dask()
+    try:
+        client: Client = make_client(address, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"no Dask scheduler answers at {address}; check the address, or start one with: dask scheduler",
+            flag="--cluster",
+            kind=Kind.MISSING,
+        ) from error
+    with client:
+        yield client
+
+
+def lost(address: str) -> ClusterError:
+    """Return the error for a scheduler that has gone."""
+    return ClusterError(
+        f"lost the scheduler at {address}; run the same command again to paint the rest",
+        flag="--cluster",
+        kind=Kind.MISSING,
+    )
 
 
 def _outcomes(
@@ -104,11 +139,7 @@ def _outcomes(
             except KilledWorker as error:
                 outcome = Outcome(futures[future], reason=f"{error.allowed_failures + 1} workers died painting it")
             except CancelledError as error:
-                raise ClusterError(
-                    f"lost the scheduler at {address}; run the same command again to paint the rest",
-                    flag="--cluster",
-                    kind=Kind.MISSING,
-                ) from error
+                raise lost(address) from error
             if outcome.busy:
                 again = client.submit(_paint_there, futures[future], folder, followed, pure=False)
                 futures[again] = futures.pop(future)
@@ -127,7 +158,7 @@ def _outcomes(
 
 def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:
     """Paint a job in a worker, with the working folder of the command. If it is busy, waits for `WAIT` at the end."""
-    with _one_at_a_time:
+    with one_at_a_time:
         before = Path.cwd()
         try:
             os.chdir(folder)
@@ -135,7 +166,7 @@ def _paint_there(job: Job, folder: str, followed: Recipe | None) -> Outcome:
             reason = f"the worker cannot open {folder} ({error.strerror}); mount the same files at the same paths"
             return Outcome(job, reason=reason)
         try:
-            outcome = paint(job, _session, followed=followed)
+            outcome = paint(job, worker_session, followed=followed)
         finally:
             os.chdir(before)
     if outcome.busy:

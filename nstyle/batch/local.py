@@ -27,6 +27,7 @@ from nstyle.storage.recipe import Recipe, read_recipe
 from nstyle.storage.record import make_recipe
 from nstyle.storage.run_folder import RunFolder
 from nstyle.storage.sources import settings_to_follow
+from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ def paint(
             outcome = Outcome(job, picture, skipped=True)
         else:
             result = run(job.config, watch, progress and progress(job), followed, session)
-            _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
+            _log.info("done after %s (%s): %s", counted(result.epochs, "epoch"), result.stop_reason, result.path)
             outcome = Outcome(job, result.path)
         if job.copy is not None and outcome.path is not None and not _is_file(job.copy, outcome.path):
             link_or_copy(outcome.path, job.copy)

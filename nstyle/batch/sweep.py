@@ -24,11 +24,15 @@ LONG_EDGE = 192
 _WHOLE = (int, int | None, int | tuple[int, ...])
 """Types of the settings that are swept as integers. A comma separates two values, even if a value may be a list."""
 
+_FLOAT = (float, float | None)
+
 _SWEPT = {
-    field.name: float if field.type is float else int if field.type in _WHOLE else str
+    field.name: float if field.type in _FLOAT else int if field.type in _WHOLE else str
     for field in dataclasses.fields(Config)
-    if field.type in (*_WHOLE, float, str, int | str | None, str | None) and option(field).recorded
+    if field.type in (*_WHOLE, *_FLOAT, str, int | str | None, str | None) and option(field).recorded
 }
+
+_SEPARATORS = {field.name: option(field).separator for field in dataclasses.fields(Config)}
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,10 @@ def swept_setting(text: str) -> str:
 
 
 def _parse(text: str) -> tuple[str, list[Any]]:
-    """Parse `name=value,value`; return the setting and its values without duplicates."""
+    """Parse `name=value,value` or `name=value;value`; return the setting and its values without duplicates.
+
+    A value that contains a comma stays text, for `Config` to refuse.
+    """
     name, equals, listed = text.partition("=")
     setting = swept_setting(text)
     if not equals or not listed:
@@ -141,9 +148,10 @@ def _parse(text: str) -> tuple[str, list[Any]]:
             Kind.UNKNOWN,
         )
     values: list[Any] = []
-    for word in listed.split(","):
+    separator = ";" if ";" in listed else _SEPARATORS[setting]
+    for word in listed.split(separator):
         try:
-            value = _SWEPT[setting](word.strip())
+            value = word.strip() if "," in word else _SWEPT[setting](word.strip())
         except ValueError:
             raise _refusal(f"--sweep {text}: {word!r} is not valid for {flag(setting)}", Kind.OUT_OF_RANGE) from None
         if value not in values:

@@ -7,6 +7,7 @@ from nstyle.batch.jobs import Job
 from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import complain, for_terminal
 from nstyle.errors import NStyleError
+from nstyle.wording import counted
 
 
 def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fast: bool) -> int:
@@ -25,7 +26,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
 
     session = Session(owns_process=True)
     start = time.process_time()  # what the process has needed for Python and PyTorch
-    seconds, possible, failed = start, 0, False
+    seconds, possible, failed = start, 0, 0
     for job in jobs:
         try:
             if (picture := finished_picture(job, session)) is not None:
@@ -34,7 +35,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
                 continue
             found = estimate_run(job.config, session)
         except NStyleError as error:
-            failed = True
+            failed += 1
             complain("nstyle", str(error) if len(jobs) == 1 else f"{job.title}: {error}", 1)
             if fail_fast:
                 break
@@ -45,13 +46,22 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
             "{}x{} pixels".format(*found.size),
             found.way,
             f"{megabytes(found.memory)} of memory",
-            f"{'at most ' if found.may_stop else ''}{found.epochs} epochs",
+            f"{'at most ' if found.may_stop else ''}{counted(found.epochs, 'epoch')}",
             f"about {duration(found.seconds + (start if len(jobs) == 1 else 0))}",
         ]
         show(for_terminal(f"{job.title}: {', '.join(words)}") + "\n")
     if len(jobs) > 1:
-        show(f"{possible} picture{'' if possible == 1 else 's'}: about {duration(seconds)}\n")
+        show(f"{_share(len(jobs), possible, failed)}: about {duration(seconds)}\n")
     return 1 if failed else 0
+
+
+def _share(wanted: int, possible: int, failed: int) -> str:
+    """Return how many pictures a sum of time counts, and how many not: "2 of 4 pictures (1 failed, 1 not tried)"."""
+    if possible == wanted:
+        return counted(wanted, "picture")
+    left_out = {"failed": failed, "not tried": wanted - possible - failed}
+    words = ", ".join(f"{number} {why}" for why, number in left_out.items() if number)
+    return f"{possible} of {wanted} pictures ({words})"
 
 
 def megabytes(size: int) -> str:

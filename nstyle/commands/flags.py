@@ -11,6 +11,7 @@ from nstyle.commands import completion
 from nstyle.commands.parser import Parser
 from nstyle.errors import Kind, OptionError
 from nstyle.settings.config import Config
+from nstyle.settings.film import FilmSettings
 from nstyle.settings.groups import EVERYDAY, OUTPUT
 from nstyle.settings.options import flag, is_repeatable, option
 from nstyle.settings.presets import PRESETS
@@ -70,7 +71,7 @@ def build_parser() -> Parser:
         metavar="CONTENT STYLE",
         help="the same as --content-image CONTENT --style-image STYLE",
     )
-    for field in dataclasses.fields(Config):
+    for field in (*dataclasses.fields(Config), *dataclasses.fields(FilmSettings)):
         group = option(field).group
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
@@ -101,7 +102,7 @@ def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
         common |= {"action": "append", "nargs": 2}
     if declared.several:
         common |= {"action": "extend", "nargs": "+"}
-    kind = int if field.type in (int, int | None) else float if field.type is float else str
+    kind = int if field.type in (int, int | None) else float if field.type in (float, float | None) else str
     metavar = declared.metavar or "|".join(declared.choices)
     group.add_argument(flag(field.name), type=_if_possible(kind), metavar=metavar, **common)
 
@@ -124,8 +125,8 @@ def _add_flags_for_many(many: Any) -> None:
         "--sweep",
         action="append",
         metavar="NAME=V1,V2,...",
-        help="paint one pair with each of these values of a flag, small; output/sweep.png shows all. Repeatable, for "
-        "all combinations",
+        help="paint one pair with each of these values of a flag, small; output/sweep.png shows all. Semicolons "
+        "separate values that contain commas. Repeatable, for all combinations",
     )
     many.add_argument(
         "--cluster",
@@ -204,8 +205,15 @@ def _value_text(value: Any) -> str:
     return "off" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-DEFAULTS = {field.name: _default_text(field) for field in dataclasses.fields(Config)}
+DEFAULTS = {field.name: _default_text(field) for one in (Config, FilmSettings) for field in dataclasses.fields(one)}
 """Each setting's default in words."""
+
+
+_WITHOUT_CONTENT = {
+    "size": "nstyle painting.jpg --size 512x512 --content-weight 0",
+    "film": "nstyle painting.jpg --film clip.mp4",
+}
+"""Settings beside which a single picture without a flag is the style, and an example of each."""
 
 
 def take_names(arguments: dict[str, Any]) -> None:
@@ -226,16 +234,16 @@ def take_names(arguments: dict[str, Any]) -> None:
             flag=given[0],
             kind=Kind.CONFLICT,
         )
-    if arguments.get("size") is not None:
-        if len(names) > 1:
-            raise OptionError(
-                "--size paints a texture from the style alone; name one picture: nstyle painting.jpg --size 512x512 "
-                "--content-weight 0",
-                flag="--size",
-                kind=Kind.CONFLICT,
-            )
-        arguments["style_image"] = names[0]
-        return
+    for name, usage in _WITHOUT_CONTENT.items():
+        if arguments.get(name) is not None:
+            if len(names) > 1:
+                raise OptionError(
+                    f"{flag(name)} needs no content picture; name one picture, the style: {usage}",
+                    flag=flag(name),
+                    kind=Kind.CONFLICT,
+                )
+            arguments["style_image"] = names[0]
+            return
     if len(names) == 1:
         raise OptionError(
             f"{names[0]!r} is only one picture; name a content and a style: {example}",

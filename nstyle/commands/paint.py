@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nstyle.batch.jobs import Job, plan
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
+from nstyle.commands.film import estimate_film, frame_for_looks, paint_film, plan_of, take_film
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import (
@@ -29,9 +30,11 @@ from nstyle.painting.selection import Names
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
+from nstyle.wording import counted
 
 if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
+    from nstyle.film.plan import FilmPlan
     from nstyle.painting.steps import Observer
     from nstyle.storage.recipe import Recipe
 
@@ -51,8 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in parser.replaced:
                 _log.warning("%s", line)
             take_names(arguments)
-            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            _check_estimate(command)
             followed, complete = _recipe(command)
+            film = take_film(arguments, None if command.recipe is None else Path(command.recipe))
+            given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            if film is not None:
+                plan_ = plan_of(film, arguments, complete, command)
+                if not command.sweep:
+                    return _paint_film(plan_, given, followed, command)
+                arguments["content_image"] = frame_for_looks(plan_)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
                 arguments = complete(arguments)
@@ -105,6 +115,16 @@ def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
     return followed, partial(settings_to_follow, followed, Path(command.recipe))
 
 
+def _check_estimate(command: argparse.Namespace) -> None:
+    """Check that an estimate is for this machine."""
+    if command.estimate and command.cluster is not None:
+        raise OptionError(
+            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
+            flag="--estimate",
+            kind=Kind.CONFLICT,
+        )
+
+
 def _plan_sweep(command: argparse.Namespace, arguments: Mapping[str, Any], complete: Completion) -> Sweep:
     """Return the combinations of settings to paint."""
     if command.pair:
@@ -136,17 +156,22 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
     return arguments.get("content_image", Config.content_image), arguments.get("style_image", Config.style_image)
 
 
+def _paint_film(
+    plan_: "FilmPlan", given: Collection[str], followed: "Recipe | None", command: argparse.Namespace
+) -> int:
+    """Paint a film, or say what it takes."""
+    for sentence in without_effect(given, [plan_.config]):
+        _log.warning("%s", sentence)
+    if command.estimate:
+        return estimate_film(plan_, _print)
+    return paint_film(plan_, followed, command, has_bars=_has_bars(command))
+
+
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.
 
 
 def _estimate(jobs: Sequence[Job], command: argparse.Namespace) -> int:
     """Print what the paintings take, and paint none."""
-    if command.cluster is not None:
-        raise OptionError(
-            "--estimate measures the time on this machine, and --cluster paints on others; leave one of them out",
-            flag="--estimate",
-            kind=Kind.CONFLICT,
-        )
     from nstyle.commands.estimate import estimate_all
 
     return estimate_all(jobs, _print, fail_fast=command.fail_fast)
@@ -166,7 +191,7 @@ def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace)
         return 0
     progress = None if command.quiet else ProgressBar if _has_bars(command) else ProgressLines
     result = run(job.config, progress=progress, followed=followed, session=session)
-    _log.info("done after %d epochs (%s): %s", result.epochs, result.stop_reason, result.path)
+    _log.info("done after %s (%s): %s", counted(result.epochs, "epoch"), result.stop_reason, result.path)
     return 0
 
 
@@ -230,7 +255,7 @@ def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
         return 0
     for outcome in failed:
         complain("nstyle", f"{outcome.job.title}: {outcome.reason}", 1)
-    left_out = f"; {wanted - len(outcomes)} were not tried" if len(outcomes) < wanted else ""
+    left_out = f"; {wanted - len(outcomes)} not tried" if len(outcomes) < wanted else ""
     return complain("nstyle", f"{len(failed)} of {wanted} pictures could not be painted{left_out}", 1)
 
 

@@ -50,6 +50,11 @@ class FrameFiles:
         """The folder of the first frame."""
         return self.paths[0].parent
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the frames."""
+        return self.paths
+
     def frames(self, numbers: range | None = None) -> Iterator[Picture]:
         """Yield frames in order, with their alpha; see `nstyle.film.source.Source.frames`.
 
@@ -84,11 +89,6 @@ def open_frames(paths: Sequence[Path], rate: Fraction = FRAME_RATE) -> FrameFile
     starts = tuple(number / rate for number in range(len(paths)))
     timing = Timing(starts, len(paths) / rate, 1 / rate, rate)
     return FrameFiles(tuple(paths), first.size, 16 if _is_deep(first.rgb) else 8, timing)
-
-
-def frame_path(output_dir: Path, number: int) -> Path:
-    """Return where a painted frame is written: `frames/000001.png` for the first, number 0."""
-    return output_dir / "frames" / f"{number + 1:06}.png"
 
 
 def _stated_size(path: Path) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """The painted images of a shot in a folder, from one pass to the next."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from torch import Tensor
 from nstyle.errors import Kind, RecipeError
 from nstyle.files import replacing
 from nstyle.storage.checkpoint import READING_ERRORS
+
+_NAME = re.compile(r"(?:even|odd)_[0-9]{6,}\.npy|\..*\.[0-9a-f]{16}\.tmp")
+"""Names of the images, and of those that killed runs left half-written."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,14 @@ class PaintingsFolder:
                 kind=Kind.DAMAGED,
             ) from error
         return image
+
+    def clear(self) -> None:
+        """Delete all images, and the folder if nothing else is in it."""
+        for path in sorted(self.folder.iterdir()):
+            if _NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                path.unlink()
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
     def _path(self, pass_number: int, number: int) -> Path:
         return self.folder / f"{'even' if pass_number % 2 == 0 else 'odd'}_{number:06d}.npy"

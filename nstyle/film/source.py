@@ -111,6 +111,10 @@ class Source(Protocol):
         """The video file, or the folder of the first frame."""
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the frames."""
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of an upright frame, in pixels."""
 

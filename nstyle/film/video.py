@@ -45,6 +45,11 @@ class Video:
     sound_starts: tuple[Fraction, ...] | None
     index: Index = field(repr=False)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file itself."""
+        return (self.path,)
+
     def frames(self, numbers: range | None = None) -> Iterator[Picture]:
         """Yield frames, upright and in order; see `nstyle.film.source.Source.frames`.
 

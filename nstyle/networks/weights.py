@@ -123,7 +123,7 @@ def read_weights(name: str | Path | None = None, weights_input: str = "auto") ->
         return _read_embedded()
     path = _fetch_torchvision() if str(name) == TORCHVISION else find_weights(name)
     tensors = _read_file(path)
-    digest = sha256(path)
+    digest = known_sha256(path)
     original = _read_embedded().tensors
     with _naming(path):
         check_weights(tensors)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from nstyle.errors import Kind, WeightsError
-from nstyle.files import known_sha256
 
 EMBEDDED = "embedded"
 TORCHVISION = "torchvision"
@@ -41,16 +40,3 @@ def find_weights(name: str | Path) -> Path:
         path=Path(name),
         kind=Kind.MISSING,
     )
-
-
-def weights_content(name: str) -> str | None:
-    """Return the SHA-256 of the file that a value of --weights names; None if it names none, or none can be read.
-
-    A cache of networks needs it: the name stays the same when the file changes.
-    """
-    if name in (EMBEDDED, TORCHVISION):
-        return None
-    try:
-        return known_sha256(find_weights(name))
-    except (OSError, WeightsError):
-        return None  # loading the network will report it

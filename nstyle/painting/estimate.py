@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
@@ -20,10 +20,13 @@ from nstyle.optim.descent import descend
 from nstyle.painting.memory import Way
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import beginning, most_epochs
+from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.stylize import set_up, tuned
 from nstyle.pictures.limits import SHORTEST_EDGE
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config, parse_size
+from nstyle.storage.record import warn_of_precision
 from nstyle.storage.sources import settings_of
 
 SMALLEST_EDGE, RATIO = 96, 8 / 3
@@ -44,10 +47,12 @@ class Estimate:
     """What a painting will take.
 
     Attributes:
-        size: width and height in pixels.
-        memory: bytes of memory of the whole process, as `max_memory` counts them. Without `max_memory`, the command
-            keeps freed memory, and may use up to 1.4 times as much (`devices.keeping_freed_memory`).
-        way: whether the finest scale will be painted "whole" or in tiles ("in tiles of 4 million values").
+        size: width and height in pixels. They are those of the scale at which the painting ends: `stop_after` may end
+            it at a coarse one.
+        memory: bytes of memory of the whole process, as `max_memory` counts them. The scales after that one count,
+            too, so that `resume` can paint them. Without `max_memory`, the command keeps freed memory, and may use up
+            to 1.4 times as much (`devices.keeping_freed_memory`).
+        way: whether that scale will be painted "whole" or in tiles ("in tiles of 4 million values").
         epochs: the largest number of epochs in all scales.
         may_stop: whether the painting may end before that, because it hardly changes any more (`stop_eps`).
         seconds: about how long all these epochs take on this machine as it is now, and what they need to begin. The
@@ -87,26 +92,38 @@ def estimate(
     return estimate_run(config)
 
 
-def estimate_run(config: Config, session: Session | None = None) -> Estimate:
-    """Estimate what `stylize.run` would take. See `estimate` for errors."""
+def estimate_run(
+    config: Config, session: Session | None = None, in_memory: Mapping[str, Picture] | None = None
+) -> Estimate:
+    """Estimate what `stylize.run` would take. See `estimate` for errors, and `prepare` for `in_memory`."""
     session = Session() if session is None else session
     device = choose_device(config.device, config.gpu)
     precision = choose_precision(config.precision, device)
+    warn_of_precision(config.precision, str(precision), device)
     with set_up(config, device, precision):
         begin = time.perf_counter()
-        prepared = prepare(config, device, precision.dtype, session)
+        prepared = prepare(config, device, precision.dtype, session, in_memory=in_memory)
         seconds = time.perf_counter() - begin
         with tuned(config, session, device, prepared):
             rate = _time_matching(device) if STYLE_LOSSES[config.style_loss].matches else 0.0
-            seconds += _seconds_of(prepared, rate, partial(_time, config, device, precision.dtype, session, rate))
+            timer = partial(_time, config, device, precision.dtype, session, in_memory, rate)
+            seconds += _seconds_of(prepared, rate, timer)
+    last = _last_scale(prepared)
     return Estimate(
-        prepared.size,
+        last.size,
         prepared.process_memory,
-        str(prepared.scales[-1].way),
+        str(last.way),
         most_epochs(beginning(prepared), prepared),
         config.stop_eps > 0,
         seconds,
     )
+
+
+def _last_scale(prepared: Prepared) -> Scale:
+    """Return the scale at which the painting ends, if no scale before ends early because it hardly changes."""
+    stop, done = prepared.stop_after, accumulate(prepared.epochs)
+    ends = (scale for scale, epochs in zip(prepared.scales, done, strict=True) if stop is not None and stop <= epochs)
+    return next(ends, prepared.scales[-1])
 
 
 @dataclass(frozen=True)
@@ -184,12 +201,13 @@ def _time(
     device: torch.device,
     precision: torch.dtype,
     session: Session,
+    in_memory: Mapping[str, Picture] | None,
     rate: float,
     way: Way,
     edge: int,
 ) -> _Timed:
     """Paint a few epochs of a small painting, and time them; `rate` is that of `_time_matching`."""
-    prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, way)
+    prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, way, in_memory)
     (scale,) = prepared.scales
     width, height = scale.size
     times = [time.perf_counter()]

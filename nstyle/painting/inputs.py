@@ -5,21 +5,68 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nstyle.errors import ImageError, Kind
 from nstyle.files import sha256
 from nstyle.pictures.embedded_text import read_recipe_text
+from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.metadata import NOTHING, Metadata, read_metadata
+from nstyle.pictures.opening import reduction_of
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 from nstyle.settings.groups import STARTS, WHOLE_STYLE
+from nstyle.settings.style_crop import Crop, parse_crop
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A picture file and the name of its setting, as the run record spells it."""
+    """A picture file and the name of its setting, as the run record spells it.
+
+    Attributes:
+        name: the name of the setting.
+        path: the file.
+        crop: the part of the picture that is used; None: all of it.
+
+    """
 
     name: str
     path: Path
+    crop: Crop | None = None
+
+    def cropped(self, picture: Picture) -> Picture:
+        """Return the part of the picture in the file that is used.
+
+        Raises:
+            ImageError: the part lies partly outside of the picture, is too small, or is wholly transparent.
+
+        """
+        if self.crop is None:
+            return picture
+        height, width = picture.size
+        reduced = 1 if self.crop.in_percent else reduction_of(self.path)
+        left, top, right, bottom = self.crop.box(width, height, reduced)
+        if right > width or bottom > height:
+            raise self._bad_crop(
+                f"reaches to {right * reduced},{bottom * reduced}", "keep it inside", picture, reduced
+            )
+        if min(right - left, bottom - top) < SHORTEST_EDGE:
+            size = f"{(right - left) * reduced}x{(bottom - top) * reduced}"
+            raise self._bad_crop(f"is {size} pixels", f"each edge needs {SHORTEST_EDGE}", picture, reduced)
+        rgb = picture.rgb[top:bottom, left:right].copy()  # copies, to free the memory of the whole
+        alpha = None if picture.alpha is None else picture.alpha[top:bottom, left:right].copy()
+        if alpha is not None and not alpha.any():
+            raise self._bad_crop("is completely transparent", "choose a part with visible pixels", picture, reduced)
+        return Picture(rgb, None if alpha is None or alpha.min() >= 1 else alpha)
+
+    def _bad_crop(self, what: str, way_out: str, picture: Picture, reduced: int) -> ImageError:
+        height, width = picture.size
+        return ImageError(
+            f"--style-crop {what} of {self.path}, which has {width * reduced}x{height * reduced}; {way_out}",
+            flag="--style-crop",
+            path=self.path,
+            kind=Kind.OUT_OF_RANGE,
+        )
 
 
 @dataclass(frozen=True)
@@ -85,8 +132,9 @@ class Inputs:
 
 def inputs_of(config: Config) -> Inputs:
     """Return the pictures that the settings name."""
+    crop = None if config.style_crop is None else parse_crop(config.style_crop)
     styles = (
-        StyleSource(Source("style_image", config.style_image)),
+        StyleSource(Source("style_image", config.style_image, crop)),
         *(StyleSource(Source(f"blend_style[{i}]", path), w) for i, (path, w) in enumerate(config.blend_style)),
     )
     placements = [Placement(style) for style in styles]

@@ -102,7 +102,10 @@ def prepare(
     """
     session = Session() if session is None else session
     inputs, edge, in_memory = inputs_of(config), longest_edge(config), in_memory or {}
-    pictures = {source: in_memory.get(source.name) or read_picture(source.path, edge) for source in inputs.sources}
+    pictures = {  # a part needs more pixels of the whole
+        source: in_memory.get(source.name) or source.cropped(read_picture(source.path, None if source.crop else edge))
+        for source in inputs.sources
+    }
     hashes = hash_files(source for source in inputs.sources if source.name not in in_memory)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
@@ -208,7 +211,8 @@ class _ScaleMaker:
         finish = Finish(picture, config.preserve_colors, mask, seamless=config.seamless)
         framed = {
             source: self.session.style_picture(
-                (self.hashes[source.name]["sha256"], frame), partial(frame.picture, self.pictures[source])
+                (self.hashes[source.name]["sha256"], source.crop, frame),
+                partial(frame.picture, self.pictures[source]),
             )
             for source, frame in size.frames.items()
         }

@@ -4,6 +4,7 @@ Sharing does not change a bit of any painting: each key holds everything that it
 """
 
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,12 +12,13 @@ import torch
 from cachetools import LRUCache
 
 from nstyle.devices import memory_in_use
+from nstyle.errors import WeightsError
 from nstyle.losses.objective import StyleTargets
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
-from nstyle.networks.weights_files import weights_content
+from nstyle.networks.weights import hash_of_weights
 from nstyle.pictures.picture import Picture
 
 MODELS = 2
@@ -66,7 +68,10 @@ class Session:
 
         The content of a weights file is part of its key: a changed file under the same name is another network.
         """
-        key = (name, options, weights_content(options.weights))
+        content = None
+        with suppress(OSError, WeightsError):  # loading will report it, unless the network needs no such file
+            content = hash_of_weights(options.weights)
+        key = (name, options, content)
         return made_once(self._models, key, partial(self._load, name, options))
 
     def memory_in_use(self, device: torch.device, pictures: Iterable[Picture]) -> int:

@@ -48,6 +48,7 @@ from nstyle.storage.recipe import OF_THE_END, Recipe
 from nstyle.storage.record import RunRecord, log_changes, log_run, make_recipe
 from nstyle.storage.run_folder import RunFolder
 from nstyle.storage.sources import settings_of
+from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -240,7 +241,9 @@ def _paint(
         if takeover.has_kept_earlier_run:
             interrupt.add_note(f"the earlier run in {folder.path} stays as it was")
         elif final.epochs is not None:
-            interrupt.add_note(f"the picture after {final.epochs} epochs is {folder.final}; --resume continues it")
+            interrupt.add_note(
+                f"the picture after {counted(final.epochs, 'epoch')} is {folder.final}; --resume continues it"
+            )
         raise
     except DivergenceError as error:
         if final.epochs is None or takeover.has_kept_earlier_run:
@@ -310,22 +313,22 @@ def _resumed(folder: RunFolder, recipe: Recipe, prepared: Prepared, device: torc
             kind=Kind.CONFLICT,
         )
     if prepared.epochs[checkpoint.scale - 1] < checkpoint.descent.epoch:
-        raise RecipeError(
-            f"{folder.path} already has {checkpoint.descent.epoch} epochs; --max-num-epochs must be at least that",
-            flag="--max-num-epochs",
-            path=folder.path,
-            kind=Kind.CONFLICT,
-        )
+        raise _too_few_epochs(folder, "--max-num-epochs", checkpoint.descent.epoch)
     if prepared.stop_after is not None and prepared.stop_after < checkpoint.epoch:
-        raise RecipeError(
-            f"{folder.path} already has {checkpoint.epoch} epochs; --stop-after must be at least that",
-            flag="--stop-after",
-            path=folder.path,
-            kind=Kind.CONFLICT,
-        )
+        raise _too_few_epochs(folder, "--stop-after", checkpoint.epoch)
     _log.info("resuming %s after epoch %d", folder.path, checkpoint.epoch)
     _warn_of_other_ways(folder, checkpoint, prepared)
     return checkpoint
+
+
+def _too_few_epochs(folder: RunFolder, flag: str, done: int) -> RecipeError:
+    """Return the error for a run that is resumed with a limit below the number of epochs that are done."""
+    return RecipeError(
+        f"{folder.path} already has {counted(done, 'epoch')}; {flag} must be at least that",
+        flag=flag,
+        path=folder.path,
+        kind=Kind.CONFLICT,
+    )
 
 
 def _ways(prepared: Prepared) -> dict[str, list[Any]]:
@@ -336,11 +339,18 @@ def _ways(prepared: Prepared) -> dict[str, list[Any]]:
 
 
 def _warn_of_other_ways(folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared) -> None:
-    """Warn if the earlier run painted the scales that are left in other tiles, or with another history."""
+    """Warn if the earlier run painted the scales that are left in other tiles, or with another history.
+
+    A history that its epochs did not fill makes no difference: with fewer epochs, a longer one fits into memory.
+    """
     earlier = folder.earlier_run()
+    here = checkpoint.scale - 1
     for name, ways in _ways(prepared).items():
         before = None if earlier is None else earlier.facts.get(name, [None] * len(ways))
-        if isinstance(before, list) and before[checkpoint.scale - 1 :] != ways[checkpoint.scale - 1 :]:
+        if not isinstance(before, list) or before[here:] == ways[here:]:
+            continue
+        lengths = [each for each in (*before[here : here + 1], ways[here]) if isinstance(each, int)]
+        if name != "history" or checkpoint.descent.epoch > min(lengths, default=0) + 1:
             _log.warning(_OTHER_WAYS[name], folder.path)
 
 

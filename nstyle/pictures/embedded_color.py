@@ -85,7 +85,7 @@ def png_color(path: Path) -> PngColor:
         ImageError: cICP names high dynamic range, or a color space that we cannot convert.
 
     """
-    chunks = _png_chunks(path)
+    chunks = _color_chunks(path)
     color_type = chunks.get(b"IHDR", bytes(13))[9]
     color_key = b"tRNS" in chunks and color_type in (0, 2)
     cicp = chunks.get(b"cICP", b"")
@@ -98,7 +98,7 @@ def png_color(path: Path) -> PngColor:
     return PngColor(profile, stated, False, color_key)
 
 
-def _png_chunks(path: Path) -> dict[bytes, bytes]:
+def _color_chunks(path: Path) -> dict[bytes, bytes]:
     """Return the contents of the chunks before the pixels, by name; the first of a name, intact ones only."""
     wanted = (b"IHDR", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"tRNS")
     chunks: dict[bytes, bytes] = {}

@@ -141,6 +141,21 @@ def check_size(path: Path, width: int, height: int, bits: int = 64, most: int = 
         )
 
 
+def reduction_of(path: Path) -> int:
+    """Return by how much `open_by_pillow` shrinks both edges of a picture if it does not know what is made from it.
+
+    It is 1, but for a JPEG of more than `MOST_PIXELS`.
+
+    Raises:
+        ImageError: the file cannot be read.
+
+    """
+    if not head_of(path).startswith(JPEG_SIGNATURE):
+        return 1
+    with reading(path):
+        return reduction(*parse_jpeg(path, path.read_bytes()).size, None)
+
+
 def head_of(path: Path) -> bytes:
     """Return the first 64 bytes of a file."""
     with path.open("rb") as file:

@@ -4,6 +4,7 @@ The command's flags, `--help` and the keyword arguments of `nstyle.stylize` all 
 """
 
 import dataclasses
+import math
 import re
 from contextlib import suppress
 from dataclasses import InitVar, dataclass
@@ -30,8 +31,9 @@ from nstyle.settings.groups import (
 )
 from nstyle.settings.method import Descent, Terms
 from nstyle.settings.options import checked, default_of, flag, is_default, option
-from nstyle.settings.presets import PRESETS
+from nstyle.settings.presets import PRESETS, unreal_weights
 from nstyle.settings.scales import Scales
+from nstyle.settings.style_crop import parse_crop
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,19 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             return None  # the user's scales override a preset's coarsest edge
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
+        if self.unrealness is not None:
+            if name == "balance":
+                return "relative"
+            if name in ("content_weight", "style_weight"):
+                given = self._given("content_weight"), self._given("style_weight")
+                content, style = unreal_weights(self.unrealness, given, self.preset)
+                return content if name == "content_weight" else style
         return PRESETS[self.preset].get(name)
+
+    def _given(self, name: str) -> Any:
+        """Return the value of a setting that the user gave; None if it is left open."""
+        value = getattr(self, name)
+        return None if is_default(value) else value
 
     def descent_settings(self) -> dict[str, Any]:
         """Return the keyword arguments of `optim.descent.descend` that are the same at every scale.
@@ -121,7 +135,8 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         return None if self.max_memory is None else parse_memory(self.max_memory)
 
     def _check_weights(self) -> None:
-        """Check that one of the two weights is positive, and both if `strength` balances them."""
+        """Check that one of the two weights is positive, and both if `strength` or `unrealness` balances them."""
+        self._check_unrealness()
         if self.content_weight == 0 and self.style_weight == 0:
             raise _conflict("content_weight", "--content-weight and --style-weight are both 0: raise one of them")
         if self.strength != Preset.strength and 0 in (self.content_weight, self.style_weight):
@@ -130,8 +145,36 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
                 "--strength balances content against style, but one of the two weights is 0: leave --strength out",
             )
 
+    def _check_unrealness(self) -> None:
+        """Check that nothing else sets the ratio of the two weights if `unrealness` does."""
+        if self.unrealness is None:
+            return
+        if 0 in (self.content_weight, self.style_weight):
+            raise _conflict(
+                "unrealness",
+                "--unrealness balances content against style, but one of the two weights is 0: leave one of them out",
+            )
+        if self.strength != Preset.strength:
+            raise _conflict(
+                "unrealness", "--unrealness and --strength both balance content against style: leave one of them out"
+            )
+        if self.balance != "relative":
+            raise _conflict(
+                "unrealness",
+                "--unrealness is about relative losses, but --balance is absolute: leave one of them out",
+            )
+        # Rounded: a recipe holds the weights, too.
+        if not math.isclose(self.style_weight, self.content_weight * 10**self.unrealness, rel_tol=1e-6):
+            raise _conflict(
+                "unrealness",
+                f"--unrealness {self.unrealness:g} contradicts --content-weight {self.content_weight:g} and "
+                f"--style-weight {self.style_weight:g}: leave one of the three out",
+            )
+
     def _check_styles(self) -> None:
-        """Check that several styles have one mask each, or none."""
+        """Check the crop, and that several styles have one mask each, or none."""
+        if self.style_crop is not None:
+            parse_crop(self.style_crop)
         styles = 1 + len(self.blend_style)
         if self.style_mask and styles > 1 and len(self.style_mask) != styles:
             raise _conflict(
@@ -245,19 +288,29 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+_MEMORY_UNITS = {"k": 1, "m": 2, "g": 3, "t": 4}
+"""Letters of the units of memory, each with its power of 1000 (kB, MB ...), or of 1024 (KiB, MiB ...)."""
+
+
 def parse_memory(text: str) -> int:
-    """Parse an amount of memory such as "4GB", "1.5GB" or "750MB" into bytes.
+    """Parse an amount of memory such as "4GB", "1.5 GB", "750MB" or "2GiB" into bytes.
+
+    The unit may be in lower case, and lack the B of a unit of 1000.
 
     Raises:
         OptionError: the text has another form, or is below 1 MB.
 
     """
-    match = re.fullmatch(r"([0-9]{1,6}(?:[.][0-9]{1,6})?) ?([MGmg])[Bb]?", text)
-    size = 0 if match is None else int(float(match[1]) * {"m": 10**6, "g": 10**9}[match[2].lower()])
-    if size < 10**6:
+    match = re.fullmatch(r"((?=[.]?[0-9])[0-9]{0,12}(?:[.][0-9]{0,12})?) ?([kmgt])(ib|b?)", text.strip().lower())
+    if match is None:
         raise OptionError(
-            f"--max-memory must be an amount of memory, such as 4GB or 750MB, not {text!r}",
+            f"--max-memory must be an amount of memory, such as 4GB, 750MB or 2GiB, not {text!r}",
             flag="--max-memory",
             kind=Kind.OUT_OF_RANGE,
+        )
+    size = round(float(match[1]) * (1024.0 if match[3] == "ib" else 1000.0) ** _MEMORY_UNITS[match[2]])
+    if size < 10**6:
+        raise OptionError(
+            f"--max-memory must be at least 1MB, not {text}", flag="--max-memory", kind=Kind.OUT_OF_RANGE
         )
     return size

@@ -47,6 +47,13 @@ IDLE = (
         lambda config: config.style_weight == 0,
         "--style-weight is 0",
     ),
+    Idle(
+        ("style_crop",),
+        lambda config: (
+            config.style_weight == 0 and config.init not in ("style", "recolored") and config.grey == "free"
+        ),
+        "--style-weight is 0",
+    ),
     Idle(("content_image",), lambda config: config.size is not None, "--size paints a texture from the style alone"),
     Idle(
         ("weights_input",),

@@ -9,7 +9,7 @@ from pathlib import Path
 from nstyle.pictures.formats import WRITTEN, able_to_hold
 from nstyle.pictures.limits import LONGEST_EDGE, SHORTEST_EDGE
 from nstyle.settings.options import MXNET, OURS, setting
-from nstyle.settings.presets import PRESETS, PURPOSES, STRENGTH_SPAN
+from nstyle.settings.presets import PRESETS, PURPOSES, STRENGTH_SPAN, UNREALNESS
 
 STARTS = ("noise", "content", "style", "recolored")
 """The words that `init` takes besides the path of a picture."""
@@ -119,6 +119,15 @@ class Controls:
         CONTROLS,
         choices=("stretch", "cover", "contain", "area"),
     )
+    style_crop: str | None = setting(
+        None,
+        "use only this part of --style-image, as if the file held nothing else: left, top, width and height in "
+        "pixels of the upright picture, or in percent of it (25%,25%,50%,50%)",
+        OURS,
+        CONTROLS,
+        metavar="X,Y,W,H",
+        separator=";",
+    )
     blend_style: tuple[tuple[Path, float], ...] = setting(
         (),
         "one more style picture and its weight; --style-image has weight 1. Repeatable",
@@ -165,7 +174,19 @@ class Painting:
     """The weights of the losses, and the image that the painting starts from."""
 
     content_weight: float = setting(None, "weight of the content loss", MXNET, PAINTING, at_least=0, metavar="W")
-    style_weight: float = setting(1.0, "weight of the style loss", MXNET, PAINTING, at_least=0, metavar="W")
+    style_weight: float = setting(None, "weight of the style loss", MXNET, PAINTING, at_least=0, metavar="W")
+    unrealness: float | None = setting(
+        None,
+        "make style weight / content weight 10^U, as in the film Come Swim: 0 is equal weights, less is more photo, "
+        "more is more style. The sum of the two stays, unless you give one of them. Implies --balance relative; "
+        "instead of --strength",
+        OURS,
+        PAINTING,
+        default_words="; ".join(f"{preset}: {value:.2g}" for preset, value in UNREALNESS.items()),
+        at_least=-6,
+        at_most=6,
+        metavar="U",
+    )
     tv_weight: float = setting(
         None, "weight of the total variation; more is smoother", MXNET, PAINTING, at_least=0, metavar="W"
     )
@@ -262,7 +283,7 @@ class Machine:
         OURS,
         MACHINE,
         default_words="what is free",
-        metavar="4GB|750MB",
+        metavar="4GB|750MB|2GiB",
     )
 
 

@@ -34,6 +34,7 @@ class Option:
         hint: what to do instead, added to the error if a value is not a number.
         recorded: whether a recipe contains it.
         several: whether the flag takes several values, each of which makes its own painting.
+        separator: what stands between its values in a sweep.
 
     """
 
@@ -49,6 +50,7 @@ class Option:
     hint: str = ""
     recorded: bool = True
     several: bool = False
+    separator: str = ","
 
 
 def setting(default: Any, help_: str, origin: str, group: str, **more: Any) -> Any:
@@ -74,8 +76,8 @@ def option(field: "dataclasses.Field[Any]") -> Option:
 
 
 def flag(name: str) -> str:
-    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`."""
-    return "--" + name.replace("_", "-")
+    """Return the command's flag for a setting: `max_long_edge` is `--max-long-edge`, `from_` is `--from`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 class DefaultInt(int):
@@ -158,7 +160,7 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         OptionError: the value has another type or is out of range.
 
     """
-    if value is None and type_ in (int | None, int | str | None, str | None, Path | None):
+    if value is None and type_ in (int | None, int | str | None, float | None, str | None, Path | None):
         return None
     if type_ is bool:
         if not isinstance(value, bool):
@@ -172,15 +174,18 @@ def checked(flag_: str, type_: Any, value: Any, declared: Option) -> Any:
         if value in declared.choices:
             return value
         value = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if type_ in (int, int | None, int | str | None, float):
-        return _checked_number(flag_, float if type_ is float else int, value, declared)
+    if type_ in (int, int | None, int | str | None, float, float | None):
+        return _checked_number(flag_, float if type_ in (float, float | None) else int, value, declared)
     return _checked_text(flag_, type_, value, declared)
 
 
 def _checked_text(flag_: str, type_: Any, value: Any, declared: Option) -> str | Path:
     """Return a path (made absolute) or a word as its own type, if it is one of the choices and no URL."""
     is_path = type_ in (Path, Path | None)
-    if not isinstance(value, str | Path) or not str(value):
+    if value == "" and not is_path and isinstance(declared.metavar, str):
+        forms = listed(tuple(declared.metavar.split("|")))
+        raise OptionError(f"{flag_} is empty; give it a value: {forms}", flag=flag_, kind=Kind.OUT_OF_RANGE)
+    if not isinstance(value, str | Path) or not (str(value) or declared.choices):
         raise OptionError(
             f"{flag_} must be {'a path' if is_path else 'text'}, not {value!r}", flag=flag_, kind=Kind.OUT_OF_RANGE
         )

@@ -1,5 +1,6 @@
 """Presets: named sets of default values."""
 
+import math
 from typing import Any
 
 STRENGTH_SPAN = 8
@@ -16,6 +17,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "reference": {
         "style_fit": "stretch",
         "content_weight": 10.0,
+        "style_weight": 1.0,
         "tv_weight": 0.01,
         "init": "noise",
         "details": 0.0,
@@ -36,6 +38,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "painterly": {
         "style_fit": "area",
         "content_weight": 1.0,
+        "style_weight": 1.0,
         "tv_weight": 0.15,
         "init": "content",
         "details": 0.7,
@@ -56,6 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
         "style_fit": "area",
         "content_weight": 0.15,
+        "style_weight": 1.0,
         "tv_weight": 0.15,
         "init": "content",
         "details": 1.0,
@@ -76,6 +80,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Values of each preset; the user's own values override them. The values of "reference" are MXNet's."""
 
+UNREALNESS = {
+    name: math.log10(values["style_weight"] / values["content_weight"])
+    for name, values in PRESETS.items()
+    if values["balance"] == "relative"
+}
+"""The unrealness (see `unreal_weights`) that a preset's weights come to; absolute losses have none."""
+
 
 def content_factor(strength: float) -> float:
     """Return the factor on the content weight for a strength (0 to 100): `STRENGTH_SPAN ** (1 - strength / 50)`.
@@ -83,3 +94,26 @@ def content_factor(strength: float) -> float:
     It is exactly 1 at 50.
     """
     return float(STRENGTH_SPAN ** (1 - strength / 50))
+
+
+def unreal_weights(unrealness: float, given: tuple[float | None, float | None], preset: str) -> tuple[float, float]:
+    """Return the content weight and the style weight for an unrealness u: style weight = 10^u content weight.
+
+    This is u of Joshi, Stewart and Shapiro, "Bringing Impressionism to Life with Neural Style Transfer in Come Swim"
+    (2017).
+
+    Args:
+        unrealness: u.
+        given: the content weight and the style weight that the user gives, at most one of them; None: open. If both
+            are open, their sum is the preset's: so the weights of other terms and the learning rate mean the same
+            for every u.
+        preset: the name of the preset.
+
+    """
+    ratio: float = 10.0**unrealness
+    content, style = given
+    if style is not None:
+        return style / ratio, style
+    if content is None:
+        content = (PRESETS[preset]["content_weight"] + PRESETS[preset]["style_weight"]) / (1 + ratio)
+    return content, content * ratio

@@ -9,6 +9,8 @@ OTHER_NAMES = {
     "content-image": "content image in input input-image photo source target",
     "device": "cpu cuda cuda-device gpus no-cuda use-gpu",
     "every": "interval refresh",
+    "film": "clip movie video",
+    "frame-rate": "fps framerate",
     "image-format": "file-format filetype format jpeg jpg png tiff webp",
     "init": "init-image initial initial-image start",
     "lr": "learning-rate step-size",
@@ -33,18 +35,20 @@ OTHER_NAMES = {
     "size": "texture",
     "stop-eps": "tol tolerance",
     "strength": "alpha intensity style-strength",
+    "style-crop": "crop crop-style style-part style-region",
     "style-image": "artwork painting style styles",
     "style-loss": "gram mrf wasserstein",
     "style-scale": "style-size",
     "sweep": "grid grid-search",
     "tv-weight": "smoothness total-variation tv",
+    "unrealness": "style-content-ratio u unreal",
     "verbose": "debug v verbosity",
     "watch": "follow live",
     "weights": "checkpoint model-file model-path",
 }
 """By a flag without its hyphens: what other programs for style transfer, and people, call it, separated by spaces."""
 
-_MOST = 6
+_MOST = 7
 """Most flags to suggest at once."""
 
 _LIKE = 0.75

@@ -14,6 +14,15 @@ EPOCHS = "epochs.csv"
 CHECKPOINT = "state.npz"
 """The checkpoint that `--resume` reads."""
 
+FILM_RECORD = "film.json"
+"""The recipe and the settings of a film."""
+
+FRAME_LOG = "frames.csv"
+"""One line per painted frame of a film."""
+
+FRAMES, SOURCE_FRAMES, SHOTS = "frames", "source", "shots"
+"""Folders of a film: the painted frames, the frames that they were painted from, and the states of the shots."""
+
 OF_A_RUN = frozenset({RECORD, EPOCHS, CHECKPOINT})
 """Names of the files of a run, besides its pictures. The lock is none: it goes when the run ends."""
 
@@ -67,6 +76,21 @@ def parse_picture_name(name: str) -> tuple[int | None, str] | None:
     """
     match = _PICTURE.fullmatch(name)
     return match and ((None if match["epoch"] is None else int(match["epoch"])), match["format"])
+
+
+def frame_name(number: int) -> str:
+    """Return the name of a painted frame, counted from 1."""
+    return f"{number:06}.png"
+
+
+def source_frame_name(number: int) -> str:
+    """Return the name of the picture of a source's frame, counted from 1."""
+    return f"{number:06}.jpg"
+
+
+def shot_name(number: int) -> str:
+    """Return the name of a shot's state, counted from 1."""
+    return f"{number:04}.npz"
 
 
 def is_of_a_run(name: str) -> bool:

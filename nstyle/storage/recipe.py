@@ -27,8 +27,9 @@ SETTINGS = tuple(field.name for field in dataclasses.fields(Config) if option(fi
 _OF_THE_FILES = {"output_dir", "save_epochs", "remove_noise", "no_recipe", "max_memory"}
 # Settings that name files: the hashes of `Recipe.inputs` tell them apart.
 _FILES = {"content_image", "style_image", "mask", "style_mask"}
-# Settings that other entries of the recipe state more exactly: the preset's values, the chosen device and precision.
-_SAID_ELSEWHERE = {"preset", "gpu", "device", "precision"}
+# Settings that other entries state more exactly: the preset's values, the weights, the chosen device and precision.
+_SAID_ELSEWHERE = {"preset", "unrealness", "gpu", "device", "precision"}
+_BALANCE = frozenset({"strength", "content_weight", "style_weight", "balance"})  # what `unrealness` sets, or replaces
 _SCALES = frozenset({"scales", "scale_factor", "coarsest_edge"})
 _EPOCHS = (
     frozenset({"max_num_epochs", "max_long_edge", "size", "preset"}) | _SCALES
@@ -180,6 +181,8 @@ def parse_recipe(text: str | bytes, path: Path) -> Recipe:
         facts = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _not_a_recipe(path) from error
+    if isinstance(facts, dict) and "recipe" in facts:  # the record of a film has more beside the recipe of its frames
+        facts = facts["recipe"]
     return recipe_of(facts, path)
 
 
@@ -269,6 +272,7 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     - A changed device (`gpu` or `device`) replaces the recipe's, whichever of the two named it.
     - A new optimizer brings its own learning rate, and a new preset its own values.
     - Changed scales replace the recipe's.
+    - A new unrealness replaces the recipe's weights, strength and balance; new ones of these replace its unrealness.
     - A snapshot's recipe, which ends at its coarse scale, goes on to the end if the number of epochs or the size is
       another.
     - A larger picture continues from the recipe's, or from the preview that the recipe started from, and adds
@@ -295,6 +299,10 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
         settings |= {"gpu": None, "device": None}
     if changes.get("optimizer", settings["optimizer"]) != settings["optimizer"]:
         settings["lr"] = None
+    if changes.get("unrealness") is not None:
+        settings |= {**dict.fromkeys(_BALANCE), "strength": Config.strength}
+    elif _BALANCE & set(changes):
+        settings["unrealness"] = None
     if changes.get("preset", settings["preset"]) != settings["preset"]:
         settings |= dict.fromkeys([*PRESETS[settings["preset"]], "lr", "preview_edge"])
     elif _SCALES & set(changes):

@@ -59,12 +59,17 @@ def log_run(recipe: Recipe, device: torch.device) -> None:
     _log.info(
         "painting %dx%d pixels in %s on %s (%s)", width, height, recipe.precision, recipe.device, recipe.device_name
     )
-    if recipe.precision == "bfloat16" and not has_native_bfloat16(device):
-        _log.warning("%s has no native bfloat16: --precision float32 would be faster", recipe.device)
-    if recipe.settings["precision"] == "tf32" and recipe.precision != "tf32":
-        _log.warning("%s has no TF32: painting in float32", recipe.device)
+    warn_of_precision(recipe.settings["precision"], recipe.precision, device)
     if not recipe.weights["original"]:
         _log.info("%s: not the original VGG-19; its activations are rescaled to match", recipe.weights["path"])
+
+
+def warn_of_precision(wanted: str, precision: str, device: torch.device) -> None:
+    """Warn if the device is slow in this precision, or cannot compute in the one that is `wanted`."""
+    if precision == "bfloat16" and not has_native_bfloat16(device):
+        _log.warning("%s has no native bfloat16: --precision float32 would be faster", device)
+    if wanted == "tf32" and precision != "tf32":
+        _log.warning("%s has no TF32: painting in float32", device)
 
 
 def log_changes(followed: Recipe, recipe: Recipe) -> None:

@@ -43,16 +43,16 @@ def playing_rate(frames: int) -> float:
     return min(max(frames / 15, 3), 12)
 
 
-def refuse_foreign(path: Path, note: str) -> None:
-    """Refuse to replace a file without our note in its first 4 MiB: it is the user's own.
+def refuse_foreign(path: Path, note: bytes, within: int) -> None:
+    """Refuse to replace a file without our note in its first `within` bytes: it is the user's own.
 
     Raises:
-        OutputError: the file does not contain the note, or cannot be read.
+        OutputError: the file does not contain the note, is a link or no file, or cannot be read.
 
     """
     try:
         with open_regular(path, MOST_BYTES, follow=False) as file:
-            is_ours = note.encode() in file.read(_HEADER_BYTES)
+            is_ours = note in file.read(within)
     except FileNotFoundError:
         return
     except OSError:
@@ -74,7 +74,7 @@ def write_gif(path: Path, run: Run) -> None:
         OutputError: the file cannot be written, or is the user's own.
 
     """
-    refuse_foreign(path, FILM_NOTE)
+    refuse_foreign(path, FILM_NOTE.encode(), _HEADER_BYTES)
     frames = [frame.quantize(256, Image.Quantize.MEDIANCUT) for frame in _frames(run, _GIF_EDGE)]
     durations = [round(1000 / playing_rate(len(frames)))] * len(frames)
     durations[-1] = round(1000 * HELD)
@@ -111,7 +111,7 @@ def write_mp4(path: Path, run: Run) -> None:
         OutputError: the file cannot be written or is the user's own, or ffmpeg is missing or fails.
 
     """
-    refuse_foreign(path, FILM_NOTE)
+    refuse_foreign(path, FILM_NOTE.encode(), _HEADER_BYTES)
     ffmpeg = find_ffmpeg()
     rate = playing_rate(len(run.snapshots))
     frames = map(_even, _frames(run, _MP4_EDGE))

@@ -36,6 +36,7 @@ from nstyle.view.album import Album
 from nstyle.view.films import playing_rate
 from nstyle.view.run_files import MOST_EPOCHS, evenly, whole
 from nstyle.view.runs import Input, Run, Snapshot
+from nstyle.wording import counted
 
 GENERATOR = b'<meta name="generator" content="nstyle-view">'
 """Marks a page as written by nstyle-view. Files without this mark are never overwritten."""
@@ -102,7 +103,7 @@ def render(
     if run is not None:
         run_facts, run_html = _render_run(page, run, album, budget, films)
         facts |= run_facts
-    title = _title(run) if run is not None else f"{len(others)} paintings"
+    title = _title(run) if run is not None else counted(len(others), "painting")
     filled = Template(_part("page.html")).substitute(
         policy=_policy(script),
         title=_escaped(title),
@@ -157,7 +158,7 @@ def _title(run: Run) -> str:
 
 def describe_state(run: Run) -> str:
     """Describe in one line the progress of the run, or how it ended."""
-    epochs = f"{run.epochs} epoch{'' if run.epochs == 1 else 's'}"
+    epochs = counted(run.epochs, "epoch")
     if not run.is_running:
         reason = str(run.record.get("stop_reason"))
         return _ENDINGS[reason].format(epochs=epochs) if reason in _ENDINGS else f"ended after {epochs}: {reason}"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstyle.errors import ImageError, Kind, OutputError, RecordError
+from nstyle.errors import ImageError, Kind, RecordError
 from nstyle.escaping import visible
-from nstyle.files import make_folder, open_regular, replacing, unwritable
+from nstyle.files import make_folder, replacing
 from nstyle.storage.layout import RECORD, is_of_a_run
 from nstyle.storage.lock import is_held
 from nstyle.storage.outputs import SHEET_NOTE
@@ -21,7 +21,7 @@ PAGE = "index.html"
 UNWATCHED = 30.0
 """Seconds between reloads of a running run's page that was made without `--watch`, in case it is made again."""
 
-_MOST_BYTES_OF_PAGE = 2**30  # ours have 5 MB; a larger one is not ours
+_HEADER_BYTES = 1000  # of a page or a sheet: what nstyle-view writes has its mark there
 
 QUIET = 60.0
 """Seconds without changes until a batch, or a run without a lock, counts as ended. No file says if more follows."""
@@ -116,20 +116,7 @@ class Gallery:
             watched=every is not None,
         )
         make_folder(path.parent)
-        try:
-            with open_regular(path, _MOST_BYTES_OF_PAGE) as file:
-                is_ours = page.GENERATOR in file.read(1000)
-        except FileNotFoundError:
-            is_ours = True
-        except OSError as error:
-            raise unwritable(path, error) from error
-        if not is_ours:
-            raise OutputError(
-                f"{path} was not written by nstyle-view; choose another --output-dir",
-                flag="--output-dir",
-                path=path,
-                kind=Kind.IN_THE_WAY,
-            )
+        films.refuse_foreign(path, page.GENERATOR, _HEADER_BYTES)
         with replacing(path) as file:
             file.write(content)
 
@@ -245,7 +232,7 @@ def write_sheet(shown: Shown) -> Path:
 
     """
     path = shown.page.with_name(films.SHEET)
-    films.refuse_foreign(path, SHEET_NOTE[1])
+    films.refuse_foreign(path, SHEET_NOTE[1].encode(), _HEADER_BYTES)
     # a label of the sheet may have several lines, but a name has one: `visible` spells the others out
     pictures = [(visible(run.name), run.snapshots[-1].path) for run in shown.others if run.snapshots]
     if shown.run is not None:

@@ -29,7 +29,7 @@ _MOST_COLUMNS = 64
 _MOST_ROWS = 10_000  # a page shows a tenth of them
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def record_to_show(path: Path) -> dict[str, Any]:
     """Read `run.json`. Numbers that are not finite or have more than 20 digits become text.
 
     Raises:

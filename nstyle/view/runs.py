@@ -13,7 +13,7 @@ from typing import Any
 from nstyle.errors import Kind, RecordError
 from nstyle.storage.layout import EPOCHS, RECORD, StopReason, parse_picture_name
 from nstyle.storage.lock import is_abandoned
-from nstyle.view.run_files import MOST_EPOCHS, read_epochs, read_record, whole
+from nstyle.view.run_files import MOST_EPOCHS, read_epochs, record_to_show, whole
 
 _MOST_INPUTS = 100
 _MOST_SCALES = 100
@@ -175,7 +175,7 @@ def read_run(folder: Path, name: str | None = None) -> Run:
         RecordError: the record is missing, unreadable or damaged.
 
     """
-    record = read_record(folder / RECORD)
+    record = record_to_show(folder / RECORD)
     curves = read_epochs(folder / EPOCHS)
     name = os.path.basename(os.path.realpath(folder)) if name is None else name
     return Run(folder, name, record, curves, _find_snapshots(folder, record, _epochs_done(record, curves)))

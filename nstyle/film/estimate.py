@@ -1,0 +1,61 @@
+"""Estimate what a film will take, without painting it."""
+
+import time
+from dataclasses import dataclass, replace
+
+from nstyle.film.motion_sources import EstimatedMotion
+from nstyle.film.plan import FilmPlan
+from nstyle.film.sequence import Frame
+from nstyle.painting.estimate import estimate_run
+from nstyle.painting.session import Session
+from nstyle.pictures.picture import resize_picture
+
+
+@dataclass(frozen=True)
+class FilmEstimate:
+    """What a film will take.
+
+    Attributes:
+        size: width and height of a frame in pixels.
+        memory: bytes of memory of the whole process; see `painting.estimate.Estimate`.
+        way: whether the frames are painted "whole" or in tiles.
+        shots: the number of shots.
+        first: about how many seconds the first frame of a shot takes.
+        further: about how many seconds each other frame takes, the search for motion included.
+        seconds: about how many seconds the whole film takes.
+
+    """
+
+    size: tuple[int, int]
+    memory: int
+    way: str
+    shots: int
+    first: float
+    further: float
+    seconds: float
+
+
+def estimate_of(plan: FilmPlan, session: Session | None = None) -> FilmEstimate:
+    """Estimate what `film.run.run_film` would take from the beginning.
+
+    Raises:
+        NStyleError: as `run_film`, as far as it shows without painting.
+
+    """
+    session = Session() if session is None else session
+    shots = len(plan.shots())
+    frames = list(plan.source.frames(plan.numbers[:2]))
+    in_memory = {"content_image": frames[0]}
+    single = estimate_run(plan.config, session, in_memory)
+    later = replace(
+        plan.config, scales=1, coarsest_edge=None, preview_edge=None, max_num_epochs=plan.settings.frame_epochs
+    )
+    further = estimate_run(later, session, in_memory).seconds * plan.settings.passes
+    if len(frames) > 1 and plan.settings.flow is None:
+        width, height = single.size
+        one, two = (Frame(n, resize_picture(frame, height, width)) for n, frame in enumerate(frames))
+        began = time.perf_counter()
+        EstimatedMotion()(one, two)
+        further += (time.perf_counter() - began) * len(plan.settings.distances)
+    seconds = shots * single.seconds + (plan.frames - shots) * further
+    return FilmEstimate(single.size, single.memory, single.way, shots, single.seconds, further, seconds)

@@ -1,0 +1,114 @@
+"""What a film command paints: the frames of a source, in shots, each frame with the same settings."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nstyle.errors import Kind, OptionError
+from nstyle.files import known_sha256
+from nstyle.film.opening import open_source
+from nstyle.film.shots import shots_of
+from nstyle.film.source import Source
+from nstyle.film.span import numbers_of, rate_of
+from nstyle.film.video import Video
+from nstyle.painting.inputs import inputs_of
+from nstyle.settings.config import Config
+from nstyle.settings.film import FilmSettings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FilmPlan:
+    """A film to paint.
+
+    Attributes:
+        config: the settings of each frame. Its content picture is the source, for messages and the recipe.
+        settings: the settings of the film.
+        source: what it is made from.
+        numbers: the source's frames that are painted, counted from 0. Frame 1 of the film is the first of these.
+
+    """
+
+    config: Config
+    settings: FilmSettings
+    source: Source
+    numbers: range
+
+    @property
+    def frames(self) -> int:
+        """The number of frames to paint."""
+        return len(self.numbers)
+
+    @property
+    def name(self) -> str:
+        """The name of the film's file, without its ending: that of the video, or of the folder of frames."""
+        path = self.source.path
+        return (path.stem if len(self.source.files) == 1 else path.resolve().name) or "film"
+
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the user's files: those of the source, and the pictures of styles and masks."""
+        others = [one.path for one in inputs_of(self.config).sources if one.name != "content_image"]
+        return (*self.source.files, *others)
+
+    def digest(self) -> str:
+        """Return a SHA-256 of the source: that of the video, or that of the hashes of all pictures.
+
+        Raises:
+            OSError: a file cannot be read.
+
+        """
+        hashes = [known_sha256(path) for path in self.source.files]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+    def shots(self, on_frame: Callable[[int], object] = lambda number: None) -> tuple[range, ...]:
+        """Return the shots: ranges of the film's frames, counted from 1, that together are the whole film.
+
+        Without scenedetect, a film whose motion comes from files is a single shot; the log warns of it.
+
+        Args:
+            on_frame: called with the number of each frame of the source that was looked at.
+
+        Raises:
+            OptionError: scenedetect is not installed.
+            ImageError: a frame is missing or damaged.
+
+        """
+        whole = (range(1, self.frames + 1),)
+        if not self.settings.cuts or self.frames == 1:
+            return whole
+        try:
+            found = shots_of(self.source, self.numbers, on_frame=on_frame)
+        except OptionError:
+            if self.settings.flow is None:
+                raise
+            _log.warning("scenedetect is not installed, so the film is painted as a single shot")
+            return whole
+        return tuple(range(shot.start + 1, shot.stop + 1) for shot in found)
+
+
+def plan_film(config: Config, settings: FilmSettings) -> FilmPlan:
+    """Open a film's source, and choose its frames.
+
+    Args:
+        config: the settings of each frame; its content picture is ignored.
+        settings: the settings of the film.
+
+    Raises:
+        NStyleError: the source cannot be used, or it has no frame between `from_` and `to`.
+
+    """
+    if config.size is not None:
+        raise OptionError(
+            "--size paints a texture from the style alone, and --film a film; leave one of them out",
+            flag="--size",
+            kind=Kind.CONFLICT,
+        )
+    source = open_source(settings.film, rate_of(settings.frame_rate), config.output_dir)
+    if isinstance(source, Video) and settings.frame_rate != FilmSettings.frame_rate:
+        _log.warning("--frame-rate has no effect: %s has its own times", source.path)
+    depth = max(config.bit_depth, source.bit_depth)
+    config = replace(config, content_image=source.path, image_format="png", bit_depth=depth)
+    return FilmPlan(config, settings, source, numbers_of(source, settings.from_, settings.to, settings.every))

@@ -1,0 +1,314 @@
+"""Films that were stopped: killed at any moment, interrupted, with another end; and what a new film may replace."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from film_runs import SMALL, contents, negative, painted_film
+from films import scene, write_video
+from refusals import refuses
+
+from nstyle.commands.paint import main
+from nstyle.errors import ImageError, Kind, OutputError
+from nstyle.film.run import FilmProgress
+from nstyle.storage.lock import locked
+
+ROOT = Path(__file__).parent.parent
+
+KILLED = """
+import json, os, pathlib, sys
+
+import av, cv2, scenedetect, skimage.transform, torch
+import nstyle
+
+torch.set_num_threads(1)
+arguments, moments = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+paint = nstyle.stylize_film
+
+
+def die_at(moment, is_after):
+    replace, left = pathlib.Path.replace, [moment]
+
+    def counted(self, target):
+        left[0] -= 1
+        if left[0] == 0 and not is_after:
+            os.kill(os.getpid(), 9)
+        replace(self, target)
+        if left[0] == 0:
+            os.kill(os.getpid(), 9)
+
+    pathlib.Path.replace = counted
+
+
+ends = []
+for moment, is_after in moments:
+    child = os.fork()
+    if child == 0:
+        die_at(moment, is_after)
+        paint(**arguments)
+        os._exit(0)
+    ends.append(os.waitpid(child, 0)[1])
+print(json.dumps(ends))
+"""
+"""Paints a film in child processes, each of which kills itself before or after its nth file is put in place."""
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "clip.mp4", [*scene(4), *negative(scene(2, tint=(200, 60, 30)))])
+
+
+def test_killed_ten_times_it_is_the_same_film(clip: Path, style: Path, tmp_path: Path) -> None:
+    """Each run puts its record and the log in place first, then a source's frame, a frame and a state in turn."""
+    whole = painted_film(clip, style, tmp_path / "whole")
+    chance = np.random.default_rng(5)
+    later = zip(chance.integers(3, 7, size=8).tolist(), (chance.random(8) < 0.5).tolist(), strict=True)
+    moments = [(1, True), (2, False), *later]
+    arguments = {"film": str(clip), "style_image": str(style), "output_dir": str(tmp_path / "killed"), **SMALL}
+    command = [sys.executable, "-c", KILLED, json.dumps(arguments), json.dumps(moments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ends = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    assert ends == [signal.SIGKILL] * 10
+    record = json.loads((tmp_path / "killed" / "film.json").read_text())
+    assert record["stop_reason"] == "running"
+    more = painted_film(clip, style, tmp_path / "killed")
+    assert 0 < more.painted < 6
+    assert contents(more.frames) == contents(whole.frames)
+    assert more.path is not None
+    assert whole.path is not None
+    assert more.path.read_bytes() == whole.path.read_bytes()
+    names = [
+        sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+        for folder in (tmp_path / "killed", tmp_path / "whole")
+    ]
+    assert names[0] == names[1]
+    first, second = ((tmp_path / name / "frames.csv").read_text().splitlines() for name in ("killed", "whole"))
+    assert [row.rpartition(",")[0] for row in first] == [row.rpartition(",")[0] for row in second]  # but the seconds
+
+
+def test_ctrl_c(clip: Path, style: Path, tmp_path: Path) -> None:
+    flags = [
+        *("--film", str(clip), "--style-image", str(style), "--model", "filters", "--max-long-edge", "48"),
+        *("--max-num-epochs", "3", "--frame-epochs", "30", "--output-dir", str(tmp_path / "output")),
+    ]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "nstyle", *flags],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    second = tmp_path / "output" / "shots" / "0001.npz"
+    while not second.exists():
+        assert command.poll() is None
+        time.sleep(0.005)
+    command.send_signal(signal.SIGINT)
+    said, error = command.communicate()
+    assert command.returncode == 130
+    record = json.loads((tmp_path / "output" / "film.json").read_text())
+    assert record["stop_reason"] == "interrupted"
+    painted = len((tmp_path / "output" / "frames.csv").read_text().splitlines()) - 1
+    assert 1 <= painted < 6
+    assert error == f"nstyle: error: interrupted; {painted} of 6 frames are painted; the same command continues\n"
+    assert "Traceback" not in said
+    assert not (tmp_path / "output" / "clip.mp4").exists()
+    assert not (tmp_path / "output" / "run.lock").exists()
+
+
+def test_a_finished_film_is_not_painted_again(clip: Path, style: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    first = painted_film(clip, style, output)
+    before = {path: path.stat().st_mtime_ns for path in first.frames}
+    looked: list[int] = []
+    again = painted_film(clip, style, output, progress=FilmProgress(looked=looked.append))
+    assert again.painted == 0
+    assert not looked
+    assert {path: path.stat().st_mtime_ns for path in again.frames} == before
+    assert again.frames == first.frames
+    moved = clip.rename(tmp_path / "moved.mp4")  # the content of the source counts, not its name
+    assert painted_film(moved, style, output).painted == 0
+    assert (output / "moved.mp4").exists()
+    again.frames[1].unlink()
+    assert painted_film(moved, style, output).painted == 4  # its shot
+    (output / "shots" / "0002.npz").write_bytes(b"damaged")
+    assert painted_film(moved, style, output).painted == 2
+
+
+def test_another_end(clip: Path, style: Path, tmp_path: Path) -> None:
+    whole = painted_film(clip, style, tmp_path / "whole")
+    output = tmp_path / "output"
+    assert painted_film(clip, style, output, to="3f").painted == 3
+    more = painted_film(clip, style, output)
+    assert more.painted == 3
+    assert contents(more.frames) == contents(whole.frames)
+    fewer = painted_film(clip, style, output, to="2f")
+    assert (fewer.painted, len(fewer.frames)) == (0, 2)
+    record = json.loads(fewer.record.read_text())
+    assert (record["film"]["frames"], record["film"]["extent"]) == (2, 6)
+    again = painted_film(clip, style, output)
+    assert (again.painted, len(again.frames)) == (0, 6)
+    assert contents(again.frames) == contents(whole.frames)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"max_num_epochs": 4}, "--max-num-epochs 3 (now 4)"),
+        ({"temporal_weight": 2.0}, "--temporal-weight None (now 2.0)"),
+        ({"from_": "2f"}, "--from None (now 2f)"),
+        ({"temporal_distances": (1, 2)}, "--temporal-distances 1 (now [1, 2])"),
+        ({"cuts": False}, "--cuts True (now False)"),
+    ],
+)
+def test_another_film_is_refused(
+    options: dict[str, Any],
+    named: str,
+    clip: Path,
+    style: Path,
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "output"
+    first = painted_film(clip, style, output, to="2f")
+    before = contents(first.frames)
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output, flag="--output-dir") as refused:
+        painted_film(clip, style, output, to="2f", **options)
+    assert named in str(refused.value)
+    assert contents(first.frames) == before
+    other = write_video(tmp_path / "other.mp4", scene(2, tint=(9, 200, 9)))
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output, flag="--output-dir") as refused:
+        painted_film(other, style, output, to="2f")
+    assert "other.mp4" in str(refused.value)
+
+
+def test_overwrite_replaces_a_longer_film(clip: Path, style: Path, tmp_path: Path) -> None:
+    """Also if the new film is stopped before its end: the old frames go when the new film is there."""
+    output = tmp_path / "output"
+    (output / "frames").mkdir(parents=True)
+    mine = output / "frames" / "000099.png"
+    mine.write_text("mine")
+    painted_film(clip, style, output)
+    options: dict[str, Any] = {"to": "3f", "film_codec": "lossless", "max_num_epochs": 2, "cuts": False}
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(row: Any) -> None:
+        if row.frame == 2:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        painted_film(clip, style, output, overwrite=True, progress=FilmProgress(painted=stop), **options)
+    assert (output / "frames" / "000006.png").exists()
+    assert (output / "clip.mp4").exists()
+    result = painted_film(clip, style, output, **options)
+    assert result.painted == 1
+    assert sorted(path.name for path in (output / "frames").iterdir()) == [
+        *(f"{number:06}.png" for number in (1, 2, 3, 99))
+    ]
+    assert [path.name for path in (output / "shots").iterdir()] == ["0001.npz"]
+    assert len(list((output / "source").iterdir())) == 3
+    assert not (output / "clip.mp4").exists()
+    assert (output / "clip.mkv").exists()
+    assert mine.read_text() == "mine"
+    record = json.loads(result.record.read_text())["film"]
+    assert (record["extent"], record["replaces"], record["files"]) == (3, None, ["clip.mkv"])
+    alone = painted_film(clip, style, tmp_path / "alone", **options)
+    assert contents(result.frames) == contents(alone.frames)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["frames/000002.png", "clip.mp4", "film.json", "frames.csv", "shots/0001.npz"])
+def test_files_of_strangers_stay(
+    name: str,
+    overwrite: bool,
+    clip: Path,
+    style: Path,
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "output"
+    (output / name).parent.mkdir(parents=True)
+    (output / name).write_text("mine")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / name, flag="--output-dir"):
+        painted_film(clip, style, output, overwrite=overwrite)
+    assert (output / name).read_text() == "mine"
+    assert [path for path in output.rglob("*") if path.is_file()] == [output / name]
+
+
+@pytest.mark.parametrize("name", ["frames", "source", "shots", "frames/000001.png", "clip.mp4"])
+def test_links_are_not_followed(name: str, clip: Path, style: Path, tmp_path: Path) -> None:
+    output, elsewhere = tmp_path / "output", tmp_path / "elsewhere"
+    (output / name).parent.mkdir(parents=True)
+    elsewhere.mkdir()
+    (output / name).symlink_to(elsewhere)
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / name, flag="--output-dir"):
+        painted_film(clip, style, output, overwrite=True)
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_record_that_names_files_elsewhere_deletes_none(clip: Path, style: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    result = painted_film(clip, style, output, to="2f")
+    (output / "mine.txt").write_text("mine")
+    record = json.loads(result.record.read_text())
+    record["film"]["files"] += ["../clip.mp4", str(clip), "frames", "mine.txt", "run.lock"]
+    result.record.write_text(json.dumps(record))
+    painted_film(clip, style, output, to="2f", overwrite=True)
+    assert clip.exists()
+    assert (output / "mine.txt").exists()
+    assert (output / "frames").is_dir()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(b"", b"{", b"[]", b'{"kind": "film"}', b'{"kind": "film", "film": 5}'),
+        *(b'{"kind": "film", "film": {"shots": [[1]], "settings": {}}}', b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_record(damage: bytes, clip: Path, style: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    (output / "film.json").write_bytes(damage)
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / "film.json", flag="--output-dir"):
+        painted_film(clip, style, output, overwrite=True)
+    assert (output / "film.json").read_bytes() == damage
+    assert main(["--recipe", str(output / "film.json"), "--output-dir", str(tmp_path / "more")]) == 1
+
+
+def test_a_source_in_the_output_folder(style: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    clip = write_video(output / "clip.mp4", scene(2))
+    before = clip.read_bytes()
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=clip, flag="--output-dir"):
+        painted_film(clip, style, output, overwrite=True)
+    assert clip.read_bytes() == before
+    result = painted_film(clip, style, output, film_codec="prores")
+    assert result.path == output / "clip.mov"
+    assert clip.read_bytes() == before
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / "frames" / "000001.png", flag="--output-dir"):
+        painted_film(output / "frames", style, output, overwrite=True)
+    assert painted_film(output / "frames", style, tmp_path / "twice").painted == 2
+
+
+def test_two_runs_do_not_share_a_folder(clip: Path, style: Path, tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    with (
+        locked(tmp_path / "output"),
+        refuses(OutputError, kind=Kind.BUSY, path=tmp_path / "output", flag="--output-dir"),
+    ):
+        painted_film(clip, style, tmp_path / "output")
+
+
+def test_what_cannot_be_painted_leaves_no_record(clip: Path, tmp_path: Path) -> None:
+    with refuses(ImageError, kind=Kind.MISSING, path=tmp_path / "none.png"):
+        painted_film(clip, tmp_path / "none.png", tmp_path / "output")
+    assert not (tmp_path / "output" / "film.json").exists()
+    assert not list((tmp_path / "output").rglob("*"))
