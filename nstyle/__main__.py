@@ -34,6 +34,17 @@ def view() -> int:
         return _interrupted("nstyle-view")
 
 
+def train() -> int:
+    """Run the command `nstyle-train` with the process's arguments, and return its exit code."""
+    let_waiting_threads_sleep()
+    try:
+        from nstyle.commands.train import main
+
+        return main()
+    except KeyboardInterrupt:
+        return _interrupted("nstyle-train")
+
+
 def let_waiting_threads_sleep() -> None:
     """Make OpenMP's threads sleep soon while they wait for each other, unless the environment says how they wait.
 

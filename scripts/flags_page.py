@@ -1,4 +1,4 @@
-"""Write docs/flags.md, the page of all flags, from the parsers of the two commands.
+"""Write docs/flags.md, the page of all flags, from the parsers of the commands.
 
 `python scripts/flags_page.py` writes the page; a test fails if it is not up to date.
 """
@@ -6,22 +6,24 @@
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nstyle.commands import flags, view
+from nstyle.commands import flags, train, view
+from nstyle.commands.parser import Parser
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "flags.md"
 
 INTRODUCTION = """\
 # Flags
 
-All flags of `nstyle` and `nstyle-view`, as `--help` lists them. `python scripts/flags_page.py` writes this page.
+All flags of `nstyle`, `nstyle-train` and `nstyle-view`, as `--help` lists them. `python scripts/flags_page.py` writes
+this page.
 
 Underscores work as well as hyphens: `--style_image`. In Python, the keywords of `nstyle.stylize` are the flags with
 underscores: `style_image=`. If a preset has its own default, the table names it; a flag that is given always wins.
 
-Your shell can complete the flags of `nstyle`, but not those of `nstyle-view`:
+Your shell can complete the flags of `nstyle`, but not those of the other commands:
 `pip install -c constraints.txt '.[completion]'` in the clone and, for bash,
 `mkdir -p ~/.local/share/bash-completion/completions` and
 `nstyle --print-completion bash > ~/.local/share/bash-completion/completions/nstyle`.
@@ -30,14 +32,20 @@ Your shell can complete the flags of `nstyle`, but not those of `nstyle-view`:
 
 
 def page() -> str:
-    """Return the page as Markdown: a table for each group of `nstyle`'s flags, and one for those of `nstyle-view`."""
-    parser, viewer = flags.build_parser(), view.build_parser()
-    parts = [INTRODUCTION, "## nstyle\n\n"]
-    for group in parser._action_groups:
-        if title := group.title if group._group_actions else None:
-            parts += [f"### {title[0].upper()}{title[1:]}\n\n", _table(parser, group._group_actions), "\n"]
+    """Return the page as Markdown: a table for each group of flags, and one for those of `nstyle-view`."""
+    viewer = view.build_parser()
+    parts = [INTRODUCTION]
+    for parser in (flags.build_parser(), train.build_parser()):
+        parts += [f"## {parser.prog}\n\n", *_groups(parser)]
     parts += [f"## {viewer.prog}\n\n{viewer.description}\n\n", _table(viewer, viewer._actions)]
     return "".join(parts)
+
+
+def _groups(parser: Parser) -> Iterator[str]:
+    """Yield a heading and a table for each group of flags."""
+    for group in parser._action_groups:
+        if title := group.title if group._group_actions else None:
+            yield f"### {title[0].upper()}{title[1:]}\n\n{_table(parser, group._group_actions)}\n"
 
 
 def _table(parser: argparse.ArgumentParser, actions: Sequence[argparse.Action]) -> str:

@@ -57,7 +57,7 @@ NAMES = ("e_{}.jpg", "e_0{}.png", "final.png", "final.tiff", "e_-{}.jpg", "e_{}.
 
 
 def damage(folder: Path, chance: random.Random) -> None:
-    """Damage the files of a run in one to four ways."""
+    """Damage the files of a run, or of a film, in one to four ways."""
     ways: list[Callable[[Path, random.Random], None]] = [
         *(_change_record,) * 4,
         *(_change_epochs,) * 3,
@@ -69,8 +69,8 @@ def damage(folder: Path, chance: random.Random) -> None:
 
 
 def _change_record(folder: Path, chance: random.Random) -> None:
-    """Replace, remove or rename values in `run.json`, at any depth."""
-    path = folder / "run.json"
+    """Replace, remove or rename values in `run.json`, or in a film's record, at any depth."""
+    path = folder / ("film.json" if (folder / "film.json").is_file() else "run.json")
     if not path.is_file():  # reading a pipe would wait
         return
     try:
@@ -95,8 +95,8 @@ def _change_record(folder: Path, chance: random.Random) -> None:
 
 
 def _change_epochs(folder: Path, chance: random.Random) -> None:
-    """Change cells, columns and lines of `epochs.csv`."""
-    path = folder / "epochs.csv"
+    """Change cells, columns and lines of `epochs.csv`, or of a film's table."""
+    path = folder / ("frames.csv" if (folder / "frames.csv").is_file() else "epochs.csv")
     if not path.is_file():
         return
     rows = [line.split(",") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()] or [[""]]

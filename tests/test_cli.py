@@ -25,7 +25,8 @@ from nstyle import Config, __version__
 from nstyle.__main__ import paint as paint_command
 from nstyle.__main__ import view as view_command
 from nstyle.commands.flags import build_parser
-from nstyle.commands.paint import _LineHandler, main
+from nstyle.commands.log_lines import _LineHandler
+from nstyle.commands.paint import main
 from nstyle.commands.terminal import HungUp
 from nstyle.networks.weights import read_weights
 from nstyle.painting.stylize import Result, run

@@ -17,7 +17,7 @@ from pictures import painted
 from PIL import Image
 
 import nstyle
-from nstyle.commands import paint, view
+from nstyle.commands import paint, train, view
 from nstyle.commands.flags import build_parser
 from nstyle.painter.generators import make_generator
 from nstyle.painter.painter_file import write_painter
@@ -127,6 +127,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, late in (
         ("Config", nstyle.Config),
         ("stylize", nstyle.stylize),
+        ("stylize_film", nstyle.stylize_film),
         ("stylize_many", nstyle.stylize_many),
         ("estimate", nstyle.estimate),
         ("descend", nstyle.descend),
@@ -235,7 +236,11 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 def test_flags_exist() -> None:
-    known = {name for build in (build_parser, view.build_parser) for name in build()._option_string_actions}
+    known = {
+        name
+        for build in (build_parser, train.build_parser, view.build_parser)
+        for name in build()._option_string_actions
+    }
     known |= {"--index-url", "--nthreads", "--no-cov", "--strict"}  # of pip, dask, pytest, mypy
     for document in DOCUMENTS:
         named = re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]*", document.read_text(encoding="utf-8"))

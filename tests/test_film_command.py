@@ -122,7 +122,7 @@ def test_look_development(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["--recipe", str(chosen), "--film", "clip.mp4", "--from", "2f", "--output-dir", "film"]) == 0
     assert "warning" not in capsys.readouterr().out
     assert len(frames_in("film")) == 4
-    settings = json.loads(Path("film/film.json").read_text())["settings"]
+    settings = json.loads(Path("film/film.json").read_text())["recipe"]["settings"]
     assert settings["style_weight"] == 2
     swept = read_picture(chosen.with_name("final.jpg"))
     first = read_picture(Path("film/frames/000001.png"))

@@ -18,6 +18,7 @@ from refusals import refuses
 from nstyle.commands.paint import main
 from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.film.run import FilmProgress
+from nstyle.film.video import open_video
 from nstyle.storage.lock import locked
 
 ROOT = Path(__file__).parent.parent
@@ -152,9 +153,36 @@ def test_another_end(clip: Path, style: Path, tmp_path: Path) -> None:
     assert (fewer.painted, len(fewer.frames)) == (0, 2)
     record = json.loads(fewer.record.read_text())
     assert (record["film"]["frames"], record["film"]["extent"]) == (2, 6)
+    assert len(open_video(output / "clip.mp4").timing.starts) == 2
     again = painted_film(clip, style, output)
     assert (again.painted, len(again.frames)) == (0, 6)
     assert contents(again.frames) == contents(whole.frames)
+    assert len(open_video(output / "clip.mp4").timing.starts) == 6
+
+
+@pytest.mark.parametrize("passes", [2, 3])
+def test_stopped_after_each_frame_of_several_passes(passes: int, clip: Path, style: Path, tmp_path: Path) -> None:
+    options = {"passes": passes, "to": "5f"}
+    whole, output = painted_film(clip, style, tmp_path / "whole", **options), tmp_path / "output"
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(row: Any) -> None:
+        raise StoppedError
+
+    for _ in range(5 * passes):
+        with pytest.raises(StoppedError):
+            painted_film(clip, style, output, progress=FilmProgress(painted=stop), **options)
+    left = output / "shots" / "0001"  # what a run leaves that is killed before it has cleared it
+    left.mkdir()
+    (left / "odd_000001.npy").write_text("left")
+    result = painted_film(clip, style, output, **options)
+    assert result.painted == 0
+    assert contents(result.frames) == contents(whole.frames)
+    assert [path.name for path in sorted((output / "shots").iterdir())] == ["0001.npz", "0002.npz"]
+    once = painted_film(clip, style, tmp_path / "once", to="5f")
+    assert contents(once.frames) != contents(whole.frames)
 
 
 @pytest.mark.parametrize(
@@ -241,14 +269,14 @@ def test_files_of_strangers_stay(
     assert [path for path in output.rglob("*") if path.is_file()] == [output / name]
 
 
-@pytest.mark.parametrize("name", ["frames", "source", "shots", "frames/000001.png", "clip.mp4"])
+@pytest.mark.parametrize("name", ["frames", "source", "shots", "shots/0001", "frames/000001.png", "clip.mp4"])
 def test_links_are_not_followed(name: str, clip: Path, style: Path, tmp_path: Path) -> None:
     output, elsewhere = tmp_path / "output", tmp_path / "elsewhere"
     (output / name).parent.mkdir(parents=True)
     elsewhere.mkdir()
     (output / name).symlink_to(elsewhere)
     with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output / name, flag="--output-dir"):
-        painted_film(clip, style, output, overwrite=True)
+        painted_film(clip, style, output, overwrite=True, passes=2)
     assert not list(elsewhere.iterdir())
 
 
@@ -280,6 +308,21 @@ def test_a_damaged_record(damage: bytes, clip: Path, style: Path, tmp_path: Path
         painted_film(clip, style, output, overwrite=True)
     assert (output / "film.json").read_bytes() == damage
     assert main(["--recipe", str(output / "film.json"), "--output-dir", str(tmp_path / "more")]) == 1
+
+
+@pytest.mark.parametrize("recipe", [None, 5, {}, {"settings": {"unknown": 1}}])
+def test_a_film_of_another_nstyle_is_kept_or_replaced(recipe: Any, clip: Path, style: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    result = painted_film(clip, style, output, to="2f")
+    record = json.loads(result.record.read_text())
+    del record["recipe"]
+    record |= {} if recipe is None else {"recipe": recipe}
+    result.record.write_text(json.dumps(record))
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=output, flag="--output-dir") as refused:
+        painted_film(clip, style, output, to="2f")
+    assert "--overwrite" in str(refused.value)
+    assert painted_film(clip, style, output, to="1f", overwrite=True).painted == 1
+    assert len(list((output / "frames").iterdir())) == 1
 
 
 def test_a_source_in_the_output_folder(style: Path, tmp_path: Path) -> None:

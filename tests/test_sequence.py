@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nstyle import Config
 from nstyle.errors import ImageError, Kind, OutputError, RecipeError
+from nstyle.film.filling import filled
 from nstyle.film.flow import Motion, warped
 from nstyle.film.flow_files import write_flow
 from nstyle.film.motion_sources import EstimatedMotion, MotionFolder
@@ -156,7 +157,7 @@ def test_it_goes_on_from_any_frame_as_if_it_had_not_stopped(
             assert_same(one, other)
 
 
-def test_what_the_last_painting_does_not_show_begins_afresh(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_the_last_painting_does_not_show_mirrors_what_it_shows(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """And what is not to be painted stays the content's."""
     levels = np.full((48, 64), 255, dtype=np.uint8)
     levels[:, :10] = 0
@@ -174,13 +175,39 @@ def test_what_the_last_painting_does_not_show_begins_afresh(pair: tuple[Path, Pa
             pass
 
     config = replace(config, max_num_epochs=1, optimizer="adam", lr=1e-12, mask=tmp_path / "mask.png")
-    painting = torch.full((1, 3, 48, 64), 50.0)
+    painting = 50 * torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
     frames = shot(film, config, observers=lambda number: [Keeping()], numbers=range(2))
     list(frames.paint(ShotState(1, (painting,))))
-    seen = torch.from_numpy(~unseen(film.motion(0, 1)) & (levels > 0))
+    motion = film.motion(0, 1)
+    known = ~unseen(motion)
+    assert 0.05 < (~known).mean() < 0.5
+    painted = torch.from_numpy(levels > 0)
+    start = torch.where(painted, filled(warped(painting, motion.backward), known), begun[0])
+    torch.testing.assert_close(begun[0], start)
     fresh = prepared(config, film, 1).scales[-1].start
-    assert 0.05 < (~seen).float().mean() < 0.5
-    torch.testing.assert_close(begun[0], torch.where(seen, painting, fresh))
+    torch.testing.assert_close(begun[0][..., :10], fresh[..., :10])
+
+
+def test_unknown_pixels_mirror_the_known_ones() -> None:
+    row = torch.arange(12.0).repeat(1, 2, 3, 1)
+    known = np.ones((3, 12), dtype=bool)
+    known[:, [0, 1, 6, 7, 8]] = False
+    assert filled(row, known)[0, 0, 0].tolist() == [4, 3, 2, 3, 4, 5, 4, 3, 10, 9, 10, 11]
+    known[:, 4:9] = False  # if the mirror image is not known, the nearest pixel is copied
+    found = filled(row, known)
+    assert found[0, 1, 2].tolist() == [2, 3, 2, 3, 2, 3, 3, 11, 10, 9, 10, 11]
+    assert found.is_contiguous()
+    assert filled(row, np.ones((3, 12), dtype=bool)) is row
+
+
+def test_a_frame_of_which_little_is_known_is_painted_like_a_single_picture(pair: tuple[Path, Path]) -> None:
+    film, config = pan(50, 0, **SIZE), settings(pair[1], max_num_epochs=3)
+    assert (~unseen(film.motion(0, 1))).mean() < 0.25
+    _, second = shot(film, config, Coherence(epochs=1), numbers=range(2)).paint()
+    assert torch.equal(second.painted.image, paint(prepared(config, film, 1)).image)
+    assert second.temporal_error is None
+    _, second = shot(pan(40, 0, **SIZE), config, Coherence(epochs=1), numbers=range(2)).paint()
+    assert second.painted.epochs == 1
 
 
 def test_a_longer_memory_knows_what_comes_back_from_behind(pair: tuple[Path, Path]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from fake_films import add_frame, fake_film
 from fake_runs import advance_run, fake_batch, fake_run, finish_run
 from selenium.common.exceptions import (
     NoSuchElementException,
@@ -482,3 +483,198 @@ def test_curves_that_no_run_draws(run: Path, open_page: Open) -> None:
     names_shown = ["Losses", "Column 3", "proto", "Constructor", "ToString", "<b>", r"\u202ex"]
     assert [title for title in titles if not title.startswith("10")] == names_shown  # one has only its value as title
     browser.click("#previous")
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """A finished film of 12 frames in two shots, at 10 frames a second."""
+    return fake_film(tmp_path / "film")
+
+
+def frame_shown(browser: Browser, screen: str = "painted") -> int:
+    """The number of the frame in a screen, from its file's name; 0 while none is loaded."""
+    pictures = browser.find_all(f"#{screen} img")
+    address = str(pictures[0].get_attribute("src")) if pictures else "000000.png"
+    return int(Path(address).stem[-6:])
+
+
+@both_widths
+def test_film_steps(size: tuple[int, int], film: Path, open_page: Open) -> None:
+    browser = open_page(film, size)
+    assert browser.caption == "Frame 1 of 12, shot 1"
+    browser.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT)
+    assert browser.caption == "Frame 3 of 12, shot 1"
+    for screen, target in (("painted", film / "frames" / "000003.png"), ("source", film / "source" / "000003.jpg")):
+        browser.wait(lambda screen=screen: frame_shown(browser, screen) == 3)  # type: ignore[misc]
+        shown = browser.find(f"#{screen} img")
+        assert shown.get_attribute("src") == target.resolve().as_uri()
+        assert shown.get_property("naturalWidth") == 48
+    browser.click("#previous")
+    browser.click("#next")
+    browser.click("#next")
+    assert browser.caption == "Frame 4 of 12, shot 1"
+    browser.click_at("#slider", 0.99)
+    assert browser.caption == "Frame 12 of 12, shot 2"
+    assert browser.find("#slider").get_attribute("aria-valuetext") == "Frame 12 of 12, shot 2"
+    browser.find("#slider").send_keys(Keys.ARROW_LEFT)
+    assert browser.position == 11
+    browser.shown("#file").click()
+    browser.wait(lambda: browser.driver.current_url == (film / "frames" / "000011.png").resolve().as_uri())
+    browser.driver.back()
+    browser.wait(lambda: browser.caption == "Frame 11 of 12, shot 2")
+
+
+@both_widths
+def test_film_curve(size: tuple[int, int], film: Path, open_page: Open) -> None:
+    """A click on the curve moves the frame, the curve is below the slider, and shots are marked on both."""
+    browser = open_page(film, size)
+    titles = [title.text.splitlines()[0] for title in browser.find_all(".chart h2")]
+    assert titles == ["Temporal error", "Losses", "Epochs", "Seconds"]
+    browser.click_at("#temporal svg", 0.5)
+    assert 5 <= browser.position <= 8
+    browser.click_at("#temporal svg", 0.99)
+    assert browser.position == 12
+    assert browser.find("#temporal b").text == "0.012"
+    browser.wait(lambda: frame_shown(browser) == 12)
+    browser.press(Keys.ARROW_LEFT)
+    assert browser.find("#temporal b").text == "0.011"
+    path = str(browser.find("#temporal path").get_attribute("d"))
+    assert path.count("M") == 2  # a line for each shot
+    marks = (browser.find("#track .shot"), browser.find("#temporal .mark"))
+    assert abs(marks[0].rect["x"] - marks[1].rect["x"]) < 3
+    browser.click_at("#temporal svg", 0.1)
+    assert browser.find("#track .done").rect["width"] > 0.6 * browser.find("#temporal svg").rect["width"]
+    assert browser.script("return document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+SEEN = """
+window.seen = [];
+new MutationObserver((changes) => {
+  for (const change of changes) for (const node of change.addedNodes) {
+    seen.push([Number(node.src.slice(-10, -4)), node.complete && node.naturalWidth > 0]);
+  }
+}).observe(document.getElementById("painted"), { childList: true });
+"""
+
+
+def test_film_shows_each_frame_once_and_loops(film: Path, open_page: Open) -> None:
+    browser = open_page(film)
+    browser.wait(lambda: frame_shown(browser) == 1)
+    browser.script(SEEN)
+    assert browser.find("#loop").is_selected()
+    browser.press(" ")
+    assert browser.find("#play").text == "Pause"
+    browser.wait(lambda: browser.script("return seen.length") > 26)
+    browser.press(" ")
+    assert browser.find("#play").text == "Play"
+    seen = browser.script("return seen.slice(0, 26)")
+    assert [number for number, _ in seen] == [*range(2, 13), *range(1, 13), 1, 2, 3]
+    assert all(is_loaded for _, is_loaded in seen)
+
+    browser.click("#loop")
+    browser.click_at("#slider", 0.7)
+    browser.press(" ")
+    browser.wait(lambda: browser.find("#play").text == "Play")
+    assert browser.position == 12
+    browser.press(" ")  # again from the start
+    browser.wait(lambda: 1 <= browser.position < 12)
+
+
+CLOCK = """
+let now = performance.now(), calls = [];
+performance.now = () => now;
+window.requestAnimationFrame = (call) => calls.push(call);
+window.cancelAnimationFrame = () => { calls = []; };
+window.advance = (screens) => {  // as a screen with 60 pictures a second does
+  for (let screen = 0; screen < screens; screen++) {
+    now += 1000 / 60;
+    for (const call of calls.splice(0)) call(now);
+  }
+};
+"""
+
+
+@pytest.mark.parametrize(("rate", "reached"), [(10, 6), (24, 1), (60, 7)])
+def test_film_plays_at_its_rate(rate: float, reached: int, tmp_path: Path, open_page: Open) -> None:
+    """In half a second of a clock made by hand, so that a busy machine does not matter: 5, 12 or 30 frames."""
+    browser = open_page(fake_film(tmp_path / "film", frame_rate=rate))
+    browser.wait(lambda: frame_shown(browser) == 1)
+    for _ in range(12):  # so that all pictures are loaded
+        browser.press(Keys.ARROW_RIGHT)
+    browser.wait(lambda: frame_shown(browser) == 12)
+    browser.find("#slider").send_keys(Keys.HOME)
+    browser.wait(lambda: frame_shown(browser) == 1 and frame_shown(browser, "source") == 1)
+    browser.script(CLOCK)
+    browser.press(" ")
+    browser.script("advance(30)")
+    assert browser.position == reached
+    browser.press(" ")
+    browser.script("advance(30)")
+    assert browser.position == reached
+
+
+def test_film_while_it_is_painted(tmp_path: Path, open_page: Open) -> None:
+    """Frames that are not painted are passed over; who is at the newest frame stays there."""
+    film = fake_film(tmp_path / "film", painted_frames=[1, 2, 6, 7], stop_reason="running")
+    browser = open_page(film, every=600)
+    assert browser.caption == "Frame 7 of 12, shot 2"
+    browser.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    assert browser.position == 2
+    browser.press(Keys.ARROW_RIGHT)
+    assert browser.position == 6
+    browser.click_at("#temporal svg", 0.95)
+    assert browser.position == 7
+    assert len(browser.find_all("#track .done")) == 2
+
+    add_frame(film, 8)
+    Gallery(film, film).publish(every=0.3)
+    browser.driver.refresh()
+    browser.wait(lambda: browser.caption == "Frame 8 of 12, shot 2")
+    browser.press(Keys.ARROW_LEFT)
+    add_frame(film, 9)
+    Gallery(film, film).publish(every=0.3)
+    browser.wait(lambda: "5 of 12" not in browser.find(".state").text and "6 of 12" in browser.find(".state").text)
+    assert browser.position == 7
+
+    browser.press(" ")  # news come at the end of the loop
+    add_frame(film, 10)
+    Gallery(film, film).publish(every=0.3)
+    browser.wait(lambda: "7 of 12" in browser.find(".state").text)
+    assert browser.find("#play").text == "Pause"
+    browser.press(" ")
+
+
+def test_large_frames_of_a_film(tmp_path: Path, open_page: Open) -> None:
+    """Small copies play; at rest the frame's own file is shown."""
+    film = fake_film(tmp_path / "film", painted_frames=[1, 2, 3], size=(24, 1000))
+    browser = open_page(film)
+    whole = (film / "frames" / "000001.png").resolve().as_uri()
+    browser.wait(lambda: browser.find("#painted img").get_attribute("src") == whole)
+    browser.wait(lambda: str(browser.find("#source img").get_attribute("src")).endswith("source/000001.jpg"))
+    browser.press(" ")
+    browser.wait(
+        lambda: str(browser.find("#painted img").get_attribute("src")).endswith("previews/painted-000002.webp")
+    )
+    assert browser.find("#painted img").get_property("naturalWidth") == 720
+    browser.press(" ")
+
+
+def test_a_film_without_frames(tmp_path: Path, open_page: Open) -> None:
+    browser = open_page(fake_film(tmp_path / "film", painted_frames=[], stop_reason="running"), PHONE)
+    assert browser.find("#nothing").is_displayed()
+    assert not browser.find("#play").is_enabled()
+    assert browser.find_all(".chart") == []
+    browser.press(" ", Keys.ARROW_RIGHT)
+
+
+def test_frames_of_a_film_that_are_damaged_or_missing(film: Path, open_page: Open) -> None:
+    (film / "frames" / "000001.png").write_bytes(b"no picture")
+    (film / "source" / "000002.jpg").unlink()
+    browser = open_page(film)
+    browser.wait(lambda: browser.find("#painted").text == "cannot be read")
+    browser.press(Keys.ARROW_RIGHT)
+    browser.wait(lambda: frame_shown(browser) == 2)
+    assert browser.find("#source").text == "not there"
+    browser.press(" ")
+    browser.wait(lambda: browser.position > 4)
+    browser.press(" ")

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import nstyle
@@ -60,7 +60,7 @@ def build_parser() -> Parser:
         usage="nstyle [CONTENT STYLE] [--flag VALUE ...]",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=_Formatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
         add_help=False,
     )
@@ -75,7 +75,7 @@ def build_parser() -> Parser:
         group = option(field).group
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
-        _add_setting(groups[group], field)
+        add_setting(groups[group], field)
     groups[OUTPUT].add_argument(
         "--recipe",
         metavar="PATH",
@@ -86,7 +86,7 @@ def build_parser() -> Parser:
     return parser
 
 
-def _add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
+def add_setting(group: Any, field: "dataclasses.Field[Any]") -> None:
     """Add the flag of a setting. `Config` checks the value, so that the command and the library refuse it alike."""
     declared = option(field)
     common: dict[str, Any] = {
@@ -137,9 +137,7 @@ def _add_flags_for_many(many: Any) -> None:
 
 def _add_flags_for_messages(messages: Any) -> None:
     """Add the flags that are about what the command prints."""
-    loudness = messages.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", help="print only errors")
-    loudness.add_argument("--verbose", action="store_true", help="print every epoch and every file that is written")
+    add_loudness(messages, "print every epoch and every file that is written")
     messages.add_argument(
         "--estimate",
         action="store_true",
@@ -157,6 +155,13 @@ def _add_flags_for_messages(messages: Any) -> None:
     messages.add_argument("-h", "--help", action="help", help="print this help")
 
 
+def add_loudness(messages: Any, verbose: str) -> None:
+    """Add --quiet and --verbose; `verbose` says what that one prints."""
+    loudness = messages.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="print only errors")
+    loudness.add_argument("--verbose", action="store_true", help=verbose)
+
+
 def _if_possible(kind: type) -> Callable[[str], Any]:
     """Return a function that converts text to a number; other text stays as it is, for `Config` to refuse."""
 
@@ -169,11 +174,15 @@ def _if_possible(kind: type) -> Callable[[str], Any]:
     return convert
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
+class Formatter(argparse.RawDescriptionHelpFormatter):
     """Adds each setting's default to its help."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
+
+    def defaults(self) -> Mapping[str, str]:
+        """Return each setting's default in words."""
+        return DEFAULTS
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         """Wrap the help without breaking a flag at its hyphens."""
@@ -181,11 +190,11 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         """Return the help with the default; the hook of `argparse.ArgumentDefaultsHelpFormatter`."""
-        default = DEFAULTS.get(action.dest, "")
+        default = self.defaults().get(action.dest, "")
         return (action.help or "") + (f" (default: {default.replace('%', '%%')})" if default else "")
 
 
-def _default_text(field: "dataclasses.Field[Any]") -> str:
+def default_text(field: "dataclasses.Field[Any]") -> str:
     """Return a setting's default in words: "10; painterly: 1; fast: 0.15" if presets differ; "" if it has none."""
     if words := option(field).default_words:
         return words
@@ -205,7 +214,7 @@ def _value_text(value: Any) -> str:
     return "off" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-DEFAULTS = {field.name: _default_text(field) for one in (Config, FilmSettings) for field in dataclasses.fields(one)}
+DEFAULTS = {field.name: default_text(field) for one in (Config, FilmSettings) for field in dataclasses.fields(one)}
 """Each setting's default in words."""
 
 

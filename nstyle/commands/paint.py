@@ -4,7 +4,6 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,13 +14,11 @@ from nstyle.commands.completion import completion_script
 from nstyle.commands.film import estimate_film, frame_for_looks, paint_film, plan_of, take_film
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.importing import importing_torch
+from nstyle.commands.log_lines import printed_log
 from nstyle.commands.terminal import (
-    accept_any_name,
     complain,
     complain_of_current_folder,
     complain_of_interrupt,
-    discard_output,
-    for_terminal,
     quiet_libraries,
     signals_as_interrupts,
 )
@@ -47,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = vars(parser.parse(argv))
     command = argparse.Namespace(**{name: arguments.pop(name) for name in COMMAND_FLAGS})
-    with quiet_libraries(), _logging(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
+    with quiet_libraries(), printed_log(quiet=command.quiet, verbose=command.verbose), signals_as_interrupts():
         try:
             if command.print_completion is not None:
                 _print(completion_script(build_parser(), command.print_completion))
@@ -285,44 +282,3 @@ def _summarise(outcomes: "Sequence[Outcome]", wanted: int) -> int:
 def _has_bars(command: argparse.Namespace) -> bool:
     """Tell whether to show progress as bars: if a terminal shows them and --verbose does not print epochs."""
     return sys.stdout is not None and sys.stdout.isatty() and not command.verbose
-
-
-class _LineHandler(logging.Handler):
-    """Writes log lines to standard output, above the progress bar if there is one, until the output fails."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        from tqdm import tqdm
-
-        # Made on first use: if a signal came then within `write`, tqdm would raise an AttributeError.
-        tqdm.get_lock()  # type: ignore[no-untyped-call]
-        try:
-            tqdm.write(self.format(record), file=sys.stdout)
-            sys.stdout.flush()
-        except OSError:
-            discard_output()
-
-
-class _Lines(logging.Formatter):
-    """Formats a record as its message; a warning starts with "warning: "."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line. Its control characters are spelled out: it may name files."""
-        return ("warning: " if record.levelno >= logging.WARNING else "") + for_terminal(super().format(record))
-
-
-@contextmanager
-def _logging(*, quiet: bool, verbose: bool) -> Iterator[None]:
-    """Print nstyle's log on standard output while the command runs."""
-    accept_any_name()
-    logger = logging.getLogger("nstyle")
-    handler = _LineHandler()
-    handler.setFormatter(_Lines())
-    level = logger.level
-    logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
-    if sys.stdout is not None:  # it is None if the shell has closed it
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

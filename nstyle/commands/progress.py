@@ -1,13 +1,15 @@
-"""Progress of a painting, shown as a terminal bar or as log lines."""
+"""Progress of a painting or a training, shown as a terminal bar or as log lines."""
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
 from nstyle.commands.terminal import discard_output
+from nstyle.painter.training import TrainingStep
 from nstyle.painting.steps import Ending, PaintingStep
 
 _log = logging.getLogger(__name__)
@@ -99,4 +101,78 @@ class ProgressLines:
         )
 
     def close(self, ending: Ending) -> None:
+        """Do nothing: each line is already complete."""
+
+
+class TrainingBar:
+    """A terminal bar that shows the steps of a training, the time left, losses and learning rate.
+
+    Args:
+        done: number of steps done before this run.
+        steps: number of all steps.
+
+    """
+
+    def __init__(self, done: int, steps: int) -> None:
+        self.bar = tqdm(
+            total=steps,
+            initial=done,
+            unit="step",
+            file=sys.stdout,
+            dynamic_ncols=True,
+            smoothing=0.05,
+            mininterval=0.5,
+        )
+
+    def __call__(self, step: TrainingStep) -> None:
+        """Advance by one step."""
+        self.bar.set_postfix(
+            loss=f"{step.loss:.3g}",
+            content=f"{step.content_loss:.3g}",
+            lr=f"{step.learning_rate:.2g}",
+            refresh=False,
+        )
+        with _until_the_terminal_closes():
+            self.bar.update()
+
+    def close(self) -> None:
+        """Stop updating the bar."""
+        with _until_the_terminal_closes():
+            self.bar.close()
+
+
+class TrainingLines:
+    """Log lines for output that is not a terminal: for the first step, every 50th and the last one.
+
+    All others are logged at level DEBUG (`--verbose`).
+
+    Args:
+        done: number of steps done before this run.
+        steps: number of all steps.
+
+    """
+
+    EVERY = 50
+    """Steps between two lines."""
+
+    def __init__(self, done: int, steps: int) -> None:
+        self.first = done
+        self.started = time.monotonic()
+
+    def __call__(self, step: TrainingStep) -> None:
+        """Log the step."""
+        due = step.number == self.first + 1 or step.number % self.EVERY == 0 or step.number == step.steps
+        seconds = (time.monotonic() - self.started) / (step.number - self.first) * (step.steps - step.number)
+        _log.log(
+            logging.INFO if due else logging.DEBUG,
+            "step %d of %d: loss %.4g (content %.4g), learning rate %.3g, %s left",
+            step.number,
+            step.steps,
+            step.loss,
+            step.content_loss,
+            step.learning_rate,
+            tqdm.format_interval(seconds),
+        )
+
+    def close(self) -> None:
         """Do nothing: each line is already complete."""

@@ -26,6 +26,7 @@ MOST_SECONDS = 86_400
 
 EPILOG = """\
 The page, index.html, is one file below 5 MB with everything in it. It needs no network: double-click to open it.
+The page of a film is the exception: it plays the frames' own files, or small copies in previews/, beside it.
 For a batch (a folder of run folders), the page is a contact sheet with a link to a page for each run.
 
 exit codes: 0 done, 1 a problem with a file or the machine (one line says what), 2 wrong usage,

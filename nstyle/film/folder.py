@@ -17,6 +17,7 @@ from typing import Any
 
 from nstyle.errors import Kind, OutputError, RecipeError
 from nstyle.files import make_folder, open_regular, replacing, unwritable
+from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.writing import FILM_CODECS
 from nstyle.settings.film import FILM_SETTINGS
 from nstyle.storage.layout import (
@@ -153,6 +154,10 @@ class FilmFolder:
         """Return the path of the state of a shot, counted from 1."""
         return self.path / SHOTS / shot_name(number)
 
+    def passes(self, number: int) -> Path:
+        """Return the folder for the paintings of the passes over a shot, counted from 1."""
+        return self.shot(number).with_suffix("")
+
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Create the folder, and own it during the block; delete what killed runs left half-written.
@@ -187,6 +192,11 @@ class FilmFolder:
                 raise self._in_the_way(path, "is a link or a folder, but the film needs this name")
             known = path.name in films or (path.stem.isdecimal() and int(path.stem) in ours)
             if path.exists() and not known and not (earlier is not None and path in (self.record, self.log)):
+                raise self._in_the_way(path, "is not from a film that a film.json here records")
+
+        for number in range(1, frames + 1) if (self.path / SHOTS).is_dir() else ():
+            path = self.passes(number)
+            if path.is_symlink() or (path.exists() and not (path.is_dir() and number in ours)):
                 raise self._in_the_way(path, "is not from a film that a film.json here records")
 
     def _written(self, frames: int) -> Iterator[Path]:
@@ -251,6 +261,12 @@ class FilmFolder:
         with replacing(self.record) as file:
             file.write((json.dumps(about, indent=2) + "\n").encode())
 
+    def clear_passes(self) -> None:
+        """Delete the paintings of all passes, which runs that were killed or replaced may have left."""
+        for path in sorted((self.path / SHOTS).iterdir()):
+            if path.name.isdecimal() and path.is_dir() and not path.is_symlink():
+                PaintingsFolder(path).clear()
+
     def remove(self, films: Iterable[str], frames: range, shots: range) -> None:
         """Delete films, frames and shots, which a film that was replaced has left; no file that is none of these."""
         for name in films:
@@ -309,7 +325,7 @@ def _read_film(record: Path) -> EarlierFilm | None:
     except (ValueError, LookupError, TypeError, OverflowError):
         return None
     try:
-        return replace(found, recipe=recipe_of(facts["recipe"], record))
+        return replace(found, recipe=recipe_of(facts.get("recipe"), record))
     except RecipeError:
         return found
 

@@ -179,6 +179,7 @@ class _FilmRun:
                         painted += 1
                 self.folder.write_log(row for one in plans for row in one.done()[1])  # of workers that died, too
                 film = self._film(earlier, is_new=painted > 0)
+                self.folder.clear_passes()
                 self._remove_replaced(facts)
                 reason = StopReason.EPOCHS
             except KeyboardInterrupt as interrupt:
@@ -290,8 +291,9 @@ class _FilmRun:
 
     def _film(self, earlier: EarlierFilm | None, *, is_new: bool) -> Path | None:
         """Write the film, unless an earlier run has written it from the same frames."""
-        is_there = earlier is not None and earlier.stop_reason in FINISHED and earlier.file == self.folder.film.name
-        if is_there and not is_new and self.folder.film.is_file():
+        is_whole = earlier is not None and earlier.stop_reason in FINISHED
+        written = (earlier.file, earlier.frames) if earlier is not None and is_whole else None
+        if not is_new and written == (self.folder.film.name, self.plan.frames) and self.folder.film.is_file():
             return self.folder.film
         return self._write_film()
 

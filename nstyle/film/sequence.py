@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nstyle.film.filling import filled
 from nstyle.film.flow import Flow, Motion, warped
 from nstyle.film.reliability import BoolMask, long_term_weights, unseen, weights
 from nstyle.film.rest import at_rest
@@ -31,6 +32,10 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
+
+LEAST_KNOWN = 0.25
+"""Smallest share of a frame that earlier paintings must show. A frame with less is painted like a single picture:
+after a cut that was not found, 10 epochs would not be enough."""
 
 BLEND = 0.5
 """Share of the neighbor's painting in the start of a frame that an earlier pass has painted; the paper's delta."""
@@ -260,13 +265,16 @@ class Shot:
     def _rest(self, now: Rgb, carried: dict[int, _Carried], state: ShotState) -> BoolMask:
         """Tell which pixels keep their painting, H x W: all of the frame at which the direction turns."""
         if state.shown is None or 1 not in carried:
-            return np.full(now.shape[:2], state.pass_number > 1)
+            return np.full(now.shape[:2], state.pass_number > 1 and not state.images)
         last = carried[1]
         known: BoolMask = last.c[0, 0].cpu().numpy() > 0
         return at_rest(last.backward, state.shown, now, self.coherence.rest) & known
 
     def _carried(self, frames: dict[int, Frame], number: int, state: ShotState) -> dict[int, _Carried]:
-        """Return the paintings of this pass that a frame is drawn to, by distance, the nearest first."""
+        """Return the paintings of this pass that a frame is drawn to, by distance, the nearest first.
+
+        There are none if they show too little.
+        """
         here, carried, short = frames[number], {}, {}
         for distance in sorted(set(self.coherence.distances)):
             if distance > len(state.images):
@@ -278,6 +286,8 @@ class Shot:
             short[distance] = weights(motion)
             shows = _mask(1 - unseen(motion), image)
             carried[distance] = _Carried(warped(image, motion.backward), shows, shows, motion.backward)
+        if carried and _known(carried).mean() < LEAST_KNOWN:
+            return {}
         long = long_term_weights(short)
         return {distance: replace(one, c=_mask(long[distance], one.image)) for distance, one in carried.items()}
 
@@ -292,10 +302,13 @@ class Shot:
 
 
 def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Tensor:
-    """Return the image that a frame starts from: for each pixel the nearest painting that shows it, else fresh.
+    """Return the image that a frame starts from: for each pixel the nearest painting that shows it.
+
+    What none shows mirrors the painting around it. If it were the content, its style loss would be higher even after
+    the epochs of a frame, and would add up from frame to frame. What is not to be painted stays the content's.
 
     If an earlier pass has painted the frame (`own`), it is a blend of that with the paintings that are known:
-    (1 - delta c) own + delta c warped (section 4.5). What is not to be painted stays the content's.
+    (1 - delta c) own + delta c warped (section 4.5).
     """
     if own is not None:
         for one in carried.values():
@@ -304,9 +317,16 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     start = scale.start
     for one in reversed(carried.values()):
         start = torch.where(one.shows > 0, one.image, start)
+    start = filled(start, _known(carried))
     if scale.finish.mask is not None:
         start = torch.lerp(scale.start, start, _mask(scale.finish.mask, start))
     return start.contiguous()
+
+
+def _known(carried: dict[int, _Carried]) -> BoolMask:
+    """Tell which pixels any of the paintings shows, H x W."""
+    known: BoolMask = torch.stack([one.shows for one in carried.values()]).amax(dim=(0, 1, 2)).cpu().numpy() > 0
+    return known
 
 
 def _bounds(bounds: tuple[Tensor, Tensor] | None, fixed: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:

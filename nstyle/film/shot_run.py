@@ -93,7 +93,7 @@ class ShotPlan:
         """Return the folder of the paintings of each pass, and create it; None: there is one pass."""
         if self.plan.settings.passes == 1:
             return None
-        folder = self.folder.shot(self.number).with_suffix("")
+        folder = self.folder.passes(self.number)
         make_folder(folder)
         return PaintingsFolder(folder)
 

@@ -330,18 +330,23 @@ class EpochLog:
             raise unwritable(self.path, error) from error
 
     def __call__(self, step: PaintingStep) -> None:
-        """Append the line of a step; the first one also writes the column names."""
-        row = {
-            "epoch": step.epoch,
-            "scale": step.scale,
-            "relative_change": step.relative_change,
-            "learning_rate": step.learning_rate,
-            "gradient_norm": float(step.evaluation.gradient_norm),
-            "loss": float(step.evaluation.loss),
-            "content_loss": float(step.evaluation.content_loss),
-            **{f"style_loss_{layer}": float(loss) for layer, loss in step.evaluation.style_losses.items()},
-            "seconds": round(time.monotonic() - self.started, 3),
-        }
+        """Append the line of a step."""
+        self.add(
+            {
+                "epoch": step.epoch,
+                "scale": step.scale,
+                "relative_change": step.relative_change,
+                "learning_rate": step.learning_rate,
+                "gradient_norm": float(step.evaluation.gradient_norm),
+                "loss": float(step.evaluation.loss),
+                "content_loss": float(step.evaluation.content_loss),
+                **{f"style_loss_{layer}": float(loss) for layer, loss in step.evaluation.style_losses.items()},
+            }
+        )
+
+    def add(self, numbers: Mapping[str, float | str]) -> None:
+        """Append a line: numbers by their columns, and the seconds. The first one also writes the column names."""
+        row = {**numbers, "seconds": round(time.monotonic() - self.started, 3)}
         if not self.columns:
             self.columns = list(row)
             self._write(self.columns)

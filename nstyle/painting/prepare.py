@@ -125,7 +125,7 @@ def prepare(
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
     needed = list(map(memory.needed, sizes, ways, epochs))
-    objectives = _ObjectiveMaker(config, loaded, layers)
+    objectives = ObjectiveMaker(config, loaded, layers)
     start = None if painter is None else partial(_start_of, painter, config, device, in_use)
     maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session, start)
     # The finest first: its errors are the clearest.
@@ -163,7 +163,7 @@ def model_options(config: Config, device: torch.device, precision: torch.dtype) 
 
 
 @dataclass(frozen=True)
-class _ObjectiveMaker:
+class ObjectiveMaker:
     """Maker of a scale's objective. It lives as long as the scale, so it does not hold the source pictures."""
 
     config: Config
@@ -209,7 +209,7 @@ class _ScaleMaker:
     inputs: Inputs
     pictures: Mapping[Source, Picture]
     hashes: Mapping[str, Mapping[str, str]]
-    objectives: _ObjectiveMaker
+    objectives: ObjectiveMaker
     device: torch.device
     session: Session
     painted: Callable[[Picture], Tensor] | None = None

@@ -141,7 +141,7 @@ def check_not_url(flag_: str, value: str | Path) -> None:
     if re.match(r"(?i)(https?|ftp|file|s3|gs):/", str(value)):
         way_out = (
             "nstyle writes into folders, not to URLs: choose a folder of this machine"
-            if flag_ == "--output-dir"
+            if flag_ in ("--output-dir", "--output")
             else "nstyle reads files, not URLs: download it first"
         )
         raise OptionError(f"{flag_} {value}: {way_out}", flag=flag_, kind=Kind.UNSUPPORTED)

@@ -96,8 +96,8 @@ def shot_name(number: int) -> str:
 
 
 def is_of_a_run(name: str) -> bool:
-    """Tell whether this is the name of a file that the viewer shows: a run's picture, record or epochs."""
-    return name in (RECORD, EPOCHS) or parse_picture_name(name) is not None
+    """Tell whether this is the name of a file that the viewer shows: a run's or film's picture, record or table."""
+    return name in (RECORD, EPOCHS, FILM_RECORD, FRAME_LOG) or parse_picture_name(name) is not None
 
 
 def is_written(name: str) -> bool:

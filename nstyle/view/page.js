@@ -1,38 +1,10 @@
-"use strict";
-// Behavior of the page: timeline of snapshots, comparison, curves with a cursor. The data is the JSON in #facts.
+// Behavior of a painting's page: timeline of snapshots, comparison, curves.
 (() => {
-  const facts = JSON.parse(document.getElementById("facts").textContent);
-  const find = (id) => document.getElementById(id);
-
-  // The view state of this page in this tab. It survives a reload.
-  const PLACE = "nstyle-view:" + location.pathname;
-  const place = { at: null, playing: false, original: "", divider: 50, settings: null, hidden: [] };
-  try {
-    Object.assign(place, JSON.parse(sessionStorage.getItem(PLACE)));
-  } catch { /* nothing is stored, or storage is not allowed */ }
-  function keep() {
-    try {
-      sessionStorage.setItem(PLACE, JSON.stringify(place));
-    } catch { /* storage is not allowed */ }
-  }
-
-  // Reload for updates, but not while the user drags, selects text or plays the timeline.
-  let held = false;
-  addEventListener("pointerdown", () => { held = true; });
-  for (const event of ["pointerup", "pointercancel"]) addEventListener(event, () => { held = false; });
-  if (facts.refresh) {
-    const look = () => {
-      if (held || place.playing || !getSelection().isCollapsed) setTimeout(look, 1000);
-      else location.reload();
-    };
-    setTimeout(look, facts.refresh * 1000);
-  }
   if (!find("slider")) return;
 
   const snapshots = facts.snapshots;
   const last = snapshots.length - 1;
   const painting = find("painting"), original = find("original"), frame = find("frame"), slider = find("slider");
-  const cursors = []; // functions that move a chart's cursor to an epoch
   let index = last;
 
   // The timeline.
@@ -51,7 +23,7 @@
     file.hidden = snapshot.href === null; // the file is elsewhere: see _picture_link in page.py
     file.textContent = snapshot.name;
     if (snapshot.href !== null) file.href = snapshot.href;
-    for (const move of cursors) move(snapshot.epoch);
+    charts.moveTo(snapshot.epoch);
     place.at = index === last ? null : snapshot.epoch; // null: the newest, also after a reload
     keep();
     sharpen(snapshot);
@@ -157,158 +129,15 @@
 
   // Curves.
   const epochs = facts.curves.epoch || [];
-  const NAMES = new Map([["loss", "content + style"]]);
-  function nameOf(column) {
-    if (column.startsWith("style_loss_")) return column.slice("style_loss_".length); // a layer
-    return NAMES.get(column) || column.replace(/_loss$/, "").replaceAll("_", " ");
-  }
-  const SUPERSCRIPT = [..."⁰¹²³⁴⁵⁶⁷⁸⁹"];
-  function words(value) {
-    if (value === null || value === undefined) return "–";
-    if (value === 0) return "0";
-    const power = Math.floor(Math.log10(Math.abs(value)) + 1e-9);
-    if (power >= -4 && power < 5) return String(Number(value.toPrecision(3)));
-    const raised = [...String(power)].map((c) => (c === "-" ? "⁻" : SUPERSCRIPT[c])).join("");
-    const factor = Number((value / 10 ** power).toPrecision(3));
-    return (factor === 1 ? "" : factor + "·") + "10" + raised;
-  }
-  function drawn(kind, attributes, parent) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", kind);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    parent.append(element);
-    return element;
-  }
-  function written(kind, text, parent, className) {
-    const element = document.createElement(kind);
-    element.textContent = text;
-    if (className) element.className = className;
-    parent.append(element);
-    return element;
-  }
-  function round(from, to, count) { // about `count` round numbers between two values
-    const rough = (to - from) / count || 1;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const by = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
-    const ticks = [];
-    for (let i = Math.ceil(from / by - 1e-9); i * by <= to + by * 1e-9 && ticks.length < 100; i++) ticks.push(i * by);
-    return ticks;
-  }
-  function decades(from, to) { // logarithms of round numbers between two logarithms
-    for (const factors of [[1], [1, 2, 5]]) {
-      const ticks = [];
-      for (let power = Math.floor(from); power <= to; power++) {
-        for (const factor of factors) ticks.push(Math.log10(factor) + power);
-      }
-      let inside = ticks.filter((tick) => tick >= from && tick <= to);
-      if (inside.length > 6) inside = inside.filter((_, i) => i % Math.ceil(inside.length / 6) === 0);
-      if (inside.length > 1) return inside;
-    }
-    return round(10 ** from, 10 ** to, 3).filter((tick) => tick > 0).map(Math.log10);
-  }
-
-  function chart(title, columns, { log, mark }) {
-    const section = written("section", "", find("curves"), "chart");
-    const heading = written("h2", title, section);
-    const svg = drawn("svg", { role: "img", "aria-label": title + " over " + epochs.at(-1) + " epochs" }, section);
-    const legend = written("div", "", section, "legend");
-    const visible = (column) => columns.length === 1 || !place.hidden.includes(column);
-    const height = (value) => (value === null || (log && value <= 0) ? null : log ? Math.log10(value) : value);
-    let at = epochs.length - 1; // row of the cursor
-    let moveCursor = () => {};
-
-    const readings = columns.map((column, i) => {
-      if (columns.length === 1) return { value: written("b", "", heading) };
-      const entry = written("button", "", legend, "series");
-      written("i", "", entry, "swatch colour-" + (i % 8));
-      written("span", nameOf(column), entry);
-      entry.type = "button";
-      entry.title = "Show or hide";
-      entry.addEventListener("click", () => {
-        place.hidden = visible(column) ? [...place.hidden, column] : place.hidden.filter((each) => each !== column);
-        keep();
-        draw();
-      });
-      return { entry, value: written("b", "", entry) };
-    });
-
-    function draw() {
-      const wide = svg.getBoundingClientRect().width, high = columns.length > 1 ? 230 : 150;
-      const box = { left: 54, right: wide - 12, top: 8, bottom: high - 22 };
-      svg.replaceChildren();
-      svg.setAttribute("viewBox", "0 0 " + wide + " " + high); // one unit is one pixel
-      const shown = columns.filter(visible);
-      const values = shown.flatMap((column) => facts.curves[column].map(height)).filter((value) => value !== null);
-      if (mark) values.push(height(mark.value));
-      if (!log) values.push(0);
-      let low = values.length ? values.reduce((a, b) => Math.min(a, b)) : 0;
-      let high_ = values.length ? values.reduce((a, b) => Math.max(a, b)) : 1;
-      const margin = (high_ - low || (log ? 0.1 : 1)) * 0.06;
-      high_ += margin;
-      low -= log ? margin : 0;
-      const first = epochs[0], span = epochs.at(-1) - first || 1;
-      const x = (epoch) => box.left + ((epoch - first) / span) * (box.right - box.left);
-      const y = (value) => box.bottom - ((value - low) / (high_ - low)) * (box.bottom - box.top);
-
-      for (const tick of log ? decades(low, high_) : round(low, high_, 4)) {
-        drawn("line", { x1: box.left, x2: box.right, y1: y(tick), y2: y(tick), class: "grid" }, svg);
-        const label = drawn("text", { x: box.left - 6, y: y(tick) + 4, "text-anchor": "end" }, svg);
-        label.textContent = words(log ? 10 ** tick : tick);
-      }
-      for (const tick of round(first, epochs.at(-1), wide / 90)) {
-        if (tick % 1) continue;
-        drawn("text", { x: x(tick), y: high - 5, "text-anchor": "middle" }, svg).textContent = tick;
-      }
-      if (mark) {
-        const level = y(height(mark.value));
-        drawn("line", { x1: box.left, x2: box.right, y1: level, y2: level, class: "mark" }, svg);
-        drawn("text", { x: box.left + 4, y: level - 4 }, svg).textContent = mark.words;
-      }
-      const cursor = drawn("line", { y1: box.top, y2: box.bottom, class: "cursor" }, svg);
-      const dots = columns.map((column, i) => {
-        if (!visible(column)) return null;
-        let path = "", pen = "M";
-        facts.curves[column].forEach((value, row) => {
-          const level = height(value);
-          if (level !== null) path += pen + x(epochs[row]).toFixed(1) + " " + y(level).toFixed(1);
-          pen = level === null ? "M" : "L";
-        });
-        drawn("path", { d: path, class: "curve colour-" + (i % 8) }, svg);
-        return drawn("circle", { r: 3.5, class: "dot colour-" + (i % 8) }, svg);
-      });
-      moveCursor = () => {
-        cursor.setAttribute("x1", x(epochs[at]));
-        cursor.setAttribute("x2", x(epochs[at]));
-        columns.forEach((column, i) => {
-          const value = facts.curves[column][at], level = height(value);
-          readings[i].value.textContent = words(value);
-          readings[i].entry?.setAttribute("aria-pressed", visible(column));
-          if (!dots[i]) return;
-          dots[i].setAttribute("visibility", level === null ? "hidden" : "visible");
-          dots[i].setAttribute("cx", x(epochs[at]));
-          dots[i].setAttribute("cy", level === null ? 0 : y(level));
-        });
-      };
-      moveCursor();
-      svg.onpointerdown = svg.onpointermove = (event) => {
-        if (!(event.buttons & 1) || last < 0) return;
-        const left = event.clientX - svg.getBoundingClientRect().left;
-        play(false);
-        showEpoch(first + ((left - box.left) / (box.right - box.left)) * span);
-      };
-    }
-
-    cursors.push((epoch) => {
-      at = 0;
-      while (at < epochs.length - 1 && epochs[at] < epoch) at++;
-      moveCursor();
-    });
-    let width = 0;
-    new ResizeObserver(() => {
-      if (section.clientWidth === width) return;
-      width = section.clientWidth;
-      draw();
-    }).observe(section);
-  }
+  const charts = curveCharts({
+    along: epochs, from: epochs[0], to: epochs.at(-1), unit: "epochs",
+    seek(epoch) {
+      if (last < 0) return;
+      play(false);
+      showEpoch(epoch);
+    },
+  });
+  const chart = (title, columns, options) => charts.draw(find("curves"), title, columns, options);
 
   const columns = Object.keys(facts.curves).filter((column) => column !== "epoch" && column !== "seconds");
   if (epochs.length === 0) {
@@ -330,12 +159,6 @@
   }
 
   // Start with the stored view state, or else the newest picture.
-  const settings = find("settings");
-  settings.open = place.settings ?? innerWidth > 700;
-  settings.addEventListener("toggle", () => {
-    place.settings = settings.open;
-    keep();
-  });
   if (last < 0) {
     find("nothing").hidden = false;
     return;

@@ -8,7 +8,6 @@ and nothing from the network.
 
 import dataclasses
 import hashlib
-import html
 import json
 import math
 import os
@@ -16,26 +15,27 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
-from urllib.parse import quote
 
 import nstyle
-from nstyle.escaping import visible
 from nstyle.files import open_regular
 from nstyle.pictures.formats import FORMATS
 from nstyle.pictures.limits import LONGEST_EDGE, MOST_BYTES
 from nstyle.settings.config import Config
+from nstyle.settings.film import FilmSettings
 from nstyle.settings.options import flag
-from nstyle.settings.paths import with_names
+from nstyle.settings.paths import name_of, with_names
 from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
 from nstyle.storage.layout import StopReason
+from nstyle.storage.reading import whole
 from nstyle.view.album import Album
+from nstyle.view.film_page import describe_film, describe_video, render_player
 from nstyle.view.films import playing_rate
-from nstyle.view.run_files import MOST_EPOCHS, evenly, whole
-from nstyle.view.runs import Input, Run, Snapshot
+from nstyle.view.markup import curve_value, duration, escaped, json_text, link_to, part, picture_link, terms
+from nstyle.view.run_files import MOST_EPOCHS, evenly
+from nstyle.view.runs import Film, Input, Run, Snapshot
 from nstyle.wording import counted
 
 GENERATOR = b'<meta name="generator" content="nstyle-view">'
@@ -49,9 +49,6 @@ MOST_SNAPSHOTS = 400
 
 MOST_POINTS = 1000
 """Most points of a curve; a chart is less than 1000 pixels wide."""
-
-_LARGEST = 1e150
-"""Largest value of a curve that is drawn. No float32 is as large, and the page can still compute with it."""
 
 _MOST_SECONDS = 10**10
 
@@ -98,31 +95,26 @@ def render(
     """
     others = list(others)
     budget = PICTURES_BUDGET // 2 if run and others else PICTURES_BUDGET
-    script = _part("page.js")
+    script = "".join(map(part, ("state.js", "charts.js", "film.js" if isinstance(run, Film) else "page.js")))
     facts: dict[str, Any] = {"refresh": refresh, "snapshots": [], "curves": {}, "size": None}
     run_html = ""
     if run is not None:
         run_facts, run_html = _render_run(page, run, album, budget, films)
         facts |= run_facts
     title = _title(run) if run is not None else counted(len(others), "painting")
-    filled = Template(_part("page.html")).substitute(
+    filled = Template(part("page.html")).substitute(
         policy=_policy(script),
-        title=_escaped(title),
-        style=_part("page.css"),
-        up=f'<nav><a href="{_escaped(_link(up, page))}">all paintings</a></nav>' if up is not None else "",
+        title=escaped(title),
+        style=part("page.css"),
+        up=f'<nav><a href="{escaped(link_to(up, page))}">all paintings</a></nav>' if up is not None else "",
         state=_state_html(run, others, refresh if watched else None),
         sheet=_render_sheet(page, others, album, budget, other_pages) if others else "",
         run=run_html,
-        made=_escaped(f"nstyle {nstyle.__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"),
-        facts=_json(facts),
+        made=escaped(f"nstyle {nstyle.__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"),
+        facts=json_text(facts),
         script=script,
     )
     return filled.encode("utf-8", errors="replace")
-
-
-def _part(name: str) -> str:
-    """Return the text of a file in this package."""
-    return resources.files("nstyle.view").joinpath(name).read_text(encoding="utf-8")
 
 
 def _policy(script: str) -> str:
@@ -131,27 +123,10 @@ def _policy(script: str) -> str:
     return f"default-src 'none'; img-src data: 'self' file:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
-def _escaped(text: str) -> str:
-    """Return the text as HTML, for content or attribute; control characters are spelled out."""
-    return html.escape(visible(text))
-
-
-def _json(facts: dict[str, Any]) -> str:
-    """Return JSON that is safe inside a script element: no text in it can end the element."""
-    return json.dumps(facts, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _link(target: Path, page: Path) -> str:
-    """Return the URL of a file, relative to the page; absolute if the two are on different drives."""
-    try:
-        relative = os.path.relpath(target.resolve(), page.parent.resolve())
-    except ValueError:  # a different drive
-        return target.resolve().as_uri()
-    return quote(os.fsencode(Path(relative).as_posix()))
-
-
 def _title(run: Run) -> str:
     names = {source.label: source.path.stem for source in run.inputs}
+    if isinstance(run, Film):
+        names["content"] = Path(name_of(run.film.source)).stem
     if "content" in names and "style" in names:
         return f"{names['content']} in the style of {names['style']}"
     return run.name
@@ -159,6 +134,8 @@ def _title(run: Run) -> str:
 
 def describe_state(run: Run) -> str:
     """Describe in one line the progress of the run, or how it ended."""
+    if isinstance(run, Film):
+        return describe_film(run)
     epochs = counted(run.epochs, "epoch")
     if not run.is_running:
         reason = str(run.record.get("stop_reason"))
@@ -170,7 +147,7 @@ def describe_state(run: Run) -> str:
     if scales > 1:  # finer scales have longer epochs, so the time left cannot be estimated
         return f"painting: scale {scale} of {scales}, epoch {run.epochs} of at most {most}"
     seconds = _seconds(run)
-    left = f", at most {_duration((most - run.epochs) * seconds / run.epochs)} left" if seconds is not None else ""
+    left = f", at most {duration((most - run.epochs) * seconds / run.epochs)} left" if seconds is not None else ""
     return f"painting: epoch {run.epochs} of at most {most}{left}"
 
 
@@ -202,17 +179,7 @@ def _state_html(run: Run | None, others: list[Run], news_every: float | None) ->
         note = f" This page updates every {news_every:g} s."
     elif running:
         note = " This page shows the state when it was made; <code>nstyle-view --watch</code> keeps it up to date."
-    return f'<p class="state{" running" if running else ""}"><span>{_escaped(state)}.</span>{note}</p>'
-
-
-def _duration(seconds: float) -> str:
-    """Format a time span in its one or two largest units, such as "2 min 3 s"."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{seconds:.1f} s" if whole < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f'<p class="state{" running" if running else ""}"><span>{escaped(state)}.</span>{note}</p>'
 
 
 def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable[Path]) -> tuple[dict[str, Any], str]:
@@ -221,35 +188,45 @@ def _render_run(page: Path, run: Run, album: Album, budget: int, films: Iterable
     intact = {source: is_intact(source) for source in run.inputs}
     sources = [source.path for source in run.inputs if intact[source]]
     pictures = album.fit([*sources, *(snapshot.path for snapshot in chosen)], budget)
-    snapshots = [
-        _snapshot_facts(snapshot, pictures[snapshot.path], page) for snapshot in chosen if snapshot.path in pictures
-    ]
-    settings = run.settings
-    stop_eps = settings.get("stop_eps")
-    facts = {
-        "snapshots": snapshots,
-        "rate": playing_rate(len(snapshots)),
-        "curves": _curve_facts(run.curves),
-        "stop_eps": stop_eps if isinstance(stop_eps, float) and math.isfinite(stop_eps) else None,
-    }
-    left_out = len(run.snapshots) - len(snapshots)
-    shown = [source for source in run.inputs if source.path in pictures and intact[source]]
-    run_html = Template(_part("run.html")).substitute(
-        nothing=_escaped(_nothing(run)),
-        choices="\n".join(
-            f'<label><input type="radio" name="original" value="{run.inputs.index(source)}">'
-            f"<span>{_escaped(source.label)}</span></label>"
-            for source in shown
-        ),
+    if isinstance(run, Film):
+        facts, shown = render_player(page, run)
+        told = describe_video(run) | _run_facts(run)
+    else:
+        inputs = [source for source in run.inputs if source.path in pictures and intact[source]]
+        facts, shown = _render_easel(page, run, [each for each in chosen if each.path in pictures], pictures, inputs)
+        left_out = len(run.snapshots) - len(facts["snapshots"])
+        told = _run_facts(run) | ({"not shown": f"{left_out} more snapshots"} if left_out else {})
+    run_html = Template(part("run.html")).substitute(
+        kind="film" if isinstance(run, Film) else "painting",
+        shown=shown,
         inputs="\n".join(
             _input_html(index, source, pictures.get(source.path) if intact[source] else None, page)
             for index, source in enumerate(run.inputs)
         ),
         films=_films_html(films, page),
-        facts=_terms(_run_facts(run) | ({"not shown": f"{left_out} more snapshots"} if left_out else {})),
-        settings="\n".join(_setting_html(name, value) for name, value in with_names(settings).items()),
+        facts=terms(told),
+        settings="\n".join(_setting_html(name, value) for name, value in with_names(run.settings).items()),
     )
     return facts, run_html
+
+
+def _render_easel(
+    page: Path, run: Run, snapshots: list[Snapshot], pictures: Mapping[Path, str], inputs: list[Input]
+) -> tuple[dict[str, Any], str]:
+    """Return the data that the script `page.js` needs, and the HTML of the timeline and the comparison."""
+    stop_eps = run.settings.get("stop_eps")
+    facts = {
+        "snapshots": [_snapshot_facts(snapshot, pictures[snapshot.path], page) for snapshot in snapshots],
+        "rate": playing_rate(len(snapshots)),
+        "curves": _curve_facts(run.curves),
+        "stop_eps": stop_eps if isinstance(stop_eps, float) and math.isfinite(stop_eps) else None,
+    }
+    choices = "\n".join(
+        f'<label><input type="radio" name="original" value="{run.inputs.index(source)}">'
+        f"<span>{escaped(source.label)}</span></label>"
+        for source in inputs
+    )
+    return facts, Template(part("easel.html")).substitute(nothing=escaped(_nothing(run)), choices=choices)
 
 
 def is_intact(source: Input) -> bool:
@@ -285,7 +262,7 @@ def _snapshot_facts(snapshot: Snapshot, picture: str, page: Path) -> dict[str, A
         "epoch": snapshot.epoch,
         "name": snapshot.path.name,
         "final": snapshot.is_final,
-        "href": _picture_link(snapshot.path, page),
+        "href": picture_link(snapshot.path, page),
         "shown": snapshot.path.suffix.lower() in _SHOWN_BY_BROWSERS,
         "picture": picture,
     }
@@ -295,7 +272,7 @@ def _curve_facts(curves: Mapping[str, list[float]]) -> dict[str, list[float | No
     """Return the curves with at most `MOST_POINTS` points and five digits; without "scale" if it is constant."""
     rows = evenly(range(len(curves.get("epoch", []))), MOST_POINTS)
     facts: dict[str, list[float | None]] = {
-        name: [float(f"{column[row]:.5g}") if abs(column[row]) <= _LARGEST else None for row in rows]
+        name: [curve_value(column[row]) for row in rows]
         for name, column in curves.items()
         if name != "scale" or len(set(column)) > 1
     }
@@ -310,30 +287,20 @@ def _nothing(run: Run) -> str:
 
 
 def _input_html(index: int, source: Input, picture: str | None, page: Path) -> str:
-    label, name = _escaped(source.label), _escaped(source.path.name)
+    label, name = escaped(source.label), escaped(source.path.name)
     if picture is None:
         is_there = not _is_elsewhere(source.path) and os.path.exists(source.path)
         why = "changed since the run, or not a picture" if is_there else "file is missing"
         return f'<figure><p class="gone">{why}</p><figcaption>{label}: {name}</figcaption></figure>'
     shown = f'<img id="input-{index}" src="{picture}" alt="{label}">'
-    link = _picture_link(source.path, page)
+    link = picture_link(source.path, page)
     if link is not None:
-        shown = f'<a href="{_escaped(link)}">{shown}</a>'
+        shown = f'<a href="{escaped(link)}">{shown}</a>'
     return f"<figure>{shown}<figcaption>{label}: {name}</figcaption></figure>"
 
 
-def _picture_link(target: Path, page: Path) -> str | None:
-    """Return the URL of a picture, or None if it would name folders elsewhere: people publish pages.
-
-    A picture is linked if it is below the page's folder, or directly in a folder that contains the page's.
-    """
-    picture, folder = target.resolve(), page.parent.resolve()
-    is_near = picture.is_relative_to(folder) or picture.parent in folder.parents
-    return _link(target, page) if is_near else None
-
-
 def _films_html(films: Iterable[Path], page: Path) -> str:
-    links = [f'<a href="{_escaped(_link(film, page))}">{_escaped(film.name)}</a>' for film in films]
+    links = [f'<a href="{escaped(link_to(film, page))}">{escaped(film.name)}</a>' for film in films]
     return f'<p class="films">Films and sheets: {", ".join(links)}</p>' if links else ""
 
 
@@ -347,7 +314,7 @@ def _run_facts(run: Run) -> dict[str, str]:
     if run.scale is not None and run.scale[1] > 1:
         facts["scales"] = f"{run.scale[1]}, coarse to fine"
     if not run.is_running and seconds is not None and run.epochs:
-        facts["time"] = f"{_duration(seconds)}, {_duration(seconds / run.epochs)} an epoch"
+        facts["time"] = f"{duration(seconds)}, {duration(seconds / run.epochs)} an epoch"
     facts["device"] = ", ".join(
         str(record[key]) for key in ("device", "device_name", "precision") if record.get(key) is not None
     )
@@ -362,13 +329,9 @@ def _run_facts(run: Run) -> dict[str, str]:
     return {term: text for term, text in facts.items() if text}
 
 
-def _terms(facts: dict[str, str]) -> str:
-    """Return the facts as HTML terms and descriptions."""
-    pairs = [(_escaped(term), _escaped(text)) for term, text in facts.items()]
-    return "\n".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in pairs)
-
-
-_DEFAULTS = with_names(json.loads(json.dumps(dataclasses.asdict(Config()), default=str)))
+_DEFAULTS = with_names(json.loads(json.dumps(dataclasses.asdict(Config()), default=str))) | {
+    field.name: field.default for field in dataclasses.fields(FilmSettings)
+}
 """Default of each setting, to compare with a record."""
 
 
@@ -376,23 +339,24 @@ def _setting_html(name: str, value: Any) -> str:
     changed = name in _DEFAULTS and json.dumps(value) != json.dumps(_DEFAULTS[name])
     shown = "–" if value in (None, []) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)  # noqa: RUF001
     row = '<tr class="changed">' if changed else "<tr>"
-    return f'{row}<th scope="row">{_escaped(flag(name))}</th><td>{_escaped(shown)}</td></tr>'
+    return f'{row}<th scope="row">{escaped(flag(name))}</th><td>{escaped(shown)}</td></tr>'
 
 
 def _render_sheet(
     page: Path, others: list[Run], album: Album, budget: int, other_pages: Callable[[Run], Path]
 ) -> str:
-    """Return the contact sheet: the newest picture of each run, as a link to its page."""
-    newest = {other: other.snapshots[-1].path for other in others if other.snapshots}
+    """Return the contact sheet: the newest picture of each run, or a film's first frame, as a link to its page."""
+    newest = {other: other.newest for other in others if other.newest is not None}
     pictures = album.fit(newest.values(), budget, largest=_SHEET_EDGE)
     tiles = []
     for other in others:
         address = pictures.get(newest[other]) if other in newest else None
         picture = f'<img src="{address}" alt="">' if address else '<span class="gone">no picture yet</span>'
-        link, name = _escaped(_link(other_pages(other), page)), _escaped(other.name)
+        link, name = escaped(link_to(other_pages(other), page)), escaped(other.name)
+        badge = '<span class="badge right">film</span>' if isinstance(other, Film) else ""
         kind = "running" if other.is_running else "ended"
         tiles.append(
-            f'<li><a href="{link}">{picture}<strong>{name}</strong></a>'
-            f'<span class="{kind}">{_escaped(describe_state(other))}</span></li>'
+            f'<li><a href="{link}">{picture}{badge}<strong>{name}</strong></a>'
+            f'<span class="{kind}">{escaped(describe_state(other))}</span></li>'
         )
     return f'<ul class="sheet" aria-label="Contact sheet">{"".join(tiles)}</ul>'

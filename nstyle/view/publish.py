@@ -6,15 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstyle.errors import ImageError, Kind, RecordError
+from nstyle.errors import ImageError, Kind, OutputError, RecordError
 from nstyle.escaping import visible
 from nstyle.files import make_folder, replacing
-from nstyle.storage.layout import RECORD, is_of_a_run
+from nstyle.storage.layout import FILM_RECORD, FINISHED, FRAMES, RECORD, is_of_a_run
 from nstyle.storage.lock import is_held
 from nstyle.storage.outputs import SHEET_NOTE
 from nstyle.view import films, page
 from nstyle.view.album import Album
-from nstyle.view.runs import Run, read_folder, subfolders
+from nstyle.view.markup import picture_link
+from nstyle.view.previews import write_previews
+from nstyle.view.runs import Film, Run, read_folder, subfolders
 
 PAGE = "index.html"
 
@@ -104,6 +106,8 @@ class Gallery:
         up: Path | None = None,
     ) -> None:
         """Write one page atomically. Raise OutputError if the file exists and nstyle-view did not write it."""
+        if isinstance(run, Film):
+            write_previews(run, path)
         content = page.render(
             path,
             run,
@@ -167,14 +171,22 @@ class Gallery:
 
 
 def _films_beside(path: Path, run: Run | None) -> list[Path]:
-    """Return the films and sheets beside a page that are at least as new as the run's record."""
+    """Return the films and sheets beside a page that are at least as new as the run's record.
+
+    A finished film's own videos are among them if the page may link to them.
+    """
     beside = [path.with_name(name) for name in (films.GIF, films.MP4, films.SHEET)]
     record = None if run is None else run.folder / RECORD
+    videos: list[Path] = []
+    if isinstance(run, Film):
+        beside, record = [path.with_name(films.SHEET)], run.folder / FILM_RECORD
+        if run.film.stop_reason in FINISHED:
+            videos = [video for video in run.videos if picture_link(video, path) is not None]
     try:
         since = 0 if record is None else record.stat().st_mtime_ns
-        return [film for film in beside if film.exists() and film.stat().st_mtime_ns >= since]
+        return videos + [film for film in beside if film.exists() and film.stat().st_mtime_ns >= since]
     except OSError:  # one was just deleted
-        return []
+        return videos
 
 
 def fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
@@ -198,13 +210,20 @@ def _files_of_a_run(folder: Path) -> frozenset[tuple[str, int, int]]:
 def write_films(shown: Shown, *, gif: bool, mp4: bool) -> list[Path]:
     """Write the requested films of each run beside its page, and return their paths.
 
-    Skips runs of a batch that have no pictures.
+    Skips runs of a batch that have no snapshots, as films have none.
 
     Raises:
         ImageError: no run has a picture.
-        OutputError: a film cannot be written.
+        OutputError: a film cannot be written, or the folder holds one already.
 
     """
+    if isinstance(shown.run, Film):
+        raise OutputError(
+            f"{shown.run.folder} holds a film: its frames are in {FRAMES}/ and the video beside them; "
+            "leave out --gif and --mp4",
+            path=shown.run.folder,
+            kind=Kind.UNSUPPORTED,
+        )
     written = []
     pages = [(run, shown.page.parent / run.name) for run in shown.others if run.snapshots]
     if shown.run is not None:
@@ -224,7 +243,7 @@ def write_films(shown: Shown, *, gif: bool, mp4: bool) -> list[Path]:
 
 
 def write_sheet(shown: Shown) -> Path:
-    """Write the contact sheet as a PNG: a batch's newest pictures, or a run's inputs and snapshots.
+    """Write the contact sheet as a PNG: a batch's newest pictures, or a run's inputs and snapshots or frames.
 
     Raises:
         ImageError: there is no picture yet.
@@ -234,12 +253,14 @@ def write_sheet(shown: Shown) -> Path:
     path = shown.page.with_name(films.SHEET)
     films.refuse_foreign(path, SHEET_NOTE[1].encode(), _HEADER_BYTES)
     # a label of the sheet may have several lines, but a name has one: `visible` spells the others out
-    pictures = [(visible(run.name), run.snapshots[-1].path) for run in shown.others if run.snapshots]
+    pictures = [(visible(run.name), run.newest) for run in shown.others if run.newest is not None]
     if shown.run is not None:
         originals = [source for source in shown.run.inputs if page.is_intact(source)]
         pictures += [(visible(f"{source.label}: {source.path.stem}"), source.path) for source in originals]
         for snapshot in shown.run.snapshots:
             label = f"final, epoch {snapshot.epoch}" if snapshot.is_final else f"epoch {snapshot.epoch}"
             pictures.append((label if snapshot.epoch else "in one pass", snapshot.path))
+    if isinstance(shown.run, Film):
+        pictures += [(f"frame {number}", shown.run.painted_frame(number)) for number in shown.run.painted]
     films.write_sheet(path, pictures)
     return path

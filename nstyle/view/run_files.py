@@ -1,90 +1,25 @@
-"""Reads the record and the epochs of a run from files that anybody may have written, or that are damaged.
+"""Reads the epochs of a run from a file that anybody may have written, or that is damaged.
 
 Reading takes bounded time and memory, and follows no links. What a number or a name cannot be, is missing.
 """
 
 import csv
-import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from nstyle.errors import Kind, RecordError
 from nstyle.escaping import visible
 from nstyle.files import open_regular
-from nstyle.storage.layout import RECORD
 
 T = TypeVar("T")
 
 MOST_EPOCHS = 10**12
 """Highest number of epochs that is believed."""
 
-_MOST_BYTES_OF_RECORD = 10**6  # nstyle's have a few thousand; what is shown of it must leave the page small
 _MOST_BYTES_OF_EPOCHS = 2**28  # a million epochs have 200 MB
-_MOST_LEVELS = 8  # of lists and mappings in a record; nstyle's have four
-_MOST_DIGITS = 20  # of a whole number in a record; the largest seed has 19
 _MOST_COLUMNS = 64
 _MOST_ROWS = 10_000  # a page shows a tenth of them
-
-
-def record_to_show(path: Path) -> dict[str, Any]:
-    """Read `run.json`. Numbers that are not finite or have more than 20 digits become text.
-
-    Raises:
-        RecordError: the file is missing, unreadable or damaged.
-
-    """
-    try:
-        with open_regular(path, _MOST_BYTES_OF_RECORD, follow=False) as file:
-            record = json.loads(
-                file.read(), parse_int=_parsed_whole, parse_float=_parsed_float, parse_constant=lambda word: word
-            )
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise RecordError(
-            f"{path.parent} contains no run (no {RECORD}); name a folder that nstyle painted into",
-            path=path.parent,
-            kind=Kind.MISSING,
-        ) from error
-    except OSError as error:
-        way_out = "check its permissions and those of its folder"
-        if path.is_symlink():
-            way_out = f"it is a link to {os.path.realpath(path)}: name the folder of that file"
-        raise RecordError(
-            f"{path} cannot be read: {error.strerror}; {way_out}", path=path, kind=Kind.UNREADABLE
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise RecordError(
-            f"{path} is damaged ({error}); paint again, or name another folder", path=path, kind=Kind.DAMAGED
-        ) from error
-    if not isinstance(record, dict) or not _is_shallow(record, _MOST_LEVELS):
-        raise RecordError(
-            f"{path} is not a record of a run; name a folder that nstyle painted into", path=path, kind=Kind.DAMAGED
-        )
-    return record
-
-
-def _parsed_whole(digits: str) -> int | str:
-    return int(digits) if len(digits) <= _MOST_DIGITS else digits
-
-
-def _parsed_float(digits: str) -> float | str:
-    number = float(digits)
-    return number if math.isfinite(number) else digits
-
-
-def _is_shallow(value: Any, levels: int) -> bool:
-    """Tell whether lists and mappings are nested in at most this many levels."""
-    if not isinstance(value, dict | list):
-        return True
-    inside = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inside)
-
-
-def whole(value: Any, least: int, most: int) -> int | None:
-    """Return the value if it is a whole number from `least` to `most`, else None."""
-    return value if type(value) is int and least <= value <= most else None
 
 
 def read_epochs(path: Path) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""Reads a run folder: record, epochs, pictures. Any of them may be missing, damaged, or made to mislead.
+"""Reads the folder of a run or a film: record, epochs, pictures. All may be missing, damaged, or made to mislead.
 
 Links in the folder that the user names are not followed, so that a stranger's folder shows nothing but itself.
 """
@@ -11,9 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.errors import Kind, RecordError
-from nstyle.storage.layout import EPOCHS, RECORD, StopReason, parse_picture_name
+from nstyle.settings.paths import name_of
+from nstyle.storage.film_record import FilmRecord, FrameLine, read_film, read_frames
+from nstyle.storage.layout import (
+    EPOCHS,
+    FILM_RECORD,
+    FRAMES,
+    RECORD,
+    SOURCE_FRAMES,
+    StopReason,
+    frame_name,
+    parse_picture_name,
+    source_frame_name,
+)
 from nstyle.storage.lock import is_abandoned
-from nstyle.view.run_files import MOST_EPOCHS, read_epochs, record_to_show, whole
+from nstyle.storage.reading import record_to_show, whole
+from nstyle.view.run_files import MOST_EPOCHS, read_epochs
+
+_FILM_PATHS = ("film", "flow")  # settings of a film that are paths
 
 _MOST_INPUTS = 100
 _MOST_SCALES = 100
@@ -77,6 +92,11 @@ class Run:
         return self.record.get("stop_reason") == StopReason.RUNNING and not is_abandoned(self.folder)
 
     @property
+    def newest(self) -> Path | None:
+        """The picture that stands for the run on a contact sheet: its newest, or a film's first; None if none."""
+        return self.snapshots[-1].path if self.snapshots else None
+
+    @property
     def epochs(self) -> int:
         """Number of epochs done."""
         return _epochs_done(self.record, self.curves)
@@ -101,6 +121,44 @@ class Run:
         return tuple(found[:_MOST_INPUTS])
 
 
+@dataclass(frozen=True, eq=False)
+class Film(Run):
+    """A film, as read from its folder. It has frames instead of snapshots. `record` is its recipe and stop reason.
+
+    Attributes:
+        film: contents of `film.json`.
+        lines: the newest line of each painted frame in `frames.csv`, in the order in which they were painted.
+        painted: numbers of the frames that have a painted picture, in order.
+        sources: numbers of the frames whose source is there, in order.
+        videos: the files of the finished film.
+
+    """
+
+    film: FilmRecord
+    lines: tuple[FrameLine, ...]
+    painted: tuple[int, ...]
+    sources: tuple[int, ...]
+    videos: tuple[Path, ...]
+
+    @property
+    def newest(self) -> Path | None:
+        """The first painted frame."""
+        return self.painted_frame(self.painted[0]) if self.painted else None
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The input pictures; the content is the film, which is none."""
+        return tuple(source for source in super().inputs if source.label != "content")
+
+    def painted_frame(self, number: int) -> Path:
+        """Return the path of a painted frame."""
+        return self.folder / FRAMES / frame_name(number)
+
+    def source_frame(self, number: int) -> Path:
+        """Return the path of a frame that was painted."""
+        return self.folder / SOURCE_FRAMES / source_frame_name(number)
+
+
 def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
     """Return the run in `folder`, or None, and the runs in its sub-folders (a batch, a sweep), sorted by name.
 
@@ -117,15 +175,19 @@ def read_folder(folder: Path) -> tuple[Run | None, tuple[Run, ...]]:
     others, refused = [], None
     for subfolder in subfolders(folder):
         try:
-            if os.path.lexists(subfolder / RECORD):
+            if _has_record(subfolder):
                 others.append(read_run(subfolder, str(subfolder.relative_to(folder))))
         except RecordError as error:  # may be another program's run.json
             refused = refused or error
-    if not os.path.lexists(folder / RECORD):
+    if not _has_record(folder):
         if others:
             return None, tuple(sorted(others, key=_natural))
         raise refused or _no_run(folder)
     return read_run(folder), tuple(sorted(others, key=_natural))
+
+
+def _has_record(folder: Path) -> bool:
+    return os.path.lexists(folder / RECORD) or os.path.lexists(folder / FILM_RECORD)
 
 
 def _no_run(folder: Path) -> RecordError:
@@ -163,9 +225,9 @@ def _natural(run: Run) -> list[str | int]:
 
 
 def read_run(folder: Path, name: str | None = None) -> Run:
-    """Read the files that a run has written to its folder so far.
+    """Read the files that a run, or a film, has written to its folder so far.
 
-    Skips pictures of an earlier, longer run in the same folder.
+    Skips pictures of an earlier, longer run in the same folder. If the folder has both records, it is a film's.
 
     Args:
         folder: the run folder.
@@ -175,10 +237,54 @@ def read_run(folder: Path, name: str | None = None) -> Run:
         RecordError: the record is missing, unreadable or damaged.
 
     """
+    name = os.path.basename(os.path.realpath(folder)) if name is None else name
+    if os.path.lexists(folder / FILM_RECORD):
+        return _read_film(folder, name)
     record = record_to_show(folder / RECORD)
     curves = read_epochs(folder / EPOCHS)
-    name = os.path.basename(os.path.realpath(folder)) if name is None else name
     return Run(folder, name, record, curves, _find_snapshots(folder, record, _epochs_done(record, curves)))
+
+
+def _read_film(folder: Path, name: str) -> Film:
+    """Read the files of a film. Its settings are those of its frames and its own, with names instead of paths."""
+    film = read_film(folder)
+    own = {
+        key: name_of(value) if key in _FILM_PATHS and isinstance(value, str) else value
+        for key, value in film.settings.items()
+    }
+    settings = _mapping(film.recipe.get("settings")) | own
+    newest: dict[int, FrameLine] = {}
+    for line in read_frames(folder, film.frames):
+        newest.pop(line.frame, None)
+        newest[line.frame] = line  # the last place, as the last one painted
+    painted = _find_frames(folder / FRAMES, ".png", film.frames)
+    if newest:  # skip those of an earlier film
+        painted = [number for number in painted if number in newest]
+    return Film(
+        folder,
+        name,
+        {**film.recipe, "settings": settings, "stop_reason": film.stop_reason},
+        curves={},
+        snapshots=(),
+        film=film,
+        lines=tuple(newest.values()),
+        painted=tuple(painted),
+        sources=tuple(_find_frames(folder / SOURCE_FRAMES, ".jpg", film.frames)),
+        videos=tuple(sorted(path for path in _listed(folder) if path.name in film.files and is_plain_file(path))),
+    )
+
+
+def _find_frames(folder: Path, ending: str, frames: int) -> list[int]:
+    """Return the numbers, in order, of the frames that are files in the folder; none if the folder is a link."""
+    if folder.is_symlink():
+        return []
+    names = {path.name for path in _listed(folder) if path.suffix == ending and is_plain_file(path)}
+    return [number for number in range(1, frames + 1) if f"{number:06d}{ending}" in names]
+
+
+def is_plain_file(path: Path) -> bool:
+    """Tell whether a path names a regular file, and no link to one."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Snapshot, ...]:

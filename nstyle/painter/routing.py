@@ -1,0 +1,77 @@
+"""Gradients for a generator: the objective's gradient at each painting, routed back through the stages."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nstyle.losses.objective import Evaluation, Objective
+from nstyle.numerics import clip_to_norm
+
+SHARE_OF_VALUES = 0.05
+"""Largest norm of the gradient that a stage of a chain gets, as a share of its painting's number of values: that of
+MXNet's example/neural-style/end_to_end/boost_train.py."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of a generator painted, and how far the paintings are from the objective.
+
+    Attributes:
+        paintings: N x 3 x H x W, model space, detached.
+        evaluations: the objective at each of them.
+
+    """
+
+    paintings: Tensor
+    evaluations: Sequence[Evaluation]
+
+    @property
+    def loss(self) -> Tensor:
+        """The mean loss of content + style of the paintings, a scalar."""
+        return torch.stack([evaluation.loss for evaluation in self.evaluations]).mean()
+
+
+def route_gradients(
+    stages: Sequence[nn.Module],
+    crops: Tensor,
+    objectives: Sequence[Objective],
+    penalty: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> list[Stage]:
+    """Add the gradient of the crops' mean objective to the `grad` of the stages' weights.
+
+    Each stage paints what the one before has painted, and learns from its own paintings and from the later stages',
+    as if these were its own: a later stage's gradient is added to its, without the later stage's Jacobian. So stage k
+    of n gets sum(g_i for i = k..n), where g_i is the gradient of the objective at the paintings of stage i. If there
+    are several stages, that sum is clipped to a norm of `SHARE_OF_VALUES` before it reaches the stage and the one
+    before, as in MXNet's example.
+
+    Args:
+        stages: networks from N x 3 x H x W to the same shape, model space.
+        crops: what the first stage paints, N x 3 x H x W.
+        objectives: one for each crop.
+        penalty: a function from the paintings of the last stage (with their graph) and the mean loss to a scalar; its
+            gradient is added to the last stage's weights.
+
+    Returns:
+        What each stage painted.
+
+    """
+    outputs: list[Tensor] = []
+    painted: list[Stage] = []
+    for stage in stages:
+        outputs.append(stage(outputs[-1].detach() if outputs else crops))
+        images = outputs[-1].detach()
+        evaluations = [objective.gradient(image[None]) for objective, image in zip(objectives, images, strict=True)]
+        painted.append(Stage(images, evaluations))
+    gradient = torch.zeros_like(crops)
+    added = [] if penalty is None else [penalty(outputs[-1], painted[-1].loss)]
+    for output, stage_painted in zip(reversed(outputs), reversed(painted), strict=True):
+        own = torch.cat([evaluation.gradient for evaluation in stage_painted.evaluations]) / len(objectives)
+        gradient = gradient + own
+        if len(outputs) > 1:
+            gradient, _ = clip_to_norm(gradient, SHARE_OF_VALUES * gradient.numel())
+        torch.autograd.backward([output, *added], [gradient, *(None for _ in added)])
+        added = []
+    return painted

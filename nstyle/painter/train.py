@@ -1,0 +1,314 @@
+"""Train a painter, and write all files of the training: the painter, and in a folder beside it what it is made of.
+
+The folder has the form of a run folder, so `nstyle-view` shows it: a step counts as an epoch, the paintings of the
+validation photo are the snapshots. The same call continues a training that was interrupted or killed.
+"""
+
+import copy
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+import torch
+
+from nstyle.devices import Precision, choose_device, choose_precision, describe_device, reproducible
+from nstyle.errors import DeviceError, DivergenceError, ImageError, Kind, OptionError, OutputError, WeightsError
+from nstyle.painter.earlier import find_earlier, read_earlier_state
+from nstyle.painter.generators import make_generator
+from nstyle.painter.graph import Generator
+from nstyle.painter.objectives import CropObjectives
+from nstyle.painter.painter_file import read_painter
+from nstyle.painter.photos import Photos
+from nstyle.painter.state import damaged_state
+from nstyle.painter.training import Lesson, Trainer, TrainingStep
+from nstyle.painter.training_files import TrainingFiles
+from nstyle.painting.interrupts import Interrupts
+from nstyle.painting.observers import EpochLog
+from nstyle.painting.session import Session
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.limits import SHORTEST_EDGE
+from nstyle.pictures.picture import Picture, fit_long_edge, resize_picture
+from nstyle.settings.config import Config
+from nstyle.settings.training import STEPS, Training
+from nstyle.storage.layout import StopReason
+from nstyle.storage.record import make_recipe
+from nstyle.storage.run_folder import RunFolder
+
+_log = logging.getLogger(__name__)
+
+TIMED_STEPS = 4
+"""Number of steps that tell how many there are in some minutes; the first one does not count."""
+
+
+class Progress(Protocol):
+    """A watcher of a training."""
+
+    def __call__(self, step: TrainingStep) -> None:
+        """Show a step."""
+
+    def close(self) -> None:
+        """Show no more steps."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained painter: its file, and the number of steps; `is_new` is false if an earlier call had finished it."""
+
+    path: Path
+    steps: int
+    is_new: bool = True
+
+
+def train(
+    training: Training,
+    config: Config,
+    photos: Sequence[Path],
+    progress: Callable[[int, int], Progress] | None = None,
+    session: Session | None = None,
+) -> Trained:
+    """Train a painter, or continue the training in the folder beside `training.output`.
+
+    Args:
+        training: the settings.
+        config: the settings of the objective; see `Training.painting`.
+        photos: files of the photos.
+        progress: makes a watcher from the number of steps that are done and that of all steps.
+        session: the cache of networks; None: a new one.
+
+    Raises:
+        NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
+        KeyboardInterrupt: after the painter is saved as it is.
+
+    """
+    device = choose_device(config.device, config.gpu)
+    precision = choose_precision(config.precision, device)
+    sources = [config.content_image, config.style_image, *(path for path, _ in config.blend_style), *photos]
+    folder = RunFolder(training.folder, config.image_format, sources)
+    try:
+        with _naming_output(), folder.owned(), reproducible(device), _out_of_memory_as_error(device):
+            return _Run(training, config, photos, folder, device, precision).run(progress, session)
+    finally:
+        with suppress(OSError):  # it is not empty
+            training.folder.rmdir()
+
+
+@dataclass
+class _Run:
+    """A training in a folder that it owns; see `train` for the attributes."""
+
+    training: Training
+    config: Config
+    photos: Sequence[Path]
+    folder: RunFolder
+    device: torch.device
+    precision: Precision
+
+    def run(self, progress: Callable[[int, int], Progress] | None, session: Session | None) -> Trained:
+        """Train, or find that it is done."""
+        training = self.training
+        if training.start_from is not None and training.start_from.resolve() == training.output.resolve():
+            raise OptionError(
+                "--start-from and --output name the same file; choose another --output",
+                flag="--start-from",
+                kind=Kind.CONFLICT,
+            )
+        generator, started_from = self._first_generator()
+        photo = self._validation_photo()
+        objectives = CropObjectives(self.config, self.device, self.precision.dtype, session)
+        height, width = photo.size
+        recipe = make_recipe(
+            self.config, objectives.inputs, objectives.weights, (width, height), self.device, self.precision
+        )
+        facts = self._facts(generator, started_from)
+        earlier = find_earlier(training.output, self.folder, recipe, facts, overwrite=training.overwrite)
+        if earlier.finished is not None:
+            return Trained(training.output, earlier.finished, is_new=False)
+        found = read_earlier_state(self.folder, facts, self.device) if earlier.is_same else None
+        done, state, steps = found or (0, {}, None)
+        trainer = self._trainer(generator, objectives, facts, steps)
+        if done:
+            try:
+                trainer.restore(done, state)
+            except (ValueError, RuntimeError) as error:
+                raise damaged_state(self.folder.checkpoint) from error
+            _log.info("continuing %s after step %d", training.output, done)
+        steps = trainer.lesson.steps
+        recipe = replace(recipe, settings={**recipe.settings, "max_num_epochs": steps})
+        facts["steps"] = steps
+        files = TrainingFiles(training.output, self.folder, recipe, facts, trainer, photo, training.save_steps)
+        files.begin(earlier.pictures, fresh=not done)
+        self._announce(trainer)
+        return self._follow(trainer, files, progress)
+
+    def _trainer(
+        self, generator: Generator, objectives: CropObjectives, facts: Mapping[str, Any], steps: int | None
+    ) -> Trainer:
+        """Return the trainer before its first step; `steps` is the number of all steps if an earlier call set it."""
+        training = self.training
+        photos = Photos(self.photos, edge=training.max_long_edge, crop=facts["crop_edge"])
+        lesson = Lesson(
+            steps or training.steps or STEPS,
+            facts["lr"],
+            facts["batch_size"],
+            training.stability,
+            training.seed,
+        )
+        photos.crops(lesson.seed, 0, 1)  # if no photo can be read, no file has been changed yet
+        if steps is None and training.minutes is not None:
+            trial = Trainer(copy.deepcopy(generator), photos, objectives, lesson)
+            lesson = replace(lesson, steps=_steps_in(training.minutes, trial))
+        return Trainer(generator, photos, objectives, lesson)
+
+    def _announce(self, trainer: Trainer) -> None:
+        """Log what is trained, and on what."""
+        weights = sum(weight.numel() for weight in trainer.generator.parameters())
+        _log.info(
+            "training %s of %d weights on %d photos, %d steps in %s on %s (%s)",
+            trainer.generator.facts["generator"],
+            weights,
+            len(self.photos),
+            trainer.lesson.steps,
+            self.precision,
+            self.device,
+            describe_device(self.device),
+        )
+
+    def _follow(
+        self, trainer: Trainer, files: TrainingFiles, progress: Callable[[int, int], Progress] | None
+    ) -> Trained:
+        """Do the steps that are left."""
+        steps, first = trainer.lesson.steps, trainer.done
+        watcher = None if progress is None else progress(first, steps)
+        log = EpochLog(self.folder.epochs, done=first)
+        try:
+            with log.file:
+                while trainer.done < steps:
+                    with Interrupts() as interrupts:
+                        interrupts.hold()  # a step is done as a whole, or not at all
+                        step = trainer.step()
+                        files.note(log, step)
+                        if watcher is not None:
+                            watcher(step)
+                files.save(StopReason.EPOCHS)
+        except KeyboardInterrupt as interrupt:
+            with Interrupts() as interrupts:
+                interrupts.hold()
+                if trainer.done == 0:
+                    files.end(StopReason.INTERRUPTED)
+                else:
+                    files.save(StopReason.INTERRUPTED)
+                    interrupt.add_note(
+                        f"the painter after {trainer.done} steps is {files.output}; the same command continues"
+                    )
+            raise
+        except DivergenceError as error:
+            files.end(StopReason.FAILED)
+            kept = f"; the painter after {files.saved} steps is {files.output}" if files.saved else ""
+            raise DivergenceError(f"{error}{kept}", flag=error.flag, path=error.path, kind=error.kind) from error
+        except BaseException:
+            files.end(StopReason.FAILED)
+            raise
+        finally:
+            if watcher is not None:
+                watcher.close()
+        return Trained(files.output, trainer.done)
+
+    def _first_generator(self) -> tuple[Generator, str | None]:
+        """Return the generator before the first step, and the SHA-256 of the painter from which it starts.
+
+        Raises:
+            WeightsError: the painter to start from cannot be used.
+
+        """
+        training = self.training
+        if training.start_from is not None:
+            try:
+                painter = read_painter(training.start_from)
+            except WeightsError as error:
+                message = str(error).replace("--painter", "--start-from")
+                raise WeightsError(message, flag="--start-from", path=error.path, kind=error.kind) from error
+            return painter.generator.requires_grad_(True).to(self.device), painter.sha256
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            generator = make_generator(training.generator, width=training.value("width", training.generator))
+        return generator.to(self.device), None
+
+    def _validation_photo(self) -> Picture:
+        """Return the validation photo at the size at which it is painted."""
+        path, edge = self.config.content_image, self.config.max_long_edge
+        picture = read_picture(path, edge)
+        height, width = fit_long_edge(*picture.size, edge)
+        if min(height, width) < SHORTEST_EDGE:
+            raise ImageError(
+                f"{path} becomes {width}x{height} pixels at --max-long-edge {edge}, but each edge needs "
+                f"{SHORTEST_EDGE}; choose another --validation-photo",
+                flag="--validation-photo",
+                path=path,
+                kind=Kind.OUT_OF_RANGE,
+            )
+        return resize_picture(picture, height, width)
+
+    def _facts(self, generator: Generator, started_from: str | None) -> dict[str, Any]:
+        """Return what shapes the painter besides `Config`, as JSON values."""
+        training, kind = self.training, str(generator.facts["generator"])
+        return {
+            **generator.facts,
+            **{name: training.value(name, kind) for name in ("crop_edge", "batch_size", "lr")},
+            "steps": training.steps,
+            "minutes": training.minutes,
+            "stability": training.stability,
+            "start_from": started_from,
+            "number_of_photos": len(self.photos),
+            "photos": _digest(self.photos),
+        }
+
+
+def _steps_in(minutes: float, trial: Trainer) -> int:
+    """Return how many steps take about so many minutes; `trial` does some steps for that."""
+    seconds = []
+    for _ in range(TIMED_STEPS):
+        start = time.perf_counter()
+        trial.step()
+        seconds.append(time.perf_counter() - start)
+    return max(1, round(60 * minutes / median(seconds[1:])))
+
+
+def _digest(photos: Sequence[Path]) -> str:
+    """Return a hash of the photos' names and sizes, in their order: to read all of them would take long."""
+    digest = hashlib.sha256()
+    for path in photos:
+        try:
+            size = path.stat().st_size
+        except OSError:
+            size = -1
+        digest.update(f"{path.name}\0{size}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+@contextmanager
+def _naming_output() -> Iterator[None]:
+    """Let errors about files that are written name the flag of this command."""
+    try:
+        yield
+    except OutputError as error:
+        message = str(error).replace("--output-dir", "--output")
+        raise OutputError(message, flag="--output", path=error.path, kind=error.kind) from error
+
+
+@contextmanager
+def _out_of_memory_as_error(device: torch.device) -> Iterator[None]:
+    """Turn PyTorch's out-of-memory errors into a `DeviceError`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+            raise
+        raise DeviceError(
+            f"{device} ran out of memory; lower --crop-edge or --width", flag="--crop-edge", kind=Kind.OUT_OF_RANGE
+        ) from error

@@ -1,0 +1,154 @@
+"""The files of a training: the painter, the validation photo as it is painted, the losses, the state, the record."""
+
+import logging
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nstyle.errors import OutputError
+from nstyle.files import unwritable
+from nstyle.networks.model_space import to_model_space
+from nstyle.optim.descent import DescentState
+from nstyle.painter.earlier import TRAINING
+from nstyle.painter.painter_file import write_painter
+from nstyle.painter.state import write_state
+from nstyle.painter.training import Trainer, TrainingStep
+from nstyle.painting.finish import Finish
+from nstyle.painting.observers import EpochLog
+from nstyle.pictures.encode import write_picture
+from nstyle.pictures.picture import Picture
+from nstyle.storage.checkpoint import Checkpoint
+from nstyle.storage.layout import StopReason
+from nstyle.storage.recipe import Recipe
+from nstyle.storage.record import RunRecord
+from nstyle.storage.run_folder import RunFolder
+
+_log = logging.getLogger(__name__)
+
+
+class TrainingFiles:
+    """Writer of a training's files.
+
+    A saved training is whole: if it is killed while it saves, the state of the last saving continues it.
+
+    Args:
+        output: the painter's file.
+        folder: the folder of the training.
+        recipe: the recipe of a painting with the objective of the training.
+        facts: what else shapes the painter, as JSON values.
+        trainer: the generator that learns.
+        photo: the validation photo, of the size at which it is painted.
+        save_steps: steps between two savings.
+
+    Attributes:
+        saved: the number of steps of the painter in the file; 0: this training has written none.
+
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        folder: RunFolder,
+        recipe: Recipe,
+        facts: Mapping[str, Any],
+        trainer: Trainer,
+        photo: Picture,
+        save_steps: int,
+    ) -> None:
+        self.output = output
+        self.folder = folder
+        self.recipe = recipe
+        self.facts = facts
+        self.trainer = trainer
+        self.photo = photo
+        self.save_steps = save_steps
+        self.saved = trainer.done
+        self.record = RunRecord(folder.record, recipe)
+        self._image = to_model_space(photo.rgb).to(trainer.device)
+        self._finish = Finish(photo)
+
+    def begin(self, pictures: Collection[str], *, fresh: bool) -> None:
+        """Write that the training runs; delete the pictures and the state of an earlier one if this one is `fresh`.
+
+        Raises:
+            OutputError: the folder cannot be written.
+
+        """
+        if fresh:
+            try:
+                for name in (*pictures, self.folder.checkpoint.name, self.folder.epochs.name):
+                    (self.folder.path / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise unwritable(self.folder.path, error) from error
+        self.record.pictures = set() if fresh else set(pictures)
+        self._write_record(StopReason.RUNNING)
+
+    def note(self, log: EpochLog, step: TrainingStep) -> None:
+        """Log a step, and save the training if it is due; the caller saves the last step."""
+        due = step.number % self.save_steps == 0
+        loss = self._validation_loss() if due or step.number == step.steps else None
+        log.add(
+            {
+                "epoch": step.number - 1,
+                "learning_rate": step.learning_rate,
+                "gradient_norm": step.gradient_norm,
+                "loss": step.loss,
+                "content_loss": step.content_loss,
+                **{f"style_loss_{layer}": value for layer, value in step.style_losses.items()},
+                **{f"loss_stage_{stage}": value for stage, value in enumerate(step.stage_losses, 1)},
+                "validation_loss": "" if loss is None else loss,
+            }
+        )
+        if loss is not None:
+            _log.info("after %d steps, the loss of the validation photo is %.4g", step.number, loss)
+        if due and step.number < step.steps:
+            self.save(StopReason.RUNNING)
+
+    def save(self, reason: StopReason) -> None:
+        """Write the painter, its painting of the photo, the state and the record.
+
+        Raises:
+            OutputError: a file cannot be written. What was saved before stays.
+
+        """
+        done = self.trainer.done
+        path = self.folder.snapshot(done) if reason == StopReason.RUNNING else self.folder.final
+        if path.name not in self.record.pictures:
+            self.record.pictures.add(path.name)
+            self._write_record(StopReason.RUNNING)  # a picture that no record names counts as a stranger's
+        write_picture(path, self._finish(self._painting(), 0))
+        write_painter(self.output, self.trainer.generator, self._painter_recipe())
+        self.saved = done
+        write_state(self.folder.checkpoint, done, self.trainer.state(), self.facts)
+        self._write_record(reason)
+
+    def end(self, reason: StopReason) -> None:
+        """Write that the training ended without saving, if that is possible."""
+        with suppress(OutputError):
+            self._write_record(reason)
+
+    def _painting(self) -> torch.Tensor:
+        """Paint the validation photo: 1 x 3 x H x W, model space."""
+        return self.trainer.paint(self._image)
+
+    def _validation_loss(self) -> float:
+        """Return the objective's loss of content + style at the painting of the validation photo."""
+        objective = self.trainer.objective_of(self._image)
+        return float(objective.gradient(self._painting()).loss)
+
+    def _painter_recipe(self) -> dict[str, Any]:
+        """Return how the painter was trained, with names instead of paths, because people share painters.
+
+        It does not depend on where the painter is written: equal trainings make equal files.
+        """
+        facts = self.recipe.published().facts()
+        settings = {name: value for name, value in facts["settings"].items() if name != "output_dir"}
+        return {**facts, "settings": settings, TRAINING: {**self.facts, "done": self.trainer.done}}
+
+    def _write_record(self, reason: StopReason) -> None:
+        done = self.saved if reason == StopReason.FAILED else self.trainer.done
+        state = DescentState(self._image, done, {})
+        self.record.write(reason, Checkpoint(state), {TRAINING: dict(self.facts)})

@@ -1,0 +1,102 @@
+"""Crops of photos for training: sizes, what they depend on, photos that cannot be used."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from pictures import painted
+from PIL import Image
+from refusals import refuses
+
+from nstyle.errors import ImageError, Kind
+from nstyle.networks.model_space import from_model_space
+from nstyle.painter import photos as module
+from nstyle.painter.photos import Photos
+
+
+def photo(path: Path, height: int = 90, width: int = 120, seed: int = 0) -> Path:
+    painted(height, width, seed).save(path)
+    return path
+
+
+def test_crops_are_those_of_the_seed_and_the_step(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / f"{n}.png", seed=n) for n in range(3)]
+    drawn = Photos(paths, edge=64, crop=32).crops(0, 7, 4)
+    assert drawn.shape == (4, 3, 32, 32)
+    assert drawn.dtype == torch.float32
+    others = Photos(paths, edge=64, crop=32)
+    others.crops(0, 3, 2)  # what was drawn before does not count
+    assert torch.equal(others.crops(0, 7, 4), drawn)
+    assert torch.equal(others.crops(0, 7, 2), drawn[:2])
+    assert not torch.equal(others.crops(0, 8, 4), drawn)
+    assert not torch.equal(others.crops(1, 7, 4), drawn)
+    assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_crops_come_from_the_photo_at_several_scales_and_mirrored(tmp_path: Path) -> None:
+    ramp = Image.linear_gradient("L").rotate(90).resize((400, 400)).convert("RGB")  # dark at the left
+    ramp.save(tmp_path / "ramp.png")
+    crops = Photos([tmp_path / "ramp.png"], edge=200, crop=32).crops(0, 0, 40)
+    rises = crops[:, 0].mean(dim=1)[:, -1] - crops[:, 0].mean(dim=1)[:, 0]
+    assert 8 <= int((rises < 0).sum()) <= 32  # half of them are mirrored
+    # The ramp has 255 levels over 200 / 2**0.5 to 200 * 2**0.5 pixels; a crop spans 31 steps of its 32 pixels.
+    assert 28 * 255 / 290 < float(rises.abs().min()) < float(rises.abs().max()) < 33 * 255 / 135
+    assert float(rises.abs().max()) > 1.4 * float(rises.abs().min())
+
+
+def test_large_photos_are_shrunk_and_panoramas_keep_a_crop(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / "large.png", 300, 600), photo(tmp_path / "panorama.png", 40, 900)]
+    photos = Photos(paths, edge=100, crop=32)
+    assert photos._read(paths[0]).shape == (70, 141, 3)
+    assert photos._read(paths[1]).shape == (32, 720, 3)
+
+
+def test_small_photos_are_enlarged_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = photo(tmp_path / "small.png", 20, 24)
+    photos = Photos([path], edge=64, crop=32)
+    assert photos.crops(0, 0, 3).shape == (3, 3, 32, 32)
+    photos._cache.clear()
+    photos.crops(0, 1, 1)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "24x20" in caplog.text
+
+
+def test_unreadable_photos_are_left_out_with_one_warning_each(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, bad, gone = photo(tmp_path / "good.png"), tmp_path / "bad.jpg", tmp_path / "gone.jpg"
+    bad.write_bytes(b"no picture")
+    photos = Photos([bad, good, gone], edge=64, crop=32)
+    early = [photos.crops(0, step, 4) for step in range(10)]
+    assert sorted(record.getMessage().count("it is left out") for record in caplog.records) == [1, 1]
+    assert str(bad) in caplog.text
+    assert str(gone) in caplog.text
+    later = Photos([bad, good, gone], edge=64, crop=32)
+    assert torch.equal(later.crops(0, 9, 4), early[9])  # as if the bad ones had been known
+
+
+def test_without_a_readable_photo(tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    with refuses(ImageError, kind=Kind.UNREADABLE, flag="--photos"):
+        Photos([tmp_path / "bad.jpg"] * 2, edge=64, crop=32).crops(0, 0, 1)
+
+
+def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CACHE_BYTES", 40_000)
+    paths = [photo(tmp_path / f"{n}.png", 80, 80, seed=n) for n in range(5)]  # 19,200 bytes each
+    photos = Photos(paths, edge=64, crop=32)
+    drawn = [photos.crops(0, step, 3) for step in range(4)]
+    assert len(photos._cache) == 2
+    monkeypatch.setattr(module, "CACHE_BYTES", 400_000)
+    roomy = Photos(paths, edge=64, crop=32)
+    assert all(torch.equal(roomy.crops(0, step, 3), one) for step, one in enumerate(drawn))
+
+
+def test_transparent_parts_are_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (64, 64), (200, 0, 0, 0)).save(tmp_path / "clear.png")
+    image = Image.new("RGBA", (64, 64), (200, 0, 0, 0))
+    image.putpixel((0, 0), (0, 0, 0, 255))
+    image.save(tmp_path / "clear.png")
+    crop = Photos([tmp_path / "clear.png"], edge=64, crop=32).crops(0, 1, 1)
+    assert from_model_space(crop).mean() > 0.98

@@ -1,0 +1,440 @@
+"""The command `nstyle-train` and its files: continued, replaced, interrupted, killed, refused."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pictures import painted
+from refusals import refuses
+
+import train_painter
+from nstyle.commands.train import build_parser, main
+from nstyle.errors import ImageError, Kind, OptionError, OutputError, RecipeError, WeightsError
+from nstyle.painter import train as module
+from nstyle.painter.generators import GENERATORS as KINDS
+from nstyle.painter.painter_file import read_painter
+from nstyle.painter.train import Trained, train
+from nstyle.painter.training import Trainer, TrainingStep
+from nstyle.painting.session import Session
+from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, Training
+from nstyle.storage.layout import StopReason
+from nstyle.storage.lock import locked
+from nstyle.view.runs import read_run
+
+SESSION = Session()
+OBJECTIVE = {"model": "filters", "style_layers": "scale2", "content_layers": "scale2"}
+FLAGS = ["--model", "filters", "--style-layers", "scale2", "--content-layers", "scale2"]
+SMALL: dict[str, Any] = {
+    **{"generator": "small", "width": 2, "crop_edge": 32, "batch_size": 1, "max_long_edge": 32},
+    **{"steps": 6, "save_steps": 2},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a style picture, a validation photo, and two photos in photos/."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for n in range(2):
+        painted(50, 60, seed=n).save(tmp_path / "photos" / f"{n}.png")
+    painted(30, 40, seed=5).save(tmp_path / "photo.png")
+    painted(40, 40, seed=6).save(tmp_path / "style.png")
+    return tmp_path
+
+
+def trained(folder: Path, name: str = "y", progress: Any = None, **given: Any) -> Trained:
+    objective = {**OBJECTIVE, **{name: given.pop(name) for name in ("style_weight",) if name in given}}
+    training = Training(
+        **{
+            **SMALL,
+            "output": folder / f"{name}.safetensors",
+            "style_image": folder / "style.png",
+            "validation_photo": folder / "photo.png",
+            **given,
+        }
+    )
+    return train(training, training.painting(objective), sorted((folder / "photos").iterdir()), progress, SESSION)
+
+
+def weights(folder: Path, name: str = "y") -> dict[str, bytes]:
+    """All tensors of the state: weights and the optimizer's memory."""
+    with np.load(folder / f"{name}.training" / "state.npz") as state:
+        return {key: state[key].tobytes() for key in state.files if key != "about"}
+
+
+class Stopping:
+    """A watcher that raises an exception after a step."""
+
+    def __init__(self, after: int, exception: BaseException) -> None:
+        self.after, self.exception = after, exception
+
+    def __call__(self, step: TrainingStep) -> None:
+        if step.number == self.after:
+            raise self.exception
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_training_writes_a_painter_and_a_folder_that_the_viewer_shows(folder: Path) -> None:
+    result = trained(folder)
+    assert result == Trained(folder / "y.safetensors", 6)
+    painter = read_painter(result.path)
+    assert painter.generator.facts["generator"] == "small"
+    assert painter.recipe["training"]["done"] == painter.recipe["training"]["steps"] == 6
+    assert painter.recipe["settings"]["style_image"] == "style.png"
+    assert str(folder) not in json.dumps(painter.recipe)  # people share painters
+    run = read_run(folder / "y.training")
+    assert [(one.path.name, one.epoch) for one in run.snapshots] == [("e_2.jpg", 2), ("e_4.jpg", 4), ("final.jpg", 6)]
+    assert run.record["stop_reason"] == StopReason.EPOCHS
+    assert run.record["settings"]["max_num_epochs"] == 6
+    assert run.curves["epoch"] == [1, 2, 3, 4, 5, 6]
+    assert [n for n, loss in enumerate(run.curves["validation_loss"], 1) if loss > 0] == [2, 4, 6]
+    names = {path.name for path in (folder / "y.training").iterdir()}
+    assert names == {"e_2.jpg", "e_4.jpg", "final.jpg", "run.json", "epochs.csv", "state.npz"}
+    before = result.path.stat().st_mtime_ns
+    assert trained(folder) == Trained(folder / "y.safetensors", 6, is_new=False)
+    assert result.path.stat().st_mtime_ns == before
+
+
+def test_the_same_seed_gives_the_same_painter(folder: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        trained(folder, name, seed=seed, steps=2)
+    assert weights(folder, "a") == weights(folder, "b") != weights(folder, "c")
+    assert read_painter(folder / "a.safetensors").sha256 == read_painter(folder / "b.safetensors").sha256
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_an_interrupted_training_keeps_its_painter_and_continues(folder: Path, after: int) -> None:
+    whole = trained(folder, "whole")
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        trained(folder, progress=lambda done, steps: Stopping(after, KeyboardInterrupt()))
+    assert f"after {after} steps is {folder / 'y.safetensors'}" in interrupt.value.__notes__[0]
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == after
+    run = read_run(folder / "y.training")
+    assert (run.record["stop_reason"], run.epochs) == (StopReason.INTERRUPTED, after)
+    first: list[int] = []
+
+    def watch(done: int, steps: int) -> Stopping:
+        first.append(done)
+        return Stopping(0, KeyboardInterrupt())
+
+    assert trained(folder, progress=watch).is_new
+    assert first == [after]
+    assert weights(folder) == weights(folder, "whole")
+    there, here = read_painter(whole.path), read_painter(folder / "y.safetensors")
+    assert there.sha256 == here.sha256
+    assert read_run(folder / "y.training").curves["epoch"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_signal_waits_for_the_end_of_a_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, whole = [], Trainer.step
+
+    def step(self: Trainer) -> TrainingStep:
+        if self.done == 1:
+            signal.raise_signal(signal.SIGINT)
+        result = whole(self)
+        done.append(result.number)
+        return result
+
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder)
+    assert done == [1, 2]
+    assert read_run(folder / "y.training").curves["epoch"] == [1, 2]
+
+
+def test_ctrl_c_ends_the_command_in_one_line(folder: Path) -> None:
+    words = "--photos photos --style-image style.png --validation-photo photo.png --generator small --width 2"
+    words += " --crop-edge 32 --batch-size 1 --max-long-edge 32 --save-steps 1 --output y.safetensors"
+    code = "import sys; from nstyle.__main__ import train; sys.exit(train())"
+    command = [sys.executable, "-c", code, *FLAGS, *words.split()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (folder / "y.training" / "state.npz").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert (process.returncode, error.count("\n")) == (130, 1), error
+    done = read_painter(folder / "y.safetensors").recipe["training"]["done"]
+    assert f"interrupted; the painter after {done} steps is y.safetensors; the same command continues" in error
+
+
+def test_a_killed_training_continues_bit_for_bit(folder: Path) -> None:
+    """SIGKILL at a random moment after the first saving, in a process of its own."""
+    words = "--photos photos --style-image style.png --validation-photo photo.png --steps 30 --generator small"
+    words += " --width 2 --crop-edge 32 --batch-size 1 --max-long-edge 32 --save-steps 3 --quiet"
+    flags = [*FLAGS, *words.split()]
+    code = "import sys; from nstyle.__main__ import train; sys.exit(train())"
+    process = subprocess.Popen([sys.executable, "-c", code, *flags, "--output", "y.safetensors"])
+    while not (folder / "y.training" / "state.npz").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    (folder / ".y.safetensors.0123456789abcdef.tmp").write_bytes(b"half a painter")
+    (folder / ".other.safetensors.0123456789abcdef.tmp").write_bytes(b"of somebody else")
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] % 3 == 0
+    assert main([*flags, "--output", "y.safetensors"]) == 0
+    assert main([*flags, "--output", "whole.safetensors"]) == 0
+    assert weights(folder) == weights(folder, "whole")
+    assert [path.name for path in folder.glob(".*.tmp")] == [".other.safetensors.0123456789abcdef.tmp"]
+
+
+def test_minutes_become_steps_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def steps_in(minutes: float, trial: Any) -> int:
+        trial.step()  # what is tried has no effect on the training
+        asked.append(minutes)
+        return 5
+
+    monkeypatch.setattr(module, "_steps_in", steps_in)
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, steps=None, minutes=2.5, progress=lambda done, steps: Stopping(2, KeyboardInterrupt()))
+    assert trained(folder, steps=None, minutes=2.5) == Trained(folder / "y.safetensors", 5)
+    assert asked == [2.5]
+    trained(folder, "by_steps", steps=5)
+    assert weights(folder) == weights(folder, "by_steps")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
+        trained(folder, steps=None, minutes=3)
+
+
+def test_seconds_are_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0, 100, 100, 102, 102, 105, 105, 107])  # the first step takes 100 s, the others 2, 3, 2
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+
+    class Trial:
+        def step(self) -> None:
+            pass
+
+    assert module._steps_in(1, Trial()) == 30  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [{"steps": 7}, {"lr": 0.1}, {"seed": 3}, {"style_weight": 2.0}, {"stability": 1.0}])
+def test_another_training_is_in_the_way(folder: Path, given: Mapping[str, Any]) -> None:
+    trained(folder, steps=2)
+    before = (folder / "y.safetensors").read_bytes()
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
+        trained(folder, **{"steps": 2, **given})
+    assert f"--{next(iter(given)).replace('_', '-')}" in str(refused.value)
+    assert (folder / "y.safetensors").read_bytes() == before
+
+
+def test_other_photos_are_another_training(folder: Path) -> None:
+    trained(folder, steps=1)
+    painted(50, 60, seed=9).save(folder / "photos" / "9.png")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
+        trained(folder, steps=1)
+
+
+def test_overwrite_replaces_another_training(folder: Path) -> None:
+    trained(folder)
+    trained(folder, steps=3, overwrite=True)
+    assert read_painter(folder / "y.safetensors").recipe["training"]["steps"] == 3
+    assert {path.name for path in (folder / "y.training").glob("*.jpg")} == {"e_2.jpg", "final.jpg"}
+    trained(folder, "fresh", steps=3)
+    assert weights(folder) == weights(folder, "fresh")
+
+
+def test_files_of_others_are_never_replaced(folder: Path) -> None:
+    (folder / "y.safetensors").write_bytes(b"mine")
+    (folder / "z.training").mkdir()
+    (folder / "z.training" / "e_2.jpg").write_bytes(b"mine")
+    for name, path in (("y", folder / "y.safetensors"), ("z", folder / "z.training" / "e_2.jpg")):
+        for overwrite in (False, True):
+            with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=path):
+                trained(folder, name, overwrite=overwrite)
+        assert path.read_bytes() == b"mine"
+    assert not (folder / "y.training").exists()
+
+
+def test_a_painter_without_its_training_is_replaced_on_request_only(folder: Path) -> None:
+    trained(folder, "other", steps=1)
+    (folder / "other.safetensors").rename(folder / "y.safetensors")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
+        trained(folder, steps=1)
+    assert trained(folder, steps=1, overwrite=True).is_new
+
+
+def test_a_training_owns_its_folder(folder: Path) -> None:
+    (folder / "y.training").mkdir()
+    code = "import sys,time; from pathlib import Path; from nstyle.storage.lock import locked\n"
+    code += "with locked(Path('y.training')): print('locked', flush=True); sys.stdin.read()"
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"locked\n"
+        with refuses(OutputError, kind=Kind.BUSY, flag="--output", path=folder / "y.training"):
+            trained(folder)
+        owner.communicate()
+    with locked(folder / "y.training"):
+        pass
+
+
+def test_a_full_disk_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(folder, "whole")
+    savez, calls = np.savez, []
+
+    def full(*arguments: Any, **arrays: Any) -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        savez(*arguments, **arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with refuses(OutputError, kind=Kind.UNWRITABLE, flag="--output", path=folder / "y.training" / "state.npz"):
+            trained(folder)
+    assert read_run(folder / "y.training").record["stop_reason"] == StopReason.FAILED
+    read_painter(folder / "y.safetensors")
+    trained(folder)
+    assert weights(folder) == weights(folder, "whole")
+
+
+def test_a_damaged_state_is_no_reason_to_lose_the_painter(folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, progress=lambda done, steps: Stopping(3, KeyboardInterrupt()))
+    before = (folder / "y.safetensors").read_bytes()
+    state = folder / "y.training" / "state.npz"
+    state.write_bytes(state.read_bytes()[:500])
+    with refuses(RecipeError, kind=Kind.DAMAGED, path=state):
+        trained(folder)
+    assert (folder / "y.safetensors").read_bytes() == before
+    assert trained(folder, overwrite=True).steps == 6
+
+
+def test_a_training_may_start_from_another_painter(folder: Path) -> None:
+    trained(folder, "first")
+    trained(folder, generator="johnson", width=None, start_from=folder / "first.safetensors", steps=1, lr=1e-12)
+    there, here = (read_painter(folder / f"{name}.safetensors").generator for name in ("first", "y"))
+    assert here.facts == there.facts
+    for name, tensor in there.state_dict().items():
+        assert float((here.state_dict()[name] - tensor).abs().max()) < 1e-6
+
+
+def test_bad_painters_to_start_from(folder: Path) -> None:
+    (folder / "bad.safetensors").write_bytes(b"no painter")
+    given: dict[str, Any] = {"generator": "johnson", "width": None}
+    with refuses(WeightsError, kind=Kind.DAMAGED, flag="--start-from", path=folder / "bad.safetensors"):
+        trained(folder, start_from=folder / "bad.safetensors", **given)
+    with refuses(WeightsError, kind=Kind.MISSING, flag="--start-from", path=folder / "gone.safetensors"):
+        trained(folder, start_from=folder / "gone.safetensors", **given)
+    with refuses(OptionError, kind=Kind.CONFLICT, flag="--start-from"):
+        trained(folder, start_from=folder / "y.safetensors", **given)
+    assert sorted(path.name for path in folder.iterdir()) == ["bad.safetensors", "photo.png", "photos", "style.png"]
+
+
+def test_a_validation_photo_of_wrong_proportions(folder: Path) -> None:
+    painted(20, 60, seed=1).save(folder / "photo.png")
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--validation-photo", path=folder / "photo.png"):
+        trained(folder)
+
+
+def test_a_style_that_becomes_too_small(folder: Path) -> None:
+    painted(17, 60, seed=1).save(folder / "style.png")
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge", path=folder / "style.png"):
+        trained(folder)
+
+
+def test_photos_of_which_none_can_be_read(folder: Path) -> None:
+    for path in (folder / "photos").iterdir():
+        path.write_bytes(b"no picture")
+    with refuses(ImageError, kind=Kind.UNREADABLE, flag="--photos"):
+        trained(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("--output y.safetensors", 2, "--photos is missing"),
+        ("--photos photos", 2, "--output is missing"),
+        ("--photos photos --output y.pth", 2, "write y.safetensors"),
+        ("--photos photos --output y.safetensors --steps 5 --minutes 5", 2, "leave one of them out"),
+        ("--photos photos --output y.safetensors --steps 0", 2, "--steps must be a whole number, at least 1"),
+        ("--photos photos --output y.safetensors --minutes soon", 2, "--minutes must be a finite number"),
+        ("--photos photos --output y.safetensors --crop-edge 16", 2, "at least 32"),
+        ("--photos photos --output y.safetensors --generator jonson", 2, "did you mean johnson?"),
+        ("--photos photos --output y.safetensors --width 4 --start-from x.safetensors", 2, "leave --generator"),
+        ("--photos photos --output y.safetensors --content-weight 0 --style-weight 0", 2, "raise one of them"),
+        ("--photos photos --output y.safetensors --size 64x64", 2, "there is no flag --size"),
+        ("--photos photos --output https://a.b/y.safetensors", 2, "choose a folder of this machine"),
+        ("--photos photos --output y.safetensors --photo x", 2, "did you mean --photos"),
+        ("--photos gone --output y.safetensors", 1, "none of the 1 photos can be read"),
+        ("--photos *.gif --output y.safetensors", 1, "no file matches"),
+        ("--photos empty --output y.safetensors", 1, "no pictures in it"),
+        ("--photos photos --output photo.png/y.safetensors", 1, "choose another --output"),
+        ("--photos photos --output y.safetensors --style-image gone.png", 1, "gone.png"),
+        ("--photos photos --output y.safetensors --validation-photo gone.png", 1, "gone.png"),
+        ("--photos photos --output y.safetensors --device cuda:99", 1, "there is no cuda:99"),
+        ("--photos photos --output y.safetensors --style-layers scale9", 2, "scale9"),
+    ],
+)
+def test_bad_input_is_one_line(
+    folder: Path, words: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "empty").mkdir()
+    steps = [] if "--steps" in words or "--minutes" in words else ["--steps", "1"]
+    try:
+        answer = main(["--model", "filters", *steps, *words.split()])
+    except SystemExit as stop:
+        answer = int(stop.code or 0)
+    error = capsys.readouterr().err
+    assert (answer, error.count("\n")) == (code, 1), error
+    assert said in error
+    assert not (folder / "y.safetensors").exists()
+    assert not (folder / "y.training").exists()
+
+
+def test_the_command_logs_its_progress(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "photos" / "bad.jpg").write_bytes(b"no picture")
+    (folder / "photos" / "notes.doc").write_bytes(b"notes")
+    words = "--photos photos --output models/y.safetensors --style-image style.png --generator small --width 2"
+    words += " --crop-edge 32 --batch-size 4 --max-long-edge 32 --steps 3"
+    assert main([*FLAGS, *words.split()]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert "step 1 of 3: loss" in output.out
+    assert "step 3 of 3: loss" in output.out
+    assert output.out.count("warning: ") == 1
+    assert "bad.jpg" in output.out
+    assert "notes.doc" in output.out
+    assert output.out.endswith("done after 3 steps: models/y.safetensors\n")
+    assert main([*FLAGS, *words.split()]) == 0
+    assert "already finished: models/y.safetensors" in capsys.readouterr().out
+
+
+def test_generators_and_their_defaults_are_the_painters() -> None:
+    assert set(GENERATORS) == set(KINDS)
+    for values in DEFAULTS.values():
+        assert set(values) == set(KINDS)
+
+
+def test_settings_of_the_objective_are_those_of_a_painting() -> None:
+    arguments = vars(build_parser().parse(["--preset", "painterly", "--content-weight", "3"]))
+    training = Training(output=Path("y.safetensors"), generator="boosted")
+    config = training.painting({name: value for name, value in arguments.items() if name in OF_THE_OBJECTIVE})
+    assert (config.content_weight, config.style_loss, config.precision) == (3, "wasserstein", "auto")
+    assert config.style_weight == 1.2  # MXNet's for its chain
+    assert Training(output=Path("y.safetensors")).painting({}).style_weight == 1
+
+
+def test_the_script_that_trains_the_sample_painter(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")
+    words = "--generator small --width=2 --steps 1 --crop-edge 32 --batch-size 1 --max-long-edge 32"
+    assert train_painter.main([*FLAGS, *words.split(), "--photos", "photos"]) == 0
+    assert "on 8 photos" in capsys.readouterr().out
+    recipe = read_painter(folder / "models" / "vortices.safetensors").recipe
+    assert (recipe["training"]["width"], recipe["settings"]["style_image"]) == (2, "vortices.jpg")
+    assert train_painter.main(["--list", "--minutes", "3", "--photos", "photos/0.png"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[-1] == "photos/0.png"
+    assert not [line for line in listed if "chelsea" in line]
+    assert train_painter.main(["--photos", "empty"]) == 1

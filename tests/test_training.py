@@ -1,0 +1,168 @@
+"""Steps of a training: they lower the loss, and depend on nothing but the state."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pictures import painted
+from refusals import refuses
+from torch import Tensor
+
+from nstyle.errors import DivergenceError, Kind, RecipeError
+from nstyle.painter.generators import make_generator
+from nstyle.painter.graph import Generator
+from nstyle.painter.objectives import CropObjectives
+from nstyle.painter.photos import Photos
+from nstyle.painter.state import read_state, write_state
+from nstyle.painter.training import FIRST_SHARE, LAST_SHARE, WEIGHT_DECAY, Lesson, Trainer, one_cycle
+from nstyle.painting.session import Session
+from nstyle.settings.training import Training
+
+CPU = torch.device("cpu")
+LESSON = Lesson(steps=8, learning_rate=0.01, batch_size=2)
+OBJECTIVE = {"model": "filters", "style_layers": "scale2", "content_layers": "scale2"}
+SESSION = Session()
+
+
+def generator(kind: str = "small", seed: int = 1) -> Generator:
+    torch.manual_seed(seed)
+    return make_generator(kind, width=4, blocks=2)
+
+
+def trainer(folder: Path, kind: str = "small", lesson: Lesson = LESSON, seed: int = 1) -> Trainer:
+    painted(60, 80, seed=3).save(folder / "photo.png")
+    painted(40, 50, seed=4).save(folder / "style.png")
+    training = Training(output=folder / "y.safetensors", style_image=folder / "style.png", max_long_edge=48)
+    objectives = CropObjectives(training.painting(OBJECTIVE), CPU, torch.float32, SESSION)
+    return Trainer(generator(kind, seed), Photos([folder / "photo.png"], edge=64, crop=32), objectives, lesson)
+
+
+def equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("kind", ["small", "boosted"])
+def test_a_training_that_continues_has_the_same_weights_bit_for_bit(tmp_path: Path, kind: str) -> None:
+    whole, first = trainer(tmp_path, kind), trainer(tmp_path, kind)
+    for _ in range(6):
+        whole.step()
+    for _ in range(3):
+        first.step()
+    write_state(tmp_path / "state.npz", first.done, first.state(), {"crop": 32})
+    done, state, facts = read_state(tmp_path / "state.npz", CPU)
+    assert (done, facts) == (3, {"crop": 32})
+    second = trainer(tmp_path, kind, seed=2)  # its own first weights do not count
+    second.restore(done, state)
+    second.paint(torch.zeros(1, 3, 32, 32))  # nor what it paints meanwhile
+    for _ in range(3):
+        step = second.step()
+    assert (second.done, step.number, step.steps) == (6, 6, 8)
+    assert equal(whole.state(), second.state())
+    whole.step()
+    assert not equal(whole.state(), second.state())
+
+
+def test_a_state_of_another_generator_is_refused(tmp_path: Path) -> None:
+    other = trainer(tmp_path)
+    other.step()
+    boosted = trainer(tmp_path, "boosted")
+    before = {name: tensor.clone() for name, tensor in boosted.state().items()}
+    with pytest.raises(ValueError, match="another generator"):
+        boosted.restore(1, other.state())
+    state = {
+        name: tensor.reshape(-1) if name.startswith("optimizer") else tensor for name, tensor in other.state().items()
+    }
+    with pytest.raises(ValueError, match="another generator"):
+        trainer(tmp_path).restore(1, state)
+    assert equal(before, boosted.state())
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04rubbish"])
+def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.npz"
+    path.write_bytes(content)
+    with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
+        read_state(path, CPU)
+
+
+def test_a_state_runs_no_code(tmp_path: Path) -> None:
+    import numpy as np
+
+    np.savez(tmp_path / "state.npz", about=np.array([{"done": 1}], dtype=object))
+    with refuses(RecipeError, kind=Kind.DAMAGED, path=tmp_path / "state.npz"):
+        read_state(tmp_path / "state.npz", CPU)
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    one = trainer(tmp_path, lesson=replace(LESSON, steps=25))
+    losses = [one.step().loss for _ in range(25)]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_the_loss_falls_at_each_stage_of_a_chain(tmp_path: Path) -> None:
+    one = trainer(tmp_path, "boosted", replace(LESSON, steps=20, learning_rate=1e-3, batch_size=1))
+    steps = [one.step() for _ in range(20)]
+    for first, last in zip(
+        *(map(sum, zip(*(step.stage_losses for step in some), strict=True)) for some in (steps[:5], steps[-5:])),
+        strict=True,
+    ):
+        assert last < 0.95 * first
+    assert steps[0].loss == pytest.approx(steps[0].stage_losses[-1], rel=1e-5)
+
+
+def test_a_chain_learns_as_in_mxnet(tmp_path: Path) -> None:
+    """SGD at a constant rate; weights and scales decay, biases do not; each gradient value is clipped to 5."""
+    one = trainer(tmp_path, "boosted", replace(LESSON, learning_rate=1e-4))
+    before = {name: weight.detach().clone() for name, weight in one.generator.named_parameters()}
+    assert one.step().learning_rate == 1e-4
+    for name, weight in one.generator.named_parameters():
+        assert weight.grad is not None
+        assert float(weight.grad.abs().max()) <= 5
+        decay = WEIGHT_DECAY * before[name] if name.endswith(".weight") else 0
+        assert torch.allclose(weight, before[name] - 1e-4 * (weight.grad + decay), atol=1e-9), name
+
+
+def test_the_learning_rate_has_one_cycle() -> None:
+    rates = [one_cycle(step, 1000) for step in range(1000)]
+    assert rates[0] == FIRST_SHARE
+    assert max(rates) == rates[100] == pytest.approx(1)
+    assert rates[:101] == sorted(rates[:101])
+    assert rates[100:] == sorted(rates[100:], reverse=True)
+    assert LAST_SHARE < rates[-1] < 2 * LAST_SHARE
+    assert [one_cycle(0, steps) for steps in (1, 2)] == [FIRST_SHARE] * 2
+
+
+def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
+    one = trainer(tmp_path)
+    one.step()
+    kept = {name: tensor.clone() for name, tensor in one.state().items()}
+    broken: Any = one.generator.graphs[0].layer("last")
+    bias = broken.bias.detach().clone()
+    with torch.no_grad():
+        broken.bias[0] = torch.nan
+    with refuses(DivergenceError, kind=Kind.OUT_OF_RANGE, flag="--lr"):
+        one.step()
+    with torch.no_grad():
+        broken.bias[:] = bias
+    assert one.done == 1
+    assert equal(one.state(), kept)
+
+
+def flicker(one: Trainer) -> float:
+    """How much the painting of a crop differs from that of the same crop with noise, in grey levels."""
+    (crop,) = one.photos.crops(99, 0, 1)
+    noise = 4 * torch.randn(crop.shape, generator=torch.Generator().manual_seed(1))
+    return float((one.paint(crop[None]) - one.paint((crop + noise)[None])).square().mean().sqrt())
+
+
+def test_stability_makes_paintings_depend_less_on_noise(tmp_path: Path) -> None:
+    found = []
+    for stability in (0.0, 300.0):
+        one = trainer(tmp_path, lesson=replace(LESSON, steps=25, stability=stability))
+        for _ in range(25):
+            one.step()
+        found.append(flicker(one))
+    assert found[1] < 0.8 * found[0]
