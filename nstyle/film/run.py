@@ -17,9 +17,10 @@ from nstyle.film.shot_run import FrameObserver, ShotPlan, check_flow, paint_shot
 from nstyle.film.sound import check_sound
 from nstyle.film.source import cut, sound_of
 from nstyle.film.writing import FILM_CODECS, write_film
-from nstyle.painting.prepare import Prepared, prepare
+from nstyle.painter.run import painter_of
+from nstyle.painting.prepare import Prepared
 from nstyle.painting.session import Session
-from nstyle.painting.stylize import set_up, tuned
+from nstyle.painting.stylize import prepared_for, set_up, tuned
 from nstyle.pictures.decode import read_picture
 from nstyle.settings.film import FILM_SETTINGS, FilmSettings
 from nstyle.storage.layout import FINISHED, StopReason
@@ -146,7 +147,7 @@ class _FilmRun:
 
     def run(self, followed: Recipe | None, painter: ShotPainter | None) -> FilmResult:
         """Paint what is left, and write the film."""
-        if self.settings.flow is None and self.plan.frames > 1:
+        if self.settings.flow is None and self.plan.frames > 1 and not self.config.in_one_pass:
             InverseSearch()  # if OpenCV is missing, say so before anything is painted
         with set_up(self.config, self.device, self.precision):
             prepared = self._prepared()
@@ -206,9 +207,15 @@ class _FilmRun:
     def _prepared(self) -> Prepared:
         """Prepare the first frame: if it cannot be painted, no file has been changed yet."""
         first = next(iter(self.plan.source.frames(self.plan.numbers[:1])))
-        in_memory, besides = {"content_image": first}, self.plan.memory(self.device)
-        dtype = self.precision.dtype
-        return prepare(self.config, self.device, dtype, self.session, in_memory=in_memory, besides=besides)
+        return prepared_for(
+            self.config,
+            self.device,
+            self.precision.dtype,
+            self.session,
+            painter_of(self.config),
+            {"content_image": first},
+            besides=self.plan.memory(self.device),
+        )
 
     def _recipe(self, prepared: Prepared) -> Recipe:
         """Return the recipe of the frames. Its content picture is the source."""
