@@ -174,7 +174,7 @@ def _run_in(
 def prepared_for(
     config: Config,
     device: torch.device,
-    precision: torch.dtype,
+    dtype: torch.dtype,
     session: Session,
     painter: Painter | None,
     in_memory: Mapping[str, Picture] | None = None,
@@ -182,7 +182,7 @@ def prepared_for(
     """Prepare a painting with a painter, if there is one: alone, or before the optimizer. See `prepare`."""
     if painter is not None and config.in_one_pass:
         return prepare_one_pass(config, painter, device, session, in_memory)
-    return prepare(config, device, precision, session, in_memory=in_memory, painter=painter)
+    return prepare(config, device, dtype, session, in_memory=in_memory, painter=painter)
 
 
 def _paint(
