@@ -424,6 +424,7 @@ def test_settings_of_the_objective_are_those_of_a_painting() -> None:
     assert (config.content_weight, config.style_loss, config.precision) == (3, "wasserstein", "auto")
     assert config.style_weight == 1.2  # MXNet's for its chain
     assert Training(output=Path("y.safetensors")).painting({}).style_weight == 1
+    assert training.painting({"unrealness": 1.0}).balance == "relative"
 
 
 def test_the_script_that_trains_the_sample_painter(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -657,6 +657,9 @@ def test_large_frames_of_a_film(tmp_path: Path, open_page: Open) -> None:
     )
     assert browser.find("#painted img").get_property("naturalWidth") == 720
     browser.press(" ")
+    browser.click_at("#slider", 0.99)
+    whole = (film / "frames" / "000003.png").resolve().as_uri()
+    browser.wait(lambda: browser.find("#painted img").get_attribute("src") == whole)
 
 
 def test_a_film_without_frames(tmp_path: Path, open_page: Open) -> None:

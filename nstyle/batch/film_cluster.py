@@ -3,11 +3,14 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
 
 from nstyle.batch.cluster import connected, lost, one_at_a_time, worker_session
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ClusterError, Kind
 from nstyle.film.folder import FrameRow
+from nstyle.film.plan import FilmPlan
 from nstyle.film.shot_run import ShotPlan, paint_shot
 from nstyle.painting.stylize import set_up
 from nstyle.wording import counted
@@ -27,7 +30,7 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
 
     Raises:
         NStyleError: no scheduler answers, the connection is lost, or a shot cannot be painted.
-        KeyboardInterrupt: the workers finish the frames that they have begun.
+        KeyboardInterrupt: the workers end after the frames that they have begun.
 
     """
     from distributed import CancelledError, KilledWorker, as_completed
@@ -38,7 +41,8 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
     with connected(address) as client:
         workers = counted(len(client.nthreads()), "worker")
         _log.info("painting %s on %s of %s", counted(len(left), "shot"), workers, address)
-        futures = {client.submit(_paint_there, shot, pure=False): shot for shot in left}
+        plan = client.scatter(left[0].plan, broadcast=True)  # once, because it holds the times of all frames
+        futures = {client.submit(_paint_there, plan, _besides_plan(shot), pure=False): shot for shot in left}
         try:
             for future in as_completed(list(futures)):
                 try:
@@ -60,9 +64,20 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
             raise
 
 
-def _paint_there(shot: ShotPlan) -> list[FrameRow]:
-    """Paint what is left of a shot in a worker; return the frames that it painted."""
-    config = shot.plan.config
-    device = choose_device(config.device, config.gpu)
-    with one_at_a_time, set_up(config, device, choose_precision(config.precision, device)):
-        return list(paint_shot(shot, worker_session))
+def _besides_plan(shot: ShotPlan) -> dict[str, Any]:
+    """Return what a shot has besides the plan, by name."""
+    return {field.name: getattr(shot, field.name) for field in fields(shot) if field.name != "plan"}
+
+
+def _paint_there(plan: FilmPlan, besides: dict[str, Any]) -> list[FrameRow]:
+    """Paint what is left of a shot in a worker; return the frames that it painted.
+
+    Ends after the frame in progress if the command that asked for it has ended, or another film has begun: a worker
+    cannot be interrupted otherwise.
+    """
+    shot, rows = ShotPlan(plan, **besides), list[FrameRow]()
+    device = choose_device(plan.config.device, plan.config.gpu)
+    with one_at_a_time, set_up(plan.config, device, choose_precision(plan.config.precision, device)):
+        for row in paint_shot(shot, worker_session, is_wanted=shot.is_wanted):
+            rows.append(row)
+    return rows

@@ -167,7 +167,7 @@ def _paint_film(
     for sentence in without_effect(given, [plan_.config]):
         _log.warning("%s", sentence)
     if command.estimate:
-        return estimate_film(plan_, _print)
+        return estimate_film(plan_, _print, has_bars=_has_bars(command))
     return paint_film(plan_, followed, command, has_bars=_has_bars(command))
 
 

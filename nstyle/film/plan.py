@@ -48,6 +48,10 @@ class FilmPlan:
         path = self.source.path
         return (path.stem if len(self.source.files) == 1 else path.resolve().name) or "film"
 
+    def number_in_source(self, number: int) -> int:
+        """Return a frame's number in the source, counted from 1, from its number in the film."""
+        return self.numbers[number - 1] + 1
+
     def inputs(self) -> tuple[Path, ...]:
         """Return the user's files: those of the source, and the pictures of styles and masks."""
         others = [one.path for one in inputs_of(self.config).sources if one.name != "content_image"]
@@ -108,7 +112,7 @@ def plan_film(config: Config, settings: FilmSettings) -> FilmPlan:
         )
     if config.painter is not None:
         raise OptionError(
-            "--painter paints pictures, no films yet: leave one of --painter and --film out, or paint a folder of frames",
+            "--painter paints no films yet; leave it or --film out, or name a folder of frames with --content-image",
             flag="--painter",
             kind=Kind.UNSUPPORTED,
         )
@@ -116,5 +120,7 @@ def plan_film(config: Config, settings: FilmSettings) -> FilmPlan:
     if isinstance(source, Video) and settings.frame_rate != FilmSettings.frame_rate:
         _log.warning("--frame-rate has no effect: %s has its own times", source.path)
     depth = max(config.bit_depth, source.bit_depth)
-    config = replace(config, content_image=source.path, image_format="png", bit_depth=depth)
+    config = replace(
+        config, content_image=source.path, image_format="png", bit_depth=depth, stop_after=None, resume=False
+    )
     return FilmPlan(config, settings, source, numbers_of(source, settings.from_, settings.to, settings.every))

@@ -62,8 +62,9 @@ class CropObjectives:
         total = sum(style.weight for style in sources)
         box = (config.max_long_edge, config.max_long_edge)
         for style in sources:
-            path = style.picture.path
-            picture = read_picture(path, round(config.max_long_edge * max(1, config.style_scale)))
+            path, source = style.picture.path, style.picture
+            edge = None if source.crop else round(config.max_long_edge * max(1, config.style_scale))
+            picture = source.cropped(read_picture(path, edge))
             frame = frame_style(picture.size, box, "contain", config.style_scale)
             if min(frame.window) < SHORTEST_EDGE:
                 height, width = frame.window

@@ -1,6 +1,6 @@
 """Prepare a painting from its settings: an objective, a start and a finish for each scale."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -91,7 +91,7 @@ def prepare(
     device: torch.device,
     dtype: torch.dtype,
     session: Session | None = None,
-    way: Way | None = None,
+    ways: Sequence[Way] | None = None,
     in_memory: Mapping[str, Picture] | None = None,
     painter: Painter | None = None,
 ) -> Prepared:
@@ -102,7 +102,7 @@ def prepare(
         device: the device of the descent.
         dtype: that of the network.
         session: the cache; None: a new one.
-        way: how to paint each scale; None: the best way that fits into the memory.
+        ways: how to paint each scale, coarsest first; None: the best ways that fit into the memory.
         in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
             are no files. They are not in `Prepared.inputs`. Messages name the path in the settings.
         painter: paints the start; None: `init` decides.
@@ -124,7 +124,7 @@ def prepare(
     in_use = session.memory_in_use(device, pictures.values())
     memory = Memory(config, inputs, loaded.model, dtype, device, layers.content, layers.style, in_use)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
-    ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
+    ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))
     objectives = ObjectiveMaker(config, loaded, layers)
     start = None if painter is None else partial(_start_of, painter, config, device, in_use)
