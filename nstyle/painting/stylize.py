@@ -175,7 +175,7 @@ def _run_in(
 def prepared_for(
     config: Config,
     device: torch.device,
-    precision: torch.dtype,
+    dtype: torch.dtype,
     session: Session,
     painter: Painter | None,
     in_memory: Mapping[str, Picture] | None = None,
@@ -185,7 +185,7 @@ def prepared_for(
     """Prepare a painting with a painter, if there is one: alone, or before the optimizer. See `prepare`."""
     if painter is not None and config.in_one_pass:
         return prepare_one_pass(config, painter, device, session, in_memory)
-    return prepare(config, device, precision, session, ways, in_memory, besides, painter)
+    return prepare(config, device, dtype, session, ways, in_memory, besides, painter)
 
 
 def _paint(
