@@ -80,6 +80,14 @@ def test_a_state_of_another_generator_is_refused(tmp_path: Path) -> None:
     assert equal(before, boosted.state())
 
 
+@pytest.mark.parametrize("kind", ["johnson", "small"])
+def test_the_first_paintings_are_nearly_grey(kind: str) -> None:
+    """A tanh that saturates in the beginning would have no gradient: parts would stay black."""
+    torch.manual_seed(3)
+    painting = make_generator(kind)(200 * torch.rand(1, 3, 48, 64) - 100)
+    assert 1 < float(painting.detach().std()) < 40
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04rubbish"])
 def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.npz"
