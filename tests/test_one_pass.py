@@ -13,6 +13,7 @@ from PIL import Image
 
 import nstyle
 from nstyle import DeviceError, OptionError, WeightsError, stylize, stylize_many
+from nstyle.commands import view
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.networks.model_space import from_model_space, to_model_space
@@ -26,6 +27,7 @@ from nstyle.pictures.decode import read_picture
 from nstyle.settings import painters
 from nstyle.settings.config import Config
 from nstyle.settings.effects import OF_THE_OPTIMIZER
+from nstyle.view.runs import read_run
 
 SMALL: dict[str, Any] = {"max_long_edge": 48, "image_format": "png"}
 
@@ -193,6 +195,18 @@ def test_what_is_said_to_have_no_effect_has_none(painter: Path, photo: Path, tmp
     sizes: dict[str, Any] = {"coarsest_edge": 32, "preview_edge": 40, "style_crop": "1,1,20,20", "unrealness": 3}
     crop = stylize(photo, painter=painter, output_dir=tmp_path / "sizes", **SMALL, **sizes)
     assert np.array_equal(without.rgb, crop.rgb)
+
+
+def test_the_page_and_sheets_show_it(painter: Path, photo: Path, tmp_path: Path) -> None:
+    flags = [str(photo), "--painter", str(painter), "--max-long-edge", "48"]
+    assert main([*flags, "--output-dir", str(tmp_path / "out")]) == 0
+    (snapshot,) = read_run(tmp_path / "out").snapshots
+    assert (snapshot.path.name, snapshot.epoch, snapshot.is_final) == ("final.jpg", 0, True)
+    assert view.main([str(tmp_path / "out"), "--sheet"]) == 0
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "painted in one pass" in page
+    assert main([*flags, "--output-dir", str(tmp_path / "sweep"), "--sweep", "preserve-colors=none,luma"]) == 0
+    assert (tmp_path / "sweep" / "sweep.png").is_file()
 
 
 def test_masks_alpha_colors_and_16_bits_are_as_always(painter: Path, tmp_path: Path) -> None:
