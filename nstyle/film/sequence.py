@@ -25,6 +25,7 @@ from nstyle.losses.objective import UNIT
 from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
 from nstyle.numerics import sum_of_squares
+from nstyle.painting.memory import Way
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import Painted, paint
 from nstyle.painting.scale import Scale
@@ -175,6 +176,8 @@ class Shot:
         coherence: how the frames hold together.
         session: the cache, which makes the style's targets only once.
         observers: returns the observers of a frame's painting.
+        ways: how to paint each scale of a frame, so that memory that others free or take changes no bit; None: the
+            best ways that fit into the memory.
         paintings: where the painted images are kept between passes. A single pass needs none.
 
     Raises:
@@ -191,6 +194,7 @@ class Shot:
     coherence: Coherence
     session: Session
     observers: Callable[[int], Sequence[Observer]] = lambda number: ()
+    ways: Sequence[Way] | None = None
     paintings: Paintings | None = None
 
     def __post_init__(self) -> None:
@@ -219,7 +223,7 @@ class Shot:
         frames: dict[int, Frame] = {}
         for number in range(state.frame, self.numbers.stop if state.step > 0 else self.numbers.start - 1, state.step):
             in_memory = {"content_image": self.picture(number)}
-            prepared = prepare(self.config, self.device, self.precision, self.session, in_memory=in_memory)
+            prepared = prepare(self.config, self.device, self.precision, self.session, self.ways, in_memory)
             content = prepared.scales[-1].finish.content
             frames[number] = Frame(number, content)
             carried = self._carried(frames, number, state)

@@ -51,7 +51,7 @@ GUIDED_BYTES_PER_PIXEL = 500
 STYLE_BYTES_PER_PIXEL = 600
 """Bytes of memory for each pixel of a style picture that such a network reads."""
 
-IMAGE_BYTES = 200
+IMAGE_BYTES = 180
 """Bytes for each pixel, for all else: pictures, start, image, gradient, momentum, and what the regularizers need."""
 
 PIXEL_BYTES = 12
