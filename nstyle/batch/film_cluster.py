@@ -3,16 +3,18 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from nstyle.batch.cluster import connected, lost, one_at_a_time, worker_session
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ClusterError, Kind
-from nstyle.film.folder import FrameRow
-from nstyle.film.plan import FilmPlan
+from nstyle.film.folder import FilmFolder, FrameRow
+from nstyle.film.plan import plan_film
 from nstyle.film.shot_run import ShotPlan, paint_shot
 from nstyle.painting.stylize import set_up
+from nstyle.settings.config import Config
+from nstyle.settings.film import FilmSettings
 from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -41,8 +43,7 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
     with connected(address) as client:
         workers = counted(len(client.nthreads()), "worker")
         _log.info("painting %s on %s of %s", counted(len(left), "shot"), workers, address)
-        plan = client.scatter(left[0].plan, broadcast=True)  # once, because it holds the times of all frames
-        futures = {client.submit(_paint_there, plan, _besides_plan(shot), pure=False): shot for shot in left}
+        futures = {client.submit(_paint_there, *_short(shot), pure=False): shot for shot in left}
         try:
             for future in as_completed(list(futures)):
                 try:
@@ -64,20 +65,26 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
             raise
 
 
-def _besides_plan(shot: ShotPlan) -> dict[str, Any]:
-    """Return what a shot has besides the plan, by name."""
-    return {field.name: getattr(shot, field.name) for field in fields(shot) if field.name != "plan"}
+def _short(shot: ShotPlan) -> tuple[Any, ...]:
+    """Return the arguments of `_paint_there` for a shot, without the times and the files of all frames."""
+    plan = shot.plan
+    return plan.config, plan.settings, shot.folder.film.name, shot.identity, shot.number, shot.frames, shot.ways
 
 
-def _paint_there(plan: FilmPlan, besides: dict[str, Any]) -> list[FrameRow]:
-    """Paint what is left of a shot in a worker; return the frames that it painted.
+_plan = lru_cache(maxsize=2)(plan_film)
+"""The films that a worker paints: to open one takes a while."""
+
+
+def _paint_there(config: Config, settings: FilmSettings, film_name: str, *shot: Any) -> list[FrameRow]:
+    """Paint what is left of a shot in a worker; return the frames that it painted. See `_short` for the arguments.
 
     Ends after the frame in progress if the command that asked for it has ended, or another film has begun: a worker
     cannot be interrupted otherwise.
     """
-    shot, rows = ShotPlan(plan, **besides), list[FrameRow]()
+    plan, rows = _plan(config, settings), list[FrameRow]()
+    shot_plan = ShotPlan(plan, FilmFolder(config.output_dir, film_name, ()), *shot)
     device = choose_device(plan.config.device, plan.config.gpu)
     with one_at_a_time, set_up(plan.config, device, choose_precision(plan.config.precision, device)):
-        for row in paint_shot(shot, worker_session, is_wanted=shot.is_wanted):
+        for row in paint_shot(shot_plan, worker_session, is_wanted=shot_plan.is_wanted):
             rows.append(row)
     return rows

@@ -73,6 +73,7 @@ def plan_of(
     arguments: Mapping[str, Any],
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     command: argparse.Namespace,
+    record: "Recipe | None",
 ) -> "FilmPlan":
     """Open the film, and return what is painted of it.
 
@@ -81,6 +82,7 @@ def plan_of(
         arguments: the settings of its frames that are given.
         complete: function that adds the missing settings, for example from a recipe.
         command: the flags of the command.
+        record: the recipe in the record that names the film; None: the user does.
 
     Raises:
         NStyleError: the film, a picture or a setting cannot be used.
@@ -98,9 +100,10 @@ def plan_of(
         given["style_image"] = _one_style(given["style_image"])
     resume = given.pop("resume", False)  # a film always goes on; the recipe's own folder need not be looked for
     config = Config(**{**complete(given), **_folder_to_resume(given, command, resume=resume)})
+    from nstyle.film.folder import source_digest
     from nstyle.film.plan import plan_film
 
-    return plan_film(config, settings)
+    return plan_film(config, settings, None if record is None else source_digest(record))
 
 
 def _folder_to_resume(given: Mapping[str, Any], command: argparse.Namespace, *, resume: bool) -> dict[str, Any]:

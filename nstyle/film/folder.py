@@ -308,6 +308,11 @@ def followed_settings(own: Mapping[str, Any], recipe: Path | None) -> dict[str, 
     return {name: value for name, value in found.items() if value is not None} | dict(own)
 
 
+def source_digest(recipe: Recipe) -> str:
+    """Return the SHA-256 of a film's source from the recipe of its frames; see `FilmPlan.digest`."""
+    return recipe.inputs.get("content_image", {}).get("sha256", "")
+
+
 def _read_film(record: Path) -> EarlierFilm | None:
     """Return the film that a record describes; None if there is no record, or it is damaged or a stranger's."""
     facts = read_film_facts(record)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, OptionError, OutputError
 from nstyle.film.continuing import differences, ways_of
-from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film
+from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film, source_digest
 from nstyle.film.inverse_search import InverseSearch
 from nstyle.film.plan import FilmPlan, plan_film
 from nstyle.film.shot_run import FrameObserver, ShotPlan, check_flow, paint_shot
@@ -102,7 +102,8 @@ def stylize_film(
     own = own if film is None else own | {"film": film}
     settings = FilmSettings(**followed_settings(own, None if recipe is None else Path(recipe)))
     config, followed = settings_of(settings.film, style_image, recipe, {**options, "image_format": "png"})
-    return run_film(plan_film(config, settings), progress=progress, followed=followed)
+    plan = plan_film(config, settings, None if "film" in own or followed is None else source_digest(followed))
+    return run_film(plan, progress=progress, followed=followed)
 
 
 def run_film(
@@ -128,8 +129,10 @@ def run_film(
     if (sound := sound_of(plan.source, plan.numbers)) is not None:
         check_sound(sound, codec.container)
     folder = FilmFolder(plan.config.output_dir, plan.name + codec.ending, plan.inputs())
+    session = session or Session()
+    session.keeps_decoded = True
     with folder.owned():
-        return _FilmRun(plan, folder, progress, session or Session()).run(followed, painter)
+        return _FilmRun(plan, folder, progress, session).run(followed, painter)
 
 
 class _FilmRun:
@@ -213,8 +216,9 @@ class _FilmRun:
     def _prepared(self) -> Prepared:
         """Prepare the first frame: if it cannot be painted, no file has been changed yet."""
         first = next(iter(self.plan.source.frames(self.plan.numbers[:1])))
-        in_memory = {"content_image": first}
-        return prepare(self.config, self.device, self.precision.dtype, self.session, in_memory=in_memory)
+        in_memory, besides = {"content_image": first}, self.plan.memory(self.device)
+        dtype = self.precision.dtype
+        return prepare(self.config, self.device, dtype, self.session, in_memory=in_memory, besides=besides)
 
     def _recipe(self, prepared: Prepared) -> Recipe:
         """Return the recipe of the frames. Its content picture is the source."""

@@ -150,7 +150,7 @@ def paint_shot(
         return
     state = shot.state()
     rows = [] if state is None else shot.rows()
-    lookup = FrameLookup(plan.source, plan.numbers)
+    lookup = FrameLookup(plan.source, plan.numbers, plan.kept_frames)
     device = choose_device(plan.config.device, plan.config.gpu)
     kept: dict[int, _Kept] = {}
 

@@ -28,7 +28,6 @@ from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
-from nstyle.pictures.decode import read_picture
 from nstyle.pictures.masks import Mask, rounded, to_mask
 from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
@@ -93,6 +92,7 @@ def prepare(
     session: Session | None = None,
     ways: Sequence[Way] | None = None,
     in_memory: Mapping[str, Picture] | None = None,
+    besides: int = 0,
     painter: Painter | None = None,
 ) -> Prepared:
     """Read the pictures and the network, and prepare all scales; reuse what the session has in its cache.
@@ -105,6 +105,7 @@ def prepare(
         ways: how to paint each scale, coarsest first; None: the best ways that fit into the memory.
         in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
             are no files. They are not in `Prepared.inputs`. Messages name the path in the settings.
+        besides: bytes on the device that the caller will need meanwhile, which count as used.
         painter: paints the start; None: `init` decides.
 
     Raises:
@@ -114,14 +115,14 @@ def prepare(
     session = Session() if session is None else session
     inputs, edge, in_memory = inputs_of(config), longest_edge(config), in_memory or {}
     pictures = {  # a part needs more pixels of the whole
-        source: in_memory.get(source.name) or source.cropped(read_picture(source.path, None if source.crop else edge))
+        source: in_memory.get(source.name) or source.cropped(session.read(source.path, None if source.crop else edge))
         for source in inputs.sources
     }
     hashes = hash_files(source for source in inputs.files if source.name not in in_memory)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
     loaded = session.load(config.model, model_options(config, device, precision))
     layers = ChosenLayers.chosen(config, loaded.model)
-    in_use = session.memory_in_use(device, pictures.values())
+    in_use = session.memory_in_use(device, pictures.values()) + besides
     memory = Memory(config, inputs, loaded.model, precision, device, layers.content, layers.style, in_use)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if ways is None else ways
