@@ -17,8 +17,11 @@ from pictures import painted
 from PIL import Image
 
 import nstyle
+import nstyle.painter.train  # now, because the sandbox replaces the class that its annotations name
 from nstyle.commands import paint, train, view
 from nstyle.commands.flags import build_parser
+from nstyle.painter.generators import make_generator
+from nstyle.painter.painter_file import write_painter
 from nstyle.painting import session
 from nstyle.painting.session import Session
 
@@ -41,6 +44,9 @@ NOT_RUN = {
 
 SHRUNK, SHORTEST, FEWER = 16, 16, 1000
 """What sizes are divided by, the fewest pixels that are left, and what numbers of epochs are divided by."""
+
+TRAINED_SMALL = "--steps 1 --max-long-edge 32 --crop-edge 32 --batch-size 1 --generator small --width 2 --overwrite"
+"""Flags that make a training as small as a test can have it, and replace the painter that the sandbox has already."""
 
 SHARED = cache(partial(Session, owns_process=True))
 """Makes one session for all commands: the network is loaded once."""
@@ -86,6 +92,8 @@ def smaller(name: str, value: str) -> str:
 def small_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return Python's options, small."""
     default = {} if "recipe" in options else {"max_long_edge": 600, "max_num_epochs": 1000}
+    if "painter" in options:
+        del default["max_num_epochs"]
     numbers = {name: int(smaller(name, str(value))) for name, value in default.items()}
     given = {name: int(smaller(name, str(value))) if name in default else value for name, value in options.items()}
     return numbers | given
@@ -98,7 +106,7 @@ def small_flags(words: list[str]) -> list[str]:
         for before, word in zip(["", *words], words, strict=False)
     ]
     if "--recipe" not in words:
-        missing = {"--max-long-edge": str(600 // SHRUNK), "--max-num-epochs": "1"}
+        missing = {"--max-long-edge": str(600 // SHRUNK), "--max-num-epochs": "0" if "--painter" in words else "1"}
         flags += [word for name, value in missing.items() if name not in words for word in (name, value)]
     return flags
 
@@ -109,6 +117,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for seed, name in enumerate(PICTURES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         painted(64, 64, seed=seed).save(tmp_path / name)
+    (tmp_path / "models").mkdir()
+    write_painter(tmp_path / "models" / "oil.safetensors", make_generator("small", width=2, blocks=1), {})
     write_video(tmp_path / "clip.mp4", scene(6, 32, 48))
     (tmp_path / "frames").mkdir()
     for number, frame in enumerate(scene(3, 32, 48)):
@@ -149,6 +159,8 @@ def run_command(command: list[str], folder: Path) -> None:
     match command:
         case ["nstyle", *words]:
             assert paint.main(small_flags(words)) == 0, command
+        case ["nstyle-train", *words]:
+            assert train.main([*words, *shlex.split(TRAINED_SMALL)]) == 0, command
         case ["nstyle-view", *words]:
             assert view.main(words) == 0, command
         case ["sh", script, *words]:

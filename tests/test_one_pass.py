@@ -13,18 +13,21 @@ from PIL import Image
 
 import nstyle
 from nstyle import DeviceError, OptionError, WeightsError, stylize, stylize_many
+from nstyle.commands import view
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.networks.model_space import from_model_space, to_model_space
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
+from nstyle.painter.one_pass import OnePass, load_painter
 from nstyle.painter.painter_file import read_painter, write_painter
 from nstyle.painter.tiles import TILINGS, paint
-from nstyle.painting.painters import PICTURE_BYTES
+from nstyle.painting.painters import PICTURE_BYTES, choose_pass
 from nstyle.pictures.decode import read_picture
 from nstyle.settings import painters
 from nstyle.settings.config import Config
 from nstyle.settings.effects import OF_THE_OPTIMIZER
+from nstyle.view.runs import read_run
 
 SMALL: dict[str, Any] = {"max_long_edge": 48, "image_format": "png"}
 
@@ -194,6 +197,18 @@ def test_what_is_said_to_have_no_effect_has_none(painter: Path, photo: Path, tmp
     assert np.array_equal(without.rgb, crop.rgb)
 
 
+def test_the_page_and_sheets_show_it(painter: Path, photo: Path, tmp_path: Path) -> None:
+    flags = [str(photo), "--painter", str(painter), "--max-long-edge", "48"]
+    assert main([*flags, "--output-dir", str(tmp_path / "out")]) == 0
+    (snapshot,) = read_run(tmp_path / "out").snapshots
+    assert (snapshot.path.name, snapshot.epoch, snapshot.is_final) == ("final.jpg", 0, True)
+    assert view.main([str(tmp_path / "out"), "--sheet"]) == 0
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "painted in one pass" in page
+    assert main([*flags, "--output-dir", str(tmp_path / "sweep"), "--sweep", "preserve-colors=none,luma"]) == 0
+    assert (tmp_path / "sweep" / "sweep.png").is_file()
+
+
 def test_masks_alpha_colors_and_16_bits_are_as_always(painter: Path, tmp_path: Path) -> None:
     levels = np.dstack([np.asarray(painted(32, 48)), np.full((32, 48), 255, np.uint8)])
     levels[:8, :, 3] = 0
@@ -215,10 +230,17 @@ def test_masks_alpha_colors_and_16_bits_are_as_always(painter: Path, tmp_path: P
 
 def needed(painter: Path, way: int) -> int:
     """The bytes that `max_memory` must allow besides the program, for 200 x 300 pixels."""
-    from nstyle.painter.one_pass import load_painter
-
     loaded = load_painter(painter, torch.device("cpu"))
     return loaded.needed((200, 300), loaded.ways[way]) + PICTURE_BYTES * 200 * 300
+
+
+def test_ten_megapixels_fit_into_a_gigabyte_beside_the_process() -> None:
+    with torch.device("meta"):
+        made = make_generator("johnson", width=16)
+    ten = Config(painter="y", max_memory="1040MB")
+    chosen = choose_pass(OnePass(made, torch.device("meta")), (2582, 3873), ten, torch.device("cpu"), 0)
+    assert chosen.needed <= 1_000_000_000
+    assert chosen.way == TILINGS[0]
 
 
 def test_the_memory_limit_decides_about_tiles(

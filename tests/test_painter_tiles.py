@@ -47,10 +47,6 @@ def test_statistics_are_those_of_the_whole_picture() -> None:
     torch.testing.assert_close(paint(made, image, Tiling(48, 1)), whole, rtol=0, atol=1e-9)
 
 
-def test_the_painting_can_take_part_in_a_descent() -> None:
-    assert not paint(generator("small"), torch.zeros(1, 3, 16, 16)).is_inference()
-
-
 def test_full_size_maps_are_computed_twice_and_coarse_ones_once() -> None:
     """That is what tiles cost."""
     graph = generator("johnson").graphs[0]

@@ -51,10 +51,10 @@ def paint(generator: Generator, image: Tensor, tiling: Tiling | None = None) -> 
 
     Computes no gradient. In tiles, the result is that of one piece up to rounding.
     """
-    with torch.inference_mode():
+    with torch.no_grad():
         for graph in generator.graphs:
             image = graph(image) if tiling is None else _Walk(graph, tiling, image).painting()
-    return image.clone()  # an inference tensor could not take part in a descent
+    return image
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from nstyle.settings.config import Config
 
 _log = logging.getLogger(__name__)
 
-PICTURE_BYTES = 60
-"""Bytes for each pixel beside the network: the content picture twice, the painting three times, each in float32."""
+PICTURE_BYTES, FINISHING_BYTES = 36, 80
+"""Bytes for each pixel while the network paints, besides what it needs: the content picture twice, and the painting.
+And bytes for each pixel when it is done, as the picture is finished and written."""
 
 
 class Painter(Protocol):
@@ -73,7 +74,10 @@ def choose_pass(painter: Painter, size: tuple[int, int], config: Config, device:
     limit = config.memory_limit
     there = free_memory(device) if limit is None else limit - in_use - STARTUP
     pixels = size[0] * size[1]
-    ways = [Pass(painter, way, painter.needed(size, way) + PICTURE_BYTES * pixels) for way in painter.ways]
+    needed = [
+        max(painter.needed(size, way) + PICTURE_BYTES * pixels, FINISHING_BYTES * pixels) for way in painter.ways
+    ]
+    ways = [Pass(painter, way, most) for way, most in zip(painter.ways, needed, strict=True)]
     for one in ways:
         if there is None or one.needed <= there:
             if one is not ways[0]:

@@ -105,6 +105,8 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             return OPTIMIZERS[self.optimizer].learning_rate
         if name == "coarsest_edge" and self.scales is not None:
             return None  # the user's scales override a preset's coarsest edge
+        if name == "scales" and self.coarsest_edge is not None:
+            return None  # and the user's coarsest edge a painter's single scale
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
         if self.painter is not None and name in _WITH_PAINTER:

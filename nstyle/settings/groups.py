@@ -24,6 +24,7 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 """The folder of the sample pair. In the repository it links to input/; in an installed package it holds copies."""
 
 EVERYDAY, TEXTURES, CONTROLS = "the flags that most people need", "textures", "how the style is used, and where"
+PAINTERS = "painting in one pass"
 PAINTING, TERMS, DESCENT = "weights and start", "layers and losses", "scales and descent"
 MACHINE, OUTPUT = "network and device", "output"
 
@@ -50,14 +51,6 @@ class Pictures:
         metavar="PATH",
         several=True,
     )
-    painter: str | None = setting(
-        None,
-        "a network trained for a style, by file or name: it paints in one pass, without a style picture; with "
-        "--max-num-epochs, the optimizer goes on from there",
-        OURS,
-        EVERYDAY,
-        metavar="PATH",
-    )
     max_long_edge: int = setting(
         600,
         "longer edge of the result in pixels; smaller pictures are enlarged, except with --no-enlarge",
@@ -80,6 +73,14 @@ class Pictures:
         "make the result tile: each edge continues at the opposite one; for textures and contents that tile",
         OURS,
         TEXTURES,
+    )
+    painter: str | None = setting(
+        None,
+        "a network trained for a style, by file or name: it paints in one pass, without a style picture; with "
+        "--max-num-epochs, the optimizer goes on from there",
+        OURS,
+        PAINTERS,
+        metavar="NAME|PATH",
     )
 
 

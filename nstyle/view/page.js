@@ -13,9 +13,10 @@
     index = Math.min(Math.max(wanted, 0), last);
     const snapshot = snapshots[index];
     painting.src = snapshot.picture;
-    painting.alt = "The painting after " + snapshot.epoch + " epochs";
+    const atOnce = snapshot.epoch === 0; // by a painter
+    painting.alt = atOnce ? "The painting" : "The painting after " + snapshot.epoch + " epochs";
     slider.value = index;
-    const words = (snapshot.final ? "Final, after epoch " : "After epoch ") + snapshot.epoch;
+    const words = atOnce ? "In one pass" : (snapshot.final ? "Final, after epoch " : "After epoch ") + snapshot.epoch;
     slider.setAttribute("aria-valuetext", words);
     find("caption").textContent = words + (last > 0 ? " (" + (index + 1) + " of " + (last + 1) + ")" : "");
     const file = find("file");
@@ -140,7 +141,8 @@
 
   const columns = Object.keys(facts.curves).filter((column) => column !== "epoch" && column !== "seconds");
   if (epochs.length === 0) {
-    written("p", "No curves yet: they appear after the first epoch.", find("curves"), "note");
+    const why = snapshots.length ? "No curves: there were no epochs." : "No curves yet: they appear after the first epoch.";
+    written("p", why, find("curves"), "note");
   } else {
     const losses = columns.filter((column) => column === "loss" || column.includes("loss"));
     if (losses.length) chart("Losses", losses, { log: true });

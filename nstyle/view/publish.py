@@ -258,8 +258,8 @@ def write_sheet(shown: Shown) -> Path:
         originals = [source for source in shown.run.inputs if page.is_intact(source)]
         pictures += [(visible(f"{source.label}: {source.path.stem}"), source.path) for source in originals]
         for snapshot in shown.run.snapshots:
-            label = "final, epoch" if snapshot.is_final else "epoch"
-            pictures.append((f"{label} {snapshot.epoch}", snapshot.path))
+            label = f"final, epoch {snapshot.epoch}" if snapshot.is_final else f"epoch {snapshot.epoch}"
+            pictures.append((label if snapshot.epoch else "in one pass", snapshot.path))
     if isinstance(shown.run, Film):
         pictures += [(f"frame {number}", shown.run.painted_frame(number)) for number in shown.run.painted]
     films.write_sheet(path, pictures)

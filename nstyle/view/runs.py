@@ -301,7 +301,8 @@ def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Sn
             finals.append(Snapshot(path, done, is_final=True))
         elif 0 < epoch <= done and (every is None or epoch % every == 0):
             snapshots.append(Snapshot(path, epoch))
-    has_ended = record.get("stop_reason") != StopReason.RUNNING and done > 0
+    reason = record.get("stop_reason")
+    has_ended = reason == StopReason.ONE_PASS or (reason != StopReason.RUNNING and done > 0)
     return (*sorted(snapshots, key=lambda snapshot: snapshot.epoch), *(finals[:1] if has_ended else ()))
 
 
