@@ -279,6 +279,27 @@ def test_an_estimate_paints_nothing(
     assert (found.size, found.epochs) == ((48, 32), 0)
 
 
+@pytest.mark.parametrize("more", [{}, {"model": "filters", "max_num_epochs": 2, "scales": 2}])
+def test_what_is_refused_is_refused_before_a_painter_paints(
+    more: dict[str, Any], painter: Path, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = {**SMALL, "painter": painter, **more, "output_dir": tmp_path / "out"}
+    stylize(*pair, **settings)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "final.png").write_bytes(b"the user's own")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("it paints")
+
+    monkeypatch.setattr("nstyle.painter.one_pass.paint", refuse)
+    for change in ({"preserve_colors": "luma"}, {"output_dir": tmp_path / "other"}):
+        with pytest.raises(nstyle.OutputError) as refused:
+            stylize(*pair, **settings | change)
+        assert refused.value.kind == Kind.IN_THE_WAY
+    with pytest.raises(AssertionError, match="it paints"):
+        stylize(*pair, **settings | {"output_dir": tmp_path / "new"})
+
+
 def test_the_optimizer_needs_the_style_of_a_painter(
     painter: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
