@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 from nstyle.errors import Kind, OptionError
 from nstyle.painter.graph import IMAGE, Generator, Graph
 from nstyle.painter.layers import BatchNorm, Blend, Conv, Enlarge, InstanceNorm, Scaled, ScaledTanh, Sum, Transposed
+from nstyle.settings.training import DEFAULTS, MOST_WIDTH
 
 INPUT_SCALE = 128.0
 """Divisor of the image: a range of about -1..1 suits the usual initial weights."""
@@ -26,8 +27,8 @@ tanh saturates at once, and parts of the paintings stay black: after 50 steps of
 LEAK = 0.25
 """Slope of MXNet's leaky ReLU below 0."""
 
-MOST_WIDTH, MOST_BLOCKS = 128, 16
-"""Largest sizes of a network: four times as wide as the published ones, and three times as deep."""
+MOST_BLOCKS = 16
+"""Largest number of blocks: three times that of the published networks."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,12 @@ class GeneratorKind:
     """A kind of generator.
 
     Attributes:
-        help: what it is, for `--help`.
         make: makes its graphs from its width and its number of blocks.
-        width: default number of channels of its first map.
         blocks: default number of its blocks.
 
     """
 
-    help: str
     make: Callable[[int, int], list[Graph]]
-    width: int
     blocks: int
 
 
@@ -53,7 +50,7 @@ def make_generator(name: str, *, width: int | None = None, blocks: int | None = 
 
     Args:
         name: one of `GENERATORS`.
-        width: number of channels of its first map; None: the default.
+        width: number of channels of its first map; None: that of a training by default.
         blocks: number of residual blocks; of "boosted", number of stages; None: the default.
 
     Raises:
@@ -65,7 +62,8 @@ def make_generator(name: str, *, width: int | None = None, blocks: int | None = 
             f"--generator must be one of {', '.join(GENERATORS)}; not {name!r}", flag="--generator", kind=Kind.UNKNOWN
         )
     kind = GENERATORS[name]
-    width, blocks = kind.width if width is None else width, kind.blocks if blocks is None else blocks
+    width = DEFAULTS["width"][name] if width is None else width
+    blocks = kind.blocks if blocks is None else blocks
     for what, value, most in (("width", width, MOST_WIDTH), ("blocks", blocks, MOST_BLOCKS)):
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
             raise OptionError(
@@ -177,8 +175,8 @@ def _with_mxnet_weights(graph: Graph) -> Graph:
 
 
 GENERATORS: dict[str, GeneratorKind] = {
-    "johnson": GeneratorKind("that of Johnson et al. (2016)", partial(_residual, kernel=9), 32, 5),
-    "small": GeneratorKind("the same with fewer channels and blocks", partial(_residual, kernel=5), 8, 2),
-    "boosted": GeneratorKind("MXNet's chain of four generators", _boosted, 64, 4),
+    "johnson": GeneratorKind(partial(_residual, kernel=9), 5),
+    "small": GeneratorKind(partial(_residual, kernel=5), 2),
+    "boosted": GeneratorKind(_boosted, 4),
 }
-"""The generators by name."""
+"""The generators by name. `settings.training.GENERATORS` says what each is."""

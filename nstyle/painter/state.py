@@ -4,9 +4,7 @@ It is an archive of numpy arrays: reading it runs no code.
 """
 
 import json
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,22 +15,7 @@ from torch import Tensor
 
 from nstyle.errors import Kind, RecipeError
 from nstyle.files import replacing
-
-_READING_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    MemoryError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What numpy raises if an archive is truncated, corrupted or malicious."""
+from nstyle.storage.checkpoint import READING_ERRORS
 
 
 def write_state(path: Path, done: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -64,7 +47,7 @@ def read_state(path: Path, device: torch.device) -> tuple[int, dict[str, Tensor]
             names = [name for name in archive.files if name != "about"]
             tensors = {name: torch.from_numpy(archive[name]).to(device) for name in names}
         return int(about["done"]), tensors, dict(about["facts"])
-    except _READING_ERRORS as error:
+    except READING_ERRORS as error:
         raise damaged_state(path) from error
 
 

@@ -11,9 +11,7 @@ from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY, SAMPLES, Controls, Machine, Painting, Pictures, Preset
 from nstyle.settings.method import Terms
 from nstyle.settings.options import MXNET, OURS, checked, flag, option, setting
-
-ENDING = ".safetensors"
-"""Ending of a painter's file."""
+from nstyle.settings.painters import ENDING
 
 FOLDER_ENDING = ".training"
 """Ending of the folder beside it, with the record, the state and the paintings of the training."""
@@ -26,6 +24,9 @@ GENERATORS = {
     "boosted": "MXNet's chain of four",
 }
 """The kinds of generators, in a few words."""
+
+MOST_WIDTH = 128
+"""Largest width of a generator: four times that of Johnson's network as published."""
 
 STEPS = 10_000
 """Number of steps if neither steps nor minutes are given: 1,000 show the style, but fail on some photos."""
@@ -126,7 +127,7 @@ class Training:
         LEARNING,
         default_words=_default_words("width"),
         at_least=1,
-        at_most=128,
+        at_most=MOST_WIDTH,
         metavar="N",
     )
     crop_edge: int | None = setting(
