@@ -382,11 +382,13 @@ def test_a_slow_change_is_a_change(pair: tuple[Path, Path]) -> None:
     def picture(number: int) -> Picture:
         return Picture((0.5 * film.frame(number) + number / 255).astype(np.float32))
 
-    def epochs(rest: float) -> list[int]:
-        coherence = Coherence(epochs=1, rest=rest)
-        return [f.painted.epochs for f in shot(film, config, coherence, numbers=range(6), picture=picture).paint()]
+    def epochs(rest: float, passes: int = 1) -> list[int]:
+        coherence, numbers = Coherence(epochs=1, rest=rest, passes=passes), range(6)
+        slow = shot(film, config, coherence, numbers=numbers, picture=picture, paintings=InMemory())
+        return [frame.painted.epochs for frame in slow.paint()]
 
     assert epochs(rest=2.5) == [1, 0, 0, 1, 0, 0]
+    assert epochs(rest=2.5, passes=2)[6:] == [0, 0, 0, 0, 0, 1]  # frame 5 looks as frame 3 did, and frame 0 does not
     assert epochs(rest=0) == [1] * 6
 
 
