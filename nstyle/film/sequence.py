@@ -93,7 +93,7 @@ class Coherence:
 
     """
 
-    temporal_weight: float = 15.0
+    temporal_weight: float = 5.0
     distances: tuple[int, ...] = (1,)
     epochs: int = 10
     rest: float = 2.0
