@@ -112,7 +112,7 @@ def measure_epochs(device: torch.device, table: Table, edges: list[int]) -> None
             clock = Clock()
             config = Config(**PAIR, max_long_edge=edge, max_num_epochs=EPOCHS, stop_eps=0, precision=precision)
             with reproducible(device, tf32=chosen.tf32):
-                prepared = prepare(config, device, chosen.dtype, way=Way(tiling))
+                prepared = prepare(config, device, chosen.dtype, ways=[Way(tiling)])
                 paint(prepared, observers=[clock])
             width, height = prepared.size
             used = f"{peak(device) / GB:.2f} GB, {peak(device) / (width * height):.0f} bytes a pixel"

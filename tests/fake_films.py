@@ -85,7 +85,7 @@ def add_frame(folder: Path, frame: int, *, number_of_pass: int = 1, seed: int | 
         temporal_error=None if frame == first else frame / 1000,
         seconds=1.5,
     )
-    files.add_to_log([row])
+    files.add_to_log(row)
 
 
 def change_film(folder: Path, **changes: Any) -> None:

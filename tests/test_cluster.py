@@ -59,10 +59,15 @@ class Cluster:
         words = ("worker", "--no-nanny", "--nthreads", "1", "--no-dashboard", "--death-timeout", "60")
         return [self.start(*words, "--name", f"w{i}") for i in range(number)]
 
+    def _written(self) -> str | None:
+        """The scheduler's file when it is whole."""
+        text = self.file.read_text() if self.file.exists() else ""
+        return text if text.rstrip().endswith("}") else None
+
     @property
     def address(self) -> str:
-        wait_for(self.file.exists, self.scheduler)
-        address: str = json.loads(self.file.read_text())["address"]
+        text = wait_for(self._written, self.scheduler)
+        address: str = json.loads(text)["address"]
         return address
 
 

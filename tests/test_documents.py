@@ -17,6 +17,7 @@ from pictures import painted
 from PIL import Image
 
 import nstyle
+import nstyle.painter.train  # now, because the sandbox replaces the class that its annotations name
 from nstyle.commands import paint, train, view
 from nstyle.commands.flags import build_parser
 from nstyle.painter.generators import make_generator
@@ -43,6 +44,9 @@ NOT_RUN = {
 
 SHRUNK, SHORTEST, FEWER = 16, 16, 1000
 """What sizes are divided by, the fewest pixels that are left, and what numbers of epochs are divided by."""
+
+TRAINED_SMALL = "--steps 1 --max-long-edge 32 --crop-edge 32 --batch-size 1 --generator small --width 2 --overwrite"
+"""Flags that make a training as small as a test can have it, and replace the painter that the sandbox has already."""
 
 SHARED = cache(partial(Session, owns_process=True))
 """Makes one session for all commands: the network is loaded once."""
@@ -155,6 +159,8 @@ def run_command(command: list[str], folder: Path) -> None:
     match command:
         case ["nstyle", *words]:
             assert paint.main(small_flags(words)) == 0, command
+        case ["nstyle-train", *words]:
+            assert train.main([*words, *shlex.split(TRAINED_SMALL)]) == 0, command
         case ["nstyle-view", *words]:
             assert view.main(words) == 0, command
         case ["sh", script, *words]:

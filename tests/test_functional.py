@@ -100,6 +100,18 @@ def test_total_variation_gradient_is_autograds() -> None:
     torch.testing.assert_close(total_variation_gradient(image.detach()), gradient)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("strip", [1, 100, 700])
+def test_total_variation_in_strips_changes_no_bit(
+    layout: torch.memory_format, strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = (100 * torch.randn(1, 3, 41, 53, generator=torch.Generator().manual_seed(1))).to(memory_format=layout)
+    whole = total_variation_gradient(image)
+    assert whole.stride() == image.stride()
+    monkeypatch.setattr("nstyle.losses.functional.STRIP", strip)
+    assert torch.equal(total_variation_gradient(image), whole)
+
+
 def test_total_variation_gradient_of_one_pixel() -> None:
     image = torch.zeros(1, 1, 3, 3)
     image[0, 0, 1, 1] = 8

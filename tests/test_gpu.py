@@ -17,6 +17,7 @@ from PIL import Image
 from refusals import refuses
 from test_golden import CASES, CHANGE, NORM, Case
 from test_resume import kill_and_resume
+from test_training import check_that_a_training_continues_bit_for_bit
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle import stylize
@@ -418,3 +419,9 @@ def command(pair: tuple[Path, Path], output: Path) -> list[str]:
     """The flags of a short painting, without the device."""
     flags = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--output-dir", str(output), "--quiet"]
     return [*flags, "--max-long-edge", "64", "--max-num-epochs", "2"]
+
+
+@pytest.mark.parametrize("kind", ["small", "boosted"])
+def test_a_training_continues_bit_for_bit(tmp_path: Path, kind: str) -> None:
+    with reproducible(DEVICE):
+        check_that_a_training_continues_bit_for_bit(tmp_path, kind, DEVICE)

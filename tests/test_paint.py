@@ -15,6 +15,7 @@ import torch
 
 from nstyle import Config, DivergenceError, PaintingStep
 from nstyle.errors import OutputError
+from nstyle.losses.objective import Objective
 from nstyle.losses.parts import PIXELS, Part
 from nstyle.losses.terms import Statistic
 from nstyle.painting.prepare import Prepared, prepare
@@ -48,6 +49,31 @@ class Watching:
         if self.at_close:
             raise self.at_close.pop()
         self.endings.append(ending)
+
+
+def images_held(size: tuple[int, int]) -> int:
+    """Return how many images of this width and height live, as tensors."""
+    gc.collect()
+    pictures = [each for each in gc.get_objects() if type(each) is torch.Tensor]
+    return len({each.data_ptr() for each in pictures if each.shape[1:] == (3, *size[::-1])})
+
+
+def test_of_each_picture_there_is_one_tensor_while_an_epoch_is_computed(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start, the style, the image and its velocity; not the content, nor the gradient of the epoch before."""
+    painting, held = prepared(pair, model="filters", max_long_edge=47, max_num_epochs=4), []
+    gradient = Objective.gradient
+
+    def counted(objective: Objective, image: torch.Tensor) -> Any:
+        held.append(images_held(painting.size))
+        return gradient(objective, image)
+
+    monkeypatch.setattr(Objective, "gradient", counted)
+    before = images_held(painting.size)
+    paint(painting)
+    assert before == 2
+    assert held == [2, 4, 4, 4]
 
 
 def test_nothing_is_written(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,7 @@ def test_a_failure_leaves_the_earlier_run_whole(
 def test_an_interrupted_run_replaces_one_of_other_settings(pair: tuple[Path, Path], output: Path) -> None:
     with pytest.raises(KeyboardInterrupt) as interrupt:
         stylize(*pair, interrupted_after(1), output_dir=output, overwrite=True, **OTHER)
-    assert "the picture after 1 epochs is" in interrupt.value.__notes__[0]
+    assert "the picture after 1 epoch is" in interrupt.value.__notes__[0]
     assert names(output) == ["epochs.csv", "final.png", "run.json", "state.npz"]
     assert (record(output)["stop_reason"], record(output)["epochs"]) == ("interrupted", 1)
 

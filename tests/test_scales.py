@@ -24,6 +24,7 @@ from nstyle.errors import Kind
 from nstyle.settings.presets import PRESETS
 from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nstyle.storage.recipe import read_recipe
+from nstyle.wording import counted
 
 EPOCHS = 4
 """At each scale."""
@@ -57,7 +58,7 @@ def test_interrupted_in_any_scale(after: int, optimizer: str, pair: tuple[Path, 
     whole = stylize(*pair, output_dir=tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt) as interrupt:
         stylize(*pair, interrupted_after(after), output_dir=tmp_path / "cut", **options)
-    assert f"after {after} epochs" in interrupt.value.__notes__[0]
+    assert f"after {counted(after, 'epoch')} is" in interrupt.value.__notes__[0]
     epochs: list[int] = []
     resumed = stylize(*pair, counting(epochs), output_dir=tmp_path / "cut", resume=True, **options)
     assert epochs == list(range(after, 3 * EPOCHS))

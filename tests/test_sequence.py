@@ -20,10 +20,12 @@ from nstyle.film.flow_files import write_flow
 from nstyle.film.motion_sources import EstimatedMotion, MotionFolder
 from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.reliability import unseen, weights
+from nstyle.film.rest import at_rest as still
 from nstyle.film.sequence import Coherence, Frame, PaintedFrame, Shot, ShotState
 from nstyle.film.shot_file import read_shot, write_shot
 from nstyle.losses.objective import StyleTargets
 from nstyle.losses.tiles import Tiling
+from nstyle.networks.model_space import shown_range, to_model_space
 from nstyle.painting.prepare import Prepared, model_options, prepare
 from nstyle.painting.run import paint
 from nstyle.painting.session import Session
@@ -41,6 +43,7 @@ def settings(style: Path, **options: Any) -> Config:
 
 def shot(film: Moving, config: Config, coherence: Coherence | None = None, **others: Any) -> Shot:
     def motion(earlier: Frame, later: Frame) -> Motion:
+        assert earlier.picture.size == later.picture.size
         return film.motion(earlier.number, later.number)
 
     arguments: dict[str, Any] = {
@@ -50,7 +53,7 @@ def shot(film: Moving, config: Config, coherence: Coherence | None = None, **oth
         "coherence": Coherence() if coherence is None else coherence,
         **others,
     }
-    return Shot(config, device=CPU, precision=torch.float32, session=Session(), **arguments)
+    return Shot(config, device=CPU, dtype=torch.float32, session=Session(), **arguments)
 
 
 def prepared(config: Config, film: Moving, number: int) -> Prepared:
@@ -139,11 +142,11 @@ def squared_error(film: Moving, first: Tensor, second: Tensor) -> float:
     return float((warped(first, motion.backward) - second)[..., known].square().mean())
 
 
-@pytest.mark.parametrize("distances", [(1,), (2, 1)])
+@pytest.mark.parametrize("distances", [(1,), (3, 1)])
 def test_it_goes_on_from_any_frame_as_if_it_had_not_stopped(
     pair: tuple[Path, Path], tmp_path: Path, distances: tuple[int, ...]
 ) -> None:
-    film, config = cut_out(**SIZE), settings(pair[1], max_num_epochs=3)
+    film, config = cut_out(**SIZE), settings(pair[1], max_num_epochs=3, max_long_edge=48)
     coherence = Coherence(distances=distances, epochs=2)
     whole = list(shot(film, config, coherence, numbers=range(4)).paint())
     for i, frame in enumerate(whole[:-1]):
@@ -224,9 +227,41 @@ def test_a_longer_memory_knows_what_comes_back_from_behind(pair: tuple[Path, Pat
     assert back.sum() > 50
     errors = [
         float((warped(first, motion.backward) - image)[..., back].square().mean())
-        for image in (third(1), third(1, 2))
+        for image in (third(1), third(2, 1))
     ]
     assert errors[1] < errors[0] / 10
+
+
+def test_the_nearest_painting_counts(pair: tuple[Path, Path]) -> None:
+    """For the start, and for what the frame is drawn to."""
+    film, config = at_rest(**SIZE), settings(pair[1], optimizer="adam", lr=1e-12)
+    near, far = torch.full((1, 3, 48, 64), 10.0), torch.full((1, 3, 48, 64), 40.0)
+
+    def third(config: Config, weight: float) -> Tensor:
+        coherence = Coherence(weight, (2, 1), epochs=20, rest=0)
+        (frame,) = shot(film, config, coherence).paint(ShotState(2, (near, far)))
+        return frame.painted.image
+
+    torch.testing.assert_close(third(config, 0), near)
+    assert (third(settings(pair[1]), 1e6) - near).abs().max() < 1
+
+
+def test_a_limit_on_the_epochs_of_a_picture_is_none_on_those_of_a_frame(pair: tuple[Path, Path]) -> None:
+    film, config = pan(**SIZE), settings(pair[1], max_num_epochs=5, stop_after=2)
+    frames = shot(film, config, Coherence(epochs=3), numbers=range(2)).paint()
+    assert [frame.painted.epochs for frame in frames] == [2, 3]
+
+
+def test_colors_stay_within_the_limits_of_the_picture(pair: tuple[Path, Path]) -> None:
+    """Also of frames in which something is at rest."""
+    film, config = at_rest(**SIZE), settings(pair[1])
+    black = to_model_space(np.zeros((48, 64, 3), dtype=np.float32))
+    lowest, highest = shown_range(black)
+    (frame,) = shot(film, config, numbers=range(2)).paint(ShotState(1, (black,), film.frame(1)[::-1]))
+    image = frame.painted.image
+    assert frame.painted.epochs == 10
+    assert bool(((image >= lowest) & (image <= highest)).all())
+    assert (image == lowest).float().mean() < 0.9
 
 
 def test_the_styles_targets_are_made_once(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +315,13 @@ def test_what_is_at_rest_stays_as_it_is_to_the_bit(pair: tuple[Path, Path]) -> N
             rgb[10:20, 10:20] += 0.2
         return Picture(np.clip(rgb, 0, 1))
 
-    frames = list(shot(film, config, Coherence(epochs=2), numbers=range(5), picture=picture).paint())
+    def motion(earlier: Frame, later: Frame) -> Motion:
+        """Tell that all moves by a twentieth of a pixel."""
+        tiny = np.full((48, 64, 2), 0.05, dtype=np.float32)
+        return Motion(tiny, -tiny)
+
+    coherence = Coherence(epochs=2)
+    frames = list(shot(film, config, coherence, numbers=range(5), picture=picture, motion=motion).paint())
     images = [frame.painted.image for frame in frames]
     assert [frame.painted.epochs for frame in frames] == [3, 0, 0, 2, 0]
     assert torch.equal(images[0], images[2])
@@ -288,6 +329,37 @@ def test_what_is_at_rest_stays_as_it_is_to_the_bit(pair: tuple[Path, Path]) -> N
     assert changed[10:20, 10:20].all()
     assert changed.sum() <= 14**2  # the mean over 5 x 5 pixels changes next to the spot, too
     assert torch.equal(images[3], images[4])
+
+
+def test_what_is_at_rest_neither_moves_nor_changes() -> None:
+    shown = np.full((20, 20, 3), 0.5, dtype=np.float32)
+    backward = np.zeros((20, 20, 2), dtype=np.float32)
+    backward[:10] = 0.08, -0.08
+    assert (~still(backward, shown, shown, 2)[:10]).all()
+    assert still(backward, shown, shown, 2)[10:].all()
+    backward[:10] = 0.07, -0.07
+    assert still(backward, shown, shown, 2).all()
+    assert not still(backward, shown, shown, 0).any()
+    for levels, is_still in ((1.9, True), (2.1, False)):
+        for sign in (1, -1):
+            now = shown + np.array([0, sign * levels / 255, 0], dtype=np.float32)
+            assert (still(backward, shown, now, 2) == is_still).all()
+    noise = np.random.default_rng(0).normal(scale=2 / 255, size=shown.shape).astype(np.float32)
+    assert still(backward, shown, shown + noise, 3).all()
+
+
+def test_what_is_not_known_is_not_at_rest(pair: tuple[Path, Path]) -> None:
+    film, config = at_rest(**SIZE), settings(pair[1], max_num_epochs=1)
+
+    def motion(earlier: Frame, later: Frame) -> Motion:
+        motion = film.motion(0, 1)
+        motion.forward[:, :20] = 30
+        return motion
+
+    first, second = shot(film, config, Coherence(epochs=1), numbers=range(2), motion=motion).paint()
+    changed = (first.painted.image != second.painted.image).any(dim=1)[0]
+    assert changed[:, :20].any()
+    assert not changed[:, 20:].any()
 
 
 def test_a_slow_change_is_a_change(pair: tuple[Path, Path]) -> None:

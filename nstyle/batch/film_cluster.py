@@ -3,13 +3,18 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
 
 from nstyle.batch.cluster import connected, lost, one_at_a_time, worker_session
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ClusterError, Kind
-from nstyle.film.folder import FrameRow
+from nstyle.film.folder import FilmFolder, FrameRow
+from nstyle.film.plan import plan_film
 from nstyle.film.shot_run import ShotPlan, paint_shot
 from nstyle.painting.stylize import set_up
+from nstyle.settings.config import Config
+from nstyle.settings.film import FilmSettings
 from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
@@ -27,7 +32,7 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
 
     Raises:
         NStyleError: no scheduler answers, the connection is lost, or a shot cannot be painted.
-        KeyboardInterrupt: the workers finish the frames that they have begun.
+        KeyboardInterrupt: the workers end after the frames that they have begun.
 
     """
     from distributed import CancelledError, KilledWorker, as_completed
@@ -38,7 +43,7 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
     with connected(address) as client:
         workers = counted(len(client.nthreads()), "worker")
         _log.info("painting %s on %s of %s", counted(len(left), "shot"), workers, address)
-        futures = {client.submit(_paint_there, shot, pure=False): shot for shot in left}
+        futures = {client.submit(_paint_there, *_short(shot), pure=False): shot for shot in left}
         try:
             for future in as_completed(list(futures)):
                 try:
@@ -60,9 +65,26 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
             raise
 
 
-def _paint_there(shot: ShotPlan) -> list[FrameRow]:
-    """Paint what is left of a shot in a worker; return the frames that it painted."""
-    config = shot.plan.config
-    device = choose_device(config.device, config.gpu)
-    with one_at_a_time, set_up(config, device, choose_precision(config.precision, device)):
-        return list(paint_shot(shot, worker_session))
+def _short(shot: ShotPlan) -> tuple[Any, ...]:
+    """Return the arguments of `_paint_there` for a shot, without the times and the files of all frames."""
+    plan = shot.plan
+    return plan.config, plan.settings, shot.folder.film.name, shot.identity, shot.number, shot.frames, shot.ways
+
+
+_plan = lru_cache(maxsize=2)(plan_film)
+"""The films that a worker paints: to open one takes a while."""
+
+
+def _paint_there(config: Config, settings: FilmSettings, film_name: str, *shot: Any) -> list[FrameRow]:
+    """Paint what is left of a shot in a worker; return the frames that it painted. See `_short` for the arguments.
+
+    Ends after the frame in progress if the command that asked for it has ended, or another film has begun: a worker
+    cannot be interrupted otherwise.
+    """
+    plan, rows = _plan(config, settings), list[FrameRow]()
+    shot_plan = ShotPlan(plan, FilmFolder(config.output_dir, film_name, ()), *shot)
+    device = choose_device(plan.config.device, plan.config.gpu)
+    with one_at_a_time, set_up(plan.config, device, choose_precision(plan.config.precision, device)):
+        for row in paint_shot(shot_plan, worker_session, is_wanted=shot_plan.is_wanted):
+            rows.append(row)
+    return rows

@@ -1,7 +1,6 @@
 """`nstyle --film`: the flags of films, and the paintings that they ask for."""
 
 import argparse
-import dataclasses
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from nstyle.painting.selection import Names, select
 from nstyle.settings.config import Config
 from nstyle.settings.film import FILM_SETTINGS, FilmSettings
 from nstyle.settings.options import flag
+from nstyle.wording import counted
 
 if TYPE_CHECKING:
     from nstyle.film.folder import FrameRow
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_WITHOUT_EFFECT = (
-    "image_format",
-    "save_epochs",
-    "remove_noise",
-    "keep_metadata",
-    "keep_place",
-    "no_recipe",
-    "stop_after",
-)
-"""Settings of pictures that do nothing for films: frames are PNG files without a recipe and without snapshots."""
+_WITHOUT_EFFECT = {
+    "image_format": "its frames are PNG files",
+    "save_epochs": "its frames have no snapshots",
+    "remove_noise": "its frames have no snapshots",
+    "keep_metadata": "its frames have no metadata",
+    "keep_place": "its frames have no metadata",
+    "no_recipe": "its frames have no recipe",
+    "stop_after": "--frame-epochs and --max-num-epochs set the epochs of its frames",
+}
+"""Settings of pictures that do nothing for films, and why."""
 
 
 def take_film(arguments: dict[str, Any], recipe: Path | None) -> FilmSettings | None:
@@ -73,6 +73,7 @@ def plan_of(
     arguments: Mapping[str, Any],
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     command: argparse.Namespace,
+    record: "Recipe | None",
 ) -> "FilmPlan":
     """Open the film, and return what is painted of it.
 
@@ -81,6 +82,7 @@ def plan_of(
         arguments: the settings of its frames that are given.
         complete: function that adds the missing settings, for example from a recipe.
         command: the flags of the command.
+        record: the recipe in the record that names the film; None: the user does.
 
     Raises:
         NStyleError: the film, a picture or a setting cannot be used.
@@ -88,17 +90,20 @@ def plan_of(
     """
     if command.pair:
         raise OptionError("--pair is about pictures; leave it or --film out", flag="--pair", kind=Kind.CONFLICT)
-    for name in _WITHOUT_EFFECT:
-        if name in arguments:
-            _log.warning("%s has no effect on films, whose frames are PNG files", flag(name))
+    if command.fail_fast and not command.sweep:
+        _log.warning("--fail-fast has no effect: a film ends at a frame that fails")
+    for name, reason in _WITHOUT_EFFECT.items():
+        if name in arguments and not command.sweep:
+            _log.warning("%s has no effect on a film: %s", flag(name), reason)
     given = {**arguments, "content_image": settings.film, "image_format": "png"}
     if "style_image" in given:
         given["style_image"] = _one_style(given["style_image"])
     resume = given.pop("resume", False)  # a film always goes on; the recipe's own folder need not be looked for
     config = Config(**{**complete(given), **_folder_to_resume(given, command, resume=resume)})
+    from nstyle.film.folder import source_digest
     from nstyle.film.plan import plan_film
 
-    return plan_film(dataclasses.replace(config, stop_after=None), settings)
+    return plan_film(config, settings, None if record is None else source_digest(record))
 
 
 def _folder_to_resume(given: Mapping[str, Any], command: argparse.Namespace, *, resume: bool) -> dict[str, Any]:
@@ -161,7 +166,7 @@ def paint_film(plan: "FilmPlan", followed: "Recipe | None", command: argparse.Na
         from nstyle.film.run import FilmProgress, run_film
         from nstyle.painting.session import Session
 
-    bar = _Bar(plan.frames, has_bars=has_bars and not command.quiet)
+    bar = _Bar(plan, has_bars=has_bars and not command.quiet)
     progress = FilmProgress(
         looked=bar.looked,
         begun=bar.begun,
@@ -180,7 +185,8 @@ def paint_film(plan: "FilmPlan", followed: "Recipe | None", command: argparse.Na
         bar.close()
     earlier = len(result.frames) - result.painted
     before = f", {earlier} of them by an earlier run" if earlier > 0 else ""
-    _log.info("done, %d frames%s: %s", len(result.frames), before, result.path or result.frames[0].parent)
+    where = result.path or result.frames[0].parent
+    _log.info("done, %s%s: %s", counted(len(result.frames), "frame"), before, where)
     return 0
 
 
@@ -195,16 +201,20 @@ def _on_cluster(address: str) -> "ShotPainter":
     return partial(paint_shots_on_cluster, address=address)
 
 
-def estimate_film(plan: "FilmPlan", show: Callable[[str], object]) -> int:
+def estimate_film(plan: "FilmPlan", show: Callable[[str], object], *, has_bars: bool) -> int:
     """Show what a film takes, and paint nothing. Return the exit code."""
     with importing_torch():
         from nstyle.commands.estimate import duration, megabytes
         from nstyle.film.estimate import estimate_of
         from nstyle.painting.session import Session
 
-    found = estimate_of(plan, Session(owns_process=True))
+    bar = _Bar(plan, has_bars=has_bars)
+    try:
+        found = estimate_of(plan, Session(owns_process=True), bar.looked)
+    finally:
+        bar.close()
     words = [
-        f"{plan.frames} frames of {found.size[0]}x{found.size[1]} pixels in {found.shots} shots",
+        "{} of {}x{} pixels in {}".format(counted(plan.frames, "frame"), *found.size, counted(found.shots, "shot")),
         found.way,
         f"{megabytes(found.memory)} of memory",
         f"about {duration(found.first)} for the first frame of a shot, {duration(found.further)} for each other one",
@@ -218,14 +228,14 @@ class _Bar:
     """Progress over the frames: as a bar with the time that is left, or as log lines.
 
     Args:
-        frames: the number of frames to paint.
+        plan: the film.
         has_bars: whether to show bars.
 
     """
 
-    def __init__(self, frames: int, *, has_bars: bool) -> None:
+    def __init__(self, plan: "FilmPlan", *, has_bars: bool) -> None:
         self.is_shown = has_bars
-        self._frames = frames
+        self._plan = plan
         self._bar: Any = None
 
     def _open(self, total: int, done: int, what: str, unit: str) -> None:
@@ -261,11 +271,12 @@ class _Bar:
         error = "" if row.temporal_error is None else f", temporal error {row.temporal_error:.3g}"
         _log.log(
             logging.DEBUG if self.is_shown else logging.INFO,
-            "frame %d of %d (shot %d): %d epochs in %.1f s%s",
+            "frame %d of %d (shot %d%s): %s in %.1f s%s",
             row.frame,
-            self._frames,
+            self._plan.frames,
             row.shot,
-            row.epochs,
+            f", pass {row.pass_}" if self._plan.settings.passes > 1 else "",
+            counted(row.epochs, "epoch"),
             row.seconds,
             error,
         )

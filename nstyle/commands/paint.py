@@ -54,10 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             take_names(arguments)
             _check_estimate(command)
             followed, complete = _recipe(command)
+            named = "film" in arguments
             film = take_film(arguments, None if command.recipe is None else Path(command.recipe))
             given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
             if film is not None:
-                plan_ = plan_of(film, arguments, complete, command)
+                plan_ = plan_of(film, arguments, complete, command, None if named else followed)
                 if not command.sweep:
                     return _paint_film(plan_, given, followed, command)
                 arguments["content_image"] = frame_for_looks(plan_)
@@ -167,7 +168,7 @@ def _paint_film(
     for sentence in without_effect(given, [plan_.config]):
         _log.warning("%s", sentence)
     if command.estimate:
-        return estimate_film(plan_, _print)
+        return estimate_film(plan_, _print, has_bars=_has_bars(command))
     return paint_film(plan_, followed, command, has_bars=_has_bars(command))
 
 

@@ -1,11 +1,13 @@
 """Estimate what a film will take, without painting it."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nstyle.film.motion_sources import EstimatedMotion
 from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Frame
+from nstyle.painter.run import painter_of
 from nstyle.painting.estimate import estimate_run
 from nstyle.painting.session import Session
 from nstyle.pictures.picture import resize_picture
@@ -35,27 +37,38 @@ class FilmEstimate:
     seconds: float
 
 
-def estimate_of(plan: FilmPlan, session: Session | None = None) -> FilmEstimate:
+def estimate_of(
+    plan: FilmPlan, session: Session | None = None, looked: Callable[[int], object] = lambda frames: None
+) -> FilmEstimate:
     """Estimate what `film.run.run_film` would take from the beginning.
+
+    Args:
+        plan: the film.
+        session: the cache; None: a new one.
+        looked: see `film.run.FilmProgress`.
 
     Raises:
         NStyleError: as `run_film`, as far as it shows without painting.
 
     """
     session = Session() if session is None else session
-    shots = len(plan.shots())
+    shots = len(plan.shots(lambda number: looked(plan.numbers.stop - plan.numbers.start)))
     frames = list(plan.source.frames(plan.numbers[:2]))
-    in_memory = {"content_image": frames[0]}
-    single = estimate_run(plan.config, session, in_memory)
+    in_memory, painter = {"content_image": frames[0]}, painter_of(plan.config)
+    single = estimate_run(plan.config, session, in_memory, painter)
+    if plan.config.in_one_pass:  # each frame alone
+        whole = single.seconds * plan.frames
+        return FilmEstimate(single.size, single.memory, single.way, shots, single.seconds, single.seconds, whole)
     later = replace(
         plan.config, scales=1, coarsest_edge=None, preview_edge=None, max_num_epochs=plan.settings.frame_epochs
     )
-    further = estimate_run(later, session, in_memory).seconds * plan.settings.passes
+    further = estimate_run(later, session, in_memory).seconds
     if len(frames) > 1 and plan.settings.flow is None:
         width, height = single.size
         one, two = (Frame(n, resize_picture(frame, height, width)) for n, frame in enumerate(frames))
         began = time.perf_counter()
         EstimatedMotion()(one, two)
         further += (time.perf_counter() - began) * len(plan.settings.distances)
+    further *= plan.settings.passes
     seconds = shots * single.seconds + (plan.frames - shots) * further
     return FilmEstimate(single.size, single.memory, single.way, shots, single.seconds, further, seconds)

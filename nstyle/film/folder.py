@@ -19,6 +19,8 @@ from nstyle.errors import Kind, OutputError, RecipeError
 from nstyle.files import make_folder, open_regular, replacing, unwritable
 from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.writing import FILM_CODECS
+from nstyle.losses.tiles import Tiling
+from nstyle.painting.memory import Way
 from nstyle.settings.film import FILM_SETTINGS
 from nstyle.storage.layout import (
     FILM_RECORD,
@@ -57,11 +59,12 @@ class FrameRow:
         shot: the number of its shot, counted from 1.
         pass_: the number of the pass over the shot, counted from 1.
         epochs: the number of epochs.
-        loss: content and style loss together, and what draws it to the last painting.
+        loss: content and style loss together, and what draws it to the last painting; None, like the next two, if
+            all of the frame is at rest, so that no epoch was needed.
         content_loss: the content loss.
         style_loss: the style loss of all layers.
         temporal_error: mean squared difference to the last painting, carried along the motion, in grey levels; None
-            if nothing of it is seen. Like the losses, it is None if no epoch was needed.
+            if nothing of it is seen.
         seconds: how long it took.
 
     """
@@ -93,15 +96,17 @@ class EarlierFilm:
     Attributes:
         recipe: the recipe of its frames; None: this nstyle cannot use it.
         settings: the settings of the film, as JSON values.
-        identity: the word by which the states of its shots are known.
+        identity: a random token that the states of its shots have, too. A state with another one is that of a film
+            that was replaced.
         frames: the number of its frames.
         shots: the first and the last frame of each shot.
-        extent: the largest number of a frame that is nstyle's. It may be larger than `frames`: those of a longer film
-            stay if it is continued with an earlier end, or until the film that replaces it is complete.
-        file: the name of the film that was written last.
+        extent: the number of the last frame in the folder. It is larger than `frames` if a longer film was continued
+            with an earlier end, or is being replaced by a shorter one.
+        file: the name of the film that is written at the end.
         files: the names of the finished films.
         replaces: the names of the finished films that it replaces; None: it replaces no film, or has done so.
         stop_reason: why it stopped.
+        ways: how each scale of a frame was painted in little memory.
 
     """
 
@@ -115,6 +120,7 @@ class EarlierFilm:
     files: tuple[str, ...]
     replaces: tuple[str, ...] | None
     stop_reason: str
+    ways: tuple[Way, ...]
 
 
 class FilmFolder:
@@ -160,7 +166,7 @@ class FilmFolder:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Create the folder, and own it during the block; delete what killed runs left half-written.
+        """Create the folder, and own it during the block.
 
         Raises:
             OutputError: the folder is not writable, or another run owns it.
@@ -190,7 +196,7 @@ class FilmFolder:
                 raise self._in_the_way(path, "is an input, and the film would overwrite it")
             if path.is_symlink() or path.is_dir():
                 raise self._in_the_way(path, "is a link or a folder, but the film needs this name")
-            known = path.name in films or (path.stem.isdecimal() and int(path.stem) in ours)
+            known = path.name in films if path == self.film else path.parent != self.path and int(path.stem) in ours
             if path.exists() and not known and not (earlier is not None and path in (self.record, self.log)):
                 raise self._in_the_way(path, "is not from a film that a film.json here records")
 
@@ -242,11 +248,11 @@ class FilmFolder:
         with replacing(self.log) as file:
             file.write(text.getvalue().encode())
 
-    def add_to_log(self, rows: Sequence[FrameRow]) -> None:
-        """Append lines to `frames.csv`."""
+    def add_to_log(self, row: FrameRow) -> None:
+        """Append a line to `frames.csv`."""
         try:
             with self.log.open("a", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows(row.values() for row in rows)
+                csv.writer(file).writerow(row.values())
         except OSError as error:
             raise unwritable(self.log, error) from error
 
@@ -302,6 +308,11 @@ def followed_settings(own: Mapping[str, Any], recipe: Path | None) -> dict[str, 
     return {name: value for name, value in found.items() if value is not None} | dict(own)
 
 
+def source_digest(recipe: Recipe) -> str:
+    """Return the SHA-256 of a film's source from the recipe of its frames; see `FilmPlan.digest`."""
+    return recipe.inputs.get("content_image", {}).get("sha256", "")
+
+
 def _read_film(record: Path) -> EarlierFilm | None:
     """Return the film that a record describes; None if there is no record, or it is damaged or a stranger's."""
     facts = read_film_facts(record)
@@ -321,13 +332,28 @@ def _read_film(record: Path) -> EarlierFilm | None:
             files=tuple(str(name) for name in about["files"]),
             replaces=None if about["replaces"] is None else tuple(str(name) for name in about["replaces"]),
             stop_reason=str(facts["stop_reason"]),
+            ways=tuple(map(_way, about["ways"])),
         )
+        if [number for shot in shots for number in (shot.start, shot.stop)] != _borders(shots, found.frames):
+            return None
     except (ValueError, LookupError, TypeError, OverflowError):
         return None
     try:
         return replace(found, recipe=recipe_of(facts.get("recipe"), record))
     except RecipeError:
         return found
+
+
+def _way(facts: Mapping[str, Any]) -> Way:
+    """Return a way from a record."""
+    tiling, history = facts["tiling"], facts["history"]
+    return Way(None if tiling is None else Tiling(**tiling), None if history is None else int(history))
+
+
+def _borders(shots: Sequence[range], frames: int) -> list[int]:
+    """Return first frame and end of each shot as they are if the shots are the whole film, without gaps."""
+    stops = [shot.stop for shot in shots]
+    return [number for pair in zip([1, *stops[:-1]], [*stops[:-1], frames + 1], strict=True) for number in pair]
 
 
 def read_film_facts(path: Path) -> dict[str, Any] | None:

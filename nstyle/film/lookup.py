@@ -5,9 +5,6 @@ from collections.abc import Iterator
 from nstyle.film.source import Source
 from nstyle.pictures.picture import Picture
 
-_KEPT = 8
-"""Frames that are kept: a frame is compared with some before it. In Full HD they take 200 MB."""
-
 
 class FrameLookup:
     """The frames of a film by number. Fast for numbers that mostly go up, or mostly go down.
@@ -22,7 +19,7 @@ class FrameLookup:
 
     """
 
-    def __init__(self, source: Source, numbers: range, kept: int = _KEPT) -> None:
+    def __init__(self, source: Source, numbers: range, kept: int) -> None:
         self._source, self._numbers, self._most = source, numbers, kept
         self._kept: dict[int, Picture] = {}
         self._coming: Iterator[Picture] = iter(())

@@ -37,16 +37,17 @@ class MotionFolder:
     folder: Path
 
     def __call__(self, earlier: Frame, later: Frame) -> Motion:
-        """Return the motion at the files' size.
+        """Return `between` of the frames' numbers."""
+        return self.between(earlier.number, later.number)
+
+    def between(self, earlier: int, later: int) -> Motion:
+        """Return the motion between two frames by their numbers, at the files' size.
 
         Raises:
             ImageError: a file is missing, damaged, or of another size than the other one.
 
         """
-        paths = [
-            self.folder / f"{name}_{of.number}_{to.number}.flo"
-            for name, of, to in (("forward", earlier, later), ("backward", later, earlier))
-        ]
+        paths = self._paths(earlier, later)
         forward, backward = map(read_flow, paths)
         if forward.shape != backward.shape:
             sizes = (f"{flow.shape[1]}x{flow.shape[0]}" for flow in (forward, backward))
@@ -57,3 +58,22 @@ class MotionFolder:
                 kind=Kind.CONFLICT,
             )
         return Motion(forward, backward)
+
+    def check(self, earlier: int, later: int) -> None:
+        """Check that both files are there.
+
+        Raises:
+            ImageError: a file is missing.
+
+        """
+        for path in self._paths(earlier, later):
+            if not path.is_file():
+                raise ImageError(
+                    f"{path} is missing; make it, or leave --flow out to let nstyle estimate the motion",
+                    flag="--flow",
+                    path=path,
+                    kind=Kind.MISSING,
+                )
+
+    def _paths(self, earlier: int, later: int) -> tuple[Path, Path]:
+        return self.folder / f"forward_{earlier}_{later}.flo", self.folder / f"backward_{later}_{earlier}.flo"

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nstyle.errors import Kind, OptionError
+import torch
+
+from nstyle.errors import Kind, OptionError, RecipeError
 from nstyle.files import known_sha256
 from nstyle.film.opening import open_source
 from nstyle.film.shots import shots_of
@@ -18,6 +20,14 @@ from nstyle.settings.config import Config
 from nstyle.settings.film import FilmSettings
 
 _log = logging.getLogger(__name__)
+
+
+KEPT_BACKWARDS = 8
+"""Frames of the source that are kept decoded if a pass goes backwards. In Full HD they take 200 MB."""
+
+FRAME_BYTES, WARPED_BYTES, FLOW_BYTES = 16, 28, 48
+"""Bytes a pixel: of a frame in float32 with alpha; of a warped painting, what it shows and how far it counts; and of
+the motion both ways while it is found and compared."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,33 @@ class FilmPlan:
         path = self.source.path
         return (path.stem if len(self.source.files) == 1 else path.resolve().name) or "film"
 
+    def number_in_source(self, number: int) -> int:
+        """Return a frame's number in the source, counted from 1, from its number in the film."""
+        return self.numbers[number - 1] + 1
+
     def inputs(self) -> tuple[Path, ...]:
         """Return the user's files: those of the source, and the pictures of styles and masks."""
         others = [one.path for one in inputs_of(self.config).sources if one.name != "content_image"]
         return (*self.source.files, *others)
+
+    @property
+    def kept_frames(self) -> int:
+        """How many of the source's frames are kept decoded: several if a pass goes backwards, see `FrameLookup`."""
+        return KEPT_BACKWARDS if self.settings.passes > 1 else 1
+
+    def memory(self, device: torch.device) -> int:
+        """Return the bytes on the device that a frame needs and a picture does not: for what is carried to it."""
+        height, width = self.source.size
+        scale = self.config.max_long_edge / max(height, width)
+        if not self.config.enlarge:
+            scale = min(1.0, scale)
+        decoded, painted = height * width, height * width * scale**2
+        distances = self.settings.distances
+        on_device = painted * WARPED_BYTES * len(distances)
+        if device.type != "cpu":
+            return int(on_device)
+        frames = decoded * (self.kept_frames + 1) + painted * (1 + 2 * max(distances))
+        return int(on_device + FRAME_BYTES * frames + FLOW_BYTES * painted * len(distances))
 
     def digest(self) -> str:
         """Return a SHA-256 of the source: that of the video, or that of the hashes of all pictures.
@@ -66,6 +99,8 @@ class FilmPlan:
     def shots(self, on_frame: Callable[[int], object] = lambda number: None) -> tuple[range, ...]:
         """Return the shots: ranges of the film's frames, counted from 1, that together are the whole film.
 
+        A painter that paints each frame alone needs no cuts.
+
         Without scenedetect, a film whose motion comes from files is a single shot; the log warns of it.
 
         Args:
@@ -77,7 +112,7 @@ class FilmPlan:
 
         """
         whole = (range(1, self.frames + 1),)
-        if not self.settings.cuts or self.frames == 1:
+        if not self.settings.cuts or self.frames == 1 or self.config.in_one_pass:
             return whole
         try:
             found = shots_of(self.source, self.numbers, on_frame=on_frame)
@@ -89,15 +124,16 @@ class FilmPlan:
         return tuple(range(shot.start + 1, shot.stop + 1) for shot in found)
 
 
-def plan_film(config: Config, settings: FilmSettings) -> FilmPlan:
+def plan_film(config: Config, settings: FilmSettings, sha256: str | None = None) -> FilmPlan:
     """Open a film's source, and choose its frames.
 
     Args:
         config: the settings of each frame; its content picture is ignored.
         settings: the settings of the film.
+        sha256: the source's `FilmPlan.digest`, if a record names the source; None: the user does.
 
     Raises:
-        NStyleError: the source cannot be used, or it has no frame between `from_` and `to`.
+        NStyleError: the source cannot be used, has no frame between `from_` and `to`, or is not the record's.
 
     """
     if config.size is not None:
@@ -106,15 +142,26 @@ def plan_film(config: Config, settings: FilmSettings) -> FilmPlan:
             flag="--size",
             kind=Kind.CONFLICT,
         )
-    if config.painter is not None:
+    if config.in_one_pass and settings.passes > 1:
         raise OptionError(
-            "--painter paints no films yet: leave one of --painter and --film out, or paint a folder of frames",
-            flag="--painter",
-            kind=Kind.UNSUPPORTED,
+            "--passes is for the optimizer, but a --painter paints each frame alone; leave --passes out, or add "
+            "--max-num-epochs",
+            flag="--passes",
+            kind=Kind.CONFLICT,
         )
     source = open_source(settings.film, rate_of(settings.frame_rate), config.output_dir)
     if isinstance(source, Video) and settings.frame_rate != FilmSettings.frame_rate:
         _log.warning("--frame-rate has no effect: %s has its own times", source.path)
     depth = max(config.bit_depth, source.bit_depth)
-    config = replace(config, content_image=source.path, image_format="png", bit_depth=depth)
-    return FilmPlan(config, settings, source, numbers_of(source, settings.from_, settings.to, settings.every))
+    config = replace(
+        config, content_image=source.path, image_format="png", bit_depth=depth, stop_after=None, resume=False
+    )
+    plan = FilmPlan(config, settings, source, numbers_of(source, settings.from_, settings.to, settings.every))
+    if sha256 is not None and plan.digest() != sha256:
+        raise RecipeError(
+            f"{source.path} is not the film that the recipe was made with; name a film with --film",
+            flag="--film",
+            path=source.path,
+            kind=Kind.CONFLICT,
+        )
+    return plan

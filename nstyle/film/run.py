@@ -3,35 +3,33 @@
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import Kind, OptionError, OutputError
-from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film
+from nstyle.film.continuing import differences, ways_of
+from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film, source_digest
 from nstyle.film.inverse_search import InverseSearch
 from nstyle.film.plan import FilmPlan, plan_film
-from nstyle.film.shot_run import FrameObserver, ShotPlan, paint_shot
+from nstyle.film.shot_run import FrameObserver, ShotPlan, check_flow, paint_shot
 from nstyle.film.sound import check_sound
 from nstyle.film.source import cut, sound_of
 from nstyle.film.writing import FILM_CODECS, write_film
-from nstyle.painting.prepare import Prepared, prepare
+from nstyle.painter.run import painter_of
+from nstyle.painting.prepare import Prepared
 from nstyle.painting.session import Session
-from nstyle.painting.stylize import set_up, tuned
+from nstyle.painting.stylize import prepared_for, set_up, tuned
 from nstyle.pictures.decode import read_picture
 from nstyle.settings.film import FILM_SETTINGS, FilmSettings
-from nstyle.settings.options import flag
 from nstyle.storage.layout import FINISHED, StopReason
 from nstyle.storage.recipe import Recipe
 from nstyle.storage.record import log_changes, log_run, make_recipe
 from nstyle.storage.sources import settings_of
+from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
-
-_NOT_COMPARED = {"film", "to", "film_codec"}
-"""Settings of a film that may differ when it goes on: the source is compared by its content, a later end adds frames,
-and an earlier end leaves some out of the film's file."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,9 @@ class FilmProgress:
     """Functions that are called as a film is painted; each does nothing by default.
 
     Attributes:
-        looked: called for each frame of the source that was looked at in search of cuts, with the number of these
-            frames that there are.
-        begun: called before the first frame is painted, with the number of frames, and of those that are done.
+        looked: called for each frame in which cuts are searched, with the number of all these frames.
+        begun: called before the first frame is painted, with the number of frames in all passes, and of those that
+            are done.
         painted: called after each frame.
         observer: makes an observer for the painting of a frame; None: none.
 
@@ -105,7 +103,8 @@ def stylize_film(
     own = own if film is None else own | {"film": film}
     settings = FilmSettings(**followed_settings(own, None if recipe is None else Path(recipe)))
     config, followed = settings_of(settings.film, style_image, recipe, {**options, "image_format": "png"})
-    return run_film(plan_film(config, settings), progress=progress, followed=followed)
+    plan = plan_film(config, settings, None if "film" in own or followed is None else source_digest(followed))
+    return run_film(plan, progress=progress, followed=followed)
 
 
 def run_film(
@@ -131,8 +130,10 @@ def run_film(
     if (sound := sound_of(plan.source, plan.numbers)) is not None:
         check_sound(sound, codec.container)
     folder = FilmFolder(plan.config.output_dir, plan.name + codec.ending, plan.inputs())
+    session = session or Session()
+    session.keeps_decoded = True
     with folder.owned():
-        return _FilmRun(plan, folder, progress, session or Session()).run(followed, painter)
+        return _FilmRun(plan, folder, progress, session).run(followed, painter)
 
 
 class _FilmRun:
@@ -146,7 +147,7 @@ class _FilmRun:
 
     def run(self, followed: Recipe | None, painter: ShotPainter | None) -> FilmResult:
         """Paint what is left, and write the film."""
-        if self.settings.flow is None and self.plan.frames > 1:
+        if self.settings.flow is None and self.plan.frames > 1 and not self.config.in_one_pass:
             InverseSearch()  # if OpenCV is missing, say so before anything is painted
         with set_up(self.config, self.device, self.precision):
             prepared = self._prepared()
@@ -157,40 +158,56 @@ class _FilmRun:
             self.folder.check(replaced, self.plan.frames)
             earlier = self._continued(replaced, recipe)
             shots = self._shots(earlier)
+            check_flow(self.plan, shots)
             identity = secrets.token_hex(8) if earlier is None else earlier.identity
+            ways = ways_of(earlier, recipe) or tuple(scale.way for scale in prepared.scales)
             plans = [
-                ShotPlan(self.plan, self.folder, identity, number, frames)
+                ShotPlan(self.plan, self.folder, identity, number, frames, ways)
                 for number, frames in enumerate(shots, start=1)
             ]
-            done = [row for one in plans for row in one.done()[1]]
-            facts = self._facts(recipe, identity, shots, earlier, replaced)
+            done = [row for one in plans for row in one.rows()]
+            facts = self._facts(recipe, plans, earlier, replaced)
             self.folder.begin()
             self.folder.write_record(recipe, facts, StopReason.RUNNING)
             self.folder.write_log(done)
             log_run(recipe, self.device)
+            self._warn_of_alpha(prepared)
             total = self.plan.frames * self.settings.passes
             self.progress.begun(total, len(done))
-            reason, painted = StopReason.FAILED, 0
+            reason, painted = StopReason.FAILED, list[int]()
             try:
                 with tuned(self.config, self.session, self.device, prepared):
                     for row in (painter or self._paint)(plans):
-                        self.folder.add_to_log([row])
+                        self.folder.add_to_log(row)
                         self.progress.painted(row)
-                        painted += 1
-                self.folder.write_log(row for one in plans for row in one.done()[1])  # of workers that died, too
-                film = self._film(earlier, is_new=painted > 0)
+                        painted.append(row.frame)
+                self.folder.write_log(row for one in plans for row in one.rows())  # of workers that died, too
+                film = self._film(earlier, is_new=bool(painted))
                 self.folder.clear_passes()
                 self._remove_replaced(facts)
                 reason = StopReason.EPOCHS
             except KeyboardInterrupt as interrupt:
                 reason = StopReason.INTERRUPTED
-                known = len(done) + painted
-                interrupt.add_note(f"{known} of {total} frames are painted; the same command continues")
+                interrupt.add_note(self._left(len(done) + len(painted), total))
                 raise
             finally:
                 self.folder.write_record(recipe, facts, reason)
         frames = tuple(self.folder.frame(number) for number in range(1, self.plan.frames + 1))
-        return FilmResult(film, frames, painted, self.folder.record)
+        return FilmResult(film, frames, len(set(painted)), self.folder.record)
+
+    def _warn_of_alpha(self, prepared: Prepared) -> None:
+        """Warn if the frames have alpha, and the film's file cannot hold it."""
+        if prepared.has_alpha and (self.config.bit_depth, True) not in FILM_CODECS[self.settings.film_codec].pixels:
+            _log.warning(
+                "%s has no transparency: transparent parts of the film become white; --film-codec prores keeps them "
+                "transparent, and the frames do, too",
+                self.folder.film.name,
+            )
+
+    def _left(self, painted: int, total: int) -> str:
+        """Say how far the film is, and what goes on with it."""
+        again = "the same command without --overwrite" if self.config.overwrite else "the same command"
+        return f"{painted} of {counted(total, 'frame')} are painted; {again} continues"
 
     def _paint(self, plans: Sequence[ShotPlan]) -> Iterator[FrameRow]:
         """Paint the shots one after the other."""
@@ -200,8 +217,15 @@ class _FilmRun:
     def _prepared(self) -> Prepared:
         """Prepare the first frame: if it cannot be painted, no file has been changed yet."""
         first = next(iter(self.plan.source.frames(self.plan.numbers[:1])))
-        in_memory = {"content_image": first}
-        return prepare(self.config, self.device, self.precision.dtype, self.session, in_memory=in_memory)
+        return prepared_for(
+            self.config,
+            self.device,
+            self.precision.dtype,
+            self.session,
+            painter_of(self.config),
+            {"content_image": first},
+            besides=self.plan.memory(self.device),
+        )
 
     def _recipe(self, prepared: Prepared) -> Recipe:
         """Return the recipe of the frames. Its content picture is the source."""
@@ -220,13 +244,7 @@ class _FilmRun:
             return None
         reason = "a film that this nstyle cannot go on with"
         if earlier.recipe is not None:
-            found = earlier.recipe.differences(recipe)
-            now = self.settings.recorded()
-            found += [
-                f"{flag(name)} {earlier.settings.get(name)} (now {value})"
-                for name, value in now.items()
-                if name not in _NOT_COMPARED and earlier.settings.get(name) != value
-            ]
+            found = differences(earlier, self.plan, recipe)
             reason = "a film with different settings: " + ", ".join(found[:3]) if found else ""
         if reason:
             raise OutputError(
@@ -256,8 +274,7 @@ class _FilmRun:
     def _facts(
         self,
         recipe: Recipe,
-        identity: str,
-        shots: Sequence[range],
+        plans: Sequence[ShotPlan],
         earlier: EarlierFilm | None,
         replaced: EarlierFilm | None,
     ) -> dict[str, Any]:
@@ -265,8 +282,7 @@ class _FilmRun:
 
         Args:
             recipe: the recipe of the frames.
-            identity: the word by which the states of its shots are known.
-            shots: its shots.
+            plans: its shots.
             earlier: the film in the folder if this one goes on with it.
             replaced: the film in the folder.
 
@@ -282,10 +298,11 @@ class _FilmRun:
             "files": sorted(files),
             "replaces": None if replaces is None else sorted(replaces),
             "extent": max(self.plan.frames, 0 if replaced is None else replaced.extent),
-            "identity": identity,
+            "identity": plans[0].identity,
             "frames": self.plan.frames,
             "frame_rate": float(cut(self.plan.source, self.plan.numbers).rate),
-            "shots": [[shot.start, shot.stop - 1] for shot in shots],
+            "shots": [[one.frames.start, one.frames.stop - 1] for one in plans],
+            "ways": [asdict(way) for way in plans[0].ways],
             "settings": self.settings.recorded(),
         }
 

@@ -34,6 +34,21 @@ def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
         np.savez(file, about=json.dumps(about), **arrays)
 
 
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read only the facts of a file that `write_shot` wrote, with "frame" and "pass" of the state. Reads no image.
+
+    Raises:
+        RecipeError: the file is damaged.
+
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            about = json.loads(str(archive["about"]))
+            return {**dict(about["facts"]), "frame": int(about["frame"]), "pass": int(about["pass"])}
+    except READING_ERRORS as error:
+        raise _damaged(path) from error
+
+
 def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
     """Read a file that `write_shot` wrote: the state, on the CPU, and the facts. Reading runs no code.
 
@@ -52,12 +67,16 @@ def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
             facts = dict(about["facts"])
         _check_shapes(state)
     except READING_ERRORS as error:
-        raise RecipeError(
-            f"{path} is damaged, so the film cannot resume; start again with --overwrite",
-            path=path,
-            kind=Kind.DAMAGED,
-        ) from error
+        raise _damaged(path) from error
     return state, facts
+
+
+def _damaged(path: Path) -> RecipeError:
+    return RecipeError(
+        f"{path} is damaged, so the film cannot resume; start again with --overwrite",
+        path=path,
+        kind=Kind.DAMAGED,
+    )
 
 
 def _check_shapes(state: ShotState) -> None:

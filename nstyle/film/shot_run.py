@@ -1,7 +1,7 @@
 """Paint one shot of a film into the film's folder: frames, and states from which it goes on."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,19 +11,21 @@ from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import NStyleError, RecipeError
 from nstyle.files import make_folder
 from nstyle.film.flow import Motion
-from nstyle.film.folder import FilmFolder, FrameRow
+from nstyle.film.folder import FilmFolder, FrameRow, read_earlier_film
 from nstyle.film.lookup import FrameLookup
 from nstyle.film.motion_sources import EstimatedMotion, MotionFolder
 from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, PaintedFrame, Shot, ShotState
-from nstyle.film.shot_file import read_shot, write_shot
+from nstyle.film.shot_file import read_facts, read_shot, write_shot
 from nstyle.losses.objective import Evaluation
+from nstyle.painter.run import painter_of
+from nstyle.painting.memory import Way
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture
-from nstyle.storage.layout import FINISHED
+from nstyle.storage.layout import FINISHED, StopReason
 
 FrameObserver = Callable[[int], Observer]
 """Function that makes an observer of the painting of a frame, for progress."""
@@ -36,9 +38,10 @@ class ShotPlan:
     Attributes:
         plan: the film.
         folder: where it is written.
-        identity: the word by which states of this film are known.
+        identity: a random token that the film's states have.
         number: the number of the shot, counted from 1.
         frames: the numbers of its frames, counted from 1.
+        ways: how to paint each scale of a frame.
 
     """
 
@@ -47,35 +50,55 @@ class ShotPlan:
     identity: str
     number: int
     frames: range
+    ways: tuple[Way, ...]
 
     def _facts(self) -> dict[str, Any]:
         """Return what a state must have been made with, to go on from it."""
         facts = {"identity": self.identity, "first": self.frames.start}
         return facts | ({"stop": self.frames.stop} if self.plan.settings.passes > 1 else {})
 
-    def done(self) -> tuple[ShotState | None, list[FrameRow]]:
-        """Return the state to go on from, and what is known of the frames that are done; None: none is.
+    def rows(self) -> list[FrameRow]:
+        """Return what is known of the frames that are done.
 
         A state that is damaged, from another film, or without its frames does not count. It may be behind the shot's
         end if that was later before.
         """
-        path = self.folder.shot(self.number)
-        if not path.is_file():
-            return None, []
-        try:
-            state, facts = read_shot(path)
-            rows = [FrameRow(**row) for row in facts.pop("rows")]
-        except (RecipeError, TypeError, KeyError):
-            return None, []
-        kept = [row for row in rows if row.frame in self.frames]
-        if facts != self._facts() or not all(self.folder.frame(row.frame).is_file() for row in kept):
-            return None, []
-        return state, kept
+        return self._known()[1]
 
     def is_done(self) -> bool:
-        """Tell whether all its frames are painted."""
-        state, _ = self.done()
-        return state is not None and self._is_last(state)
+        """Tell whether nothing is left to paint."""
+        frame, _, number_of_pass = self._known()
+        return frame is not None and self._is_last(ShotState(frame, pass_number=number_of_pass))
+
+    def _known(self) -> tuple[int | None, list[FrameRow], int]:
+        """Return the next frame, what is known of those before, and the pass; no frame if nothing is done."""
+        path = self.folder.shot(self.number)
+        if not path.is_file():
+            return None, [], 1
+        try:
+            facts = read_facts(path)
+            frame, number_of_pass = facts.pop("frame"), facts.pop("pass")
+            rows = [FrameRow(**row) for row in facts.pop("rows")]
+        except (RecipeError, TypeError, KeyError):
+            return None, [], 1
+        kept = [row for row in rows if row.frame in self.frames]
+        if facts != self._facts() or not all(self.folder.frame(row.frame).is_file() for row in kept):
+            return None, [], 1
+        return frame, kept, number_of_pass
+
+    def state(self) -> ShotState | None:
+        """Return the state to go on from; None: the beginning."""
+        if self._known()[0] is None:
+            return None
+        try:
+            return read_shot(self.folder.shot(self.number))[0]
+        except RecipeError:
+            return None
+
+    def is_wanted(self) -> bool:
+        """Tell whether the film's command still runs, as far as the record says, and no other film has begun."""
+        now = read_earlier_film(self.folder.path)
+        return now is not None and (now.identity, now.stop_reason) == (self.identity, StopReason.RUNNING)
 
     def _is_last(self, state: ShotState) -> bool:
         """Tell whether nothing is left to paint after a state."""
@@ -84,9 +107,16 @@ class ShotPlan:
         return state.frame >= self.frames.stop if state.step > 0 else state.frame < self.frames.start
 
     def save(self, state: ShotState, rows: list[FrameRow]) -> None:
-        """Write a state, and what is known of the frames before; after the last, delete the paintings of passes."""
+        """Write a state, and what is known of the frames before.
+
+        After the last frame, the paintings of the passes go. The images of the state go, too, except in the film's
+        last shot, to which a later end may add frames.
+        """
+        is_last = self._is_last(state)
+        if is_last and (self.plan.settings.passes > 1 or self.frames.stop <= self.plan.frames):
+            state = replace(state, images=(), shown=None)
         write_shot(self.folder.shot(self.number), state, self._facts() | {"rows": [asdict(row) for row in rows]})
-        if self._is_last(state) and (paintings := self.paintings()) is not None:
+        if is_last and (paintings := self.paintings()) is not None:
             paintings.clear()
 
     def paintings(self) -> PaintingsFolder | None:
@@ -99,7 +129,10 @@ class ShotPlan:
 
 
 def paint_shot(
-    shot: ShotPlan, session: Session, observer: FrameObserver | None = None, motion: MotionBetween | None = None
+    shot: ShotPlan,
+    session: Session,
+    observer: FrameObserver | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> Iterator[FrameRow]:
     """Paint what is left of a shot, frame by frame, and yield each frame after it is written.
 
@@ -107,7 +140,7 @@ def paint_shot(
         shot: the shot.
         session: the cache.
         observer: makes a further observer for each frame.
-        motion: tells the motion between two frames; None: as the settings say.
+        is_wanted: tells before each frame is written whether to go on.
 
     Raises:
         NStyleError: a frame cannot be read, painted or written. The message names the frame.
@@ -116,8 +149,9 @@ def paint_shot(
     plan = shot.plan
     if shot.is_done():
         return
-    state, rows = shot.done()
-    lookup = FrameLookup(plan.source, plan.numbers)
+    state = shot.state()
+    rows = [] if state is None else shot.rows()
+    lookup = FrameLookup(plan.source, plan.numbers, plan.kept_frames)
     device = choose_device(plan.config.device, plan.config.gpu)
     kept: dict[int, _Kept] = {}
 
@@ -130,16 +164,20 @@ def paint_shot(
         config=plan.config,
         numbers=shot.frames,
         picture=lambda number: lookup(number - 1),
-        motion=_motion_of(plan) if motion is None else motion,
+        motion=_motion_of(plan),
         device=device,
-        precision=choose_precision(plan.config.precision, device).dtype,
+        dtype=choose_precision(plan.config.precision, device).dtype,
         coherence=coherence_of(plan),
         session=session,
         observers=observers,
+        ways=shot.ways,
         paintings=shot.paintings(),
+        painter=painter_of(plan.config),
     )
     began = time.monotonic()
     for painted in _named(painting.paint(state), shot, state):
+        if not is_wanted():
+            return
         write_picture(shot.folder.frame(painted.number), painted.painted.picture, bit_depth=plan.config.bit_depth)
         row = kept[painted.number].row(shot.number, painted, time.monotonic() - began)
         rows.append(row)
@@ -160,16 +198,32 @@ def coherence_of(plan: FilmPlan) -> Coherence:
 
 
 def _motion_of(plan: FilmPlan) -> MotionBetween:
-    """Return the motion that the settings ask for. Files are named by the numbers of the source's frames, from 1."""
+    """Return the motion that the settings ask for."""
     if plan.settings.flow is None:
         return EstimatedMotion()
     files = MotionFolder(plan.settings.flow)
 
     def motion(earlier: Frame, later: Frame) -> Motion:
-        pair = (replace(frame, number=plan.numbers[frame.number - 1] + 1) for frame in (earlier, later))
-        return files(*pair)
+        return files.between(plan.number_in_source(earlier.number), plan.number_in_source(later.number))
 
     return motion
+
+
+def check_flow(plan: FilmPlan, shots: Sequence[range]) -> None:
+    """Check that `--flow` has files for all frames that are compared, before anything is painted.
+
+    Raises:
+        ImageError: a file is missing.
+
+    """
+    if plan.settings.flow is None:
+        return
+    files = MotionFolder(plan.settings.flow)
+    for shot in shots:
+        for later in shot:
+            for distance in plan.settings.distances:
+                if later - distance in shot:
+                    files.check(plan.number_in_source(later - distance), plan.number_in_source(later))
 
 
 def _named(frames: Iterator[PaintedFrame], shot: ShotPlan, state: ShotState | None) -> Iterator[PaintedFrame]:

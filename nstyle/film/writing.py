@@ -129,9 +129,22 @@ def write_film(
                 encoder = _Encoder(output, codec, first, timing, bit_depth, geometry)
                 with _copied(output, sound) as copied:
                     for _, packet in _merged(encoder.packets(itertools.chain([first], remaining)), copied):
-                        output.mux(packet)
+                        _write(path, output, packet)
         except av.FFmpegError as error:
             raise unwritable(path, OSError(error.errno, error.strerror)) from error
+
+
+def _write(path: Path, output: "OutputContainer", packet: "Packet[Any]") -> None:
+    """Write a packet. An error here is the film's, and not that of the source, which is open, too.
+
+    Raises:
+        OutputError: the file cannot be written.
+
+    """
+    try:
+        output.mux(packet)
+    except pyav().FFmpegError as error:
+        raise unwritable(path, OSError(error.errno, error.strerror)) from error
 
 
 class _Encoder:

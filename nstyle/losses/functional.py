@@ -8,6 +8,9 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.numerics import at_least_float32, sum_of_squares
 
+STRIP = 2**18
+"""Pixels whose total variation is computed at once: PyTorch's convolution makes copies of 40 bytes a pixel."""
+
 
 def gram_matrix(feature_map: Tensor, guidance: Tensor | None = None) -> Tensor:
     """Return the Gram matrix G = F F^T of a feature map, not normalized (Gatys et al., CVPR 2016, eq. 3).
@@ -127,9 +130,15 @@ def total_variation_gradient(image: Tensor) -> Tensor:
         1 x C x H x W.
 
     """
-    channels = image.shape[1]
+    channels, height, width = image.shape[1:]
     kernel = image.new_tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]]) / 8.0
-    return F.conv2d(image, kernel.expand(channels, 1, 3, 3), padding=1, groups=channels)
+    gradient, rows = torch.empty_like(image), max(1, STRIP // width)
+    for top in range(0, height, rows):
+        above = max(top - 1, 0)  # a row of the strip before, unless there is none
+        strip = image[:, :, above : top + rows + 1]
+        found = F.conv2d(strip, kernel.expand(channels, 1, 3, 3), padding=1, groups=channels)
+        gradient[:, :, top : top + rows] = found[:, :, top - above : top - above + rows]
+    return gradient
 
 
 def bounded_range(values: Tensor, half_range: float = 127.5, alpha: int = 6) -> Tensor:

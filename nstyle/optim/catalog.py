@@ -48,14 +48,14 @@ OPTIMIZERS = {
         help="limited-memory BFGS along the unclipped gradient",
         rule="nstyle.optim.lbfgs:LBFGS",
         learning_rate=1.0,
-        images=12,  # the spectra and the direction
+        images=13,  # the spectra and the direction
         histories=(HISTORY, 5, 3),
     ),
     "adam": Optimizer(
         help="Adam along the unclipped gradient",
         rule="nstyle.optim.rules:Adam",
         learning_rate=10.0,
-        images=2,
+        images=1,
     ),
 }
 """Optimizers by name; the first is the reference's, with MXNet's learning rate."""

@@ -192,6 +192,7 @@ def descend(
         state = DescentState(new, epoch + 1, rule.memory(), rate_factor, change, max(change, state.largest_change))
         stopped = has_converged(state, stop_eps, slowdown)
         yield Step(epoch, new, change, learning_rate, evaluation, stopped, state)
+        del evaluation  # while the next one is computed, its gradient would take the memory of an image
 
 
 def has_converged(state: DescentState, stop_eps: float, slowdown: float = 1.0) -> bool:

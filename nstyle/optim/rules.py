@@ -33,10 +33,10 @@ class Nesterov:
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
-        direction = gradient + self.weight_decay * image
-        velocity = direction if self.velocity is None else self.momentum * self.velocity + direction
+        direction = (self.weight_decay * image).add_(gradient)
+        velocity = direction if self.velocity is None else (self.momentum * self.velocity).add_(direction)
         self.velocity = velocity
-        return image - learning_rate * (direction + self.momentum * velocity)
+        return image - (self.momentum * velocity).add_(direction).mul_(learning_rate)
 
     def memory(self) -> dict[str, Tensor]:
         """Return the velocity, if there is one."""
@@ -48,33 +48,33 @@ class Nesterov:
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015): `torch.optim.Adam` with its default decay rates."""
+    """Adam (Kingma and Ba, 2015), to the bit as `torch.optim.Adam` with its default decay rates computes it.
+
+    m = b1 * m + (1 - b1) * g;  v = b2 * v + (1 - b2) * g^2
+    x = x - learning_rate / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + epsilon)
+
+    An update makes new moments instead of changing the old ones, so nobody needs copies of them.
+    """
+
+    MEAN_DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8  # b1 and b2
 
     def __init__(self) -> None:
-        self._parameter = torch.empty(0)
-        self._adam: torch.optim.Adam | None = None
-        self._remembered: Mapping[str, Tensor] = {}
+        self._memory: dict[str, Tensor] = {}
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
-        if self._adam is None:
-            self._parameter = image.clone()
-            self._adam = torch.optim.Adam([self._parameter], foreach=False)
-            if self._remembered:
-                self._adam.state[self._parameter] = {name: t.clone() for name, t in self._remembered.items()}
-        self._parameter.copy_(image)
-        self._parameter.grad = gradient
-        self._adam.param_groups[0]["lr"] = learning_rate
-        self._adam.step()
-        return self._parameter.clone()
+        before = self._memory or dict.fromkeys(("exp_avg", "exp_avg_sq"), torch.zeros_like(image))
+        step = before["step"].cpu() + 1 if self._memory else torch.tensor(1.0)
+        mean = before["exp_avg"].lerp(gradient, 1 - self.MEAN_DECAY)
+        square = (before["exp_avg_sq"] * self.SQUARE_DECAY).addcmul_(gradient, gradient, value=1 - self.SQUARE_DECAY)
+        self._memory = {"step": step, "exp_avg": mean, "exp_avg_sq": square}
+        root = square.sqrt().div_((1 - self.SQUARE_DECAY ** float(step)) ** 0.5).add_(self.EPSILON)
+        return image.addcdiv(mean, root, value=-learning_rate / (1 - self.MEAN_DECAY ** float(step)))
 
     def memory(self) -> dict[str, Tensor]:
         """Return both moments and the number of steps."""
-        if self._adam is None:
-            return dict(self._remembered)
-        return {name: tensor.clone() for name, tensor in self._adam.state[self._parameter].items()}
+        return dict(self._memory)
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
         """Replace the moments and the number of steps; without them, Adam starts anew."""
-        self._adam = None
-        self._remembered = dict(memory)
+        self._memory = dict(memory)

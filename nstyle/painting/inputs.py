@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nstyle.errors import ImageError, Kind
-from nstyle.files import sha256
+from nstyle.files import known_sha256
 from nstyle.pictures.embedded_text import read_recipe_text
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.metadata import NOTHING, Metadata, read_metadata
@@ -232,4 +232,6 @@ def hash_files(sources: Iterable[Source]) -> dict[str, dict[str, str]]:
         OSError: a file cannot be read.
 
     """
-    return {source.name: {"path": str(source.path.absolute()), "sha256": sha256(source.path)} for source in sources}
+    return {
+        source.name: {"path": str(source.path.absolute()), "sha256": known_sha256(source.path)} for source in sources
+    }

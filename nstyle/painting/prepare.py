@@ -1,12 +1,13 @@
 """Prepare a painting from its settings: an objective, a start and a finish for each scale."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
@@ -27,7 +28,6 @@ from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
-from nstyle.pictures.decode import read_picture
 from nstyle.pictures.masks import Mask, rounded, to_mask
 from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
@@ -88,10 +88,11 @@ class Prepared:
 def prepare(
     config: Config,
     device: torch.device,
-    precision: torch.dtype,
+    dtype: torch.dtype,
     session: Session | None = None,
-    way: Way | None = None,
+    ways: Sequence[Way] | None = None,
     in_memory: Mapping[str, Picture] | None = None,
+    besides: int = 0,
     painter: Painter | None = None,
 ) -> Prepared:
     """Read the pictures and the network, and prepare all scales; reuse what the session has in its cache.
@@ -99,11 +100,12 @@ def prepare(
     Args:
         config: the settings.
         device: the device of the descent.
-        precision: the network's dtype.
+        dtype: that of the network.
         session: the cache; None: a new one.
-        way: how to paint each scale; None: the best way that fits into the memory.
+        ways: how to paint each scale, coarsest first; None: the best ways that fit into the memory.
         in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
             are no files. They are not in `Prepared.inputs`. Messages name the path in the settings.
+        besides: bytes on the device that the caller will need meanwhile, which count as used.
         painter: paints the start; None: `init` decides.
 
     Raises:
@@ -113,17 +115,17 @@ def prepare(
     session = Session() if session is None else session
     inputs, edge, in_memory = inputs_of(config), longest_edge(config), in_memory or {}
     pictures = {  # a part needs more pixels of the whole
-        source: in_memory.get(source.name) or source.cropped(read_picture(source.path, None if source.crop else edge))
+        source: in_memory.get(source.name) or source.cropped(session.read(source.path, None if source.crop else edge))
         for source in inputs.sources
     }
     hashes = hash_files(source for source in inputs.files if source.name not in in_memory)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
-    loaded = session.load(config.model, model_options(config, device, precision))
+    loaded = session.load(config.model, model_options(config, device, dtype))
     layers = ChosenLayers.chosen(config, loaded.model)
-    in_use = session.memory_in_use(device, pictures.values())
-    memory = Memory(config, inputs, loaded.model, precision, device, layers.content, layers.style, in_use)
+    in_use = session.memory_in_use(device, pictures.values()) + besides
+    memory = Memory(config, inputs, loaded.model, dtype, device, layers.content, layers.style, in_use)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
-    ways = memory.choose(sizes, epochs) if way is None else [way] * len(sizes)
+    ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))
     objectives = ObjectiveMaker(config, loaded, layers)
     start = None if painter is None else partial(_start_of, painter, config, device, in_use)
@@ -149,14 +151,14 @@ def prepare(
     )
 
 
-def model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:
+def model_options(config: Config, device: torch.device, dtype: torch.dtype) -> ModelOptions:
     """Return the options for loading the network."""
     return ModelOptions(
         weights=config.weights,
         weights_input=config.weights_input,
         pooling=config.pooling,
         device=device,
-        precision=precision,
+        dtype=dtype,
         convolution=config.convolution,
         padding=config.padding,
     )
@@ -256,10 +258,13 @@ class _ScaleMaker:
             start = mask_tensor * start + (1 - mask_tensor) * content
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
+        make = partial(
+            self.objectives.make, styles=styles, mask=mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling
+        )
         return Scale(
             start,
             finish,
-            partial(self.objectives.make, content, styles, mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling),
+            partial(_from_picture, make, shown, device),
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
@@ -367,6 +372,11 @@ def fitted_mask(pictures: Mapping[Source, Picture], mask: Source, of: Source, fr
             kind=Kind.OUT_OF_RANGE,
         )
     return fitted
+
+
+def _from_picture(make: Callable[[Tensor], Objective], rgb: NDArray[np.float32], device: torch.device) -> Objective:
+    """Convert the content and make a scale's objective: `finish` holds the picture anyway, so no tensor stays."""
+    return make(to_model_space(rgb).to(device))
 
 
 def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:

@@ -207,6 +207,7 @@ class _Painting:
             )
             for observer in self.observers:
                 observer(shown)
+            del step, shown  # they hold the gradient of an epoch that is over
 
     def _go_to_next_scale(self) -> None:
         """Set the checkpoint to the beginning of the next scale."""

@@ -7,18 +7,21 @@ from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import torch
 from cachetools import LRUCache
 
 from nstyle.devices import memory_in_use
 from nstyle.errors import WeightsError
+from nstyle.files import known_sha256
 from nstyle.losses.objective import StyleTargets
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.networks.weights import hash_of_weights
+from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import Picture
 
 MODELS = 2
@@ -26,6 +29,9 @@ MODELS = 2
 
 STYLE_BYTES = 64_000_000
 """Bytes of resized style pictures in the cache, one for each style and size; 600 x 600 pixels need 4.3 MB."""
+
+DECODED_BYTES = 128_000_000
+"""Bytes of decoded pictures in the cache, if they are kept: one of 10 megapixels, or several smaller ones."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,16 @@ class Session:
     Args:
         owns_process: whether the process belongs to nstyle. If so, a run may tune the process's memory allocator.
 
+    Attributes:
+        keeps_decoded: whether pictures that are read stay decoded, as the styles and masks of a film, which each
+            frame needs.
+
     """
 
     def __init__(self, *, owns_process: bool = False) -> None:
         self.owns_process = owns_process
+        self.keeps_decoded = False
+        self._decoded: LRUCache[Hashable, Picture] = LRUCache(DECODED_BYTES, _bytes_of)
         self._in_use: int | None = None
         self._models: LRUCache[Hashable, Loaded] = LRUCache(MODELS)
         self._pictures: LRUCache[Hashable, Picture] = LRUCache(STYLE_BYTES, _bytes_of)
@@ -89,6 +101,13 @@ class Session:
         model = load_model(name, options)
         self._in_use = None
         return Loaded(model, StyleTargets(model.features))
+
+    def read(self, path: Path, edge: int | None) -> Picture:
+        """Return `read_picture` of a file, from the cache if `keeps_decoded` and its content is the same."""
+        if self.keeps_decoded:
+            with suppress(OSError):  # reading reports it
+                return made_once(self._decoded, (known_sha256(path), edge), partial(read_picture, path, edge))
+        return read_picture(path, edge)
 
     def style_picture(self, key: Hashable, make: Callable[[], Picture]) -> Picture:
         """Return a resized style picture, from the cache if possible; `key` identifies file content and size."""

@@ -61,12 +61,11 @@ class FilmSettings:
         OURS,
         FILM,
         choices=CODECS,
-        recorded=False,
     )
     frame_epochs: int = setting(
         10, "largest number of epochs of each frame after a shot's first", OURS, FILM, at_least=1, metavar="N"
     )
-    temporal_weight: float = setting(
+    temporal_weight: float | None = setting(
         None,
         "how strongly a frame is drawn to the last painting, carried along the motion; 0: not at all",
         OURS,
@@ -115,8 +114,6 @@ class FilmSettings:
         """Check every value, and convert text to paths and numbers."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is None and field.name == "temporal_weight":
-                continue  # it depends on the balance of the losses
             object.__setattr__(self, field.name, checked(flag(field.name), field.type, value, option(field)))
         if 1 not in self.distances:
             raise OptionError(

@@ -250,7 +250,7 @@ class Training:
 
         """
         defaults = {**OBJECTIVE_DEFAULTS}
-        if self.generator == "boosted":
+        if self.generator == "boosted" and given.get("unrealness") is None:  # that balances the weights itself
             defaults["style_weight"] = STYLE_WEIGHT_OF_BOOSTED
         return Config(
             **{**defaults, **given},

@@ -1,0 +1,63 @@
+"""Whether a film goes on with the one in its folder: what is compared, and what is taken over."""
+
+from typing import Any
+
+from nstyle.errors import OptionError
+from nstyle.film.folder import EarlierFilm
+from nstyle.film.plan import FilmPlan
+from nstyle.film.span import rate_of
+from nstyle.film.video import Video
+from nstyle.painting.memory import Way
+from nstyle.settings.film import FilmSettings
+from nstyle.settings.options import flag
+from nstyle.storage.recipe import Recipe
+
+
+def differences(earlier: EarlierFilm, plan: FilmPlan, recipe: Recipe) -> list[str]:
+    """List what makes this film different from the earlier one, as flags with both values.
+
+    The source is compared by its content. A later end adds frames, an earlier one leaves some out of the film's file,
+    and another codec writes the same frames: these are no differences.
+
+    Args:
+        earlier: the film in the folder; it has a recipe.
+        plan: this film.
+        recipe: the recipe of its frames.
+
+    """
+    found = [] if earlier.recipe is None else earlier.recipe.differences(recipe)
+    try:
+        before = _compared(FilmSettings(**earlier.settings), plan)
+    except (OptionError, TypeError):
+        return ["settings that this nstyle does not know"]
+    now = _compared(plan.settings, plan)
+    return found + [f"{before[name]} (now {now[name]})" for name in now if before[name] != now[name]]
+
+
+def _compared(settings: FilmSettings, plan: FilmPlan) -> dict[str, str]:
+    """Return the settings of a film that shape its frames, as a user would give them."""
+    values: dict[str, Any] = {
+        "from_": settings.from_ or "1f",
+        "every": settings.every,
+        "frame_epochs": settings.frame_epochs,
+        "temporal_weight": f"{settings.weight(plan.config.balance):g}",
+        "temporal_distances": ",".join(map(str, settings.distances)),
+        "passes": settings.passes,
+    }
+    if not isinstance(plan.source, Video):
+        values["frame_rate"] = rate_of(settings.frame_rate)
+    shown = {name: f"{flag(name)} {value}" for name, value in values.items()}
+    shown["flow"] = "estimated motion" if settings.flow is None else f"--flow {settings.flow}"
+    return shown | {"cuts": "--cuts" if settings.cuts else "--no-cuts"}
+
+
+def ways_of(earlier: EarlierFilm | None, recipe: Recipe) -> tuple[Way, ...] | None:
+    """Return how the frames of the earlier film were painted in little memory; None: choose.
+
+    With another `--max-memory`, it is chosen anew, and the frames that are left differ by rounding.
+    """
+    if earlier is None or earlier.recipe is None or not earlier.ways:
+        return None
+    if earlier.recipe.settings["max_memory"] != recipe.settings["max_memory"]:
+        return None
+    return earlier.ways

@@ -1,0 +1,83 @@
+"""The objective of a training: that of a painting, with the style at the size of the painting."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pictures import painted
+from PIL import Image
+
+from nstyle.losses.objective import Objective, Style
+from nstyle.networks.model import ModelOptions, load_model
+from nstyle.networks.model_space import to_model_space
+from nstyle.painter.objectives import CropObjectives
+from nstyle.painting.session import Session
+from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import resize
+from nstyle.settings.training import Training
+
+CPU = torch.device("cpu")
+SESSION = Session()
+MODEL = load_model("filters", ModelOptions())
+CROP, IMAGE = (torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 200 - 100 for seed in (3, 4))
+
+
+def gradient(folder: Path, **given: Any) -> torch.Tensor:
+    """The gradient of a training's objective at `IMAGE`; the content is `CROP`."""
+    training = Training(output=folder / "y.safetensors", style_image=folder / "style.png", max_long_edge=40)
+    objectives = CropObjectives(training.painting({"model": "filters", **given}), CPU, torch.float32, SESSION)
+    return objectives(CROP).gradient(IMAGE).gradient
+
+
+def expected(styles: list[Style], **options: Any) -> torch.Tensor:
+    """The gradient of an objective with these styles."""
+    layers: Any = {
+        "content_layers": dict.fromkeys(MODEL.content_layers, 1.0),
+        "style_layers": dict.fromkeys(MODEL.style_layers, 1.0),
+    }
+    return Objective(MODEL.features, CROP, styles, clip=False, **layers, **options).gradient(IMAGE).gradient
+
+
+def style(path: Path, height: int, width: int) -> torch.Tensor:
+    return to_model_space(resize(read_picture(path).rgb, height, width))
+
+
+def test_it_has_the_weights_of_a_painting_and_clips_nothing(tmp_path: Path) -> None:
+    painted(60, 80, seed=1).save(tmp_path / "style.png")
+    weights: dict[str, Any] = {"content_weight": 3.0, "style_weight": 2.0, "tv_weight": 0.5, "range_weight": 0.1}
+    one = Style(style(tmp_path / "style.png", 30, 40))
+    assert torch.equal(gradient(tmp_path, **weights), expected([one], **weights))
+    relative = {"balance": "relative", "content_weight": 3.0, "tv_weight": 0.5}
+    assert torch.equal(gradient(tmp_path, **relative), expected([one], **relative))
+
+
+def test_strength_and_scale_and_crop_of_the_style(tmp_path: Path) -> None:
+    painted(60, 80, seed=1).save(tmp_path / "style.png")
+    stronger = expected([Style(style(tmp_path / "style.png", 45, 60))], content_weight=10 / 8)
+    assert torch.equal(gradient(tmp_path, strength=100.0, style_scale=1.5), stronger)
+    with Image.open(tmp_path / "style.png") as picture:
+        picture.crop((10, 20, 50, 60)).save(tmp_path / "part.png")
+    part = expected([Style(style(tmp_path / "part.png", 40, 40))])
+    assert torch.equal(gradient(tmp_path, style_crop="10,20,40,40"), part)
+
+
+def test_several_styles_share_the_weight_and_transparent_parts_do_not_count(tmp_path: Path) -> None:
+    painted(30, 40, seed=1).save(tmp_path / "style.png")
+    other = painted(40, 40, seed=2).convert("RGBA")
+    other.paste((0, 0, 0, 0), (0, 0, 20, 40))
+    other.save(tmp_path / "other.png")
+    mask = torch.ones(1, 1, 40, 40)
+    mask[..., :20] = 0
+    styles = [
+        Style(style(tmp_path / "style.png", 30, 40), 0.25),
+        Style(style(tmp_path / "other.png", 40, 40), 0.75, mask),
+    ]
+    found = gradient(tmp_path, blend_style=[(tmp_path / "other.png", 3.0)])
+    assert torch.allclose(found, expected(styles), rtol=1e-5)
+
+
+@pytest.mark.parametrize("style_loss", ["wasserstein", "mrf"])
+def test_other_style_losses(tmp_path: Path, style_loss: str) -> None:
+    painted(60, 80, seed=1).save(tmp_path / "style.png")
+    assert gradient(tmp_path, style_loss=style_loss, style_layers="scale2").isfinite().all()
