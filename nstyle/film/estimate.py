@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from nstyle.film.motion_sources import EstimatedMotion
 from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Frame
+from nstyle.painter.run import painter_of
 from nstyle.painting.estimate import estimate_run
 from nstyle.painting.session import Session
 from nstyle.pictures.picture import resize_picture
@@ -53,8 +54,11 @@ def estimate_of(
     session = Session() if session is None else session
     shots = len(plan.shots(lambda number: looked(plan.numbers.stop - plan.numbers.start)))
     frames = list(plan.source.frames(plan.numbers[:2]))
-    in_memory = {"content_image": frames[0]}
-    single = estimate_run(plan.config, session, in_memory)
+    in_memory, painter = {"content_image": frames[0]}, painter_of(plan.config)
+    single = estimate_run(plan.config, session, in_memory, painter)
+    if plan.config.in_one_pass:  # each frame alone
+        whole = single.seconds * plan.frames
+        return FilmEstimate(single.size, single.memory, single.way, shots, single.seconds, single.seconds, whole)
     later = replace(
         plan.config, scales=1, coarsest_edge=None, preview_edge=None, max_num_epochs=plan.settings.frame_epochs
     )

@@ -99,6 +99,8 @@ class FilmPlan:
     def shots(self, on_frame: Callable[[int], object] = lambda number: None) -> tuple[range, ...]:
         """Return the shots: ranges of the film's frames, counted from 1, that together are the whole film.
 
+        A painter that paints each frame alone needs no cuts.
+
         Without scenedetect, a film whose motion comes from files is a single shot; the log warns of it.
 
         Args:
@@ -110,7 +112,7 @@ class FilmPlan:
 
         """
         whole = (range(1, self.frames + 1),)
-        if not self.settings.cuts or self.frames == 1:
+        if not self.settings.cuts or self.frames == 1 or self.config.in_one_pass:
             return whole
         try:
             found = shots_of(self.source, self.numbers, on_frame=on_frame)
@@ -140,11 +142,12 @@ def plan_film(config: Config, settings: FilmSettings, sha256: str | None = None)
             flag="--size",
             kind=Kind.CONFLICT,
         )
-    if config.painter is not None:
+    if config.in_one_pass and settings.passes > 1:
         raise OptionError(
-            "--painter paints no films yet; leave it or --film out, or name a folder of frames with --content-image",
-            flag="--painter",
-            kind=Kind.UNSUPPORTED,
+            "--passes is for the optimizer, but a --painter paints each frame alone; leave --passes out, or add "
+            "--max-num-epochs",
+            flag="--passes",
+            kind=Kind.CONFLICT,
         )
     source = open_source(settings.film, rate_of(settings.frame_rate), config.output_dir)
     if isinstance(source, Video) and settings.frame_rate != FilmSettings.frame_rate:

@@ -17,9 +17,10 @@ from nstyle.film.shot_run import FrameObserver, ShotPlan, check_flow, paint_shot
 from nstyle.film.sound import check_sound
 from nstyle.film.source import cut, sound_of
 from nstyle.film.writing import FILM_CODECS, write_film
-from nstyle.painting.prepare import Prepared, prepare
+from nstyle.painter.run import painter_of
+from nstyle.painting.prepare import Prepared
 from nstyle.painting.session import Session
-from nstyle.painting.stylize import set_up, tuned
+from nstyle.painting.stylize import prepared_for, set_up, tuned
 from nstyle.pictures.decode import read_picture
 from nstyle.settings.film import FILM_SETTINGS, FilmSettings
 from nstyle.storage.layout import FINISHED, StopReason
@@ -146,7 +147,7 @@ class _FilmRun:
 
     def run(self, followed: Recipe | None, painter: ShotPainter | None) -> FilmResult:
         """Paint what is left, and write the film."""
-        if self.settings.flow is None and self.plan.frames > 1:
+        if self.settings.flow is None and self.plan.frames > 1 and not self.config.in_one_pass:
             InverseSearch()  # if OpenCV is missing, say so before anything is painted
         with set_up(self.config, self.device, self.precision):
             prepared = self._prepared()
@@ -170,6 +171,7 @@ class _FilmRun:
             self.folder.write_record(recipe, facts, StopReason.RUNNING)
             self.folder.write_log(done)
             log_run(recipe, self.device)
+            self._warn_of_alpha(prepared)
             total = self.plan.frames * self.settings.passes
             self.progress.begun(total, len(done))
             reason, painted = StopReason.FAILED, list[int]()
@@ -193,6 +195,15 @@ class _FilmRun:
         frames = tuple(self.folder.frame(number) for number in range(1, self.plan.frames + 1))
         return FilmResult(film, frames, len(set(painted)), self.folder.record)
 
+    def _warn_of_alpha(self, prepared: Prepared) -> None:
+        """Warn if the frames have alpha, and the film's file cannot hold it."""
+        if prepared.has_alpha and (self.config.bit_depth, True) not in FILM_CODECS[self.settings.film_codec].pixels:
+            _log.warning(
+                "%s has no transparency: transparent parts of the film become white; --film-codec prores keeps them "
+                "transparent, and the frames do, too",
+                self.folder.film.name,
+            )
+
     def _left(self, painted: int, total: int) -> str:
         """Say how far the film is, and what goes on with it."""
         again = "the same command without --overwrite" if self.config.overwrite else "the same command"
@@ -206,9 +217,15 @@ class _FilmRun:
     def _prepared(self) -> Prepared:
         """Prepare the first frame: if it cannot be painted, no file has been changed yet."""
         first = next(iter(self.plan.source.frames(self.plan.numbers[:1])))
-        in_memory, besides = {"content_image": first}, self.plan.memory(self.device)
-        dtype = self.precision.dtype
-        return prepare(self.config, self.device, dtype, self.session, in_memory=in_memory, besides=besides)
+        return prepared_for(
+            self.config,
+            self.device,
+            self.precision.dtype,
+            self.session,
+            painter_of(self.config),
+            {"content_image": first},
+            besides=self.plan.memory(self.device),
+        )
 
     def _recipe(self, prepared: Prepared) -> Recipe:
         """Return the recipe of the frames. Its content picture is the source."""

@@ -26,11 +26,13 @@ from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
 from nstyle.numerics import sum_of_squares
 from nstyle.painting.memory import Way
-from nstyle.painting.prepare import Prepared, prepare
+from nstyle.painting.painters import Painter
+from nstyle.painting.prepare import Prepared
 from nstyle.painting.run import Painted, paint
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
+from nstyle.painting.stylize import prepared_for
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
 
@@ -172,13 +174,14 @@ class Shot:
             before, too.
         motion: tells the motion between two frames.
         device: the device of the descent.
-        precision: the network's dtype.
+        dtype: that of the network.
         coherence: how the frames hold together.
         session: the cache, which makes the style's targets only once.
         observers: returns the observers of a frame's painting.
         ways: how to paint each scale of a frame, so that memory that others free or take changes no bit; None: the
             best ways that fit into the memory.
         paintings: where the painted images are kept between passes. A single pass needs none.
+        painter: paints the start of a frame to which nothing is carried; without epochs, it paints each frame alone.
 
     Raises:
         ValueError: several passes, and nowhere to keep the paintings.
@@ -190,12 +193,13 @@ class Shot:
     picture: Callable[[int], Picture]
     motion: MotionBetween
     device: torch.device
-    precision: torch.dtype
+    dtype: torch.dtype
     coherence: Coherence
     session: Session
     observers: Callable[[int], Sequence[Observer]] = lambda number: ()
     ways: Sequence[Way] | None = None
     paintings: Paintings | None = None
+    painter: Painter | None = None
 
     def __post_init__(self) -> None:
         if self.coherence.passes > 1 and self.paintings is None:
@@ -223,10 +227,12 @@ class Shot:
         frames: dict[int, Frame] = {}
         for number in range(state.frame, self.numbers.stop if state.step > 0 else self.numbers.start - 1, state.step):
             in_memory = {"content_image": self.picture(number)}
-            prepared = prepare(self.config, self.device, self.precision, self.session, self.ways, in_memory)
+            prepared = prepared_for(
+                self.config, self.device, self.dtype, self.session, self.painter, in_memory, self.ways
+            )
             content = prepared.scales[-1].finish.content
             frames[number] = Frame(number, content)
-            carried = self._carried(frames, number, state)
+            carried = {} if prepared.in_one_pass else self._carried(frames, number, state)
             rest = self._rest(content.rgb, carried, state)
             painted = self._paint(number, prepared, carried, state, rest)
             image = painted.image.contiguous()

@@ -19,6 +19,7 @@ from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, PaintedFrame, Shot, ShotState
 from nstyle.film.shot_file import read_facts, read_shot, write_shot
 from nstyle.losses.objective import Evaluation
+from nstyle.painter.run import painter_of
 from nstyle.painting.memory import Way
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending, Observer, PaintingStep
@@ -165,12 +166,13 @@ def paint_shot(
         picture=lambda number: lookup(number - 1),
         motion=_motion_of(plan),
         device=device,
-        precision=choose_precision(plan.config.precision, device).dtype,
+        dtype=choose_precision(plan.config.precision, device).dtype,
         coherence=coherence_of(plan),
         session=session,
         observers=observers,
         ways=shot.ways,
         paintings=shot.paintings(),
+        painter=painter_of(plan.config),
     )
     began = time.monotonic()
     for painted in _named(painting.paint(state), shot, state):

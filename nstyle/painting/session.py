@@ -104,8 +104,10 @@ class Session:
 
     def read(self, path: Path, edge: int | None) -> Picture:
         """Return `read_picture` of a file, from the cache if `keeps_decoded` and its content is the same."""
-        make = partial(read_picture, path, edge)
-        return made_once(self._decoded, (known_sha256(path), edge), make) if self.keeps_decoded else make()
+        if self.keeps_decoded:
+            with suppress(OSError):  # reading reports it
+                return made_once(self._decoded, (known_sha256(path), edge), partial(read_picture, path, edge))
+        return read_picture(path, edge)
 
     def style_picture(self, key: Hashable, make: Callable[[], Picture]) -> Picture:
         """Return a resized style picture, from the cache if possible; `key` identifies file content and size."""

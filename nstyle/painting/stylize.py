@@ -1,7 +1,7 @@
 """Paint one picture and write all files of the run: pictures, record, checkpoint and epoch log."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from nstyle.devices import (
 from nstyle.errors import DeviceError, DivergenceError, Kind, OutputError, RecipeError
 from nstyle.painting.convergence import warn_if_unchanged
 from nstyle.painting.inputs import inputs_of, kept_metadata
+from nstyle.painting.memory import Way
 from nstyle.painting.observers import (
     BackoffNotice,
     CallbackObserver,
@@ -174,15 +175,17 @@ def _run_in(
 def prepared_for(
     config: Config,
     device: torch.device,
-    precision: torch.dtype,
+    dtype: torch.dtype,
     session: Session,
     painter: Painter | None,
     in_memory: Mapping[str, Picture] | None = None,
+    ways: Sequence[Way] | None = None,
+    besides: int = 0,
 ) -> Prepared:
     """Prepare a painting with a painter, if there is one: alone, or before the optimizer. See `prepare`."""
     if painter is not None and config.in_one_pass:
         return prepare_one_pass(config, painter, device, session, in_memory)
-    return prepare(config, device, precision, session, in_memory=in_memory, painter=painter)
+    return prepare(config, device, dtype, session, ways, in_memory, besides, painter)
 
 
 def _paint(
