@@ -137,7 +137,7 @@ def test_no_argument_at_all_paints_the_sample_pair(tmp_path: Path, monkeypatch: 
         return run(dataclasses.replace(config, output_dir=tmp_path, max_long_edge=32, max_num_epochs=1), **options)
 
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("nstyle.painting.stylize.run", painted_small)
+    monkeypatch.setattr("nstyle.painter.run.run", painted_small)
     assert main([]) == 0
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["inputs"]["content_image"]["path"] == str(ROOT / "input" / "chelsea.jpg")

@@ -114,7 +114,9 @@ def test_ten_bits_and_odd_sizes(style: Path, tmp_path: Path) -> None:
     assert result.path.exists()
 
 
-def test_a_folder_of_frames_with_alpha_and_16_bits(style: Path, tmp_path: Path) -> None:
+def test_a_folder_of_frames_with_alpha_and_16_bits(
+    style: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     alpha = np.ones((32, 48), np.float32)
@@ -126,6 +128,7 @@ def test_a_folder_of_frames_with_alpha_and_16_bits(style: Path, tmp_path: Path) 
     assert result.path == tmp_path / "output" / "photos.mkv"
     facts = video_facts(result.path)
     assert (facts["pixels"], facts["rate"], len(facts["times"])) == ("gbrap16le", 25, 3)
+    assert not caplog.records
     for path, picture in zip(result.frames, open_video(result.path).frames(), strict=True):
         frame = read_picture(path)
         assert frame.alpha is not None
@@ -133,6 +136,9 @@ def test_a_folder_of_frames_with_alpha_and_16_bits(style: Path, tmp_path: Path) 
         levels = frame.rgb * np.float32(255)
         assert (np.abs(levels - np.rint(levels)) > 0.01).any()
         np.testing.assert_array_equal(picture.rgb, frame.rgb)
+    white = painted_film(folder, style, tmp_path / "output", frame_rate="25")
+    assert (white.painted, white.path) == (0, tmp_path / "output" / "photos.mp4")
+    assert [record.message.split(" has ")[0] for record in caplog.records] == ["photos.mp4"]
 
 
 def test_frames_and_flow_files_need_no_libraries(
@@ -202,6 +208,7 @@ def test_stopped_and_continued_with_any_settings(
 ) -> None:
     """Masks, optimizers, colors, regions; in tiles, which `max_memory` decides here for tiny frames, too."""
     if "max_memory" in options:
+        monkeypatch.setattr("nstyle.painting.session.memory_in_use", lambda device: 0)
         monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [Way(Tiling(values=2**12))])
     clip = write_video(tmp_path / "clip.mp4", scene(4))
     mask = np.zeros((32, 48), np.uint8)

@@ -17,6 +17,7 @@ from PIL import Image
 from refusals import refuses
 from test_golden import CASES, CHANGE, NORM, Case
 from test_resume import kill_and_resume
+from test_training import check_that_a_training_continues_bit_for_bit
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle import stylize
@@ -32,6 +33,9 @@ from nstyle.networks.vgg19 import VGG19
 from nstyle.networks.weights import load_vgg19
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import descend
+from nstyle.painter import tiles
+from nstyle.painter.generators import make_generator
+from nstyle.painter.painter_file import write_painter
 from nstyle.painting import memory
 from nstyle.settings.presets import PRESETS
 
@@ -352,6 +356,20 @@ def test_too_little_memory_is_said_in_one_line(
     assert main([*command(pair, tmp_path / "small"), "--precision", precision]) == 0  # no file is left
 
 
+def test_a_painter_paints_as_on_the_cpu_also_in_tiles(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    write_painter(tmp_path / "y.safetensors", make_generator("small"), {})
+    settings: dict[str, Any] = {"painter": tmp_path / "y.safetensors", "max_long_edge": EDGE, "image_format": "png"}
+    on_cpu = stylize(pair[0], output_dir=tmp_path / "cpu", device="cpu", **settings)
+    whole = stylize(pair[0], output_dir=tmp_path / "whole", device=str(DEVICE), **settings)
+    monkeypatch.setattr("nstyle.painter.one_pass.OnePass.ways", [tiles.Tiling(32, 1)])
+    in_tiles = stylize(pair[0], output_dir=tmp_path / "tiles", device=str(DEVICE), **settings)
+    for other in (on_cpu, in_tiles):
+        assert np.abs(other.rgb.astype(int) - whole.rgb).max() <= 1
+
+
 @no_gpu_will_do
 def test_what_cannot_fit_is_refused_before_it_begins(pair: tuple[Path, Path], tmp_path: Path) -> None:
     with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge"):
@@ -401,3 +419,9 @@ def command(pair: tuple[Path, Path], output: Path) -> list[str]:
     """The flags of a short painting, without the device."""
     flags = ["--content-image", str(pair[0]), "--style-image", str(pair[1]), "--output-dir", str(output), "--quiet"]
     return [*flags, "--max-long-edge", "64", "--max-num-epochs", "2"]
+
+
+@pytest.mark.parametrize("kind", ["small", "boosted"])
+def test_a_training_continues_bit_for_bit(tmp_path: Path, kind: str) -> None:
+    with reproducible(DEVICE):
+        check_that_a_training_continues_bit_for_bit(tmp_path, kind, DEVICE)

@@ -53,7 +53,7 @@ def shot(film: Moving, config: Config, coherence: Coherence | None = None, **oth
         "coherence": Coherence() if coherence is None else coherence,
         **others,
     }
-    return Shot(config, device=CPU, precision=torch.float32, session=Session(), **arguments)
+    return Shot(config, device=CPU, dtype=torch.float32, session=Session(), **arguments)
 
 
 def prepared(config: Config, film: Moving, number: int) -> Prepared:

@@ -439,3 +439,15 @@ def test_the_script_that_trains_the_sample_painter(folder: Path, capsys: pytest.
     assert listed[-1] == "photos/0.png"
     assert not [line for line in listed if "chelsea" in line]
     assert train_painter.main(["--photos", "empty"]) == 1
+
+
+def test_help_and_bad_flags_import_no_torch() -> None:
+    code = """
+import sys
+from nstyle.commands.train import build_parser, main
+
+build_parser().format_help()
+assert main(["--photos", "x", "--output", "y"]) == 2
+sys.exit(bool({"torch", "numpy", "PIL", "tqdm"} & set(sys.modules)))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

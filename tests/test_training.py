@@ -14,6 +14,7 @@ from torch import Tensor
 from nstyle.errors import DivergenceError, Kind, RecipeError
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
+from nstyle.painter.layers import reflected
 from nstyle.painter.objectives import CropObjectives
 from nstyle.painter.photos import Photos
 from nstyle.painter.state import read_state, write_state
@@ -32,12 +33,16 @@ def generator(kind: str = "small", seed: int = 1) -> Generator:
     return make_generator(kind, width=4, blocks=2)
 
 
-def trainer(folder: Path, kind: str = "small", lesson: Lesson = LESSON, seed: int = 1) -> Trainer:
+def trainer(
+    folder: Path, kind: str = "small", lesson: Lesson = LESSON, seed: int = 1, device: torch.device = CPU
+) -> Trainer:
     painted(60, 80, seed=3).save(folder / "photo.png")
     painted(40, 50, seed=4).save(folder / "style.png")
     training = Training(output=folder / "y.safetensors", style_image=folder / "style.png", max_long_edge=48)
-    objectives = CropObjectives(training.painting(OBJECTIVE), CPU, torch.float32, SESSION)
-    return Trainer(generator(kind, seed), Photos([folder / "photo.png"], edge=64, crop=32), objectives, lesson)
+    objectives = CropObjectives(training.painting(OBJECTIVE), device, torch.float32, SESSION)
+    return Trainer(
+        generator(kind, seed).to(device), Photos([folder / "photo.png"], edge=64, crop=32), objectives, lesson
+    )
 
 
 def equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
@@ -46,17 +51,21 @@ def equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
 
 @pytest.mark.parametrize("kind", ["small", "boosted"])
 def test_a_training_that_continues_has_the_same_weights_bit_for_bit(tmp_path: Path, kind: str) -> None:
-    whole, first = trainer(tmp_path, kind), trainer(tmp_path, kind)
+    check_that_a_training_continues_bit_for_bit(tmp_path, kind, CPU)
+
+
+def check_that_a_training_continues_bit_for_bit(tmp_path: Path, kind: str, device: torch.device) -> None:
+    whole, first = (trainer(tmp_path, kind, device=device) for _ in range(2))
     for _ in range(6):
         whole.step()
     for _ in range(3):
         first.step()
     write_state(tmp_path / "state.npz", first.done, first.state(), {"crop": 32})
-    done, state, facts = read_state(tmp_path / "state.npz", CPU)
+    done, state, facts = read_state(tmp_path / "state.npz", device)
     assert (done, facts) == (3, {"crop": 32})
-    second = trainer(tmp_path, kind, seed=2)  # its own first weights do not count
+    second = trainer(tmp_path, kind, seed=2, device=device)  # its own first weights do not count
     second.restore(done, state)
-    second.paint(torch.zeros(1, 3, 32, 32))  # nor what it paints meanwhile
+    second.paint(torch.zeros(1, 3, 32, 32, device=device))  # nor what it paints meanwhile
     for _ in range(3):
         step = second.step()
     assert (second.done, step.number, step.steps) == (6, 6, 8)
@@ -78,6 +87,26 @@ def test_a_state_of_another_generator_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another generator"):
         trainer(tmp_path).restore(1, state)
     assert equal(before, boosted.state())
+
+
+@pytest.mark.parametrize("kind", ["johnson", "small"])
+def test_the_first_paintings_are_nearly_grey(kind: str) -> None:
+    """A tanh that saturates in the beginning would have no gradient: parts would stay black."""
+    torch.manual_seed(3)
+    painting = make_generator(kind)(200 * torch.rand(1, 3, 48, 64) - 100)
+    assert 1 < float(painting.detach().std()) < 40
+
+
+def test_reflection_is_that_of_pytorch() -> None:
+    image = torch.rand(2, 3, 7, 6, dtype=torch.float64, requires_grad=True)
+    for beyond in ((4, 4, 4, 4), (1, 0, 0, 2), (0, 3, 1, 0)):
+        padded = reflected(image, beyond)
+        expected = torch.nn.functional.pad(image, beyond, mode="reflect")
+        assert torch.equal(padded, expected)
+        weights = torch.rand_like(expected)
+        (found,) = torch.autograd.grad((padded * weights).sum(), image)
+        (wanted,) = torch.autograd.grad((expected * weights).sum(), image)
+        assert torch.allclose(found, wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04rubbish"])

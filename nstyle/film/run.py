@@ -171,6 +171,7 @@ class _FilmRun:
             self.folder.write_record(recipe, facts, StopReason.RUNNING)
             self.folder.write_log(done)
             log_run(recipe, self.device)
+            self._warn_of_alpha(prepared)
             total = self.plan.frames * self.settings.passes
             self.progress.begun(total, len(done))
             reason, painted = StopReason.FAILED, list[int]()
@@ -193,6 +194,15 @@ class _FilmRun:
                 self.folder.write_record(recipe, facts, reason)
         frames = tuple(self.folder.frame(number) for number in range(1, self.plan.frames + 1))
         return FilmResult(film, frames, len(set(painted)), self.folder.record)
+
+    def _warn_of_alpha(self, prepared: Prepared) -> None:
+        """Warn if the frames have alpha, and the film's file cannot hold it."""
+        if prepared.has_alpha and (self.config.bit_depth, True) not in FILM_CODECS[self.settings.film_codec].pixels:
+            _log.warning(
+                "%s has no transparency: transparent parts of the film become white; --film-codec prores keeps them "
+                "transparent, and the frames do, too",
+                self.folder.film.name,
+            )
 
     def _left(self, painted: int, total: int) -> str:
         """Say how far the film is, and what goes on with it."""

@@ -174,7 +174,7 @@ class Shot:
             before, too.
         motion: tells the motion between two frames.
         device: the device of the descent.
-        precision: the network's dtype.
+        dtype: that of the network.
         coherence: how the frames hold together.
         session: the cache, which makes the style's targets only once.
         observers: returns the observers of a frame's painting.
@@ -193,7 +193,7 @@ class Shot:
     picture: Callable[[int], Picture]
     motion: MotionBetween
     device: torch.device
-    precision: torch.dtype
+    dtype: torch.dtype
     coherence: Coherence
     session: Session
     observers: Callable[[int], Sequence[Observer]] = lambda number: ()
@@ -228,7 +228,7 @@ class Shot:
         for number in range(state.frame, self.numbers.stop if state.step > 0 else self.numbers.start - 1, state.step):
             in_memory = {"content_image": self.picture(number)}
             prepared = prepared_for(
-                self.config, self.device, self.precision, self.session, self.painter, in_memory, self.ways
+                self.config, self.device, self.dtype, self.session, self.painter, in_memory, self.ways
             )
             content = prepared.scales[-1].finish.content
             frames[number] = Frame(number, content)

@@ -166,7 +166,7 @@ def paint_shot(
         picture=lambda number: lookup(number - 1),
         motion=_motion_of(plan),
         device=device,
-        precision=choose_precision(plan.config.precision, device).dtype,
+        dtype=choose_precision(plan.config.precision, device).dtype,
         coherence=coherence_of(plan),
         session=session,
         observers=observers,

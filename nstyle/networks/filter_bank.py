@@ -50,10 +50,10 @@ def _filters() -> Tensor:
 class FilterBank:
     """Convolutions of each color with each filter at each scale, split into their positive and negative parts."""
 
-    def __init__(self, pooling: str, device: torch.device, precision: torch.dtype) -> None:
+    def __init__(self, pooling: str, device: torch.device, dtype: torch.dtype) -> None:
         colors = torch.tensor(_OPPONENT, dtype=torch.float64)
         kernels = torch.einsum("ci,nyx->cniyx", colors, _filters()).flatten(0, 1)
-        self.kernels = torch.cat([kernels, -kernels]).to(device, precision)
+        self.kernels = torch.cat([kernels, -kernels]).to(device, dtype)
         self.pooling = pooling
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -130,7 +130,7 @@ def filter_bank(options: ModelOptions) -> Model:
             kind=Kind.CONFLICT,
         )
     return Model(
-        FilterBank(options.pooling, options.device, options.precision),
+        FilterBank(options.pooling, options.device, options.dtype),
         LAYERS,
         content_layers=("scale3",),
         style_layers=LAYERS,

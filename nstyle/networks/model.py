@@ -30,7 +30,7 @@ class ModelOptions:
         weights_input: value of --weights-input: the images that the weights in a file were trained for.
         pooling: "avg", "max" or "mixed".
         device: device of the images and the network.
-        precision: dtype of the network's arithmetic; the images are float32.
+        dtype: that of the network's arithmetic; the images are float32.
         convolution: "direct" or "winograd"; see `VGG19`.
         padding: what the network sees beyond the edges of a picture: "zero", or one of `padding.PADDINGS`.
 
@@ -40,7 +40,7 @@ class ModelOptions:
     weights_input: str = "auto"
     pooling: str = "avg"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    precision: torch.dtype = torch.float32
+    dtype: torch.dtype = torch.float32
     convolution: str = "direct"
     padding: str = "zero"
 
@@ -50,7 +50,7 @@ class Model:
     """A loaded network and its properties.
 
     Attributes:
-        features: the network, on the device and in the precision of the `ModelOptions`.
+        features: the network, on the device and in the dtype of the `ModelOptions`.
         layers: the names of all its feature maps, from the image upwards.
         content_layers: default layers of the content loss.
         style_layers: default layers of the style loss.
@@ -113,10 +113,10 @@ def vgg19(options: ModelOptions) -> Model:
         return load_vgg19(device=options.device, pooling=options.pooling)
 
     def adapt(images: tuple[Tensor, ...]) -> VGG19:
-        return match_activations(network, original(), images).to(options.precision)
+        return match_activations(network, original(), images).to(options.dtype)
 
     return Model(
-        network.to(options.precision) if weights.original else network,
+        network.to(options.dtype) if weights.original else network,
         network.layers,
         (CONTENT_LAYER,),
         STYLE_LAYERS,

@@ -27,7 +27,7 @@ class CropObjectives:
     Args:
         config: the settings.
         device: the device of the images.
-        precision: the network's dtype.
+        dtype: that of the network.
         session: the cache of networks; None: a new one.
 
     Attributes:
@@ -40,14 +40,14 @@ class CropObjectives:
     """
 
     def __init__(
-        self, config: Config, device: torch.device, precision: torch.dtype, session: Session | None = None
+        self, config: Config, device: torch.device, dtype: torch.dtype, session: Session | None = None
     ) -> None:
         self.config = config
         self.device = device
         styles = list(self._read_styles())  # before the network, because bad files should fail at once
         self.inputs: Mapping[str, Mapping[str, str]] = hash_inputs(inputs_of(config))
         session = Session() if session is None else session
-        loaded = session.load(config.model, model_options(config, device, precision))
+        loaded = session.load(config.model, model_options(config, device, dtype))
         self.weights = loaded.model.provenance
         self._maker = ObjectiveMaker(config, loaded, ChosenLayers.chosen(config, loaded.model))
         self._styles = styles

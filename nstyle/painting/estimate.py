@@ -227,7 +227,7 @@ def _on_line(first: tuple[float, float], second: tuple[float, float], x: float) 
 def _time(
     config: Config,
     device: torch.device,
-    precision: torch.dtype,
+    dtype: torch.dtype,
     session: Session,
     in_memory: Mapping[str, Picture] | None,
     rate: float,
@@ -235,7 +235,7 @@ def _time(
     edge: int,
 ) -> _Timed:
     """Paint a few epochs of a small painting, and time them; `rate` is that of `_time_matching`."""
-    prepared = prepare(replace(config, **_small(config, edge)), device, precision, session, (way,), in_memory)
+    prepared = prepare(replace(config, **_small(config, edge)), device, dtype, session, (way,), in_memory)
     (scale,) = prepared.scales
     width, height = scale.size
     times = [time.perf_counter()]

@@ -131,7 +131,7 @@ class Memory:
         config: the settings.
         inputs: the pictures.
         model: the network.
-        precision: the network's dtype.
+        dtype: that of the network.
         device: the device whose memory counts.
         content_layers: the names of the content layers.
         style_layers: the names of the style layers.
@@ -142,7 +142,7 @@ class Memory:
     config: Config
     inputs: Inputs
     model: Model
-    precision: torch.dtype
+    dtype: torch.dtype
     device: torch.device
     content_layers: Collection[str]
     style_layers: Collection[str]
@@ -183,7 +183,7 @@ class Memory:
         images = pixels * per_pixel + sum(styles) * STYLE_IMAGE_BYTES
         tiling = way.tiling
         maps = max(self._of_painting(size, tiling), *(self._of_style(style, tiling) for style in (0, *styles)))
-        tiles = 0.0 if tiling is None else TILES_RESERVE + TILE_RESERVE * tiling.values * self.precision.itemsize
+        tiles = 0.0 if tiling is None else TILES_RESERVE + TILE_RESERVE * tiling.values * self.dtype.itemsize
         constant = self._of_kernels() + STYLE_LOSSES[self.config.style_loss].working_bytes
         return int(RESERVE * (images + maps) + tiles) + constant
 
@@ -199,12 +199,12 @@ class Memory:
         guided = self.inputs.mask is not None or self.inputs.has_regions
         if self.network is None:
             margin = MARGINS.get("wrap" if self.config.seamless else self.config.padding, 0)
-            per_pixel = self.model.bytes_per_pixel or BYTES_PER_PIXEL[self.precision]
+            per_pixel = self.model.bytes_per_pixel or BYTES_PER_PIXEL[self.dtype]
             per_pixel += guided * GUIDED_BYTES_PER_PIXEL
             return (size.height + 2 * margin) * (size.width + 2 * margin) * per_pixel
         more = STYLE_LOSSES[self.config.style_loss].working_maps + 2 * guided
         edges = size.height, size.width
-        itemsize = self.precision.itemsize
+        itemsize = self.dtype.itemsize
         maps = bytes_of_maps(self.network, self.layers, tiling, edges, itemsize, more)
         for i, block in enumerate(self.network.blocks):
             targets = len(block.reach.keys() & set(self.content_layers))
@@ -215,7 +215,7 @@ class Memory:
         """Return the bytes that VGG-19 needs for Winograd's algorithm."""
         features = self.model.features
         features = features.features if isinstance(features, Padded) else features
-        in_float32 = self.precision == torch.float32 and self.device.type == "cpu"
+        in_float32 = self.dtype == torch.float32 and self.device.type == "cpu"
         return features.winograd_bytes(self.layers) if isinstance(features, VGG19) and in_float32 else 0
 
     def _of_style(self, pixels: int, tiling: Tiling | None) -> int:

@@ -88,7 +88,7 @@ class Prepared:
 def prepare(
     config: Config,
     device: torch.device,
-    precision: torch.dtype,
+    dtype: torch.dtype,
     session: Session | None = None,
     ways: Sequence[Way] | None = None,
     in_memory: Mapping[str, Picture] | None = None,
@@ -100,7 +100,7 @@ def prepare(
     Args:
         config: the settings.
         device: the device of the descent.
-        precision: the network's dtype.
+        dtype: that of the network.
         session: the cache; None: a new one.
         ways: how to paint each scale, coarsest first; None: the best ways that fit into the memory.
         in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
@@ -120,10 +120,10 @@ def prepare(
     }
     hashes = hash_files(source for source in inputs.files if source.name not in in_memory)
     sizes = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})
-    loaded = session.load(config.model, model_options(config, device, precision))
+    loaded = session.load(config.model, model_options(config, device, dtype))
     layers = ChosenLayers.chosen(config, loaded.model)
     in_use = session.memory_in_use(device, pictures.values()) + besides
-    memory = Memory(config, inputs, loaded.model, precision, device, layers.content, layers.style, in_use)
+    memory = Memory(config, inputs, loaded.model, dtype, device, layers.content, layers.style, in_use)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))
@@ -151,14 +151,14 @@ def prepare(
     )
 
 
-def model_options(config: Config, device: torch.device, precision: torch.dtype) -> ModelOptions:
+def model_options(config: Config, device: torch.device, dtype: torch.dtype) -> ModelOptions:
     """Return the options for loading the network."""
     return ModelOptions(
         weights=config.weights,
         weights_input=config.weights_input,
         pooling=config.pooling,
         device=device,
-        precision=precision,
+        dtype=dtype,
         convolution=config.convolution,
         padding=config.padding,
     )

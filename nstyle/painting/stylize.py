@@ -76,7 +76,8 @@ class Result:
         image: 1 x 3 x H x W, model space, float32, on the CPU.
         picture: the picture for display, as written to the file.
         epochs: the number of epochs in all scales.
-        stop_reason: "relative change" (it fell below `stop_eps`) or "epochs" (`max_num_epochs` are done).
+        stop_reason: "relative change" (it fell below `stop_eps`), "epochs" (`max_num_epochs` are done), or "one pass"
+            (a painter painted the picture).
         path: the file of the final picture.
         record: the file of the run record.
 
@@ -175,7 +176,7 @@ def _run_in(
 def prepared_for(
     config: Config,
     device: torch.device,
-    precision: torch.dtype,
+    dtype: torch.dtype,
     session: Session,
     painter: Painter | None,
     in_memory: Mapping[str, Picture] | None = None,
@@ -185,7 +186,7 @@ def prepared_for(
     """Prepare a painting with a painter, if there is one: alone, or before the optimizer. See `prepare`."""
     if painter is not None and config.in_one_pass:
         return prepare_one_pass(config, painter, device, session, in_memory)
-    return prepare(config, device, precision, session, ways, in_memory, besides, painter)
+    return prepare(config, device, dtype, session, ways, in_memory, besides, painter)
 
 
 def _paint(
