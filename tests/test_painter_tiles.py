@@ -62,18 +62,16 @@ from nstyle.painter.generators import make_generator
 from nstyle.painter.tiles import Tiling, paint
 torch.set_num_threads(1)
 
-
-def peak_memory():
-    lines = open("/proc/self/status").read().splitlines()  # getrusage begins with the peak of the process that forked
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
+def peak():  # not that of `resource`, which begins with the peak of the process that started this one
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 made = make_generator("johnson", width=8, blocks=1).eval()
 paint(made, torch.zeros(1, 3, 64, 64))
 image, tiling = torch.zeros(1, 3, 768, 768), {tiling}
-before = peak_memory()
+before = peak()
 paint(made, image, tiling)
-print(peak_memory() - before - 2 * image.nbytes, bytes_needed(made, (768, 768), tiling))
+print(peak() - before - 2 * image.nbytes, bytes_needed(made, (768, 768), tiling))
 """
 
 
