@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nstyle.errors import Kind, OutputError, WeightsError
-from nstyle.files import temporary_beside
+from nstyle.files import delete_leftovers
 from nstyle.painter.painter_file import read_painter
 from nstyle.painter.state import damaged_state, read_state
 from nstyle.settings.options import flag
@@ -57,9 +57,7 @@ def find_earlier(
         OutputError: there is another training or painter, and `overwrite` is false; or a file that is not nstyle's.
 
     """
-    for path in output.parent.glob(f".{output.name[-40:]}.*.tmp"):
-        if len(path.name) == len(temporary_beside(output).name):
-            path.unlink(missing_ok=True)
+    delete_leftovers(output.parent, output.name)
     folder.check(recipe, continues=False)
     run = folder.earlier_run()
     found = [] if run is None else differences(run, recipe, facts)
