@@ -25,7 +25,7 @@ from nstyle.painter.painter_file import read_painter
 from nstyle.painter.train import Trained, train
 from nstyle.painter.training import Trainer, TrainingStep
 from nstyle.painting.session import Session
-from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, Training
+from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, STEPS, Training
 from nstyle.storage.layout import StopReason
 from nstyle.storage.lock import locked
 from nstyle.view.runs import read_run
@@ -136,6 +136,14 @@ def test_an_interrupted_training_keeps_its_painter_and_continues(folder: Path, a
     assert read_run(folder / "y.training").curves["epoch"] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_training_of_the_default_number_of_steps_continues(folder: Path) -> None:
+    for done in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            trained(folder, steps=None, progress=lambda _, steps, done=done: Stopping(done, KeyboardInterrupt()))
+    record = read_run(folder / "y.training").record
+    assert (record["training"]["steps"], record["epochs"]) == (STEPS, 2)
+
+
 def test_a_signal_waits_for_the_end_of_a_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done, whole = [], Trainer.step
 
@@ -180,12 +188,14 @@ def test_a_killed_training_continues_bit_for_bit(folder: Path) -> None:
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     (folder / ".y.safetensors.0123456789abcdef.tmp").write_bytes(b"half a painter")
-    (folder / ".other.safetensors.0123456789abcdef.tmp").write_bytes(b"of somebody else")
+    mine = (".other.safetensors.0123456789abcdef.tmp", ".y.safetensors.my-backup-of-nov.tmp")
+    for name in mine:
+        (folder / name).write_bytes(b"of somebody else")
     assert read_painter(folder / "y.safetensors").recipe["training"]["done"] % 3 == 0
     assert main([*flags, "--output", "y.safetensors"]) == 0
     assert main([*flags, "--output", "whole.safetensors"]) == 0
     assert weights(folder) == weights(folder, "whole")
-    assert [path.name for path in folder.glob(".*.tmp")] == [".other.safetensors.0123456789abcdef.tmp"]
+    assert sorted(path.name for path in folder.glob(".*.tmp")) == sorted(mine)
 
 
 def test_minutes_become_steps_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

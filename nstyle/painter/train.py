@@ -260,7 +260,7 @@ class _Run:
         return {
             **generator.facts,
             **{name: training.value(name, kind) for name in ("crop_edge", "batch_size", "lr")},
-            "steps": training.steps,
+            "steps": training.steps or (None if training.minutes else STEPS),
             "minutes": training.minutes,
             "stability": training.stability,
             "start_from": started_from,
