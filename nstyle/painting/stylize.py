@@ -73,7 +73,8 @@ class Result:
         image: 1 x 3 x H x W, model space, float32, on the CPU.
         picture: the picture for display, as written to the file.
         epochs: the number of epochs in all scales.
-        stop_reason: "relative change" (it fell below `stop_eps`) or "epochs" (`max_num_epochs` are done).
+        stop_reason: "relative change" (it fell below `stop_eps`), "epochs" (`max_num_epochs` are done), or "one pass"
+            (a painter painted the picture).
         path: the file of the final picture.
         record: the file of the run record.
 
