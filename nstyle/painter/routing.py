@@ -70,7 +70,9 @@ def route_gradients(
     for output, stage_painted in zip(reversed(outputs), reversed(painted), strict=True):
         gradient = gradient + torch.cat([evaluation.gradient for evaluation in stage_painted.evaluations])
         if len(outputs) > 1:
-            gradient = torch.cat([clip_to_norm(one, SHARE_OF_VALUES * one.numel())[0] for one in gradient.split(1)])
+            gradient = torch.cat(
+                [clip_to_norm(one, SHARE_OF_VALUES * one.numel())[0] for one in torch.split(gradient, 1)]
+            )
         mean = gradient / len(objectives)
         torch.autograd.backward([output, *added], [mean, *(None for _ in added)])
         added = []
