@@ -16,6 +16,7 @@ from nstyle.devices import (
     Precision,
     choose_device,
     choose_precision,
+    is_out_of_memory,
     keeping_freed_memory,
     limited_memory,
     reproducible,
@@ -54,10 +55,6 @@ from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
 
-_OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FAILED")
-"""Parts of PyTorch's out-of-memory messages: on a CPU, on a GPU that is full at the start, and from cuBLAS, cuDNN
-and cuFFT. These errors have no class of their own.
-"""
 
 _OTHER_WAYS = {
     "tiles": "%s was painted in other tiles, for other memory: the picture will differ by rounding from that of a "
@@ -371,12 +368,11 @@ def tuned(config: Config, session: Session, device: torch.device, prepared: Prep
 
 @contextmanager
 def _out_of_memory_as_error(config: Config, device: torch.device) -> Iterator[None]:
-    """Turn PyTorch's out-of-memory errors into a `DeviceError`; some can be told only by their messages."""
+    """Turn out-of-memory errors into a `DeviceError`."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and not any(words in str(error) for words in _OUT_OF_MEMORY):
+        if not is_out_of_memory(error):
             raise
         flag, where = "--max-long-edge", ""
         remedy = f"lower {flag} (now {config.max_long_edge})"
