@@ -9,6 +9,7 @@ import torch
 from nstyle.painter.footprint import bytes_needed
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
+from nstyle.painter.layers import statistics
 from nstyle.painter.tiles import TILINGS, Plan, Tiling, paint
 
 TINY = [Tiling(7, 0), Tiling(16, 1), Tiling(20, 2), Tiling(13, 9)]
@@ -45,6 +46,15 @@ def test_statistics_are_those_of_the_whole_picture() -> None:
     whole = paint(made, image)
     assert (alone - whole).abs().max() > 1
     torch.testing.assert_close(paint(made, image, Tiling(48, 1)), whole, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float64), ("mps", torch.float32)])
+def test_statistics_are_wide_where_the_device_can(
+    device: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.Tensor, "device", torch.device(device))
+    found = statistics(torch.ones(1, 2, 3, 4))
+    assert (found.mean.dtype, found.variance.dtype) == (dtype, dtype)
 
 
 def test_full_size_maps_are_computed_twice_and_coarse_ones_once() -> None:

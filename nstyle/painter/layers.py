@@ -172,7 +172,9 @@ class Transposed(Layer):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and variance of each channel of a map, float64; of one part after the other, as `with_part` adds them.
+    """Mean and variance of each channel of a map; of one part after the other, as `with_part` adds them.
+
+    They are float64, except on Apple's GPUs, which have none: there they have the map's dtype.
 
     Attributes:
         mean: one for each channel.
@@ -197,7 +199,8 @@ class Statistics:
 def statistics(part: Tensor) -> Statistics:
     """Return the statistics of a part of a map, 1 x C x h x w."""
     variance, mean = torch.var_mean(part, dim=(0, 2, 3), correction=0)
-    return Statistics(mean.double(), variance.double(), part.shape[-2] * part.shape[-1])
+    wide = part.dtype if part.device.type == "mps" else torch.float64
+    return Statistics(mean.to(wide), variance.to(wide), part.shape[-2] * part.shape[-1])
 
 
 class InstanceNorm(Layer):
