@@ -208,6 +208,7 @@ def test_stopped_and_continued_with_any_settings(
 ) -> None:
     """Masks, optimizers, colors, regions; in tiles, which `max_memory` decides here for tiny frames, too."""
     if "max_memory" in options:
+        monkeypatch.setattr("nstyle.painting.session.memory_in_use", lambda device: 0)
         monkeypatch.setattr("nstyle.painting.memory.Memory.ways", lambda memory: [Way(Tiling(values=2**12))])
     clip = write_video(tmp_path / "clip.mp4", scene(4))
     mask = np.zeros((32, 48), np.uint8)

@@ -162,7 +162,6 @@ def test_an_estimate_paints_nothing(here: Path, capsys: pytest.CaptureFixture[st
         (["--film", "clip.mp4", "--every", "0"], "--every"),
         (["--film", "clip.mp4", "--sweep", "temporal-weight=1,2"], "--sweep"),
         (["--film", "clip.mp4", "--estimate", "--cluster", "tcp://nobody:1"], "--estimate"),
-        (["--film", "clip.mp4", "--painter", "sample"], "--painter"),
         (["--film", ""], "--film"),
         (["--film", "https://example.org/clip.mp4"], "--film"),
     ],

@@ -189,7 +189,7 @@ def test_stopped_after_each_frame_of_several_passes(passes: int, clip: Path, sty
     ("options", "named"),
     [
         ({"max_num_epochs": 4}, "--max-num-epochs 3 (now 4)"),
-        ({"temporal_weight": 2.0}, "--temporal-weight 10000 (now --temporal-weight 2)"),
+        ({"temporal_weight": 2.0}, "--temporal-weight 3000 (now --temporal-weight 2)"),
         ({"from_": "2f"}, "--from 1f (now --from 2f)"),
         ({"temporal_distances": (1, 2)}, "--temporal-distances 1 (now --temporal-distances 1,2)"),
         ({"cuts": False}, "--cuts (now --no-cuts)"),

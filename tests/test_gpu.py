@@ -33,6 +33,9 @@ from nstyle.networks.vgg19 import VGG19
 from nstyle.networks.weights import load_vgg19
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import descend
+from nstyle.painter import tiles
+from nstyle.painter.generators import make_generator
+from nstyle.painter.painter_file import write_painter
 from nstyle.painting import memory
 from nstyle.settings.presets import PRESETS
 
@@ -351,6 +354,20 @@ def test_too_little_memory_is_said_in_one_line(
     assert complaint.count("\n") == 1
     assert "--max-long-edge (now 1600)" in complaint
     assert main([*command(pair, tmp_path / "small"), "--precision", precision]) == 0  # no file is left
+
+
+def test_a_painter_paints_as_on_the_cpu_also_in_tiles(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    write_painter(tmp_path / "y.safetensors", make_generator("small"), {})
+    settings: dict[str, Any] = {"painter": tmp_path / "y.safetensors", "max_long_edge": EDGE, "image_format": "png"}
+    on_cpu = stylize(pair[0], output_dir=tmp_path / "cpu", device="cpu", **settings)
+    whole = stylize(pair[0], output_dir=tmp_path / "whole", device=str(DEVICE), **settings)
+    monkeypatch.setattr("nstyle.painter.one_pass.OnePass.ways", [tiles.Tiling(32, 1)])
+    in_tiles = stylize(pair[0], output_dir=tmp_path / "tiles", device=str(DEVICE), **settings)
+    for other in (on_cpu, in_tiles):
+        assert np.abs(other.rgb.astype(int) - whole.rgb).max() <= 1
 
 
 @no_gpu_will_do

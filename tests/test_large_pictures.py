@@ -119,7 +119,7 @@ def test_a_painting_is_prepared_from_a_reduced_photo(tmp_path: Path, monkeypatch
         sizes.append(picture.size)
         return picture
 
-    monkeypatch.setattr("nstyle.painting.prepare.read_picture", reading)
+    monkeypatch.setattr("nstyle.painting.session.read_picture", reading)
     monkeypatch.setattr("nstyle.pictures.limits.LARGE", 300_000)
     config = Config(content_image=content, style_image=style, model="filters", max_long_edge=64)
     assert prepare(config, torch.device("cpu"), torch.float32).size == (64, 48)

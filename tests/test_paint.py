@@ -96,7 +96,7 @@ def test_the_pictures_that_were_read_are_let_go_of(pair: tuple[Path, Path], monk
         read.append(weakref.ref(picture.rgb))
         return picture
 
-    monkeypatch.setattr("nstyle.painting.prepare.read_picture", reading)
+    monkeypatch.setattr("nstyle.painting.session.read_picture", reading)
     ready = prepared(pair, scales=2, max_long_edge=64)
     gc.collect()
     assert len(read) == 2

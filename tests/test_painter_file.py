@@ -12,6 +12,7 @@ from nstyle.errors import Kind, OutputError, WeightsError
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.painter_file import read_painter, write_painter
+from nstyle.settings.painters import find_painter, painter_names
 
 
 def painter(name: str = "small", **sizes: int) -> Generator:
@@ -75,6 +76,13 @@ def test_half_precision_takes_half_the_space_and_paints_nearly_the_same(tmp_path
     write_painter(half, generator, {})
     assert len(parts(half)[1]) < 0.6 * len(parts(full)[1])
     assert (read_painter(half).generator(image) - generator(image)).abs().max() < 1
+
+
+def test_the_painters_of_the_program_are_small_and_whole() -> None:
+    for name in painter_names():
+        path = find_painter(name)
+        assert path.stat().st_size <= 1_000_000
+        assert read_painter(path).recipe
 
 
 def test_reading_draws_no_random_numbers(file: Path) -> None:

@@ -232,6 +232,19 @@ def test_a_longer_memory_knows_what_comes_back_from_behind(pair: tuple[Path, Pat
     assert errors[1] < errors[0] / 10
 
 
+def test_a_frame_of_which_little_is_known_goes_on_from_its_own_painting_in_a_later_pass(
+    pair: tuple[Path, Path],
+) -> None:
+    film, config, paintings = pan(50, 0, **SIZE), settings(pair[1], max_num_epochs=3), InMemory()
+    own, other = prepared(config, film, 0).scales[-1].start, torch.zeros(1, 3, 48, 64)
+    paintings.put(1, 0, own)
+    frames = shot(film, config, Coherence(epochs=2, passes=2), paintings=paintings)
+    (frame,) = frames.paint(ShotState(0, (other,), film.frame(1), pass_number=2))
+    assert frame.painted.epochs == 2
+    assert frame.state.shown is not None
+    np.testing.assert_allclose(frame.state.shown, film.frame(0), atol=1e-6)
+
+
 def test_the_nearest_painting_counts(pair: tuple[Path, Path]) -> None:
     """For the start, and for what the frame is drawn to."""
     film, config = at_rest(**SIZE), settings(pair[1], optimizer="adam", lr=1e-12)
@@ -369,11 +382,13 @@ def test_a_slow_change_is_a_change(pair: tuple[Path, Path]) -> None:
     def picture(number: int) -> Picture:
         return Picture((0.5 * film.frame(number) + number / 255).astype(np.float32))
 
-    def epochs(rest: float) -> list[int]:
-        coherence = Coherence(epochs=1, rest=rest)
-        return [f.painted.epochs for f in shot(film, config, coherence, numbers=range(6), picture=picture).paint()]
+    def epochs(rest: float, passes: int = 1) -> list[int]:
+        coherence, numbers = Coherence(epochs=1, rest=rest, passes=passes), range(6)
+        slow = shot(film, config, coherence, numbers=numbers, picture=picture, paintings=InMemory())
+        return [frame.painted.epochs for frame in slow.paint()]
 
     assert epochs(rest=2.5) == [1, 0, 0, 1, 0, 0]
+    assert epochs(rest=2.5, passes=2)[6:] == [0, 0, 0, 0, 0, 1]  # frame 5 looks as frame 3 did, and frame 0 does not
     assert epochs(rest=0) == [1] * 6
 
 

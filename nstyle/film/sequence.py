@@ -35,6 +35,7 @@ from nstyle.painting.steps import Observer
 from nstyle.painting.stylize import prepared_for
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
+from nstyle.settings.film import TEMPORAL_WEIGHTS
 
 LEAST_KNOWN = 0.25
 """Smallest share of a frame that earlier paintings must show. A frame with less is painted like a single picture:
@@ -84,7 +85,7 @@ class Coherence:
 
     Attributes:
         temporal_weight: weight of sum(c (x - warped)^2). Like the weights of the regularizers, it means the same at
-            any size. Absolute losses are larger than relative ones, and need a weight of about 10,000.
+            any size. Absolute losses are larger than relative ones, and need a weight of about 3,000.
         distances: how many frames back the paintings lie that a frame is drawn to, 1 among them; J in the paper.
         epochs: the largest number of epochs of each frame after the first.
         rest: the painting of what does not move stays as it is, unless its colors change by this, in grey levels of
@@ -93,7 +94,7 @@ class Coherence:
 
     """
 
-    temporal_weight: float = 15.0
+    temporal_weight: float = TEMPORAL_WEIGHTS["relative"]
     distances: tuple[int, ...] = (1,)
     epochs: int = 10
     rest: float = 2.0

@@ -16,6 +16,7 @@ from nstyle.devices import (
     Precision,
     choose_device,
     choose_precision,
+    is_out_of_memory,
     keeping_freed_memory,
     limited_memory,
     reproducible,
@@ -54,10 +55,6 @@ from nstyle.wording import counted
 
 _log = logging.getLogger(__name__)
 
-_OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FAILED")
-"""Parts of PyTorch's out-of-memory messages: on a CPU, on a GPU that is full at the start, and from cuBLAS, cuDNN
-and cuFFT. These errors have no class of their own.
-"""
 
 _OTHER_WAYS = {
     "tiles": "%s was painted in other tiles, for other memory: the picture will differ by rounding from that of a "
@@ -76,7 +73,8 @@ class Result:
         image: 1 x 3 x H x W, model space, float32, on the CPU.
         picture: the picture for display, as written to the file.
         epochs: the number of epochs in all scales.
-        stop_reason: "relative change" (it fell below `stop_eps`) or "epochs" (`max_num_epochs` are done).
+        stop_reason: "relative change" (it fell below `stop_eps`), "epochs" (`max_num_epochs` are done), or "one pass"
+            (a painter painted the picture).
         path: the file of the final picture.
         record: the file of the run record.
 
@@ -376,12 +374,11 @@ def tuned(config: Config, session: Session, device: torch.device, memory: int) -
 
 @contextmanager
 def _out_of_memory_as_error(config: Config, device: torch.device) -> Iterator[None]:
-    """Turn PyTorch's out-of-memory errors into a `DeviceError`; some can be told only by their messages."""
+    """Turn out-of-memory errors into a `DeviceError`."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and not any(words in str(error) for words in _OUT_OF_MEMORY):
+        if not is_out_of_memory(error):
             raise
         flag, where = "--max-long-edge", ""
         remedy = f"lower {flag} (now {config.max_long_edge})"

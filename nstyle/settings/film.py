@@ -14,7 +14,7 @@ FILM = "films"
 CODECS = ("h264", "prores", "lossless")
 """The ways to encode a film; `nstyle.film.writing` says how."""
 
-TEMPORAL_WEIGHTS = {"relative": 15.0, "absolute": 10_000.0}
+TEMPORAL_WEIGHTS = {"relative": 5.0, "absolute": 3_000.0}
 """The default of `temporal_weight` for each `balance` of the losses: absolute losses are larger."""
 
 
