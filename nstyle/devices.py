@@ -16,6 +16,11 @@ from nstyle.errors import DeviceError, Kind
 _CONTAINER_LIMIT, _CONTAINER_USE = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 _CONTAINER_DETAILS = Path("/sys/fs/cgroup/memory.stat")
 
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FAILED")
+"""Parts of PyTorch's out-of-memory messages: on a CPU, on a GPU that is full at the start, and from cuBLAS, cuDNN
+and cuFFT. These errors have no class of their own.
+"""
+
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt(3). M_TRIM_THRESHOLD: free() returns memory to the system if more than this many
 bytes are free at the end of the heap. M_MMAP_MAX: the number of large blocks that malloc may map one by one; each is
@@ -175,6 +180,13 @@ def reproducible(device: torch.device, *, tf32: bool = False) -> Iterator[None]:
             _reproducible_runs -= 1
             if _reproducible_runs == 0:
                 _switches_before.close()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether Python or PyTorch found no memory; some of PyTorch's errors can be told only by their messages."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def memory_of(device: torch.device) -> int | None:

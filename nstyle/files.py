@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
 import stat
 import sys
@@ -32,6 +33,29 @@ def temporary_beside(path: Path) -> Path:
     Of a name of more than 40 characters it has the last 40, so that a file system can hold it.
     """
     return path.with_name(f".{path.name[-40:]}.{secrets.token_hex(8)}.tmp")
+
+
+def delete_leftovers(folder: Path, name: str = "") -> None:
+    """Delete the temporary files (see `temporary_beside`) that killed processes left in a folder.
+
+    Any other file stays: one of another name, a link, or a folder.
+
+    Args:
+        folder: an existing folder.
+        name: the file for which they were; empty: any file.
+
+    Raises:
+        OutputError: one cannot be deleted.
+
+    """
+    beginning = re.escape(f".{name[-40:]}.") if name else r"\..*\."
+    pattern = re.compile(beginning + r"[0-9a-f]{16}\.tmp")
+    try:
+        for path in list(folder.iterdir()):
+            if pattern.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 @contextmanager

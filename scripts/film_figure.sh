@@ -32,7 +32,7 @@ def window(photo, center, width):
     return photo.resize(SIZE, Image.Resampling.LANCZOS, box=(left - half, top - high, left + half, top + high))
 
 
-cat, rocket = (Image.fromarray(picture()) for picture in (data.chelsea, data.rocket))
+cat, rocket = (Image.fromarray(picture()) for picture in (data.chelsea, data.rocket))  # CC0; public domain
 shares = [number / (FRAMES - 1) for number in range(FRAMES)]
 zoom = [window(cat, (0.5, 0.31), 0.9 - 0.3 * share) for share in shares]
 pan = [window(rocket, (0.4 + 0.15 * share, 0.3), 0.7) for share in shares]

@@ -3,13 +3,14 @@
 import errno
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import pytest
 from refusals import refuses
 
 from nstyle.errors import Kind, OutputError
-from nstyle.files import make_folder, replacing, sha256
+from nstyle.files import delete_leftovers, make_folder, replacing, sha256, temporary_beside
 
 
 def test_a_file_appears_when_the_block_has_ended(tmp_path: Path) -> None:
@@ -19,6 +20,31 @@ def test_a_file_appears_when_the_block_has_ended(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_half_written_files_are_deleted(tmp_path: Path) -> None:
+    digits = "0123456789abcdef"
+    name = "a very long name of a painter, longer than forty characters [1].safetensors"
+    assert re.fullmatch(r"\..{40}\.[0-9a-f]{16}\.tmp", temporary_beside(tmp_path / name).name)
+    left = [temporary_beside(tmp_path / each).name for each in ("y[1].safetensors", "y[1].safetensors", name)]
+    mine = [
+        f".y[1].safetensors.{digits[:-1]}g.tmp",
+        f".y1.safetensors.{digits}.tmp",
+        f".y[1].safetensors.{digits}.tmp.txt",
+        ".y[1].safetensors.backup-of-nov-.tmp",
+        f"y[1].safetensors.{digits}.tmp",
+    ]
+    for each in (*left, *mine):
+        (tmp_path / each).touch()
+    folder, link = (tmp_path / f".y[1].safetensors.{digits[::-1]}.tmp", tmp_path / f".y[1].safetensors.{digits}.tmp")
+    folder.mkdir()
+    link.symlink_to(mine[0])
+    delete_leftovers(tmp_path, "y[1].safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == {*mine, left[2], folder.name, link.name}
+    delete_leftovers(tmp_path, name)
+    assert {path.name for path in tmp_path.iterdir()} == {*mine, folder.name, link.name}
+    delete_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*mine, folder.name, link.name} - {mine[1]}
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -1,21 +1,28 @@
 """Films by a painter: each frame alone, or as the start of what the optimizer goes on with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from film_runs import SMALL
 from films import scene, write_video
 from refusals import refuses
+from torch import Tensor
 
 from nstyle import OptionError, stylize, stylize_film
+from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.painter.generators import make_generator
+from nstyle.painter.one_pass import OnePass, Way
 from nstyle.painter.painter_file import write_painter
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture, to_uint8
+from nstyle.settings.config import Config
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ def test_each_frame_is_the_picture_that_the_painter_paints(painter: Path, clip: 
 
 
 def test_the_optimizer_goes_on_from_a_painter(painter: Path, clip: Path, tmp_path: Path) -> None:
-    options = SMALL | {"max_num_epochs": 1, "stop_eps": 0}
+    options = SMALL | {"max_num_epochs": 1, "stop_eps": 0, "style_image": Config.style_image}
     film = stylize_film(clip, painter=str(painter), output_dir=tmp_path / "film", **options)
     other = stylize_film(clip, init="content", output_dir=tmp_path / "other", **options)
     assert film.frames[0].read_bytes() != other.frames[0].read_bytes()
@@ -59,3 +66,39 @@ def test_the_optimizer_goes_on_from_a_painter(painter: Path, clip: Path, tmp_pat
 def test_passes_are_refused_beside_a_painter_alone(painter: Path, clip: Path, tmp_path: Path) -> None:
     with refuses(OptionError, kind=Kind.CONFLICT, flag="--passes"):
         stylize_film(clip, painter=str(painter), passes=2, output_dir=tmp_path / "film")
+
+
+def test_the_optimizer_needs_the_style_of_a_painter(
+    painter: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with refuses(OptionError, kind=Kind.MISSING, flag="--style-image"):
+        stylize_film(clip, painter=str(painter), max_num_epochs=2, output_dir=tmp_path / "film")
+    flags = ["--film", str(clip), "--painter", str(painter), "--output-dir", str(tmp_path / "film")]
+    assert main([*flags, "--max-num-epochs", "2"]) == 2
+    assert "--style-image" in capsys.readouterr().err
+    assert not (tmp_path / "film").exists()
+
+
+def test_a_shot_is_painted_in_one_way_whatever_memory_is_free_later(
+    painter: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = iter([10**12, 10**12])  # when the film begins, and its shot; then nothing is left
+    ways: list[Way] = []
+    kept: list[int] = []
+
+    def paint_noted(self: OnePass, image: Tensor, way: Way) -> Tensor:
+        ways.append(way)
+        return image
+
+    @contextmanager
+    def kept_noted(device: torch.device, needed: int) -> Iterator[None]:
+        kept.append(needed)
+        yield
+
+    monkeypatch.setattr("nstyle.painting.painters.free_memory", lambda device: next(free, 0))
+    monkeypatch.setattr(OnePass, "__call__", paint_noted)
+    monkeypatch.setattr("nstyle.painting.stylize.keeping_freed_memory", kept_noted)
+    flags = ["--film", str(clip), "--painter", str(painter), "--output-dir", str(tmp_path / "film")]
+    assert main([*flags, "--max-long-edge", "48"]) == 0
+    assert ways == ["whole"] * 4
+    assert len(kept) == 1

@@ -10,6 +10,7 @@ import pytest
 import torch
 from pictures import painted
 from PIL import Image
+from refusals import refuses
 
 import nstyle
 from nstyle import DeviceError, OptionError, WeightsError, stylize, stylize_many
@@ -278,11 +279,42 @@ def test_an_estimate_paints_nothing(
     assert (found.size, found.epochs) == ((48, 32), 0)
 
 
-def test_the_optimizer_needs_the_style_of_a_painter(
-    painter: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("more", [{}, {"model": "filters", "max_num_epochs": 2, "scales": 2}])
+def test_what_is_refused_is_refused_before_a_painter_paints(
+    more: dict[str, Any], painter: Path, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main([str(photo), "--painter", str(painter), "--max-num-epochs", "2"]) == 2
-    assert "--style-image" in capsys.readouterr().err
+    settings: dict[str, Any] = {**SMALL, "painter": painter, **more, "output_dir": tmp_path / "out"}
+    stylize(*pair, **settings)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "final.png").write_bytes(b"the user's own")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("it paints")
+
+    monkeypatch.setattr("nstyle.painter.one_pass.paint", refuse)
+    for change in ({"preserve_colors": "luma"}, {"output_dir": tmp_path / "other"}):
+        with pytest.raises(nstyle.OutputError) as refused:
+            stylize(*pair, **settings | change)
+        assert refused.value.kind == Kind.IN_THE_WAY
+    with pytest.raises(AssertionError, match="it paints"):
+        stylize(*pair, **settings | {"output_dir": tmp_path / "new"})
+
+
+def test_the_optimizer_needs_the_style_of_a_painter(
+    painter: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = [str(photo), "--painter", str(painter), "--output-dir", str(tmp_path / "out"), "--max-long-edge", "32"]
+    for more in (["--max-num-epochs", "2"], ["--sweep", "max-num-epochs=2,3"]):
+        assert main([*flags, *more]) == 2
+        assert "--style-image" in capsys.readouterr().err
+    assert main(flags) == 0
+    assert main(["--recipe", str(tmp_path / "out" / "final.jpg"), "--max-num-epochs", "2"]) == 2
+    options: dict[str, Any] = {"painter": painter, "max_num_epochs": (2, 1)}
+    for call in (nstyle.stylize, nstyle.estimate):
+        with refuses(OptionError, kind=Kind.MISSING, flag="--style-image"):
+            call(photo, **options)
+    monkeypatch.setattr(painters, "PAINTERS", painter.parent)  # then the sample is its style
+    painters.check_style_of_painter({"painter": "y", "max_num_epochs": 2})
 
 
 def test_what_has_no_effect_is_said(

@@ -48,6 +48,16 @@ def refused(path: Path) -> WeightsError:
     return caught.value
 
 
+def test_a_weight_beyond_float16_is_written_in_float32(tmp_path: Path) -> None:
+    path, generator = tmp_path / "y.safetensors", painter()
+    first, second, *_ = (weight for weight in generator.parameters() if weight.ndim > 1)
+    first.data[0, 0, 0, 0] = 1e5
+    write_painter(path, generator, {})
+    found, other, *_ = (weight for weight in read_painter(path).generator.parameters() if weight.ndim > 1)
+    assert torch.equal(found, first)
+    assert torch.equal(other, second.half().float())
+
+
 @pytest.mark.parametrize("name", ["johnson", "small", "boosted"])
 def test_a_painter_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
     path, generator = tmp_path / "y.safetensors", painter(name, blocks=2).eval()

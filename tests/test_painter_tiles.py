@@ -9,6 +9,7 @@ import torch
 from nstyle.painter.footprint import bytes_needed
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
+from nstyle.painter.layers import statistics
 from nstyle.painter.tiles import TILINGS, Plan, Tiling, paint
 
 TINY = [Tiling(7, 0), Tiling(16, 1), Tiling(20, 2), Tiling(13, 9)]
@@ -47,6 +48,15 @@ def test_statistics_are_those_of_the_whole_picture() -> None:
     torch.testing.assert_close(paint(made, image, Tiling(48, 1)), whole, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float64), ("mps", torch.float32)])
+def test_statistics_are_wide_where_the_device_can(
+    device: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.Tensor, "device", torch.device(device))
+    found = statistics(torch.ones(1, 2, 3, 4))
+    assert (found.mean.dtype, found.variance.dtype) == (dtype, dtype)
+
+
 def test_full_size_maps_are_computed_twice_and_coarse_ones_once() -> None:
     """That is what tiles cost."""
     graph = generator("johnson").graphs[0]
@@ -62,18 +72,16 @@ from nstyle.painter.generators import make_generator
 from nstyle.painter.tiles import Tiling, paint
 torch.set_num_threads(1)
 
-
-def peak_memory():
-    lines = open("/proc/self/status").read().splitlines()  # getrusage begins with the peak of the process that forked
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
+def peak():  # not that of `resource`, which begins with the peak of the process that started this one
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 made = make_generator("johnson", width=8, blocks=1).eval()
 paint(made, torch.zeros(1, 3, 64, 64))
 image, tiling = torch.zeros(1, 3, 768, 768), {tiling}
-before = peak_memory()
+before = peak()
 paint(made, image, tiling)
-print(peak_memory() - before - 2 * image.nbytes, bytes_needed(made, (768, 768), tiling))
+print(peak() - before - 2 * image.nbytes, bytes_needed(made, (768, 768), tiling))
 """
 
 

@@ -104,6 +104,23 @@ def test_a_chain_gets_the_sum_of_its_own_and_later_gradients_stage_by_stage(weig
     assert all(clipped) == any(clipped) == (weight > 1)
 
 
+def test_the_gradient_at_each_painting_of_a_batch_is_clipped_alone() -> None:
+    """So a batch gets the mean of what its paintings would get, however large it is."""
+    torch.manual_seed(1)
+    stages, crops = [Tiny() for _ in range(2)], image(3, count=3)
+    weights = [weight for stage in stages for weight in stage.parameters()]
+
+    def found(some: Tensor) -> list[Tensor]:
+        for stage in stages:
+            stage.zero_grad()
+        route_gradients(stages, some, objectives(some, 1e4))
+        return [weight.grad.clone() for weight in weights if weight.grad is not None]
+
+    alone = [found(crop[None]) for crop in crops]
+    for together, *each in zip(found(crops), *alone, strict=True):
+        assert torch.allclose(together, torch.stack(each).mean(dim=0), rtol=1e-6)
+
+
 def test_each_stage_paints_what_the_one_before_has_painted() -> None:
     stages, crops = [Tiny() for _ in range(3)], image(3)
     painted = route_gradients(stages, crops, objectives(crops))

@@ -7,25 +7,41 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pictures import painted
 from refusals import refuses
 
 import train_painter
 from nstyle.commands.train import build_parser, main
-from nstyle.errors import ImageError, Kind, OptionError, OutputError, RecipeError, WeightsError
+from nstyle.devices import Precision
+from nstyle.errors import (
+    DeviceError,
+    DivergenceError,
+    ImageError,
+    Kind,
+    OptionError,
+    OutputError,
+    RecipeError,
+    WeightsError,
+)
+from nstyle.painter import photos
 from nstyle.painter import train as module
 from nstyle.painter.generators import GENERATORS as KINDS
-from nstyle.painter.painter_file import read_painter
+from nstyle.painter.generators import make_generator
+from nstyle.painter.painter_file import read_painter, write_painter
+from nstyle.painter.state import read_state
 from nstyle.painter.train import Trained, train
 from nstyle.painter.training import Trainer, TrainingStep
 from nstyle.painting.session import Session
-from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, Training
+from nstyle.pictures.decode import read_picture
+from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, STEPS, Training
 from nstyle.storage.layout import StopReason
 from nstyle.storage.lock import locked
 from nstyle.view.runs import read_run
@@ -136,6 +152,14 @@ def test_an_interrupted_training_keeps_its_painter_and_continues(folder: Path, a
     assert read_run(folder / "y.training").curves["epoch"] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_training_of_the_default_number_of_steps_continues(folder: Path) -> None:
+    for done in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            trained(folder, steps=None, progress=lambda _, steps, done=done: Stopping(done, KeyboardInterrupt()))
+    record = read_run(folder / "y.training").record
+    assert (record["training"]["steps"], record["epochs"]) == (STEPS, 2)
+
+
 def test_a_signal_waits_for_the_end_of_a_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done, whole = [], Trainer.step
 
@@ -180,12 +204,14 @@ def test_a_killed_training_continues_bit_for_bit(folder: Path) -> None:
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     (folder / ".y.safetensors.0123456789abcdef.tmp").write_bytes(b"half a painter")
-    (folder / ".other.safetensors.0123456789abcdef.tmp").write_bytes(b"of somebody else")
+    mine = (".other.safetensors.0123456789abcdef.tmp", ".y.safetensors.my-backup-of-nov.tmp")
+    for name in mine:
+        (folder / name).write_bytes(b"of somebody else")
     assert read_painter(folder / "y.safetensors").recipe["training"]["done"] % 3 == 0
     assert main([*flags, "--output", "y.safetensors"]) == 0
     assert main([*flags, "--output", "whole.safetensors"]) == 0
     assert weights(folder) == weights(folder, "whole")
-    assert [path.name for path in folder.glob(".*.tmp")] == [".other.safetensors.0123456789abcdef.tmp"]
+    assert sorted(path.name for path in folder.glob(".*.tmp")) == sorted(mine)
 
 
 def test_minutes_become_steps_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +231,26 @@ def test_minutes_become_steps_once(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert weights(folder) == weights(folder, "by_steps")
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
         trained(folder, steps=None, minutes=3)
+
+
+def test_minutes_do_not_count_the_reading_of_photos(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def reading(path: Path, *arguments: Any) -> Any:
+        read.append(path)
+        return read_picture(path, *arguments)
+
+    def steps_in(minutes: float, trial: Any) -> int:
+        assert set(read) == set((folder / "photos").iterdir())
+        read.clear()
+        for _ in range(module.TIMED_STEPS):
+            trial.step()
+        assert not read
+        return 1
+
+    monkeypatch.setattr(photos, "read_picture", reading)
+    monkeypatch.setattr(module, "_steps_in", steps_in)
+    assert trained(folder, steps=None, minutes=2.5, batch_size=2).steps == 1
 
 
 def test_seconds_are_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +288,120 @@ def test_overwrite_replaces_another_training(folder: Path) -> None:
     assert {path.name for path in (folder / "y.training").glob("*.jpg")} == {"e_2.jpg", "final.jpg"}
     trained(folder, "fresh", steps=3)
     assert weights(folder) == weights(folder, "fresh")
+
+
+def test_an_overwriting_training_that_is_interrupted_continues_without_overwrite(folder: Path) -> None:
+    trained(folder, steps=4)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        trained(folder, steps=5, overwrite=True, progress=lambda done, steps: Stopping(3, KeyboardInterrupt()))
+    assert "the same command without --overwrite continues" in interrupt.value.__notes__[0]
+    first: list[int] = []
+
+    def watch(done: int, steps: int) -> Stopping:
+        first.append(done)
+        return Stopping(0, KeyboardInterrupt())
+
+    assert trained(folder, steps=5, progress=watch).steps == 5
+    assert first == [3]
+    trained(folder, "whole", steps=5)
+    assert weights(folder) == weights(folder, "whole")
+    assert {path.name for path in (folder / "y.training").glob("*.jpg")} == {"e_2.jpg", "e_4.jpg", "final.jpg"}
+
+
+@pytest.mark.parametrize("error", [OSError("a bug"), SystemExit()])
+def test_overwrite_keeps_the_earlier_training_until_the_new_one_is_saved(folder: Path, error: BaseException) -> None:
+    trained(folder, save_steps=1)
+    files = [folder / "y.safetensors", *(folder / "y.training").iterdir()]
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(type(error)):
+        trained(folder, steps=5, overwrite=True, progress=lambda done, steps: Stopping(1, error))
+    assert {path: path.read_bytes() for path in files} == before
+    assert set(files) == {folder / "y.safetensors", *(folder / "y.training").iterdir()}
+    assert not trained(folder).is_new
+
+
+@pytest.mark.parametrize("after", [2, 6])
+def test_the_painter_of_another_training_is_in_the_way(folder: Path, after: int) -> None:
+    """It is neither replaced nor taken for what this training made."""
+    painted(40, 40, seed=7).save(folder / "other.png")
+    trained(folder, "other", style_image=folder / "other.png")
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, progress=lambda done, steps: Stopping(after, KeyboardInterrupt()))
+    trained(folder, "whole")
+    own = (folder / "y.safetensors").read_bytes()
+    other = (folder / "other.safetensors").read_bytes()
+    (folder / "y.safetensors").write_bytes(other)
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
+        trained(folder)
+    assert "--style-image" in str(refused.value)
+    assert (folder / "y.safetensors").read_bytes() == other
+    (folder / "y.safetensors").write_bytes(own)
+    trained(folder)
+    (folder / "y.safetensors").write_bytes(own)  # an earlier painter of the same training is made anew
+    trained(folder)
+    assert (folder / "y.safetensors").read_bytes() == (folder / "whole.safetensors").read_bytes()
+    assert not trained(folder).is_new
+
+
+def test_refusals_name_flags_that_exist(folder: Path) -> None:
+    for name, width in (("a", 2), ("b", 3)):
+        trained(folder, name, steps=1, width=width)
+    given: dict[str, Any] = {"generator": None, "width": None, "steps": 1}
+    trained(folder, start_from=folder / "a.safetensors", **given)
+    painted(30, 40, seed=8).save(folder / "other.png")
+    painted(50, 60, seed=9).save(folder / "photos" / "9.png")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
+        trained(folder, start_from=folder / "b.safetensors", **given)
+    words = "with other settings: --width 2 (now 3), another painter in --start-from, other --photos; choose"
+    assert words in str(refused.value)
+    (folder / "photos" / "9.png").unlink()
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
+        trained(folder, start_from=folder / "a.safetensors", **given, validation_photo=folder / "other.png")
+    assert f"settings: --validation-photo {folder / 'photo.png'} (now {folder / 'other.png'}); " in str(refused.value)
+
+
+def test_the_record_says_how_a_training_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop_reason(error: type[BaseException], progress: Any = None) -> Any:
+        with pytest.raises(error):
+            trained(folder, progress=progress, save_steps=9)
+        return read_run(folder / "y.training").record["stop_reason"]
+
+    assert stop_reason(ZeroDivisionError, lambda done, steps: 1 / 0) == StopReason.FAILED
+    divergence = DivergenceError("the training diverged in step 1", flag="--lr")
+    assert stop_reason(DivergenceError, lambda done, steps: Stopping(1, divergence)) == StopReason.DIVERGED
+
+    def full(*arguments: Any, **arrays: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    interrupt = KeyboardInterrupt()
+    assert stop_reason(OutputError, lambda done, steps: Stopping(1, interrupt)) == StopReason.FAILED
+
+
+def test_the_validation_photo_is_painted_once_a_saving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, whole = [], Trainer.paint
+
+    def paint(self: Trainer, image: Any) -> Any:
+        done.append(self.done)
+        return whole(self, image)
+
+    monkeypatch.setattr(Trainer, "paint", paint)
+    trained(folder)
+    assert done == [2, 4, 6]
+
+
+def test_tf32_is_that_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    @contextmanager
+    def reproducible(device: torch.device, *, tf32: bool = False) -> Iterator[None]:
+        given.append(tf32)
+        yield
+
+    monkeypatch.setattr(module, "reproducible", reproducible)
+    monkeypatch.setattr(module, "choose_precision", lambda name, device: Precision(torch.float32, tf32=True))
+    trained(folder, steps=1)
+    assert given == [True]
 
 
 def test_files_of_others_are_never_replaced(folder: Path) -> None:
@@ -313,7 +473,7 @@ def test_a_damaged_state_is_no_reason_to_lose_the_painter(folder: Path) -> None:
 
 def test_a_training_may_start_from_another_painter(folder: Path) -> None:
     trained(folder, "first")
-    trained(folder, generator="johnson", width=None, start_from=folder / "first.safetensors", steps=1, lr=1e-12)
+    trained(folder, generator=None, width=None, start_from=folder / "first.safetensors", steps=1, lr=1e-12)
     there, here = (read_painter(folder / f"{name}.safetensors").generator for name in ("first", "y"))
     assert here.facts == there.facts
     for name, tensor in there.state_dict().items():
@@ -322,7 +482,7 @@ def test_a_training_may_start_from_another_painter(folder: Path) -> None:
 
 def test_bad_painters_to_start_from(folder: Path) -> None:
     (folder / "bad.safetensors").write_bytes(b"no painter")
-    given: dict[str, Any] = {"generator": "johnson", "width": None}
+    given: dict[str, Any] = {"generator": None, "width": None}
     with refuses(WeightsError, kind=Kind.DAMAGED, flag="--start-from", path=folder / "bad.safetensors"):
         trained(folder, start_from=folder / "bad.safetensors", **given)
     with refuses(WeightsError, kind=Kind.MISSING, flag="--start-from", path=folder / "gone.safetensors"):
@@ -422,9 +582,41 @@ def test_settings_of_the_objective_are_those_of_a_painting() -> None:
     training = Training(output=Path("y.safetensors"), generator="boosted")
     config = training.painting({name: value for name, value in arguments.items() if name in OF_THE_OBJECTIVE})
     assert (config.content_weight, config.style_loss, config.precision) == (3, "wasserstein", "auto")
-    assert config.style_weight == 1.2  # MXNet's for its chain
-    assert Training(output=Path("y.safetensors")).painting({}).style_weight == 1
+    assert config.style_weight == 1  # the preset's
+    assert training.painting({}).style_weight == 1.2  # MXNet's for its chain
+    assert training.painting({"style_weight": 2.0}).style_weight == 2
     assert training.painting({"unrealness": 1.0}).balance == "relative"
+    assert Training(output=Path("y.safetensors")).painting({}).style_weight == 1
+
+
+def test_a_training_that_starts_from_a_chain_has_the_weight_of_chains(folder: Path) -> None:
+    torch.manual_seed(0)
+    write_painter(folder / "chain.safetensors", make_generator("boosted", width=2), {})
+    words = "--photos photos --style-image style.png --start-from chain.safetensors --output y.safetensors --steps 1"
+    assert main([*FLAGS, *words.split(), "--crop-edge", "32", "--max-long-edge", "32"]) == 0
+    recipe = read_painter(folder / "y.safetensors").recipe
+    assert (recipe["training"]["generator"], recipe["settings"]["style_weight"]) == ("boosted", 1.2)
+
+
+def test_no_memory_names_the_flags_that_need_less(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self: Trainer) -> TrainingStep:
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+
+    monkeypatch.setattr(Trainer, "step", step)
+    with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--batch-size"):
+        trained(folder)
+
+
+def test_a_state_that_does_not_fit_is_not_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, progress=lambda done, steps: Stopping(1, KeyboardInterrupt()))
+
+    def to(self: torch.Tensor, *arguments: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    with pytest.raises(torch.OutOfMemoryError):
+        read_state(folder / "y.training" / "state.npz", torch.device("cpu"))
 
 
 def test_the_script_that_trains_the_sample_painter(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -434,6 +626,10 @@ def test_the_script_that_trains_the_sample_painter(folder: Path, capsys: pytest.
     assert "on 8 photos" in capsys.readouterr().out
     recipe = read_painter(folder / "models" / "vortices.safetensors").recipe
     assert (recipe["training"]["width"], recipe["settings"]["style_image"]) == (2, "vortices.jpg")
+    start = "--start-from models/vortices.safetensors --output y.safetensors --steps 1 --crop-edge 32"
+    assert train_painter.main([*FLAGS, *start.split(), "--batch-size", "1", "--max-long-edge", "32"]) == 0
+    assert read_painter(folder / "y.safetensors").recipe["training"]["width"] == 2
+    capsys.readouterr()
     assert train_painter.main(["--list", "--minutes", "3", "--photos", "photos/0.png"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert listed[-1] == "photos/0.png"

@@ -89,6 +89,39 @@ def test_a_state_of_another_generator_is_refused(tmp_path: Path) -> None:
     assert equal(before, boosted.state())
 
 
+@pytest.mark.parametrize("kind", ["small", "boosted"])
+def test_a_state_without_what_the_optimizer_keeps_is_refused(tmp_path: Path, kind: str) -> None:
+    """PyTorch would take the rest, begin anew with what is missing, and end with other weights."""
+    one = trainer(tmp_path, kind)
+    one.step()
+    state = one.state()
+    kept = [name for name in state if name.startswith("optimizer.1.")]
+    assert kept
+    broken = [{name: tensor for name, tensor in state.items() if name != without} for without in kept]
+    broken += [{**state, kept[-1]: state[kept[-1]].double()}, {**state, "optimizer.1.more": torch.zeros(())}]
+    for each in broken:
+        with pytest.raises(ValueError, match="incomplete"):
+            trainer(tmp_path, kind).restore(1, each)
+    trainer(tmp_path, kind).restore(1, state)
+
+
+def test_the_noisy_photo_of_stability_does_not_count_in_the_averages(tmp_path: Path) -> None:
+    averages = []
+    for stability in (0.0, 10.0):
+        one = trainer(tmp_path, "boosted", replace(LESSON, stability=stability))
+        one.step()
+        averages.append({name: tensor.clone() for name, tensor in one.generator.named_buffers()})
+    assert averages[0]
+    assert equal(*averages)
+
+
+def test_a_trainer_goes_on_after_a_painting_that_failed(tmp_path: Path) -> None:
+    one = trainer(tmp_path)
+    with pytest.raises(RuntimeError):
+        one.paint(torch.zeros(1, 5, 32, 32))
+    assert one.generator.training
+
+
 @pytest.mark.parametrize("kind", ["johnson", "small"])
 def test_the_first_paintings_are_nearly_grey(kind: str) -> None:
     """A tanh that saturates in the beginning would have no gradient: parts would stay black."""

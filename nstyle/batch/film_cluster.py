@@ -12,7 +12,7 @@ from nstyle.errors import ClusterError, Kind
 from nstyle.film.folder import FilmFolder, FrameRow
 from nstyle.film.plan import plan_film
 from nstyle.film.shot_run import ShotPlan, paint_shot
-from nstyle.painting.stylize import set_up
+from nstyle.painting.stylize import set_up, tuned
 from nstyle.settings.config import Config
 from nstyle.settings.film import FilmSettings
 from nstyle.wording import counted
@@ -67,8 +67,8 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
 
 def _short(shot: ShotPlan) -> tuple[Any, ...]:
     """Return the arguments of `_paint_there` for a shot, without the times and the files of all frames."""
-    plan = shot.plan
-    return plan.config, plan.settings, shot.folder.film.name, shot.identity, shot.number, shot.frames, shot.ways
+    plan, name = shot.plan, shot.folder.film.name
+    return plan.config, plan.settings, name, shot.identity, shot.number, shot.frames, shot.ways, shot.memory
 
 
 _plan = lru_cache(maxsize=2)(plan_film)
@@ -84,7 +84,11 @@ def _paint_there(config: Config, settings: FilmSettings, film_name: str, *shot: 
     plan, rows = _plan(config, settings), list[FrameRow]()
     shot_plan = ShotPlan(plan, FilmFolder(config.output_dir, film_name, ()), *shot)
     device = choose_device(plan.config.device, plan.config.gpu)
-    with one_at_a_time, set_up(plan.config, device, choose_precision(plan.config.precision, device)):
+    with (
+        one_at_a_time,
+        set_up(plan.config, device, choose_precision(plan.config.precision, device)),
+        tuned(plan.config, worker_session, device, shot_plan.memory),
+    ):
         for row in paint_shot(shot_plan, worker_session, is_wanted=shot_plan.is_wanted):
             rows.append(row)
     return rows

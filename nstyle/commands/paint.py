@@ -27,7 +27,7 @@ from nstyle.painting.selection import Names
 from nstyle.settings.config import Config
 from nstyle.settings.effects import without_effect
 from nstyle.settings.options import check_not_url, flag
-from nstyle.settings.painters import painter_names
+from nstyle.settings.painters import check_style_of_painter
 from nstyle.wording import counted
 
 if TYPE_CHECKING:
@@ -99,19 +99,27 @@ def _print(text: str) -> None:
 
 
 Completion: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
-"""A function that adds the settings of the recipe, if there is one, to those that are given."""
+"""A function that adds the settings of the recipe, if there is one, to those that are given. It checks that the
+style of a painter is among them."""
 
 
 def _recipe(command: argparse.Namespace) -> "tuple[Recipe | None, Completion]":
     """Return the recipe to follow, if there is one, and the function that adds its settings."""
     if command.recipe is None:
-        return None, dict
+        return None, partial(_completed, dict)
     check_not_url("--recipe", command.recipe)
     from nstyle.storage.recipe import read_recipe
     from nstyle.storage.sources import settings_to_follow
 
     followed = read_recipe(Path(command.recipe))
-    return followed, partial(settings_to_follow, followed, Path(command.recipe))
+    return followed, partial(_completed, partial(settings_to_follow, followed, Path(command.recipe)))
+
+
+def _completed(follow: Callable[[Mapping[str, Any]], dict[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with those of the recipe. See `check_style_of_painter` for errors."""
+    settings = follow(given)
+    check_style_of_painter(settings)
+    return settings
 
 
 def _check_estimate(command: argparse.Namespace) -> None:
@@ -144,7 +152,6 @@ def _pictures(arguments: Mapping[str, Any]) -> tuple[Names, Names]:
 
     """
     if arguments.get("painter") is not None:
-        _check_style_of_painter(arguments)
         return (
             arguments.get("content_image", Config.content_image),
             arguments.get("style_image", Config.style_image),
@@ -170,22 +177,6 @@ def _paint_film(
     if command.estimate:
         return estimate_film(plan_, _print, has_bars=_has_bars(command))
     return paint_film(plan_, followed, command, has_bars=_has_bars(command))
-
-
-def _check_style_of_painter(arguments: Mapping[str, Any]) -> None:
-    """Check that there is a style picture if the optimizer goes on from the painting of a painter of one's own.
-
-    Raises:
-        OptionError: there is none. The sample has hardly the painter's style.
-
-    """
-    goes_on = str(arguments.get("max_num_epochs") or 0) != "0"
-    if goes_on and "style_image" not in arguments and arguments["painter"] not in painter_names():
-        raise OptionError(
-            "--max-num-epochs beside --painter needs the painter's style picture: add --style-image",
-            flag="--style-image",
-            kind=Kind.MISSING,
-        )
 
 
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.

@@ -126,13 +126,17 @@ def _train(arguments: dict[str, Any], *, quiet: bool, verbose: bool) -> "Trained
     """Train the painter that the arguments ask for."""
     photos = arguments.pop("photos")
     training = Training(**{name: value for name, value in arguments.items() if name in _OWN})
-    config = training.painting({name: value for name, value in arguments.items() if name not in _OWN})
+    of_the_objective = {name: value for name, value in arguments.items() if name not in _OWN}
+    config = training.painting(of_the_objective)
     paths = _photos(photos)
     with importing_torch():
         from nstyle.commands.progress import TrainingBar, TrainingLines
-        from nstyle.painter.train import train
+        from nstyle.painter.train import read_start, train
         from nstyle.painting.session import Session
 
+    if training.start_from is not None:
+        kind = str(read_start(training.start_from).generator.facts["generator"])
+        config = training.painting(of_the_objective, kind)
     has_bar = sys.stdout is not None and sys.stdout.isatty() and not verbose
     progress = None if quiet else TrainingBar if has_bar else TrainingLines
     return train(training, config, paths, progress, Session(owns_process=True))

@@ -5,7 +5,6 @@ names. No other file is ever replaced or deleted.
 """
 
 import csv
-import glob
 import io
 import json
 import re
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nstyle.errors import Kind, OutputError, RecipeError
-from nstyle.files import make_folder, open_regular, replacing, unwritable
+from nstyle.files import delete_leftovers, make_folder, open_regular, replacing, unwritable
 from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.writing import FILM_CODECS
 from nstyle.losses.tiles import Tiling
@@ -47,7 +46,6 @@ _OF_THE_SOURCE = {"film", "from_", "to", "flow"}
 
 _ENDINGS = {codec.ending for codec in FILM_CODECS.values()}
 _NUMBERED = re.compile(r"([0-9]{4,9})\.(png|jpg|npz)")
-_LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.tmp")
 
 
 @dataclass(frozen=True)
@@ -231,17 +229,10 @@ class FilmFolder:
         """
         for folder in (FRAMES, SOURCE_FRAMES, SHOTS):
             make_folder(self.path / folder)
-        try:
-            for name in (FRAMES, SOURCE_FRAMES, SHOTS):
-                for path in list((self.path / name).iterdir()):
-                    if _LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-                        path.unlink(missing_ok=True)
-            for path in (self.record, self.log, self.film):
-                for left in list(self.path.glob(glob.escape(f".{path.name[-40:]}.") + "*.tmp")):
-                    if _LEFTOVER.fullmatch(left.name) and left.is_file() and not left.is_symlink():
-                        left.unlink(missing_ok=True)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
+        for folder in (FRAMES, SOURCE_FRAMES, SHOTS):
+            delete_leftovers(self.path / folder)
+        for path in (self.record, self.log, self.film):
+            delete_leftovers(self.path, path.name)
 
     def write_log(self, rows: Iterable[FrameRow]) -> None:
         """Write `frames.csv` anew, atomically."""

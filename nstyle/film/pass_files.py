@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from nstyle.errors import Kind, RecipeError
-from nstyle.files import replacing
+from nstyle.files import delete_leftovers, replacing
 from nstyle.storage.checkpoint import READING_ERRORS
 
-_NAME = re.compile(r"(?:even|odd)_[0-9]{6,}\.npy|\..*\.[0-9a-f]{16}\.tmp")
-"""Names of the images, and of those that killed runs left half-written."""
+_NAME = re.compile(r"(?:even|odd)_[0-9]{6,}\.npy")
+"""Names of the images."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class PaintingsFolder:
         return image
 
     def clear(self) -> None:
-        """Delete all images, and the folder if nothing else is in it."""
+        """Delete all images, whole and half-written, and the folder if nothing else is in it."""
+        delete_leftovers(self.folder)
         for path in sorted(self.folder.iterdir()):
             if _NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
                 path.unlink()

@@ -163,7 +163,7 @@ class _FilmRun:
             identity = secrets.token_hex(8) if earlier is None else earlier.identity
             ways = ways_of(earlier, recipe) or tuple(scale.way for scale in prepared.scales)
             plans = [
-                ShotPlan(self.plan, self.folder, identity, number, frames, ways)
+                ShotPlan(self.plan, self.folder, identity, number, frames, ways, prepared.memory)
                 for number, frames in enumerate(shots, start=1)
             ]
             done = [row for one in plans for row in one.rows()]
@@ -177,7 +177,7 @@ class _FilmRun:
             self.progress.begun(total, len(done))
             reason, painted = StopReason.FAILED, list[int]()
             try:
-                with tuned(self.config, self.session, self.device, prepared):
+                with tuned(self.config, self.session, self.device, prepared.memory):
                     for row in (painter or self._paint)(plans):
                         self.folder.add_to_log(row)
                         self.progress.painted(row)

@@ -26,7 +26,7 @@ from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
 from nstyle.numerics import sum_of_squares
 from nstyle.painting.memory import Way
-from nstyle.painting.painters import Painter
+from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared
 from nstyle.painting.run import Painted, paint
 from nstyle.painting.scale import Scale
@@ -226,11 +226,11 @@ class Shot:
     def _pass(self, state: ShotState) -> Generator[PaintedFrame, None, ShotState]:
         """Paint the other frames of a pass; return the state after it."""
         frames: dict[int, Frame] = {}
+        painter: Painter | Pass | None = self.painter
         for number in range(state.frame, self.numbers.stop if state.step > 0 else self.numbers.start - 1, state.step):
             in_memory = {"content_image": self.picture(number)}
-            prepared = prepared_for(
-                self.config, self.device, self.dtype, self.session, self.painter, in_memory, self.ways
-            )
+            prepared = prepared_for(self.config, self.device, self.dtype, self.session, painter, in_memory, self.ways)
+            painter = prepared.chosen  # as for the first frame, whatever memory is free later
             content = prepared.scales[-1].finish.content
             frames[number] = Frame(number, content)
             carried = {} if prepared.in_one_pass else self._carried(frames, number, state)

@@ -42,6 +42,7 @@ class ShotPlan:
         number: the number of the shot, counted from 1.
         frames: the numbers of its frames, counted from 1.
         ways: how to paint each scale of a frame.
+        memory: bytes that a frame needs, without the constant overhead.
 
     """
 
@@ -51,6 +52,7 @@ class ShotPlan:
     number: int
     frames: range
     ways: tuple[Way, ...]
+    memory: int
 
     def _facts(self) -> dict[str, Any]:
         """Return what a state must have been made with, to go on from it."""

@@ -1,7 +1,7 @@
 """What an earlier training left at the place of a new one: it is continued, replaced, or in the way."""
 
+import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nstyle.errors import Kind, OutputError, WeightsError
-from nstyle.files import temporary_beside
-from nstyle.painter.painter_file import read_painter
+from nstyle.errors import Kind, OutputError, RecipeError, WeightsError
+from nstyle.files import delete_leftovers
+from nstyle.painter.painter_file import PainterFile, read_painter
 from nstyle.painter.state import damaged_state, read_state
 from nstyle.settings.options import flag
 from nstyle.storage.earlier import EarlierRun
 from nstyle.storage.layout import FINISHED
-from nstyle.storage.recipe import Recipe
+from nstyle.storage.recipe import Recipe, recipe_of
 from nstyle.storage.run_folder import RunFolder
 
 TRAINING = "training"
 """Name of the entry of a record, and of a painter's recipe, with the facts of the training."""
+
+_IN_WORDS = {
+    "photos": "other --photos",
+    "number_of_photos": "other --photos",
+    "start_from": "another painter in --start-from",
+    "blocks": "another generator",
+}
+"""What to say of the facts whose values tell a user nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +65,17 @@ def find_earlier(
         OutputError: there is another training or painter, and `overwrite` is false; or a file that is not nstyle's.
 
     """
-    for path in output.parent.glob(f".{output.name[-40:]}.*.tmp"):
-        if len(path.name) == len(temporary_beside(output).name):
-            path.unlink(missing_ok=True)
+    delete_leftovers(output.parent, output.name)
     folder.check(recipe, continues=False)
-    run = folder.earlier_run()
-    found = [] if run is None else differences(run, recipe, facts)
-    if output.exists() and (not output.is_file() or not _is_painter(output)):
-        raise OutputError(
-            f"{output} is no painter of nstyle's, so it is not replaced; choose another --output",
-            flag="--output",
-            path=output,
-            kind=Kind.IN_THE_WAY,
-        )
-    if run is None and not output.exists():
+    run, painter = folder.earlier_run(), _painter_at(output)
+    if run is None and painter is None:
         return Earlier()
-    if run is not None and not found and not overwrite:
-        is_done = run.stop_reason in FINISHED and output.exists()
-        return Earlier(run.pictures, is_same=True, finished=run.epochs if is_done else None)
-    if not overwrite:
+    if overwrite:
+        return Earlier(frozenset() if run is None else run.pictures)
+    found = [] if run is None else differences(run, recipe, facts)
+    if not found and painter is not None:
+        found = differences(_training_of(painter), recipe, facts)
+    if run is None or found:
         what = f"is the painter of a training with other settings: {', '.join(found[:3])}" if found else "exists"
         raise OutputError(
             f"{output} {what}; choose another --output, or add --overwrite",
@@ -83,11 +83,14 @@ def find_earlier(
             path=output,
             kind=Kind.IN_THE_WAY,
         )
-    return Earlier(frozenset() if run is None else run.pictures)
+    is_done = (
+        run.stop_reason in FINISHED and painter is not None and painter.recipe[TRAINING].get("done") == run.epochs
+    )
+    return Earlier(run.pictures, is_same=True, finished=run.epochs if is_done else None)
 
 
 def differences(run: EarlierRun, recipe: Recipe, facts: Mapping[str, Any]) -> list[str]:
-    """List what makes an earlier training different from a new one, each with both values.
+    """List what makes an earlier training different from a new one, with both values if they tell a user anything.
 
     `facts` are those of the new one. Its "steps" are None if minutes are given; then the earlier one's count.
     """
@@ -96,9 +99,20 @@ def differences(run: EarlierRun, recipe: Recipe, facts: Mapping[str, Any]) -> li
         return [run.reason or "a painting"]
     names = [name for name in facts if name != "steps" or facts["minutes"] is None]
     found = [
-        f"{flag(name)} {there.get(name)} (now {facts[name]})" for name in names if there.get(name) != facts[name]
+        _IN_WORDS.get(name) or f"{flag(name)} {_said(there.get(name))} (now {_said(facts[name])})"
+        for name in names
+        if there.get(name) != facts[name]
     ]
-    return found + run.recipe.differences(recipe, may_differ={"max_num_epochs"})
+    content = flag("content_image")
+    for each in run.recipe.differences(recipe, may_differ={"max_num_epochs"}):
+        is_photo = each.startswith(content)
+        found.append(flag("validation_photo") + each.removeprefix(content) if is_photo else each)
+    return list(dict.fromkeys(found))
+
+
+def _said(value: Any) -> str:
+    """Return the value of a flag in words."""
+    return "not given" if value is None else str(value)
 
 
 def read_earlier_state(
@@ -122,8 +136,30 @@ def read_earlier_state(
     return done, state, steps
 
 
-def _is_painter(path: Path) -> bool:
-    with suppress(WeightsError):
-        read_painter(path)
-        return True
-    return False
+def _painter_at(output: Path) -> PainterFile | None:
+    """Return the painter in a file, or None if there is no file.
+
+    Raises:
+        OutputError: something else is there.
+
+    """
+    if not os.path.lexists(output):
+        return None
+    try:
+        return read_painter(output)
+    except WeightsError as error:
+        raise OutputError(
+            f"{output} is no painter of nstyle's, so it is not replaced; choose another --output",
+            flag="--output",
+            path=output,
+            kind=Kind.IN_THE_WAY,
+        ) from error
+
+
+def _training_of(painter: PainterFile) -> EarlierRun:
+    """Return the training that a painter's recipe describes."""
+    facts = dict(painter.recipe)
+    try:
+        return EarlierRun(painter.path, facts, recipe_of(facts, painter.path))
+    except RecipeError:
+        return EarlierRun(painter.path, facts, None, "settings that this nstyle does not know")

@@ -4,7 +4,8 @@ A layer takes its input maps (1 x C x h x w) and two spans: the rows and columns
 maps hold just the rows and columns that `needs` names. With spans of the whole map, it is an ordinary layer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -171,7 +172,9 @@ class Transposed(Layer):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and variance of each channel of a map, float64; of one part after the other, as `with_part` adds them.
+    """Mean and variance of each channel of a map; of one part after the other, as `with_part` adds them.
+
+    They are float64, except on Apple's GPUs, which have none: there they have the map's dtype.
 
     Attributes:
         mean: one for each channel.
@@ -196,7 +199,8 @@ class Statistics:
 def statistics(part: Tensor) -> Statistics:
     """Return the statistics of a part of a map, 1 x C x h x w."""
     variance, mean = torch.var_mean(part, dim=(0, 2, 3), correction=0)
-    return Statistics(mean.double(), variance.double(), part.shape[-2] * part.shape[-1])
+    wide = part.dtype if part.device.type == "mps" else torch.float64
+    return Statistics(mean.to(wide), variance.to(wide), part.shape[-2] * part.shape[-1])
 
 
 class InstanceNorm(Layer):
@@ -231,6 +235,10 @@ class BatchNorm(Layer):
     """Batch normalization, then an activation. In training, it counts averages, with which it normalizes later.
 
     MXNet's constants: epsilon 0.001, and averages that keep 0.9 of their value at each step.
+
+    Attributes:
+        counts: whether it counts averages in training.
+
     """
 
     EPSILON, MOMENTUM = 1e-3, 0.1
@@ -244,14 +252,27 @@ class BatchNorm(Layer):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
         self.activation = activation
+        self.counts = True
 
     def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
         """Return this part of the output."""
         (x,) = maps
-        x = F.batch_norm(
-            x, self.mean, self.variance, self.weight, self.bias, self.training, self.MOMENTUM, self.EPSILON
-        )
+        mean, variance = (self.mean, self.variance) if self.counts or not self.training else (None, None)
+        x = F.batch_norm(x, mean, variance, self.weight, self.bias, self.training, self.MOMENTUM, self.EPSILON)
         return self.activation(x)
+
+
+@contextmanager
+def keeping_averages(network: nn.Module) -> Iterator[None]:
+    """Let the batch normalizations of a network count nothing while the block runs; else they do as in training."""
+    layers = [layer for layer in network.modules() if isinstance(layer, BatchNorm)]
+    for layer in layers:
+        layer.counts = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.counts = True
 
 
 class Scaled(Layer):

@@ -19,7 +19,10 @@ from nstyle.settings.config import Config
 
 
 class CropObjectives:
-    """Maker of objectives: the style's targets are computed once, the content's anew for each crop.
+    """Maker of objectives: the style's targets are computed once, the content's for each crop.
+
+    Weights other than the original VGG-19's are adapted to each crop (see `Model.adapt`), and the style's targets are
+    computed anew with them.
 
     Each style picture keeps its aspect ratio; its longer edge becomes `max_long_edge` times `style_scale`, as for a
     texture. So its strokes have the size that they have in a painting of that size, however small the crops are.

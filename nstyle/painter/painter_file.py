@@ -59,7 +59,8 @@ def write_painter(path: Path, generator: Generator, recipe: Mapping[str, Any], *
         path: the file.
         generator: the network.
         recipe: how it was trained, as JSON values.
-        half: write the convolutions in float16, in half the space; everything else is float32 in any case.
+        half: write the convolutions in float16, in half the space; everything else is float32 in any case, and so is
+            a convolution with a weight beyond float16, whose largest number is 65504.
 
     Raises:
         OutputError: the file cannot be written.
@@ -70,8 +71,10 @@ def write_painter(path: Path, generator: Generator, recipe: Mapping[str, Any], *
     }
     parts, end = [], 0
     for name, tensor in generator.state_dict().items():
-        dtype = "F16" if half and tensor.ndim > 1 else "F32"
-        part = tensor.detach().cpu().numpy().astype(_DTYPES[dtype]).tobytes()
+        array = tensor.detach().cpu().numpy()
+        fits = tensor.ndim > 1 and np.abs(array).max() <= np.finfo(np.float16).max
+        dtype = "F16" if half and fits else "F32"
+        part = array.astype(_DTYPES[dtype]).tobytes()
         header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [end, end + len(part)]}
         parts.append(part)
         end += len(part)

@@ -10,8 +10,8 @@ from nstyle.losses.objective import Evaluation, Objective
 from nstyle.numerics import clip_to_norm
 
 SHARE_OF_VALUES = 0.05
-"""Largest norm of the gradient that a stage of a chain gets, as a share of its painting's number of values: that of
-MXNet's example/neural-style/end_to_end/boost_train.py."""
+"""Largest norm of the gradient that a stage of a chain gets at a painting, as a share of the painting's number of
+values: that of MXNet's example/neural-style/end_to_end/boost_train.py."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def route_gradients(
     Each stage paints what the one before has painted, and learns from its own paintings and from the later stages',
     as if these were its own: a later stage's gradient is added to its, without the later stage's Jacobian. So stage k
     of n gets sum(g_i for i = k..n), where g_i is the gradient of the objective at the paintings of stage i. If there
-    are several stages, that sum is clipped to a norm of `SHARE_OF_VALUES` before it reaches the stage and the one
-    before, as in MXNet's example.
+    are several stages, that sum is clipped before it reaches the stage and the one before, as in MXNet's example: at
+    each painting, to a norm of `SHARE_OF_VALUES` times its number of values.
 
     Args:
         stages: networks from N x 3 x H x W to the same shape, model space.
@@ -68,10 +68,12 @@ def route_gradients(
     gradient = torch.zeros_like(crops)
     added = [] if penalty is None else [penalty(outputs[-1], painted[-1].loss)]
     for output, stage_painted in zip(reversed(outputs), reversed(painted), strict=True):
-        own = torch.cat([evaluation.gradient for evaluation in stage_painted.evaluations]) / len(objectives)
-        gradient = gradient + own
+        gradient = gradient + torch.cat([evaluation.gradient for evaluation in stage_painted.evaluations])
         if len(outputs) > 1:
-            gradient, _ = clip_to_norm(gradient, SHARE_OF_VALUES * gradient.numel())
-        torch.autograd.backward([output, *added], [gradient, *(None for _ in added)])
+            gradient = torch.cat(
+                [clip_to_norm(one, SHARE_OF_VALUES * one.numel())[0] for one in torch.split(gradient, 1)]
+            )
+        mean = gradient / len(objectives)
+        torch.autograd.backward([output, *added], [mean, *(None for _ in added)])
         added = []
     return painted

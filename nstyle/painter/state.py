@@ -62,10 +62,11 @@ def read_state(path: Path, device: torch.device) -> tuple[int, dict[str, Tensor]
                 raise ValueError("compressed: the file's size would not bound the memory that reading needs")
             about = json.loads(str(archive["about"]))
             names = [name for name in archive.files if name != "about"]
-            tensors = {name: torch.from_numpy(archive[name]).to(device) for name in names}
-        return int(about["done"]), tensors, dict(about["facts"])
+            tensors = {name: torch.from_numpy(archive[name]) for name in names}
+        done, facts = int(about["done"]), dict(about["facts"])
     except _READING_ERRORS as error:
         raise damaged_state(path) from error
+    return done, {name: tensor.to(device) for name, tensor in tensors.items()}, facts
 
 
 def damaged_state(path: Path) -> RecipeError:

@@ -17,13 +17,13 @@ from typing import Any, Protocol
 
 import torch
 
-from nstyle.devices import Precision, choose_device, choose_precision, describe_device, reproducible
-from nstyle.errors import DeviceError, DivergenceError, ImageError, Kind, OptionError, OutputError, WeightsError
+from nstyle.devices import Precision, choose_device, choose_precision, describe_device, is_out_of_memory, reproducible
+from nstyle.errors import DeviceError, DivergenceError, ImageError, Kind, OutputError, WeightsError
 from nstyle.painter.earlier import find_earlier, read_earlier_state
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.objectives import CropObjectives
-from nstyle.painter.painter_file import read_painter
+from nstyle.painter.painter_file import PainterFile, read_painter
 from nstyle.painter.photos import Photos
 from nstyle.painter.state import damaged_state
 from nstyle.painter.training import Lesson, Trainer, TrainingStep
@@ -35,7 +35,7 @@ from nstyle.pictures.decode import read_picture
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.picture import Picture, fit_long_edge, resize_picture
 from nstyle.settings.config import Config
-from nstyle.settings.training import STEPS, Training
+from nstyle.settings.training import GENERATOR, STEPS, Training
 from nstyle.storage.layout import StopReason
 from nstyle.storage.record import make_recipe
 from nstyle.storage.run_folder import RunFolder
@@ -91,11 +91,33 @@ def train(
     sources = [config.content_image, config.style_image, *(path for path, _ in config.blend_style), *photos]
     folder = RunFolder(training.folder, config.image_format, sources)
     try:
-        with _naming_output(), folder.owned(), reproducible(device), _out_of_memory_as_error(device):
-            return _Run(training, config, photos, folder, device, precision).run(progress, session)
+        with (
+            _naming_output(),
+            folder.owned(),
+            reproducible(device, tf32=precision.tf32),
+            _out_of_memory_as_error(device),
+        ):
+            try:
+                return _Run(training, config, photos, folder, device, precision).run(progress, session)
+            finally:
+                folder.keep_earlier_run()  # if the training ended before it was saved
     finally:
         with suppress(OSError):  # it is not empty
             training.folder.rmdir()
+
+
+def read_start(path: Path) -> PainterFile:
+    """Return the painter from which a training starts.
+
+    Raises:
+        WeightsError: it cannot be used.
+
+    """
+    try:
+        return read_painter(path)
+    except WeightsError as error:
+        message = str(error).replace("--painter", "--start-from")
+        raise WeightsError(message, flag="--start-from", path=error.path, kind=error.kind) from error
 
 
 @dataclass
@@ -112,12 +134,6 @@ class _Run:
     def run(self, progress: Callable[[int, int], Progress] | None, session: Session | None) -> Trained:
         """Train, or find that it is done."""
         training = self.training
-        if training.start_from is not None and training.start_from.resolve() == training.output.resolve():
-            raise OptionError(
-                "--start-from and --output name the same file; choose another --output",
-                flag="--start-from",
-                kind=Kind.CONFLICT,
-            )
         generator, started_from = self._first_generator()
         photo = self._validation_photo()
         objectives = CropObjectives(self.config, self.device, self.precision.dtype, session)
@@ -161,6 +177,10 @@ class _Run:
         )
         photos.crops(lesson.seed, 0, 1)  # if no photo can be read, no file has been changed yet
         if steps is None and training.minutes is not None:
+            for step in range(TIMED_STEPS):
+                photos.crops(
+                    lesson.seed, step, lesson.batch_size
+                )  # a photo is read once, which is not the steps' time
             trial = Trainer(copy.deepcopy(generator), photos, objectives, lesson)
             lesson = replace(lesson, steps=_steps_in(training.minutes, trial))
         return Trainer(generator, photos, objectives, lesson)
@@ -182,11 +202,32 @@ class _Run:
     def _follow(
         self, trainer: Trainer, files: TrainingFiles, progress: Callable[[int, int], Progress] | None
     ) -> Trained:
-        """Do the steps that are left."""
+        """Do the steps that are left, and record how the training ended."""
+        try:
+            try:
+                self._do_steps(trainer, files, progress)
+            except KeyboardInterrupt as interrupt:
+                self._save_interrupted(trainer, files, interrupt)
+                raise
+        except KeyboardInterrupt:
+            raise
+        except DivergenceError as error:
+            files.end(StopReason.DIVERGED)
+            kept = f"; the painter after {files.saved} steps is {files.output}" if files.saved else ""
+            raise DivergenceError(f"{error}{kept}", flag=error.flag, path=error.path, kind=error.kind) from error
+        except BaseException:
+            files.end(StopReason.FAILED)
+            raise
+        return Trained(files.output, trainer.done)
+
+    def _do_steps(
+        self, trainer: Trainer, files: TrainingFiles, progress: Callable[[int, int], Progress] | None
+    ) -> None:
+        """Do the steps that are left, and save the training."""
         steps, first = trainer.lesson.steps, trainer.done
         watcher = None if progress is None else progress(first, steps)
-        log = EpochLog(self.folder.epochs, done=first)
         try:
+            log = EpochLog(self.folder.epochs, done=first)
             with log.file:
                 while trainer.done < steps:
                     with Interrupts() as interrupts:
@@ -196,28 +237,20 @@ class _Run:
                         if watcher is not None:
                             watcher(step)
                 files.save(StopReason.EPOCHS)
-        except KeyboardInterrupt as interrupt:
-            with Interrupts() as interrupts:
-                interrupts.hold()
-                if trainer.done == 0:
-                    files.end(StopReason.INTERRUPTED)
-                else:
-                    files.save(StopReason.INTERRUPTED)
-                    interrupt.add_note(
-                        f"the painter after {trainer.done} steps is {files.output}; the same command continues"
-                    )
-            raise
-        except DivergenceError as error:
-            files.end(StopReason.FAILED)
-            kept = f"; the painter after {files.saved} steps is {files.output}" if files.saved else ""
-            raise DivergenceError(f"{error}{kept}", flag=error.flag, path=error.path, kind=error.kind) from error
-        except BaseException:
-            files.end(StopReason.FAILED)
-            raise
         finally:
             if watcher is not None:
                 watcher.close()
-        return Trained(files.output, trainer.done)
+
+    def _save_interrupted(self, trainer: Trainer, files: TrainingFiles, interrupt: KeyboardInterrupt) -> None:
+        """Save an interrupted training, and note how it continues."""
+        with Interrupts() as interrupts:
+            interrupts.hold()
+            if trainer.done == 0:
+                files.end(StopReason.INTERRUPTED)
+                return
+            files.save(StopReason.INTERRUPTED)
+            again = "the same command without --overwrite" if self.training.overwrite else "the same command"
+            interrupt.add_note(f"the painter after {trainer.done} steps is {files.output}; {again} continues")
 
     def _first_generator(self) -> tuple[Generator, str | None]:
         """Return the generator before the first step, and the SHA-256 of the painter from which it starts.
@@ -228,15 +261,12 @@ class _Run:
         """
         training = self.training
         if training.start_from is not None:
-            try:
-                painter = read_painter(training.start_from)
-            except WeightsError as error:
-                message = str(error).replace("--painter", "--start-from")
-                raise WeightsError(message, flag="--start-from", path=error.path, kind=error.kind) from error
+            painter = read_start(training.start_from)
             return painter.generator.requires_grad_(True).to(self.device), painter.sha256
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
-            generator = make_generator(training.generator, width=training.value("width", training.generator))
+            kind = training.generator or GENERATOR
+            generator = make_generator(kind, width=training.value("width", kind))
         return generator.to(self.device), None
 
     def _validation_photo(self) -> Picture:
@@ -260,7 +290,7 @@ class _Run:
         return {
             **generator.facts,
             **{name: training.value(name, kind) for name in ("crop_edge", "batch_size", "lr")},
-            "steps": training.steps,
+            "steps": training.steps or (None if training.minutes else STEPS),
             "minutes": training.minutes,
             "stability": training.stability,
             "start_from": started_from,
@@ -303,12 +333,14 @@ def _naming_output() -> Iterator[None]:
 
 @contextmanager
 def _out_of_memory_as_error(device: torch.device) -> Iterator[None]:
-    """Turn PyTorch's out-of-memory errors into a `DeviceError`."""
+    """Turn out-of-memory errors into a `DeviceError`."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise DeviceError(
-            f"{device} ran out of memory; lower --crop-edge or --width", flag="--crop-edge", kind=Kind.OUT_OF_RANGE
+            f"{device} ran out of memory; lower --batch-size, --crop-edge or --width",
+            flag="--batch-size",
+            kind=Kind.OUT_OF_RANGE,
         ) from error

@@ -13,6 +13,7 @@ from nstyle.errors import DivergenceError, Kind
 from nstyle.losses.objective import UNIT, Evaluation, Objective
 from nstyle.numerics import sum_of_squares
 from nstyle.painter.graph import Generator
+from nstyle.painter.layers import keeping_averages
 from nstyle.painter.photos import Photos
 from nstyle.painter.routing import route_gradients
 
@@ -22,6 +23,9 @@ WARM_UP, FIRST_SHARE, LAST_SHARE = 0.1, 0.04, 0.001
 
 MOMENTUM, WEIGHT_DECAY, LARGEST_GRADIENT = 0.9, 5e-3, 5.0
 """Of MXNet's boost_train.py, which trains with SGD. Each value of the weights' gradient is clipped to the last."""
+
+_KEPT_BY_ADAM, _KEPT_BY_SGD = ("step", "exp_avg", "exp_avg_sq"), ("momentum_buffer",)
+"""Names of what PyTorch's optimizers keep for each parameter, once a step is done."""
 
 NOISE, SHIFT, MARGIN = 4.0, 4, 8
 """For `stability`: the standard deviation of the noise in grey levels; the most pixels that are cut off at the top
@@ -144,9 +148,11 @@ class Trainer:
     def paint(self, image: Tensor) -> Tensor:
         """Return the generator's painting of an image, 1 x 3 x H x W, as it will paint when it is trained."""
         self.generator.eval()
-        with torch.no_grad():
-            painting: Tensor = self.generator(image)
-        self.generator.train()
+        try:
+            with torch.no_grad():
+                painting: Tensor = self.generator(image)
+        finally:
+            self.generator.train()
         return painting
 
     def state(self) -> dict[str, Tensor]:
@@ -157,26 +163,25 @@ class Trainer:
         return tensors
 
     def restore(self, done: int, state: Mapping[str, Tensor]) -> None:
-        """Continue after `done` steps from a state that `state` returned.
+        """Continue after `done` steps, at least 1, from a state that `state` returned.
 
         Raises:
-            ValueError: the state is that of another generator.
+            ValueError: the state is that of another generator, or lacks what the optimizer keeps.
 
         """
-        own = self.generator.state_dict()
+        kept = _KEPT_BY_SGD if self._is_chain else _KEPT_BY_ADAM
+        wanted = {f"generator.{name}": (t.shape, t.dtype) for name, t in self.generator.state_dict().items()}
+        parameters = [weight for group in self._optimizer.param_groups for weight in group["params"]]
+        for number, weight in enumerate(parameters):
+            for name in kept:
+                shape = torch.Size() if name == "step" else weight.shape
+                wanted[f"optimizer.{number}.{name}"] = shape, torch.float32
+        if {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()} != wanted:
+            raise ValueError("the state is that of another generator, or incomplete")
+        memories = {
+            number: {name: state[f"optimizer.{number}.{name}"] for name in kept} for number in range(len(parameters))
+        }
         weights = {name.removeprefix("generator."): t for name, t in state.items() if name.startswith("generator.")}
-        if {name: tensor.shape for name, tensor in weights.items()} != {name: t.shape for name, t in own.items()}:
-            raise ValueError("the state is that of another generator")
-        memories: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in state.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                number, _, what = rest.partition(".")
-                memories.setdefault(int(number), {})[what] = tensor
-        shapes = dict(enumerate(weight.shape for group in self._optimizer.param_groups for weight in group["params"]))
-        for parameter, memory in memories.items():
-            if any(tensor.shape not in ((), shapes.get(parameter)) for tensor in memory.values()):
-                raise ValueError("the state is that of another generator")
         self.generator.load_state_dict(weights)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": memories, "param_groups": groups})
@@ -204,10 +209,11 @@ class _Stability:
         inside = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
         *earlier, last = self.trainer.generator.graphs
         image = self.noisy
-        with torch.no_grad():
-            for stage in earlier:
-                image = stage(image)
-        others = last(image)
+        with keeping_averages(self.trainer.generator):
+            with torch.no_grad():
+                for stage in earlier:
+                    image = stage(image)
+            others = last(image)
         difference = others[inside] - paintings[..., self.top :, self.left :][inside]
         weight = self.trainer.lesson.stability / UNIT / difference.numel()
         penalty: Tensor = loss * weight * sum_of_squares(difference)

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from nstyle.errors import OutputError
-from nstyle.files import unwritable
 from nstyle.networks.model_space import to_model_space
 from nstyle.optim.descent import DescentState
 from nstyle.painter.earlier import TRAINING
@@ -17,6 +17,7 @@ from nstyle.painter.painter_file import write_painter
 from nstyle.painter.state import write_state
 from nstyle.painter.training import Trainer, TrainingStep
 from nstyle.painting.finish import Finish
+from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.observers import EpochLog
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture
@@ -32,7 +33,8 @@ _log = logging.getLogger(__name__)
 class TrainingFiles:
     """Writer of a training's files.
 
-    A saved training is whole: if it is killed while it saves, the state of the last saving continues it.
+    A saved training is whole: if it is killed while it saves, the state of the last saving continues it. If it
+    replaces an earlier one, that stays whole until the first saving; see `RunFolder.make_way_for`.
 
     Args:
         output: the painter's file.
@@ -69,20 +71,21 @@ class TrainingFiles:
         self.record = RunRecord(folder.record, recipe)
         self._image = to_model_space(photo.rgb).to(trainer.device)
         self._finish = Finish(photo)
+        self._painted: tuple[int, torch.Tensor] | None = None
 
     def begin(self, pictures: Collection[str], *, fresh: bool) -> None:
-        """Write that the training runs; delete the pictures and the state of an earlier one if this one is `fresh`.
+        """Write that the training runs.
+
+        Args:
+            pictures: the names of the pictures of the earlier training.
+            fresh: whether it begins anew, and replaces the earlier one, if there is one.
 
         Raises:
             OutputError: the folder cannot be written.
 
         """
         if fresh:
-            try:
-                for name in (*pictures, self.folder.checkpoint.name, self.folder.epochs.name):
-                    (self.folder.path / name).unlink(missing_ok=True)
-            except OSError as error:
-                raise unwritable(self.folder.path, error) from error
+            self.folder.make_way_for(self.recipe, overwrite=True)  # what may be replaced is known already
         self.record.pictures = set() if fresh else set(pictures)
         self._write_record(StopReason.RUNNING)
 
@@ -123,16 +126,25 @@ class TrainingFiles:
         write_painter(self.output, self.trainer.generator, self._painter_recipe())
         self.saved = done
         write_state(self.folder.checkpoint, done, self.trainer.state(), self.facts)
-        self._write_record(reason)
+        if self.folder.staging is None:
+            self._write_record(reason)
+            return
+        with Interrupts() as interrupts:
+            interrupts.hold()  # a half-done replacement could not be closed
+            self.folder.replace_earlier_run(partial(self._write_record, reason))
 
     def end(self, reason: StopReason) -> None:
-        """Write that the training ended without saving, if that is possible."""
-        with suppress(OutputError):
-            self._write_record(reason)
+        """Write that the training ended without saving, if that is possible, and has not kept an earlier one."""
+        if self.folder.staging is None:
+            with suppress(OutputError):
+                self._write_record(reason)
 
     def _painting(self) -> torch.Tensor:
-        """Paint the validation photo: 1 x 3 x H x W, model space."""
-        return self.trainer.paint(self._image)
+        """Paint the validation photo, once after each step: 1 x 3 x H x W, model space."""
+        done = self.trainer.done
+        if self._painted is None or self._painted[0] != done:
+            self._painted = done, self.trainer.paint(self._image)
+        return self._painted[1]
 
     def _validation_loss(self) -> float:
         """Return the objective's loss of content + style at the painting of the validation photo."""
@@ -148,7 +160,8 @@ class TrainingFiles:
         settings = {name: value for name, value in facts["settings"].items() if name != "output_dir"}
         return {**facts, "settings": settings, TRAINING: {**self.facts, "done": self.trainer.done}}
 
-    def _write_record(self, reason: StopReason) -> None:
-        done = self.saved if reason == StopReason.FAILED else self.trainer.done
+    def _write_record(self, reason: StopReason, more: Mapping[str, object] | None = None) -> None:
+        done = self.saved if reason in (StopReason.FAILED, StopReason.DIVERGED) else self.trainer.done
         state = DescentState(self._image, done, {})
-        self.record.write(reason, Checkpoint(state), {TRAINING: dict(self.facts)})
+        self.record.path = self.folder.record
+        self.record.write(reason, Checkpoint(state), {TRAINING: dict(self.facts), **(more or {})})

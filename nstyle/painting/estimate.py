@@ -89,11 +89,11 @@ def estimate_run(
         prepared = prepared_for(config, device, precision.dtype, session, unpainted, in_memory)
         seconds = time.perf_counter() - begin
         if unpainted is not None:
-            seconds += unpainted.seconds()
+            seconds += unpainted.seconds(prepared.scales)
         if prepared.in_one_pass:
-            memory, way = prepared.process_memory, prepared.way_in_words
+            memory, way = prepared.process_memory, "" if prepared.chosen is None else str(prepared.chosen.way)
             return Estimate(prepared.size, memory, way, epochs=0, may_stop=False, seconds=seconds)
-        with tuned(config, session, device, prepared):
+        with tuned(config, session, device, prepared.memory):
             rate = _time_matching(device) if STYLE_LOSSES[config.style_loss].matches else 0.0
             timer = partial(_time, config, device, precision.dtype, session, in_memory, rate)
             seconds += _seconds_of(prepared, rate, timer)
@@ -129,8 +129,10 @@ class _Unpainted:
         self.calls.append((image, way))
         return image
 
-    def seconds(self) -> float:
-        """Return about how long the painter would have taken."""
+    def seconds(self, scales: Sequence[Scale]) -> float:
+        """Return about how long the painter would take for the starts of these scales."""
+        for scale in scales:
+            scale.make_start()
         return sum(self._seconds(image, way) for image, way in self.calls)
 
     def _seconds(self, image: Tensor, way: Any) -> float:

@@ -1,20 +1,20 @@
 """Prepare a painting that a painter paints in one pass, without VGG-19 and without a style picture."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nstyle.devices import keeping_freed_memory
 from nstyle.files import known_sha256
 from nstyle.losses.objective import Objective
 from nstyle.networks.weights_files import EMBEDDED, TORCHVISION
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import hash_files, inputs_of
 from nstyle.painting.memory import STARTUP
-from nstyle.painting.painters import Painter, choose_pass
+from nstyle.painting.painters import Painter, Pass, choose_pass
 from nstyle.painting.prepare import Prepared, fitted_mask
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
@@ -27,14 +27,14 @@ from nstyle.settings.config import Config
 
 def prepare_one_pass(
     config: Config,
-    painter: Painter,
+    painter: Painter | Pass,
     device: torch.device,
     session: Session,
     in_memory: Mapping[str, Picture] | None = None,
 ) -> Prepared:
-    """Read the picture and paint it: the start of the only scale is the painting, and there are no epochs.
+    """Read the picture. The start of the only scale will be the painting, and there are no epochs.
 
-    `prepare` describes `in_memory`.
+    `prepare` describes `painter` and `in_memory`.
 
     Raises:
         NStyleError: a picture cannot be used, the painting is too small, or it does not fit into memory.
@@ -50,10 +50,8 @@ def prepare_one_pass(
     picture = resize_picture(pictures[content], size.height, size.width)
     in_use = session.memory_in_use(device, pictures.values())
     chosen = choose_pass(painter, (size.height, size.width), config, device, in_use)
-    keeps = session.owns_process and config.max_memory is None
-    with keeping_freed_memory(device, chosen.needed) if keeps else nullcontext():  # a quarter of the time
-        painted = chosen.paint(picture, device)
-    scale = Scale(painted, Finish(picture, config.preserve_colors, mask), _no_objective)
+    finish = Finish(picture, config.preserve_colors, mask)
+    scale = Scale(partial(chosen.paint, picture, device), finish, _no_objective)
     return Prepared(
         scales=(scale,),
         epochs=(0,),
@@ -63,7 +61,7 @@ def prepare_one_pass(
         memory=chosen.needed,
         process_memory=in_use + STARTUP + chosen.needed,
         seamless=False,
-        way_in_words=str(chosen.way),
+        chosen=chosen,
     )
 
 

@@ -57,11 +57,14 @@ class Pass:
         return self.painter(to_model_space(picture.rgb).to(device), self.way)
 
 
-def choose_pass(painter: Painter, size: tuple[int, int], config: Config, device: torch.device, in_use: int) -> Pass:
+def choose_pass(
+    painter: Painter | Pass, size: tuple[int, int], config: Config, device: torch.device, in_use: int
+) -> Pass:
     """Return the fastest way that fits into the memory.
 
     Args:
-        painter: the painter.
+        painter: the painter. A pass that was chosen before stays as it is, so that memory that others free or take
+            meanwhile changes nothing from one frame of a film to the next.
         size: height and width of the picture.
         config: the settings, of which `max_memory` counts.
         device: the device.
@@ -71,6 +74,8 @@ def choose_pass(painter: Painter, size: tuple[int, int], config: Config, device:
         DeviceError: none fits.
 
     """
+    if isinstance(painter, Pass):
+        return painter
     limit = config.memory_limit
     there = free_memory(device) if limit is None else limit - in_use - STARTUP
     pixels = size[0] * size[1]

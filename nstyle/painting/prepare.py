@@ -23,10 +23,11 @@ from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_files, inputs_of
 from nstyle.painting.layers import ChosenLayers
 from nstyle.painting.memory import Memory, Way, Work
-from nstyle.painting.painters import Painter, choose_pass
+from nstyle.painting.painters import Painter, Pass, choose_pass
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
+from nstyle.painting.start import fitted_start, noise
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.masks import Mask, rounded, to_mask
 from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
@@ -34,9 +35,6 @@ from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 from nstyle.settings.presets import content_factor
 from nstyle.settings.scales import epochs_at_scales
-
-NOISE = 0.1
-"""Amplitude of the start noise in model space: the reference draws it uniformly from (-0.1, 0.1)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Prepared:
         seamless: whether the painting tiles.
         stop_after: the number of epochs, in all scales, after which the painting ends; None: it ends with the last
             scale.
-        way_in_words: how a painter painted it, "whole" or "in tiles of 512 pixels".
+        chosen: how a painter paints the starts; None: there is no painter.
 
     """
 
@@ -67,11 +65,11 @@ class Prepared:
     process_memory: int
     seamless: bool
     stop_after: int | None = None
-    way_in_words: str = ""
+    chosen: Pass | None = None
 
     @property
     def in_one_pass(self) -> bool:
-        """Whether a painter has painted the picture already: there are no epochs."""
+        """Whether a painter paints the picture, as its start: there are no epochs."""
         return self.epochs == (0,)
 
     @property
@@ -93,7 +91,7 @@ def prepare(
     ways: Sequence[Way] | None = None,
     in_memory: Mapping[str, Picture] | None = None,
     besides: int = 0,
-    painter: Painter | None = None,
+    painter: Painter | Pass | None = None,
 ) -> Prepared:
     """Read the pictures and the network, and prepare all scales; reuse what the session has in its cache.
 
@@ -106,7 +104,7 @@ def prepare(
         in_memory: content or masks, by the names of their settings, to use instead of their files: a film's frames
             are no files. They are not in `Prepared.inputs`. Messages name the path in the settings.
         besides: bytes on the device that the caller will need meanwhile, which count as used.
-        painter: paints the start; None: `init` decides.
+        painter: paints the starts when they are needed; None: `init` decides.
 
     Raises:
         NStyleError: a file cannot be used, the painting is too small, or it does not fit into memory.
@@ -128,8 +126,9 @@ def prepare(
     ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))
     objectives = ObjectiveMaker(config, loaded, layers)
-    start = None if painter is None else partial(_start_of, painter, config, device, in_use)
-    maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session, start)
+    finest = sizes[-1].height, sizes[-1].width
+    chosen = None if painter is None else choose_pass(painter, finest, config, device, in_use)
+    maker = _ScaleMaker(config, inputs, pictures, hashes, objectives, device, session, chosen)
     # The finest first: its errors are the clearest.
     work = list(map(memory.work, sizes, ways))
     scales = list(map(maker.make, reversed(sizes), reversed(ways), reversed(work)))
@@ -137,7 +136,7 @@ def prepare(
         scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()
     if config.image_range == "clamped":
-        descent["bounds"] = shown_range(scales[0].start)
+        descent["bounds"] = shown_range(torch.zeros((), device=device))
     return Prepared(
         tuple(reversed(scales)),
         epochs,
@@ -148,6 +147,7 @@ def prepare(
         memory.of_process(needed),
         config.seamless,
         config.stop_after,
+        chosen,
     )
 
 
@@ -204,7 +204,7 @@ class ObjectiveMaker:
 class _ScaleMaker:
     """Maker of a painting's scales; it resizes each scale's pictures from the originals.
 
-    `painted` makes the start from the content picture; None: `init` decides.
+    `chosen` paints the starts; None: `init` decides.
     """
 
     config: Config
@@ -214,10 +214,10 @@ class _ScaleMaker:
     objectives: ObjectiveMaker
     device: torch.device
     session: Session
-    painted: Callable[[Picture], Tensor] | None = None
+    chosen: Pass | None = None
 
     def make(self, size: ScaleSize, way: Way, work: Work) -> Scale:
-        """Resize all pictures, and make the start; the objective is made later, in this way.
+        """Resize all pictures, and make the start, unless a painter does; the objective is made later, in this way.
 
         `work` is the amount of arithmetic of an epoch; see `Memory.work`.
         """
@@ -244,25 +244,21 @@ class _ScaleMaker:
         keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
         finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
         content = to_model_space(shown).to(device)
+        mask_tensor = _mask_tensor(mask, device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
         first = self.inputs.styles[0].picture
-        if self.painted is not None:
-            start = self.painted(picture)
+        start: Tensor | Callable[[], Tensor]
+        if self.chosen is not None:
+            start = partial(self.chosen.paint, picture, device)
         else:
             start = self._start(content, picture.alpha, Picture(rgbs[first], framed[first].alpha))
-        if keeps_grey:
-            start = to_model_space(grey(luminance(from_model_space(start))))
-        start = start.to(device)
-        mask_tensor = _mask_tensor(mask, device)
-        if mask_tensor is not None:
-            start = mask_tensor * start + (1 - mask_tensor) * content
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
         make = partial(
             self.objectives.make, styles=styles, mask=mask_tensor, keeps_grey=keeps_grey, tiling=way.tiling
         )
         return Scale(
-            start,
+            partial(fitted_start, start, shown, mask_tensor, device, keeps_grey=keeps_grey),
             finish,
             partial(_from_picture, make, shown, device),
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
@@ -284,7 +280,7 @@ class _ScaleMaker:
         if self.inputs.start is not None:
             return to_model_space(resize_picture(self.pictures[self.inputs.start], height, width).rgb)
         if self.config.init == "noise":
-            return _noise(height, width, self.config.seed)
+            return noise(height, width, self.config.seed)
         if self.config.init == "content":
             return content
         if self.config.init == "recolored":
@@ -351,11 +347,6 @@ class _ScaleMaker:
         return placed
 
 
-def _start_of(painter: Painter, config: Config, device: torch.device, in_use: int, picture: Picture) -> Tensor:
-    """Return the start that a painter paints from the content picture."""
-    return choose_pass(painter, picture.size, config, device, in_use).paint(picture, device)
-
-
 def fitted_mask(pictures: Mapping[Source, Picture], mask: Source, of: Source, frame: Frame) -> Mask:
     """Return a mask, resized like the picture that it belongs to.
 
@@ -389,9 +380,3 @@ def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:
 def _mask_tensor(mask: Mask | None, device: torch.device) -> Tensor | None:
     """Return a mask as a tensor, 1 x 1 x H x W."""
     return None if mask is None else torch.from_numpy(mask)[None, None].to(device)
-
-
-def _noise(height: int, width: int, seed: int) -> Tensor:
-    """Return the reference's start noise, 1 x 3 x H x W; drawn on the CPU, it is the same on every device."""
-    uniform = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    return uniform.mul_(2).sub_(1).mul_(NOISE)

@@ -83,7 +83,8 @@ def fits(checkpoint: Checkpoint, prepared: Prepared) -> bool:
     """Tell whether a painting can continue from a checkpoint: its scale exists, and its image has that size."""
     if not 1 <= checkpoint.scale <= len(prepared.scales):
         return False
-    return checkpoint.descent.image.shape == prepared.scales[checkpoint.scale - 1].start.shape
+    width, height = prepared.scales[checkpoint.scale - 1].size
+    return checkpoint.descent.image.shape == (1, 3, height, width)
 
 
 def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:

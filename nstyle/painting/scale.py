@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
 
@@ -15,8 +16,7 @@ class Scale:
     """One scale of a painting.
 
     Attributes:
-        start: the image with which a painting that begins at this scale starts; 1 x 3 x H x W, model space, on the
-            device.
+        make_start: makes `start`, for which a painter may have to paint.
         finish: converts an image at this scale to the picture for display.
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
             begins.
@@ -28,7 +28,7 @@ class Scale:
 
     """
 
-    start: Tensor
+    make_start: Callable[[], Tensor]
     finish: Finish
     make_objective: Callable[[], Objective]
     parts: tuple[Tensor | None, ...] = (None,)
@@ -38,10 +38,18 @@ class Scale:
     work: Work = field(default_factory=Work)
     _objective: Objective | None = field(default=None, init=False)
 
+    @cached_property
+    def start(self) -> Tensor:
+        """The image with which a painting that begins at this scale starts.
+
+        It is 1 x 3 x H x W, in model space, on the device. It is made when it is first needed, and kept.
+        """
+        return self.make_start()
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
-        _, _, height, width = self.start.shape
+        height, width = self.finish.content.size
         return width, height
 
     @property

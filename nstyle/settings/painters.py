@@ -1,8 +1,10 @@
 """The painters that `--painter` names: files of trained networks. Imports no torch."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from nstyle.errors import Kind, WeightsError
+from nstyle.errors import Kind, OptionError, WeightsError
 from nstyle.networks.weights_files import MODELS
 
 PAINTERS = Path(__file__).parent.parent / "painters"
@@ -40,6 +42,25 @@ def find_painter(name: str) -> Path:
         ) from error
     known = f"{', '.join(painter_names())}, or " if painter_names() else ""
     raise _error(name, f"there is no painter {name}; give --painter {known}a file of nstyle-train", Kind.MISSING)
+
+
+def check_style_of_painter(given: Mapping[str, Any]) -> None:
+    """Check that there is a style picture if the optimizer goes on from the painting of a painter of one's own.
+
+    Args:
+        given: the settings of a painting that the user or a recipe gives, before defaults fill in the others.
+
+    Raises:
+        OptionError: there is none. The sample, which would be the default, has hardly the painter's style.
+
+    """
+    painter, goes_on = given.get("painter"), str(given.get("max_num_epochs") or 0) != "0"
+    if painter is not None and goes_on and "style_image" not in given and str(painter) not in painter_names():
+        raise OptionError(
+            "--max-num-epochs beside --painter needs the painter's style picture: add --style-image",
+            flag="--style-image",
+            kind=Kind.MISSING,
+        )
 
 
 def _error(name: str, message: str, kind: Kind) -> WeightsError:

@@ -27,6 +27,9 @@ GENERATORS = {
 }
 """The kinds of generators, in a few words."""
 
+GENERATOR = "johnson"
+"""The kind if neither a kind nor a painter to start from is given."""
+
 STEPS = 10_000
 """Number of steps if neither steps nor minutes are given: 1,000 show the style, but fail on some photos."""
 
@@ -84,11 +87,12 @@ class Training:
         default_words="a sample",
         metavar="PATH",
     )
-    generator: str = setting(
-        "johnson",
+    generator: str | None = setting(
+        None,
         "; ".join(f"{name}: {words}" for name, words in GENERATORS.items()),
         OURS,
         EVERYDAY,
+        default_words=GENERATOR,
         choices=tuple(GENERATORS),
     )
     max_long_edge: int = setting(
@@ -222,15 +226,21 @@ class Training:
                 flag="--minutes",
                 kind=Kind.CONFLICT,
             )
-        if self.start_from is not None and (self.width is not None or self.generator != Training.generator):
+        if self.start_from is not None and (self.width, self.generator) != (None, None):
             raise OptionError(
                 "--start-from uses the generator of that painter: leave --generator and --width out",
                 flag="--start-from",
                 kind=Kind.CONFLICT,
             )
+        if self.start_from is not None and self.start_from.resolve() == self.output.resolve():
+            raise OptionError(
+                "--start-from and --output name the same file; choose another --output",
+                flag="--start-from",
+                kind=Kind.CONFLICT,
+            )
 
     def value(self, name: str, kind: str) -> Any:
-        """Return a setting whose default depends on the generator; `kind` is the generator's name."""
+        """Return a setting whose default depends on the generator; `kind` is that of the generator."""
         given = getattr(self, name)
         return DEFAULTS[name][kind] if given is None else given
 
@@ -239,18 +249,20 @@ class Training:
         """The folder of the training, beside the painter's file."""
         return self.output.with_suffix(FOLDER_ENDING)
 
-    def painting(self, given: Mapping[str, Any]) -> Config:
+    def painting(self, given: Mapping[str, Any], kind: str | None = None) -> Config:
         """Return the settings of a painting that has the objective of the training, and the validation photo.
 
         Args:
             given: values of settings in `OF_THE_OBJECTIVE`; the others get their defaults.
+            kind: that of the generator, if it is the one of the painter to start from.
 
         Raises:
             OptionError: see `Config`.
 
         """
         defaults = {**OBJECTIVE_DEFAULTS}
-        if self.generator == "boosted" and given.get("unrealness") is None:  # that balances the weights itself
+        sets_weights = given.get("unrealness") is not None or given.get("preset") is not None
+        if (kind or self.generator) == "boosted" and not sets_weights:
             defaults["style_weight"] = STYLE_WEIGHT_OF_BOOSTED
         return Config(
             **{**defaults, **given},

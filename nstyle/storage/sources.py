@@ -17,6 +17,7 @@ from nstyle.pictures.limits import MOST_BYTES
 from nstyle.settings.config import Config
 from nstyle.settings.groups import SAMPLES
 from nstyle.settings.options import flag
+from nstyle.settings.painters import check_style_of_painter
 from nstyle.settings.paths import name_of, with_paths
 from nstyle.storage.layout import RECORD
 from nstyle.storage.recipe import OF_THE_END, Recipe, read_recipe, settings_to_repeat
@@ -31,16 +32,19 @@ def settings_of(
     """Return the settings that the arguments of `nstyle.stylize` mean, and the recipe that supplied some of them.
 
     Raises:
-        NStyleError: as `settings_to_follow`, and if the recipe cannot be read or a setting is out of range.
+        NStyleError: as `settings_to_follow`, and if the recipe cannot be read, a setting is out of range, or the
+            style of a painter is missing.
         TypeError: an option does not exist.
 
     """
     named = {"content_image": content_image, "style_image": style_image}
     given = {**options, **{name: path for name, path in named.items() if path is not None}}
-    if recipe is None:
-        return Config(**given), None
-    followed = read_recipe(Path(recipe))
-    return Config(**settings_to_follow(followed, Path(recipe), given)), followed
+    followed = None
+    if recipe is not None:
+        followed = read_recipe(Path(recipe))
+        given = settings_to_follow(followed, Path(recipe), given)
+    check_style_of_painter(given)
+    return Config(**given), followed
 
 
 def settings_to_follow(recipe: Recipe, path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
