@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from film_runs import SMALL, contents, negative, painted_film
 from films import scene, write_video
+from PIL import Image
 from refusals import refuses
 
 from nstyle.commands.paint import main
@@ -308,6 +309,48 @@ def test_a_damaged_record(damage: bytes, clip: Path, style: Path, tmp_path: Path
         painted_film(clip, style, output, overwrite=True)
     assert (output / "film.json").read_bytes() == damage
     assert main(["--recipe", str(output / "film.json"), "--output-dir", str(tmp_path / "more")]) == 1
+
+
+@pytest.mark.parametrize("damage", [{"shots": [[1, 9]]}, {"settings": 5}, {"files": 5}])
+def test_the_settings_of_a_damaged_record_are_not_left_out(
+    damage: dict[str, Any], clip: Path, style: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = json.loads(painted_film(clip, style, tmp_path / "film", to="1f").record.read_text())
+    record["film"] |= damage
+    recipe = tmp_path / "film.json"
+    recipe.write_text(json.dumps(record))
+    for film in ([], ["--film", str(clip)]):
+        assert main(["--recipe", str(recipe), *film, "--output-dir", str(tmp_path / "more")]) == 1
+        assert "film.json is a film's record, but damaged" in capsys.readouterr().err
+    assert not (tmp_path / "more").exists()
+
+
+@pytest.mark.parametrize("name", ["frames", "source", "shots"])
+def test_a_film_is_not_painted_between_its_own_pictures(name: str, style: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / name
+    pictures.mkdir()
+    for number, frame in enumerate(scene(2)):
+        Image.fromarray(frame).save(pictures / f"shot{number}.png")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=pictures, flag="--output-dir"):
+        painted_film(pictures, style, tmp_path, overwrite=True)
+    assert len(list(pictures.iterdir())) == 2
+
+
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_a_painted_frame_that_was_changed(is_damaged: bool, clip: Path, style: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    changed = painted_film(clip, style, output, to="2f").frames[0]
+    before = changed.read_bytes()
+    if is_damaged:
+        changed.write_bytes(before[:100])
+    else:
+        Image.new("RGB", (20, 20)).save(changed)
+    with refuses(OutputError, kind=Kind.DAMAGED, path=changed) as refused:
+        painted_film(clip, style, output, to="2f", film_codec="lossless")
+    assert "delete it" in str(refused.value)
+    changed.unlink()
+    assert painted_film(clip, style, output, to="2f", film_codec="lossless").painted == 2
+    assert changed.read_bytes() == before
 
 
 @pytest.mark.parametrize("recipe", [None, 5, {}, {"settings": {"unknown": 1}}])

@@ -183,6 +183,9 @@ def test_times_count_from_the_first_frame(tmp_path: Path) -> None:
         ("x", None, 1, "--from", Kind.UNSUPPORTED),
         ("-1", None, 1, "--from", Kind.UNSUPPORTED),
         (None, "1:2:3:4", 1, "--to", Kind.UNSUPPORTED),
+        ("9" * 5000, None, 1, "--from", Kind.UNSUPPORTED),
+        (None, "9" * 5000 + "f", 1, "--to", Kind.UNSUPPORTED),
+        ("9" * 5000 + ":1", None, 1, "--from", Kind.UNSUPPORTED),
         ("0f", None, 1, "--from", Kind.OUT_OF_RANGE),
         ("13f", None, 1, "--from", Kind.OUT_OF_RANGE),
         ("0.5", None, 1, "--from", Kind.OUT_OF_RANGE),
@@ -210,13 +213,18 @@ def test_wrong_moments_are_refused(
         ("29.97", Fraction(30000, 1001)),
         ("59.94", Fraction(60000, 1001)),
         ("1/2", Fraction(1, 2)),
+        ("16.6666666667", Fraction(50, 3)),
+        ("24.000000001", Fraction(24)),
+        ("0.001", Fraction(1, 1000)),
     ],
 )
 def test_frame_rates(text: str, rate: Fraction) -> None:
     assert rate_of(text) == rate
 
 
-@pytest.mark.parametrize("text", ["0", "x", "-24", "1/0", "1001", "24fps", "", "nan"])
+@pytest.mark.parametrize(
+    "text", ["0", "x", "-24", "1/0", "1/00", "0.00001", "1001", "24fps", "", "nan", "9" * 5000, "1/" + "9" * 5000]
+)
 def test_what_is_no_frame_rate_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="30000/1001") as caught:
         rate_of(text)

@@ -187,6 +187,8 @@ class FilmFolder:
             path = self.path / folder
             if path.is_symlink() or (path.exists() and not path.is_dir()):
                 raise self._in_the_way(path, "is a link or a file, but the film needs a folder of this name")
+            if any(input_.parent == path.resolve() for input_ in self._inputs):
+                raise self._in_the_way(path, "has inputs in it, and the film would write beside them")
         ours = range(0) if earlier is None else range(1, earlier.extent + 1)
         films = () if earlier is None else (*earlier.files, *(earlier.replaces or ()))
         for path in self._written(frames):
@@ -291,8 +293,18 @@ def followed_settings(own: Mapping[str, Any], recipe: Path | None) -> dict[str, 
             its motion do not count.
         recipe: the file with the recipe. Only the record of a film has settings of films.
 
+    Raises:
+        RecipeError: it is the record of a film, but damaged.
+
     """
     earlier = None if recipe is None else _read_film(recipe)
+    if recipe is not None and earlier is None and read_film_facts(recipe) is not None:
+        raise RecipeError(
+            f"--recipe {recipe} is a film's record, but damaged; copy it again, or give the settings as flags",
+            flag="--recipe",
+            path=recipe,
+            kind=Kind.DAMAGED,
+        )
     recorded = {} if earlier is None else earlier.settings
     left_out = _OF_THE_SOURCE if "film" in own else ()
     found = {name: recorded.get(name) for name in FILM_SETTINGS if name not in left_out}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nstyle.devices import choose_device, choose_precision
-from nstyle.errors import Kind, OptionError, OutputError
+from nstyle.errors import ImageError, Kind, OptionError, OutputError
 from nstyle.film.continuing import differences, ways_of
 from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film, source_digest
 from nstyle.film.inverse_search import InverseSearch
@@ -22,6 +22,7 @@ from nstyle.painting.prepare import Prepared
 from nstyle.painting.session import Session
 from nstyle.painting.stylize import prepared_for, set_up, tuned
 from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import Picture
 from nstyle.settings.film import FILM_SETTINGS, FilmSettings
 from nstyle.storage.layout import FINISHED, StopReason
 from nstyle.storage.recipe import Recipe
@@ -182,7 +183,7 @@ class _FilmRun:
                         self.progress.painted(row)
                         painted.append(row.frame)
                 self.folder.write_log(row for one in plans for row in one.rows())  # of workers that died, too
-                film = self._film(earlier, is_new=bool(painted))
+                film = self._film(earlier, recipe.size, is_new=bool(painted))
                 self.folder.clear_passes()
                 self._remove_replaced(facts)
                 reason = StopReason.EPOCHS
@@ -306,22 +307,39 @@ class _FilmRun:
             "settings": self.settings.recorded(),
         }
 
-    def _film(self, earlier: EarlierFilm | None, *, is_new: bool) -> Path | None:
+    def _film(self, earlier: EarlierFilm | None, size: tuple[int, int], *, is_new: bool) -> Path | None:
         """Write the film, unless an earlier run has written it from the same frames."""
         is_whole = earlier is not None and earlier.stop_reason in FINISHED
         written = (earlier.file, earlier.frames) if earlier is not None and is_whole else None
         if not is_new and written == (self.folder.film.name, self.plan.frames) and self.folder.film.is_file():
             return self.folder.film
-        return self._write_film()
+        return self._write_film(size)
 
-    def _write_film(self) -> Path | None:
+    def _frames(self, size: tuple[int, int]) -> Iterator[Picture]:
+        """Read the painted frames, which have this width and height.
+
+        Raises:
+            OutputError: a frame is damaged, or has another size.
+
+        """
+        width, height = size
+        for number in range(1, self.plan.frames + 1):
+            path = self.folder.frame(number)
+            try:
+                frame = read_picture(path)
+            except ImageError as error:
+                raise _changed(path, "is missing or damaged") from error
+            if frame.size != (height, width):
+                raise _changed(path, f"has {frame.size[1]}x{frame.size[0]} pixels, and the film {width}x{height}")
+            yield frame
+
+    def _write_film(self, size: tuple[int, int]) -> Path | None:
         """Write the film from its frames; return its path, or None if PyAV is not installed."""
         plan = self.plan
-        frames = (read_picture(self.folder.frame(number)) for number in range(1, plan.frames + 1))
         try:
             write_film(
                 self.folder.film,
-                frames,
+                self._frames(size),
                 cut(plan.source, plan.numbers),
                 FILM_CODECS[self.settings.film_codec],
                 bit_depth=self.config.bit_depth,
@@ -332,3 +350,12 @@ class _FilmRun:
             _log.warning("%s has all frames, but there is no film: %s", self.folder.frame(1).parent, error)
             return None
         return self.folder.film
+
+
+def _changed(path: Path, what: str) -> OutputError:
+    """Return the error of a painted frame that somebody has changed."""
+    return OutputError(
+        f"{path} {what}; put it right, or delete it and repeat the command, which paints its shot again",
+        path=path,
+        kind=Kind.DAMAGED,
+    )

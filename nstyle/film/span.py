@@ -7,12 +7,18 @@ from fractions import Fraction
 from nstyle.errors import Kind, OptionError
 from nstyle.film.source import Source, Timing
 
-_SECONDS = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d*)?|\.\d+)s?", re.ASCII)
-_FRAME = re.compile(r"(\d+)f", re.ASCII)
-_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+))?", re.ASCII)
+# Python refuses to read whole numbers of thousands of digits, and no film has as many frames or seconds.
+_SECONDS = re.compile(
+    r"(?:(?:(?P<hours>\d{1,9}):)?(?P<minutes>\d{1,9}):)?(?P<seconds>\d{1,9}(?:\.\d{0,40})?|\.\d{1,40})s?", re.ASCII
+)
+_FRAME = re.compile(r"(\d{1,9})f", re.ASCII)
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,40})?)(?:/(\d{1,9}))?", re.ASCII)
 
-_FASTEST = 1000
-"""Highest frame rate, in frames per second."""
+_FASTEST, _SLOWEST = 1000, Fraction(1, 1000)
+"""Highest and lowest frame rate, in frames per second. FFmpeg writes no film of 1/100000."""
+
+_LARGEST_DENOMINATOR = 100_000
+"""Of a frame rate. FFmpeg's fractions have 32 bits, which 16.6666666667 does not fit: it is 50/3."""
 
 
 def numbers_of(source: Source, begin: str | None = None, end: str | None = None, every: int = 1) -> range:
@@ -96,17 +102,19 @@ def _length(timing: Timing) -> float:
 def rate_of(text: str) -> Fraction:
     """Return a frame rate, in frames per second: "25", "12.5" or "30000/1001".
 
-    "23.976", "23.98", "29.97", "59.94" and "119.88" are short for television's 24000/1001, 30000/1001 and so on.
+    "23.976", "23.98", "29.97", "59.94" and "119.88" are short for television's 24000/1001, 30000/1001 and so on. Any
+    other rate is the nearest fraction with a denominator up to 100000.
 
     Raises:
-        OptionError: it is no rate, or not above 0 and up to 1000.
+        OptionError: it is no rate, or not from 1/1000 up to 1000.
 
     """
     parts = _RATE.fullmatch(text.strip())
-    rate = Fraction(0) if parts is None or parts[2] == "0" else Fraction(parts[1]) / int(parts[2] or 1)
-    if not 0 < rate <= _FASTEST:
+    rate = Fraction(0) if parts is None or int(parts[2] or 1) == 0 else Fraction(parts[1]) / int(parts[2] or 1)
+    if not _SLOWEST <= rate <= _FASTEST:
         raise OptionError(
-            f"--frame-rate must be frames per second such as 25 or 30000/1001, up to {_FASTEST}, not {text!r}",
+            f"--frame-rate must be frames per second such as 25 or 30000/1001, from {_SLOWEST} to {_FASTEST}, "
+            f"not {text!r}",
             flag="--frame-rate",
             kind=Kind.OUT_OF_RANGE,
         )
@@ -114,4 +122,4 @@ def rate_of(text: str) -> Fraction:
         exact = Fraction(1000 * whole, 1001)
         if abs(rate - exact) < Fraction(1, 200):
             return exact
-    return rate
+    return rate.limit_denominator(_LARGEST_DENOMINATOR)
