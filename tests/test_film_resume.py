@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from refusals import refuses
 from nstyle.commands.paint import main
 from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.film.run import FilmProgress
+from nstyle.film.sequence import ShotState
+from nstyle.film.shot_file import read_shot, write_shot
 from nstyle.film.video import open_video
 from nstyle.storage.lock import locked
 
@@ -398,3 +402,21 @@ def test_what_cannot_be_painted_leaves_no_record(clip: Path, tmp_path: Path) -> 
         painted_film(clip, tmp_path / "none.png", tmp_path / "output")
     assert not (tmp_path / "output" / "film.json").exists()
     assert not list((tmp_path / "output").rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda state: replace(state, frame=-3), lambda state: replace(state, images=())],
+    ids=["frame", "images"],
+)
+def test_a_state_that_somebody_changed_does_not_count(
+    change: Callable[[ShotState], ShotState], clip: Path, style: Path, tmp_path: Path
+) -> None:
+    painted_film(clip, style, tmp_path / "output", to="2f", cuts=False)
+    path = tmp_path / "output" / "shots" / "0001.npz"
+    state, facts = read_shot(path)
+    write_shot(path, change(state), facts)
+    again = painted_film(clip, style, tmp_path / "output", to="3f", cuts=False)
+    assert again.painted == 3
+    whole = painted_film(clip, style, tmp_path / "whole", to="3f", cuts=False)
+    assert contents(again.frames) == contents(whole.frames)

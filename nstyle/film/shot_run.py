@@ -93,9 +93,12 @@ class ShotPlan:
         if self._known()[0] is None:
             return None
         try:
-            return read_shot(self.folder.shot(self.number))[0]
+            state, _ = read_shot(self.folder.shot(self.number))
         except RecipeError:
             return None
+        begun = state.frame != (self.frames.start if state.step > 0 else self.frames.stop - 1)
+        is_inside = self.frames.start - 1 <= state.frame <= self.frames.stop
+        return state if is_inside and bool(state.images) == begun else None  # else somebody has changed the file
 
     def is_wanted(self) -> bool:
         """Tell whether the film's command still runs, as far as the record says, and no other film has begun."""
