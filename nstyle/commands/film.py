@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nstyle.commands.importing import importing_torch
-from nstyle.commands.terminal import for_terminal
+from nstyle.commands.terminal import for_terminal, until_the_terminal_closes
 from nstyle.errors import Kind, OptionError, OutputError
 from nstyle.painting.selection import Names, select
 from nstyle.settings.config import Config
@@ -257,7 +257,8 @@ class _Bar:
         """Advance by a frame that was searched for cuts, of so many."""
         if self._bar is None:
             self._open(frames, 0, "looking for cuts", " frames")
-        self._bar.update()
+        with until_the_terminal_closes():
+            self._bar.update()
 
     def begun(self, frames: int, done: int) -> None:
         """Begin to count painted frames."""
@@ -267,7 +268,8 @@ class _Bar:
 
     def painted(self, row: "FrameRow") -> None:
         """Advance by a painted frame."""
-        self._bar.update()
+        with until_the_terminal_closes():
+            self._bar.update()
         error = "" if row.temporal_error is None else f", temporal error {row.temporal_error:.3g}"
         _log.log(
             logging.DEBUG if self.is_shown else logging.INFO,
@@ -284,5 +286,6 @@ class _Bar:
     def close(self) -> None:
         """End the bar."""
         if self._bar is not None:
-            self._bar.close()
+            with until_the_terminal_closes():
+                self._bar.close()
             self._bar = None

@@ -3,25 +3,14 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from nstyle.commands.terminal import discard_output
+from nstyle.commands.terminal import until_the_terminal_closes
 from nstyle.painter.training import TrainingStep
 from nstyle.painting.steps import Ending, PaintingStep
 
 _log = logging.getLogger(__name__)
-
-
-@contextmanager
-def _until_the_terminal_closes() -> Iterator[None]:
-    """Write to standard output; if that fails, write no more."""
-    try:
-        yield
-    except OSError:
-        discard_output()
 
 
 class ProgressBar:
@@ -57,12 +46,12 @@ class ProgressBar:
             lr=f"{step.learning_rate:.2g}",
             refresh=False,
         )
-        with _until_the_terminal_closes():
+        with until_the_terminal_closes():
             self.bar.update()
 
     def close(self, ending: Ending) -> None:
         """Stop updating the bar."""
-        with _until_the_terminal_closes():
+        with until_the_terminal_closes():
             self.bar.close()
 
 
@@ -132,12 +121,12 @@ class TrainingBar:
             lr=f"{step.learning_rate:.2g}",
             refresh=False,
         )
-        with _until_the_terminal_closes():
+        with until_the_terminal_closes():
             self.bar.update()
 
     def close(self) -> None:
         """Stop updating the bar."""
-        with _until_the_terminal_closes():
+        with until_the_terminal_closes():
             self.bar.close()
 
 

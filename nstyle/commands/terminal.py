@@ -79,6 +79,15 @@ def discard_output() -> None:
 
 
 @contextmanager
+def until_the_terminal_closes() -> Iterator[None]:
+    """Write to standard output; if that fails, write no more."""
+    try:
+        yield
+    except OSError:
+        discard_output()
+
+
+@contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Keep other packages from writing to standard error while a command runs: nstyle reports errors in one line.
 
