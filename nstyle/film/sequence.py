@@ -135,7 +135,6 @@ class PaintedFrame:
         temporal_error: mean squared difference to the last painting, carried along the flow, of the pixels that it
             shows, in grey levels; None if there is no such pixel, as in the first frame.
         state: the state to go on from after this frame.
-        pass_number: number of the pass, from 1. Only the last pass's paintings are the film.
 
     """
 
@@ -143,7 +142,11 @@ class PaintedFrame:
     painted: Painted
     temporal_error: float | None
     state: ShotState
-    pass_number: int = 1
+
+    @property
+    def pass_number(self) -> int:
+        """Number of the pass, from 1. Only the last pass's paintings are the film."""
+        return self.state.pass_number
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,7 @@ class Shot:
             images = (image, *state.images)[: max(self.coherence.distances)]
             shown = content.rgb if state.shown is None else np.where(rest[..., None], state.shown, content.rgb)
             state = ShotState(number + state.step, images, shown, state.pass_number)
-            yield PaintedFrame(number, painted, _temporal_error(image, carried.get(1)), state, state.pass_number)
+            yield PaintedFrame(number, painted, _temporal_error(image, carried.get(1)), state)
             frames = {near: frames[near] for near in frames if abs(number - near) < max(self.coherence.distances)}
         return state
 
