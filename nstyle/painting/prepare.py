@@ -53,6 +53,8 @@ class Prepared:
         stop_after: the number of epochs, in all scales, after which the painting ends; None: it ends with the last
             scale.
         chosen: how a painter paints the starts; None: there is no painter.
+        stages: what each stage of a chain of generators has painted, as soon as the start is made; empty: nothing is
+            kept.
 
     """
 
@@ -66,6 +68,7 @@ class Prepared:
     seamless: bool
     stop_after: int | None = None
     chosen: Pass | None = None
+    stages: Sequence[Tensor] = ()
 
     @property
     def in_one_pass(self) -> bool:

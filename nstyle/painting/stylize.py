@@ -216,7 +216,7 @@ def _paint(
     observers: list[Observer] = [
         ScaleNotice(),
         BackoffNotice(checkpoint),
-        Snapshots(folder, recipe, config, record, metadata),
+        Snapshots(folder, recipe, config, record, metadata, prepared.stages),
         final,
         Checkpoints(folder, recipe, save_epochs=config.save_epochs),
         recording,
