@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nstyle.errors import Kind, RecipeError
 from nstyle.files import delete_leftovers, replacing
-from nstyle.storage.checkpoint import READING_ERRORS
+from nstyle.storage.archive import READING_ERRORS
 
 _NAME = re.compile(r"(?:even|odd)_[0-9]{6,}\.npy")
 """Names of the images."""
