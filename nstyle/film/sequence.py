@@ -186,6 +186,7 @@ class Shot:
             best ways that fit into the memory.
         paintings: where the painted images are kept between passes. A single pass needs none.
         painter: paints the start of a frame to which nothing is carried; without epochs, it paints each frame alone.
+            If it is no `Pass`, each pass over the shot chooses how.
 
     Raises:
         ValueError: several passes, and nowhere to keep the paintings.
@@ -203,7 +204,7 @@ class Shot:
     observers: Callable[[int], Sequence[Observer]] = lambda number: ()
     ways: Sequence[Way] | None = None
     paintings: Paintings | None = None
-    painter: Painter | None = None
+    painter: Painter | Pass | None = None
 
     def __post_init__(self) -> None:
         if self.coherence.passes > 1 and self.paintings is None:

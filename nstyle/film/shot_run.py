@@ -19,8 +19,11 @@ from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, PaintedFrame, Shot, ShotState
 from nstyle.film.shot_file import read_facts, read_shot, write_shot
 from nstyle.losses.objective import Evaluation
+from nstyle.painter.one_pass import OnePass
+from nstyle.painter.one_pass import Way as PainterWay
 from nstyle.painter.run import painter_of
 from nstyle.painting.memory import Way
+from nstyle.painting.painters import Pass
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.encode import write_picture
@@ -43,6 +46,7 @@ class ShotPlan:
         frames: the numbers of its frames, counted from 1.
         ways: how to paint each scale of a frame.
         memory: bytes that a frame needs, without the constant overhead.
+        painter_way: one of the painter's ways, in which it paints; None: each pass over the shot chooses one.
 
     """
 
@@ -53,6 +57,7 @@ class ShotPlan:
     frames: range
     ways: tuple[Way, ...]
     memory: int
+    painter_way: PainterWay | None = None
 
     def _facts(self) -> dict[str, Any]:
         """Return what a state must have been made with, to go on from it."""
@@ -177,7 +182,7 @@ def paint_shot(
         observers=observers,
         ways=shot.ways,
         paintings=shot.paintings(),
-        painter=painter_of(plan.config),
+        painter=_pass_of(shot),
     )
     began = time.monotonic()
     for painted in _named(painting.paint(state), shot, state):
@@ -189,6 +194,14 @@ def paint_shot(
         shot.save(painted.state, rows)
         began = time.monotonic()
         yield row
+
+
+def _pass_of(shot: ShotPlan) -> OnePass | Pass | None:
+    """Return how the painter paints all frames, in any shot and any process; None: there is no painter."""
+    painter = painter_of(shot.plan.config)
+    if painter is None or shot.painter_way is None:
+        return painter
+    return Pass(painter, shot.painter_way, shot.memory)
 
 
 def coherence_of(plan: FilmPlan) -> Coherence:

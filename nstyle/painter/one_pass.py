@@ -1,6 +1,7 @@
 """A painter on a device, as a painting needs it (`painting.painters.Painter`)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +17,11 @@ Way: TypeAlias = Tiling | str
 """A tiling, or `WHOLE`."""
 
 WHOLE = "whole"
+
+
+def way_facts(way: Way) -> str | dict[str, int]:
+    """Return a way as a JSON value."""
+    return asdict(way) if isinstance(way, Tiling) else way
 
 
 class OnePass:
