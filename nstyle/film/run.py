@@ -165,8 +165,11 @@ class _FilmRun:
             ways = ways_of(earlier, recipe) or tuple(scale.way for scale in prepared.scales)
             chosen = pass_of(earlier, recipe, prepared.chosen)
             way = None if chosen is None else chosen.way
+            width, height = prepared.size
             plans = [
-                ShotPlan(self.plan, self.folder, identity, number, frames, ways, prepared.memory, way)
+                ShotPlan(
+                    self.plan, self.folder, identity, number, frames, ways, prepared.memory, (height, width), way
+                )
                 for number, frames in enumerate(shots, start=1)
             ]
             done = [row for one in plans for row in one.rows()]

@@ -1,5 +1,6 @@
 """Paint one shot of a film into the film's folder: frames, and states from which it goes on."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +31,8 @@ from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture
 from nstyle.storage.layout import FINISHED, StopReason
 
+_log = logging.getLogger(__name__)
+
 FrameObserver = Callable[[int], Observer]
 """Function that makes an observer of the painting of a frame, for progress."""
 
@@ -46,6 +49,7 @@ class ShotPlan:
         frames: the numbers of its frames, counted from 1.
         ways: how to paint each scale of a frame.
         memory: bytes that a frame needs, without the constant overhead.
+        size: height and width of a painted frame.
         painter_way: one of the painter's ways, in which it paints; None: each pass over the shot chooses one.
 
     """
@@ -57,6 +61,7 @@ class ShotPlan:
     frames: range
     ways: tuple[Way, ...]
     memory: int
+    size: tuple[int, int]
     painter_way: PainterWay | None = None
 
     def _facts(self) -> dict[str, Any]:
@@ -94,16 +99,27 @@ class ShotPlan:
         return frame, kept, number_of_pass
 
     def state(self) -> ShotState | None:
-        """Return the state to go on from; None: the beginning."""
+        """Return the state to go on from; None: the beginning. Warns if a state cannot be used."""
         if self._known()[0] is None:
             return None
+        path = self.folder.shot(self.number)
         try:
-            state, _ = read_shot(self.folder.shot(self.number))
+            state, _ = read_shot(path)
         except RecipeError:
+            state = None
+        if state is None or not self._is_ours(state):
+            _log.warning("%s is damaged, or does not fit this film: its shot is painted again", path)
             return None
+        return state
+
+    def _is_ours(self, state: ShotState) -> bool:
+        """Tell whether painting can have led to a state."""
         begun = state.frame != (self.frames.start if state.step > 0 else self.frames.stop - 1)
         is_inside = self.frames.start - 1 <= state.frame <= self.frames.stop
-        return state if is_inside and bool(state.images) == begun else None  # else somebody has changed the file
+        sizes = {tuple(image.shape[-2:]) for image in state.images}
+        if state.shown is not None:
+            sizes.add(state.shown.shape[:2])
+        return is_inside and bool(state.images) == begun and sizes <= {self.size}
 
     def is_wanted(self) -> bool:
         """Tell whether the film's command still runs, as far as the record says, and no other film has begun."""
@@ -135,7 +151,7 @@ class ShotPlan:
             return None
         folder = self.folder.passes(self.number)
         make_folder(folder)
-        return PaintingsFolder(folder)
+        return PaintingsFolder(folder, self.size)
 
 
 def paint_shot(
