@@ -311,7 +311,7 @@ class Shot:
 
     def _terms(self, carried: dict[int, _Carried], values: int) -> list[Term]:
         """Return the temporal terms; see `Objective` for what a relative one multiplies."""
-        factor = 1 / UNIT if self.config.balance == "relative" else values
+        factor = values if self.config.balance == "absolute" else 1 / UNIT
         weight = self.coherence.temporal_weight * factor
         return [TemporalTerm(one.image, one.c, weight) for one in carried.values()] if weight > 0 else []
 

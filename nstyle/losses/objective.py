@@ -31,6 +31,10 @@ UNIT = 127.5**2
 """Square of the distance from mid-grey to black or white, in grey levels. Relative losses are multiplied by this and
 by the number of the image's values. So they have the scale of the regularizers, which sum squared grey levels."""
 
+LEAST_DISTANCE = 0.25
+"""Smallest unit of style losses that are relative to the photo's. Photos are at 0.4 to 2.2 from paintings' styles; a
+smaller unit would give a style that is the photo itself too much weight."""
+
 TARGET_BYTES = 16_000_000
 """Limit on the targets that `StyleTargets` caches. A style's Gram matrices take 2.4 MB, its patches as much as its
 feature maps."""
@@ -132,7 +136,9 @@ class Objective:
         style_loss: one of `catalog.STYLE_LOSSES`.
         balance: "absolute" for the reference's sums; "relative" to divide each layer's loss by that of an image
             without features, whose maps are all 0. Relative weights mean the same for any style, size, network and
-            set of layers. For their scale against the regularizers, see `UNIT`.
+            set of layers. For their scale against the regularizers, see `UNIT`. "photo" is "relative", and the style
+            losses are also divided by their mean at the content, at least `LEAST_DISTANCE`: so at the content the
+            mean is 1, whether the style is near to it or far.
         padding: what the total variation sees beyond the image's edges: "zero" (mid-grey, as in the reference) or
             "mirror". `features` decides what the network sees there; see `networks.padding.Padded`.
         seamless: whether image and content tile. Network and total variation then see copies of them beyond their
@@ -178,7 +184,7 @@ class Objective:
         self.mask = mask
         self.clip = clip
         self.grey = grey
-        self.is_relative = balance == "relative"
+        self.is_relative = balance != "absolute"
         if content_layers is None:
             content_layers = {CONTENT_LAYER: 1.0}
         if style_layers is None:
@@ -187,16 +193,19 @@ class Objective:
         if (content_weight > 0 and content is None) or (style_weight > 0 and not styles):
             raise ValueError("content or style is missing but has a weight: give the picture, or set the weight to 0")
         with torch.no_grad():
-            style_terms = [
-                term.placed(weight, _product(mask, one.region))
+            placed = [
+                _Placed(term.relative() if self.is_relative else term, weight, _product(mask, one.region))
                 for one in styles
                 for weight, term in _weighted_terms(targets, one, style_weight, style_layers, style_loss)
             ]
             weights = _weights(content_weight, content_layers)
             maps = self.features(content, weights.keys()) if content is not None and weights else {}
             content_terms = [ContentTerm(layer, maps[layer], weight) for layer, weight in weights.items()]
-            self.style_terms = [term.relative() for term in style_terms] if self.is_relative else style_terms
             self.content_terms = [term.relative() for term in content_terms] if self.is_relative else content_terms
+            unit = 1.0
+            if balance == "photo" and content is not None and content_terms and placed:
+                unit = max(LEAST_DISTANCE, self._mean_loss(content, placed))
+            self.style_terms = [one.term_in(unit) for one in placed]
         smoothness = TotalVariationTerm(tv_weight, "wrap" if seamless else padding)
         regularisers = (smoothness, BoundedRangeTerm(range_weight))
         others = [term for term in regularisers if term.weight > 0]
@@ -211,7 +220,7 @@ class Objective:
     def gradient(self, image: Tensor) -> Evaluation:
         """Evaluate the objective at an image (1 x 3 x H x W, model space, float32)."""
         image = image.detach().requires_grad_()
-        seen = self._see(image)
+        seen = self._see(image, self.terms)
         clipped = [term for term in self.terms if term.is_clipped]
         others = [term for term in self.terms if not term.is_clipped]
         kept = any(term.layers for term in others)  # then the graph of the maps is used more than once
@@ -228,11 +237,18 @@ class Objective:
             gradient = gradient + self._projected(added)
         return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
 
-    def _see(self, image: Tensor) -> Seen:
+    def _see(self, image: Tensor, terms: Sequence[Term]) -> Seen:
         """Compute the feature maps of an image; in parts, if the network runs in parts."""
         if isinstance(self.features, Streamed):
-            return StreamedImage(self.features, image, self.terms)
-        return WholeImage(self.features, image, self.terms)
+            return StreamedImage(self.features, image, terms)
+        return WholeImage(self.features, image, terms)
+
+    def _mean_loss(self, image: Tensor, placed: Sequence["_Placed"]) -> float:
+        """Return the mean of the style losses at an image, weighted by their weights and regions."""
+        terms = [one.term_in(1.0) for one in placed]
+        seen = self._see(image, terms)
+        total = torch.stack([term.loss(seen.statistic(term)) for term in terms]).sum()
+        return float(total) / sum(one.weight * one.share for one in placed)
 
     def _evaluation(self, gradient: Tensor, norm: Tensor, losses: Mapping[int, Tensor]) -> Evaluation:
         """Sum the losses (by the `id` of their terms): the style's for each layer, the content's over all layers."""
@@ -257,6 +273,24 @@ class Objective:
     def _values_painted(self, image: Tensor) -> int:
         """Return the number of values that are painted: three for each pixel with a mask above 0."""
         return image.numel() if self.mask is None else image.shape[1] * int((self.mask > 0).sum())
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A style term of weight 1 with the weight and the region (1 x 1 x H x W, or None) that it is to have."""
+
+    term: StyleTerm
+    weight: float
+    region: Tensor | None
+
+    @property
+    def share(self) -> float:
+        """The region's share of the image, above 0."""
+        return 1.0 if self.region is None else max(float(self.region.mean()), torch.finfo(torch.float32).tiny)
+
+    def term_in(self, unit: float) -> StyleTerm:
+        """Return the term whose loss is counted in a unit."""
+        return self.term.placed(self.weight / unit, self.region)
 
 
 def _seamless(features: Features) -> Features:
