@@ -25,7 +25,7 @@ from nstyle.lru import made_once
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER
 from nstyle.networks.padding import seamless as seamless_view
-from nstyle.numerics import clip_to_norm
+from nstyle.numerics import clip_to_norm, euclidean_norm
 
 UNIT = 127.5**2
 """Square of the distance from mid-grey to black or white, in grey levels. Relative losses are multiplied by this and
@@ -221,11 +221,14 @@ class Objective:
         gradient = seen.gradient(losses.sum(), again=kept)
         with torch.no_grad():
             gradient = self._projected(gradient)
-            shortened, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
-            gradient = shortened if self.clip else gradient
+            if self.clip:
+                gradient, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
+            else:
+                norm = euclidean_norm(gradient)
         for term in others:
             added = seen.gradient(term.loss(seen.statistic(term)), again=kept)
-            gradient = gradient + self._projected(added)
+            gradient.add_(self._projected(added))
+            del added
         return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
 
     def _see(self, image: Tensor) -> Seen:
