@@ -1,6 +1,7 @@
 """How much memory a painting takes, and that it is painted in tiles if the whole does not fit."""
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from nstyle.painting.inputs import inputs_of
 from nstyle.painting.memory import TILINGS, WHOLE, Memory, Way
 from nstyle.painting.session import Session
 from nstyle.painting.sizes import ScaleSize
+from nstyle.painting.start import noise
+from nstyle.painting.steps import PaintingStep
 from nstyle.pictures.picture import Picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config, parse_memory
+from nstyle.storage.checkpoint import read_checkpoint
 
 CPU = torch.device("cpu")
 SETTINGS: dict[str, Any] = {"model": "filters", "max_long_edge": 48, "max_num_epochs": 5, "stop_eps": 0}
@@ -238,3 +242,38 @@ def test_a_history_that_was_not_filled_is_not_warned_of(
         resumed = paint(f"{epochs}", Way(history=3), max_num_epochs=9, resume=True)
         assert torch.equal(resumed.image, whole.image) != is_filled
         assert ("the optimizer's history" in caplog.text) == is_filled
+
+
+def test_the_start_takes_no_memory_once_it_is_left(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither that of a new run nor the checkpoint of one that is resumed."""
+    starts: list[weakref.ref[torch.Tensor]] = []
+    alive = []
+
+    def callback(step: PaintingStep) -> None:
+        starts.append(weakref.ref(step.image))
+        alive.append([ref() is not None for ref in starts[:-1]])
+
+    def watched(*arguments: Any) -> torch.Tensor:
+        starts.append(weakref.ref(image := noise(*arguments)))
+        return image
+
+    def read(*arguments: Any) -> Any:
+        checkpoint, recipe = read_checkpoint(*arguments)
+        starts.append(weakref.ref(checkpoint.descent.image))
+        return checkpoint, recipe
+
+    monkeypatch.setattr("nstyle.painting.prepare.noise", watched)
+    monkeypatch.setattr("nstyle.painting.stylize.read_checkpoint", read)
+    for resume in (False, True):
+        starts.clear()
+        alive.clear()
+        settings = SETTINGS | {
+            "init": "noise",
+            "resume": resume,
+            "stop_after": 6 if resume else 3,
+            "max_num_epochs": 6,
+        }
+        nstyle.stylize(*pair, output_dir=tmp_path, callback=callback, **settings)
+        assert alive[1:] == [[False] * 2, [False] * 3]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def prepare_one_pass(
     in_use = session.memory_in_use(device, pictures.values())
     chosen = choose_pass(painter, (size.height, size.width), config, device, in_use)
     finish = Finish(picture, config.preserve_colors, mask)
-    scale = Scale(partial(chosen.paint, picture, device), finish, _no_objective)
+    scale = Scale(cache(partial(chosen.paint, picture, device)), finish, _no_objective)
     return Prepared(
         scales=(scale,),
         epochs=(0,),

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
@@ -30,7 +29,7 @@ from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.painting.start import fitted_start, noise
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.masks import Mask, rounded, to_mask
-from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
+from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 from nstyle.settings.presets import content_factor
@@ -243,15 +242,14 @@ class _ScaleMaker:
         # With "luma" the descent paints in grey, and the finished picture gets the content's colors.
         keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
         finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
-        content = to_model_space(shown).to(device)
         mask_tensor = _mask_tensor(mask, device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
         first = self.inputs.styles[0].picture
         start: Tensor | Callable[[], Tensor]
         if self.chosen is not None:
-            start = partial(self.chosen.paint, picture, device)
+            start = cache(partial(self.chosen.paint, picture, device))
         else:
-            start = self._start(content, picture.alpha, Picture(rgbs[first], framed[first].alpha))
+            start = self._start(shown, picture.alpha, Picture(rgbs[first], framed[first].alpha))
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
         make = partial(
@@ -274,17 +272,21 @@ class _ScaleMaker:
             return Picture(np.zeros((size.height, size.width, 3), dtype=np.float32), None)
         return resize_picture(self.pictures[self.inputs.content], size.height, size.width)
 
-    def _start(self, content: Tensor, alpha: Alpha | None, style: Picture) -> Tensor:
-        """Return the image that the painting starts from, 1 x 3 x H x W; pictures are resized to the content."""
-        height, width = content.shape[-2:]
+    def _start(self, shown: Rgb, alpha: Alpha | None, style: Picture) -> Tensor | Callable[[], Tensor]:
+        """Return the image that the painting starts from, 1 x 3 x H x W, or a function that makes it.
+
+        `shown` is the content as the network sees it. Pictures are resized to it.
+        """
+        height, width, _ = shown.shape
         if self.inputs.start is not None:
             return to_model_space(resize_picture(self.pictures[self.inputs.start], height, width).rgb)
         if self.config.init == "noise":
-            return noise(height, width, self.config.seed)
+            return partial(noise, height, width, self.config.seed)
         if self.config.init == "content":
-            return content
+            return partial(to_model_space, shown)
         if self.config.init == "recolored":
-            return to_model_space(recolored(from_model_space(content), style.rgb, alpha, style.alpha))
+            as_seen = from_model_space(to_model_space(shown))
+            return to_model_space(recolored(as_seen, style.rgb, alpha, style.alpha))
         return to_model_space(style.rgb if style.size == (height, width) else resize(style.rgb, height, width))
 
     def _fit_masks(self, size: ScaleSize) -> dict[Source, Mask]:
@@ -365,7 +367,7 @@ def fitted_mask(pictures: Mapping[Source, Picture], mask: Source, of: Source, fr
     return fitted
 
 
-def _from_picture(make: Callable[[Tensor], Objective], rgb: NDArray[np.float32], device: torch.device) -> Objective:
+def _from_picture(make: Callable[[Tensor], Objective], rgb: Rgb, device: torch.device) -> Objective:
     """Convert the content and make a scale's objective: `finish` holds the picture anyway, so no tensor stays."""
     return make(to_model_space(rgb).to(device))
 
