@@ -31,11 +31,16 @@ TILINGS: tuple[Tiling | None, ...] = (
     Tiling(values=2**27),
     Tiling(),
     Tiling(values=2**22),
+    Tiling(joined=3, values=2**27),
     Tiling(joined=2, values=2**22),
+    Tiling(joined=3, values=2**24),
     Tiling(joined=2, values=2**20),
+    Tiling(joined=4, values=2**27, keeps_content=False),
+    Tiling(joined=4, values=2**25, keeps_content=False),
 )
-"""How the network may run over the picture; whole first, then the fastest. The last needs the least memory.
-See `GPU_VALUES` for the exception."""
+"""How the network may run over the picture; whole first, then the fastest. Small tiles need the least memory for
+small pictures, joined blocks for large ones: of these, little is kept for each pixel. See `GPU_VALUES` for the
+exception."""
 
 GPU_VALUES = 2**31
 """Number of a map's values from which a GPU's library has only slow algorithms. In float32, an epoch at 7200 pixels
@@ -171,9 +176,17 @@ class Memory:
 
         Tiles cost time, a short history costs quality: so it is shortened only if no tiles are small enough.
         """
-        tilings = TILINGS if self.network is not None else TILINGS[:1]
+        tilings = [tiling for tiling in TILINGS if self._is_possible(tiling)]
         shorter = OPTIMIZERS[self.config.optimizer].histories[1:]
         return [Way(tiling, history) for history in (None, *shorter) for tiling in tilings]
+
+    def _is_possible(self, tiling: Tiling | None) -> bool:
+        """Tell whether the network can run in these tiles."""
+        if tiling is None or self.network is None:
+            return tiling is None
+        joined = self.network.blocks[: tiling.joined]
+        in_joined = {layer for block in joined for layer in block.reach}
+        return tiling.keeps_content or in_joined.issuperset(self.content_layers)
 
     def needed(self, size: ScaleSize, way: Way, epochs: int) -> int:
         """Return the bytes that this many epochs of a painting of this size take, besides the process itself."""
@@ -206,6 +219,8 @@ class Memory:
         edges = size.height, size.width
         itemsize = self.dtype.itemsize
         maps = bytes_of_maps(self.network, self.layers, tiling, edges, itemsize, more)
+        if tiling is not None and not tiling.keeps_content:
+            return maps + (PIXEL_BYTES * size.height * size.width if self.network.margin > 0 else 0)
         for i, block in enumerate(self.network.blocks):
             targets = len(block.reach.keys() & set(self.content_layers))
             maps += (size.height >> i) * (size.width >> i) * block.widest * targets * itemsize

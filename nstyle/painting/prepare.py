@@ -11,10 +11,11 @@ from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style, StyleTargets
+from nstyle.losses.parts import Image
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
 from nstyle.networks.model import ModelOptions
-from nstyle.networks.model_space import from_model_space, shown_range, to_model_space
+from nstyle.networks.model_space import ShownImage, from_model_space, shown_range, to_model_space
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import SLOWDOWN
 from nstyle.painting.convergence import parts_that_count
@@ -172,13 +173,15 @@ class ObjectiveMaker:
     layers: ChosenLayers
 
     def make(
-        self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, tiling: Tiling | None
+        self, content: Image, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, tiling: Tiling | None
     ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
         features: StyleTargets | Features = self.loaded.targets_in(tiling)
         if model.adapt is not None:
-            features = model.adapt((styles[0].image,) if config.size is not None else (content, styles[0].image))
+            features = model.adapt(
+                (styles[0].image,) if config.size is not None else (content[..., :, :], styles[0].image)
+            )
         return Objective(
             features,
             content,
@@ -258,7 +261,7 @@ class _ScaleMaker:
         return Scale(
             partial(fitted_start, start, shown, mask_tensor, device, keeps_grey=keeps_grey),
             finish,
-            partial(_from_picture, make, shown, device),
+            partial(make, ShownImage(shown, device)),  # `finish` holds the picture anyway, so no tensor stays
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
@@ -365,11 +368,6 @@ def fitted_mask(pictures: Mapping[Source, Picture], mask: Source, of: Source, fr
             kind=Kind.OUT_OF_RANGE,
         )
     return fitted
-
-
-def _from_picture(make: Callable[[Tensor], Objective], rgb: Rgb, device: torch.device) -> Objective:
-    """Convert the content and make a scale's objective: `finish` holds the picture anyway, so no tensor stays."""
-    return make(to_model_space(rgb).to(device))
 
 
 def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:
