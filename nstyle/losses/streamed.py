@@ -17,6 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from nstyle.devices import return_freed_memory
 from nstyle.losses.parts import Image, Part
 from nstyle.losses.terms import ContentTerm, MadeAgain, Statistic, StyleTerm, SummedStyle, Term, guidance_of_style
 from nstyle.losses.tiles import Tiling
@@ -163,6 +164,7 @@ class StreamedImage:
         if not needed:
             return torch.zeros_like(self.image) if of_pixels is None else of_pixels
         gradient = self.walk.down(partial(self._outputs, needed), again=again)
+        return_freed_memory()
         return gradient if of_pixels is None else gradient + of_pixels
 
     def _terms_of(self, part: Part) -> Iterator[Term]:
