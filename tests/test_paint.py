@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 import weakref
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -74,6 +75,29 @@ def test_of_each_picture_there_is_one_tensor_while_an_epoch_is_computed(
     paint(painting)
     assert before == 1
     assert held == [2, 3, 3, 3]
+
+
+def test_an_update_makes_only_the_images_that_it_needs(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Style, image, velocity and gradient; and the gradient of the total variation, or the new velocity and image."""
+    painting = prepared(pair, model="filters", max_long_edge=47, max_num_epochs=3)
+    held: dict[str, list[int]] = {}
+
+    def count(name: str) -> None:
+        module, _, function = name.rpartition(".")
+        original = getattr(import_module(module), function)
+
+        def counted(*arguments: Any) -> Any:
+            held.setdefault(function, []).append(images_held(painting.size))
+            return original(*arguments)
+
+        monkeypatch.setattr(name, counted)
+
+    count("nstyle.losses.regularisers.inner_product")
+    count("nstyle.optim.descent.distance")
+    paint(painting)
+    assert held == {"inner_product": [4, 5, 5], "distance": [5, 6, 6]}
 
 
 def test_nothing_is_written(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,11 @@ def prepare(
     loaded = session.load(config.model, model_options(config, device, dtype))
     layers = ChosenLayers.chosen(config, loaded.model)
     in_use = session.memory_in_use(device, pictures.values()) + besides
-    memory = Memory(config, inputs, loaded.model, dtype, device, layers.content, layers.style, in_use)
+    read = [picture for source, picture in pictures.items() if source.name not in in_memory]
+    decoded = session.decoded_bytes(device, read)
+    has_alpha = inputs.content is not None and pictures[inputs.content].alpha is not None
+    used = layers.content, layers.style
+    memory = Memory(config, inputs, loaded.model, dtype, device, *used, in_use, decoded, has_alpha)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))
@@ -144,7 +148,7 @@ def prepare(
         hashes,
         dict(loaded.model.provenance),
         needed[-1],
-        memory.of_process(needed),
+        memory.of_process(needed, sizes),
         config.seamless,
         config.stop_after,
         chosen,
