@@ -175,7 +175,7 @@ def test_a_style_that_is_the_photo_does_not_outweigh_it() -> None:
 
 
 @pytest.mark.parametrize("weight", [{"content_weight": 0}, {"style_weight": 0}])
-def test_balance_photo_is_relative_without_photo_or_style(weight: dict[str, float]) -> None:
+def test_balance_photo_is_relative_without_photo_or_style(weight: dict[str, Any]) -> None:
     network, (content, style, image) = SmallNetwork(), images()
     relative, photo = (
         Objective(network, content, style, balance=balance, **weight) for balance in ("relative", "photo")

@@ -7,7 +7,7 @@ prior) are added. If it is shortened, no scalar loss has the resulting gradient.
 
 import copy
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from pkgutil import resolve_name
@@ -17,6 +17,7 @@ from cachetools import LRUCache
 from torch import Tensor
 
 from nstyle.losses.catalog import STYLE_LOSSES
+from nstyle.losses.parts import Image
 from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
 from nstyle.losses.seen import Seen, WholeImage
 from nstyle.losses.streamed import Streamed, StreamedImage
@@ -25,7 +26,7 @@ from nstyle.lru import made_once
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER
 from nstyle.networks.padding import seamless as seamless_view
-from nstyle.numerics import clip_to_norm
+from nstyle.numerics import clip_to_norm, euclidean_norm
 
 UNIT = 127.5**2
 """Square of the distance from mid-grey to black or white, in grey levels. Relative losses are multiplied by this and
@@ -121,7 +122,8 @@ class Objective:
     Args:
         features: the network, or `StyleTargets` to reuse targets from earlier objectives. A `streamed.Streamed`
             network runs in parts, which takes less memory; the objective is the same.
-        content: 1 x 3 x H x W, model space; may be None if `content_weight` is 0.
+        content: 1 x 3 x H x W, model space: a tensor, or what makes parts of it, which takes less memory if the
+            network's tiles do not keep the content's maps. May be None if `content_weight` is 0.
         style: 1 x 3 x H' x W', model space, or several `Style`s; may be None if `style_weight` is 0. The reference
             resizes the style to the content's size.
         content_weight: factor on sum((F - P)^2) at each content layer, without the paper's 1/2.
@@ -158,7 +160,7 @@ class Objective:
     def __init__(
         self,
         features: Features | StyleTargets,
-        content: Tensor | None,
+        content: Image | None,
         style: Tensor | Sequence[Style] | None,
         *,
         content_weight: float = 10.0,
@@ -199,12 +201,12 @@ class Objective:
                 for weight, term in _weighted_terms(targets, one, style_weight, style_layers, style_loss)
             ]
             weights = _weights(content_weight, content_layers)
-            maps = self.features(content, weights.keys()) if content is not None and weights else {}
-            content_terms = [ContentTerm(layer, maps[layer], weight) for layer, weight in weights.items()]
+            layers = {*weights, *(one.term.layer for one in placed)}
+            content_terms = self._content_terms(content, weights, layers) if content is not None and weights else []
             self.content_terms = [term.relative() for term in content_terms] if self.is_relative else content_terms
             unit = 1.0
             if balance == "photo" and content is not None and content_terms and placed:
-                unit = max(LEAST_DISTANCE, self._mean_loss(content, placed))
+                unit = max(LEAST_DISTANCE, self._mean_loss(content[..., :, :], placed))
             self.style_terms = [one.term_in(unit) for one in placed]
         smoothness = TotalVariationTerm(tv_weight, "wrap" if seamless else padding)
         regularisers = (smoothness, BoundedRangeTerm(range_weight))
@@ -230,12 +232,24 @@ class Objective:
         gradient = seen.gradient(losses.sum(), again=kept)
         with torch.no_grad():
             gradient = self._projected(gradient)
-            shortened, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
-            gradient = shortened if self.clip else gradient
+            if self.clip:
+                gradient, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
+            else:
+                norm = euclidean_norm(gradient)
         for term in others:
             added = seen.gradient(term.loss(seen.statistic(term)), again=kept)
-            gradient = gradient + self._projected(added)
+            gradient.add_(self._projected(added))
+            del added
         return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
+
+    def _content_terms(
+        self, content: Image, weights: Mapping[str, float], layers: Collection[str]
+    ) -> list[ContentTerm]:
+        """Return a term for each layer with a weight; `layers` are those of all terms."""
+        if isinstance(self.features, Streamed):
+            return self.features.content_terms(content, weights, layers, is_relative=self.is_relative)
+        maps = self.features(content[..., :, :], weights.keys())
+        return [ContentTerm(layer, maps[layer], weight) for layer, weight in weights.items()]
 
     def _see(self, image: Tensor, terms: Sequence[Term]) -> Seen:
         """Compute the feature maps of an image; in parts, if the network runs in parts."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def prepare_one_pass(
     chosen = choose_pass(painter, (size.height, size.width), config, device, in_use, keeps_stages=not in_memory)
     stages: list[Tensor] | None = None if in_memory or chosen.painter.stages == 1 else []
     paint = chosen.paint if stages is None else partial(chosen.paint_stages, stages=stages)
-    scale = Scale(partial(paint, picture, device), Finish(picture, config.preserve_colors, mask), _no_objective)
+    finish = Finish(picture, config.preserve_colors, mask)
+    scale = Scale(cache(partial(paint, picture, device)), finish, _no_objective)
     return Prepared(
         scales=(scale,),
         epochs=(0,),
