@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nstyle.film.filling import filled
-from nstyle.film.flow import Flow, Motion, warped
+from nstyle.film.flow import Flow, Motion, sharply_warped
 from nstyle.film.reliability import BoolMask, long_term_weights, unseen, weights
 from nstyle.film.rest import at_rest
 from nstyle.losses.objective import UNIT
@@ -299,7 +299,7 @@ class Shot:
             image, motion = state.images[distance - 1].to(self.device), motion.resized(*here.picture.size)
             short[distance] = weights(motion)
             shows = _mask(1 - unseen(motion), image)
-            carried[distance] = _Carried(warped(image, motion.backward), shows, shows, motion.backward)
+            carried[distance] = _Carried(sharply_warped(image, motion.backward), shows, shows, motion.backward)
         if carried and _known(carried).mean() < LEAST_KNOWN:
             return {}
         long = long_term_weights(short)
