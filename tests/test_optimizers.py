@@ -1,12 +1,13 @@
 """The optimizers on functions with a known minimum. test_descent.py tests Nesterov's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from nstyle import descend
 from nstyle.losses.functional import total_variation_gradient
@@ -14,8 +15,8 @@ from nstyle.losses.objective import Objective
 from nstyle.networks.vgg19 import VGG19
 from nstyle.numerics import root_mean_square
 from nstyle.optim.catalog import HISTORY, OPTIMIZERS
-from nstyle.optim.descent import DifferentiableObjective
-from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, LARGEST_RMS, LBFGS, Spectrum
+from nstyle.optim.descent import DescentState, DifferentiableObjective
+from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, INFORMED_RMS, LARGEST_RMS, LBFGS, RATIOS, Spectrum, learned
 from nstyle.optim.rules import Adam
 
 TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
@@ -89,6 +90,30 @@ def test_lbfgs_learns_how_stiff_waves_and_colors_are(power: float) -> None:
     for _ in range(25):
         plain.step(closure)  # type: ignore[no-untyped-call]
     assert losses("lbfgs", 25, objective=waves)[-1] < theirs[-1] / 100
+
+
+@pytest.mark.parametrize("power", [1.5, -1.5])
+def test_a_later_descent_knows_how_stiff_they_are_from_its_first_step(power: float) -> None:
+    waves = Waves(power)
+
+    def first(memory: Mapping[str, Tensor]) -> Tensor:
+        start = DescentState(TARGET + other, memory=memory)
+        return next(descend(waves, start, optimizer="lbfgs", lr=1.0)).image - start.image
+
+    *_, last = descend(waves, torch.zeros_like(TARGET), optimizer="lbfgs", max_num_epochs=12)
+    other = torch.randn(TARGET.shape, generator=torch.Generator().manual_seed(1))
+    informed, blind = first(learned(last.state.memory)), first({})
+    towards = [float(cosine_similarity(step.flatten(), -other.flatten(), dim=0)) for step in (informed, blind)]
+    assert towards[0] > 0.9 > 1.2 * towards[1]
+    assert root_mean_square(informed) == pytest.approx(INFORMED_RMS, rel=1e-5)
+    assert root_mean_square(blind) == pytest.approx(FIRST_RMS, rel=1e-5)
+
+
+def test_only_lbfgs_passes_on_what_it_has_learned() -> None:
+    for optimizer in ("adam", "nag"):
+        *_, last = descend(Quadratic(), torch.zeros_like(TARGET), optimizer=optimizer, lr=1e-3, max_num_epochs=3)
+        assert learned(last.state.memory) == {}
+    assert learned({}) == {}
 
 
 def test_a_spectrum_scales_waves_symmetrically() -> None:
@@ -178,7 +203,15 @@ def test_adam_is_torchs() -> None:
     assert losses("adam", 60)[-1] < 0.01 * losses("adam", 1)[0]
 
 
-@pytest.mark.parametrize("make", [LBFGS, partial(LBFGS, 3), Adam])
+def informed() -> LBFGS:
+    """L-BFGS with what an earlier descent has learned."""
+    rule, spectrum = LBFGS(), Spectrum(TARGET)
+    pairs = torch.randn(3, 2, *TARGET.shape, generator=torch.Generator().manual_seed(1))
+    rule.remember({RATIOS: torch.stack([spectrum.compare(step, change) for step, change in pairs])})
+    return rule
+
+
+@pytest.mark.parametrize("make", [LBFGS, partial(LBFGS, 3), informed, Adam])
 @pytest.mark.parametrize("after", [0, 1, 3, 14])
 def test_what_is_remembered_is_all_there_is(make: Callable[[], LBFGS | Adam], after: int) -> None:
     def step(rule: LBFGS | Adam, image: Tensor) -> Tensor:

@@ -555,6 +555,8 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
         ShotState(3, (image[0],)),
         ShotState(3, (image.double(),)),
         ShotState(3, (image,), shown.astype(np.float64)),
+        ShotState(3, (image,), shown, learned={"ratios": image}),
+        ShotState(3, (image,), shown, learned={"ratios": image[0].mT.double()}),
     ):
         write_shot(path, wrong, {})
         with refuses(RecipeError, kind=Kind.DAMAGED, path=path):

@@ -9,8 +9,8 @@ the shot reaches the other one.
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,17 +25,20 @@ from nstyle.losses.objective import UNIT
 from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
 from nstyle.numerics import sum_of_squares
+from nstyle.optim.descent import DescentState
+from nstyle.optim.lbfgs import learned
 from nstyle.painting.memory import Way
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared
 from nstyle.painting.run import Painted, paint
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
-from nstyle.painting.steps import Observer
+from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.painting.stylize import prepared_for
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
 from nstyle.settings.film import TEMPORAL_WEIGHTS
+from nstyle.storage.checkpoint import Checkpoint
 
 LEAST_KNOWN = 0.25
 """Smallest share of a frame that earlier paintings must show. A frame with less is painted like a single picture:
@@ -111,6 +114,7 @@ class ShotState:
             1 x 3 x H x W, model space, float32.
         shown: the color that each pixel had when it was last painted, H x W x 3; None before the first frame.
         pass_number: number of the pass, from 1. Odd ones go forwards, even ones backwards.
+        learned: what the descents have told the optimizer about the objective; see `optim.lbfgs.learned`.
 
     """
 
@@ -118,6 +122,7 @@ class ShotState:
     images: tuple[Tensor, ...] = ()
     shown: Rgb | None = None
     pass_number: int = 1
+    learned: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -223,7 +228,7 @@ class Shot:
         state = ShotState(self.numbers.start) if start is None else start
         state = yield from self._pass(state)
         while state.pass_number < self.coherence.passes:
-            turned = ShotState(state.frame - state.step, (), state.shown, state.pass_number + 1)
+            turned = ShotState(state.frame - state.step, (), state.shown, state.pass_number + 1, state.learned)
             state = yield from self._pass(turned)
 
     def _pass(self, state: ShotState) -> Generator[PaintedFrame, None, ShotState]:
@@ -238,22 +243,29 @@ class Shot:
             frames[number] = Frame(number, content)
             carried = {} if prepared.in_one_pass else self._carried(frames, number, state)
             rest = self._rest(content.rgb, carried, state)
-            painted = self._paint(number, prepared, carried, state, rest)
+            learning = _Learning()
+            painted = self._paint(number, prepared, carried, state, rest, learning)
             image = painted.image.contiguous()
             if self.paintings is not None and self.coherence.passes > 1:
                 self.paintings.put(state.pass_number, number, image)
             images = (image, *state.images)[: max(self.coherence.distances)]
             shown = content.rgb if state.shown is None else np.where(rest[..., None], state.shown, content.rgb)
-            state = ShotState(number + state.step, images, shown, state.pass_number)
+            state = ShotState(number + state.step, images, shown, state.pass_number, learning.learned)
             yield PaintedFrame(number, painted, _temporal_error(image, carried.get(1)), state)
             frames = {near: frames[near] for near in frames if abs(number - near) < max(self.coherence.distances)}
         return state
 
     def _paint(
-        self, number: int, prepared: Prepared, carried: dict[int, _Carried], state: ShotState, rest: BoolMask
+        self,
+        number: int,
+        prepared: Prepared,
+        carried: dict[int, _Carried],
+        state: ShotState,
+        rest: BoolMask,
+        learning: "_Learning",
     ) -> Painted:
         """Paint a frame: like a single picture if nothing is carried to it. What is at rest keeps its painting."""
-        observers, own = self.observers(number), self._painted_before(number, state)
+        observers, own = [*self.observers(number), learning], self._painted_before(number, state)
         if not carried and own is None:
             return paint(prepared, observers=observers)
         scale = prepared.scales[-1]
@@ -268,7 +280,9 @@ class Shot:
             stop_after=None,
         )
         terms = self._terms(carried, start.numel())
-        return paint(only_finest, start=start, observers=observers, more_terms=terms)
+        memory = {name: tensor.to(self.device) for name, tensor in state.learned.items()}
+        begun = Checkpoint(DescentState(start, memory=memory))
+        return paint(only_finest, start=begun, observers=observers, more_terms=terms)
 
     def _painted_before(self, number: int, state: ShotState) -> Tensor | None:
         """Return the image of a frame that the pass before has painted; None in the first pass."""
@@ -313,6 +327,20 @@ class Shot:
         factor = 1 / UNIT if self.config.balance == "relative" else values
         weight = self.coherence.temporal_weight * factor
         return [TemporalTerm(one.image, one.c, weight) for one in carried.values()] if weight > 0 else []
+
+
+class _Learning:
+    """Observer that keeps what a frame's descent tells the next one."""
+
+    def __init__(self) -> None:
+        self.learned: Mapping[str, Tensor] = {}
+
+    def __call__(self, step: PaintingStep) -> None:
+        """Do nothing."""
+
+    def close(self, ending: Ending) -> None:
+        """Keep it."""
+        self.learned = learned(ending.checkpoint.descent.memory)
 
 
 def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Tensor:

@@ -13,6 +13,8 @@ from nstyle.files import replacing
 from nstyle.film.sequence import ShotState
 from nstyle.storage.checkpoint import READING_ERRORS
 
+_LEARNED = "learned_"
+
 
 def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
     """Save a state, and facts about its film to compare with later (JSON). The write is atomic.
@@ -24,6 +26,7 @@ def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
     arrays: dict[str, Any] = {f"image_{i}": image.detach().cpu().numpy() for i, image in enumerate(state.images)}
     if state.shown is not None:
         arrays["shown"] = state.shown
+    arrays |= {_LEARNED + name: tensor.detach().cpu().numpy() for name, tensor in state.learned.items()}
     about = {
         "frame": state.frame,
         "pass": state.pass_number,
@@ -63,7 +66,12 @@ def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
             about = json.loads(str(archive["about"]))
             images = tuple(torch.from_numpy(archive[f"image_{i}"]) for i in range(int(about["images"])))
             shown = archive["shown"] if "shown" in archive.files else None
-            state = ShotState(int(about["frame"]), images, shown, int(about["pass"]))
+            learned = {
+                name.removeprefix(_LEARNED): torch.from_numpy(archive[name])
+                for name in archive.files
+                if name.startswith(_LEARNED)
+            }
+            state = ShotState(int(about["frame"]), images, shown, int(about["pass"]), learned)
             facts = dict(about["facts"])
         _check_shapes(state)
     except READING_ERRORS as error:
@@ -80,7 +88,7 @@ def _damaged(path: Path) -> RecipeError:
 
 
 def _check_shapes(state: ShotState) -> None:
-    """Check that all are images of one size.
+    """Check that all are images of one size, and that what was learned can be ratios.
 
     Raises:
         ValueError: a shape or dtype is wrong.
@@ -92,7 +100,9 @@ def _check_shapes(state: ShotState) -> None:
         shapes.add((1, channels, height, width))
     if len(shapes) > 1 or any(len(shape) != 4 or shape[:2] != (1, 3) for shape in shapes):
         raise ValueError("not images of one size")
-    if any(image.dtype != torch.float32 for image in state.images):
+    if any(len(tensor.shape) != 3 or tensor.shape[1] != 3 for tensor in state.learned.values()):
+        raise ValueError("not ratios")
+    if any(tensor.dtype != torch.float32 for tensor in (*state.images, *state.learned.values())):
         raise ValueError("not float32")
     if state.shown is not None and state.shown.dtype != np.float32:
         raise ValueError("not float32")

@@ -1,5 +1,6 @@
 """L-BFGS with an initial inverse Hessian that is diagonal in spatial frequency and color."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -10,6 +11,10 @@ from nstyle.optim.catalog import HISTORY
 
 FIRST_RMS = 4.0
 """Root mean square of the first step at learning rate 1, in grey levels: no curvature is known yet to scale it."""
+
+INFORMED_RMS = 1.0
+"""The same if a descent on a similar image has told the curvature of each band: this one starts close to its end, and
+a longer step leads away from it. Five epochs of a film's frame end best with 0.5 to 2."""
 
 LARGEST_RMS = 16.0
 """Limit on the root mean square of a step, in grey levels, at any learning rate."""
@@ -25,6 +30,9 @@ BANDS = 12
 
 RECENT = 5
 """Number of last steps that it compares."""
+
+RATIOS = "ratios"
+"""Name of the ratios of an earlier descent in the memory."""
 
 COLOR_AXES = ((1, 1, 1), (1, 0, -1), (1, -2, 1))
 """Light to dark, red to blue, magenta to green: orthogonal; `Spectrum` scales them to length 1."""
@@ -61,7 +69,8 @@ class LBFGS:
         self.last: tuple[Tensor, Tensor] | None = None  # last image and gradient
         self.pairs: list[tuple[Tensor, Tensor]] = []  # steps, and the change of the gradient along each
         self.spectrum: Spectrum | None = None
-        self.ratios: list[Tensor] = []  # `Spectrum.compare` of the last pairs
+        self.earlier: list[Tensor] = []  # `Spectrum.compare` of the last pairs of an earlier descent
+        self.ratios: list[Tensor] = []  # that of the last pairs, after those
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
@@ -91,7 +100,8 @@ class LBFGS:
         factors = spectrum.factors(self.ratios)
         if not self.pairs:
             direction = spectrum.scale(gradient, factors)
-            return direction * (FIRST_RMS / root_mean_square(direction).clamp_min(LEAST_RMS))
+            first = INFORMED_RMS if self.ratios else FIRST_RMS
+            return direction * (first / root_mean_square(direction).clamp_min(LEAST_RMS))
         direction = gradient
         along = []
         for step, change in reversed(self.pairs):
@@ -107,21 +117,34 @@ class LBFGS:
         return direction
 
     def memory(self) -> dict[str, Tensor]:
-        """Return the last image and gradient, and the steps with their changes of the gradient."""
-        if self.last is None:
-            return {}
-        memory = dict(zip(("image", "gradient"), self.last, strict=True))
+        """Return the last image and gradient, the steps with their changes of the gradient, and what was learned."""
+        memory = {} if not self.earlier else {RATIOS: torch.stack(self.earlier)}
+        if self.last is not None:
+            memory |= zip(("image", "gradient"), self.last, strict=True)
         for i, (step, change) in enumerate(self.pairs):
             memory |= {f"step_{i}": step, f"change_{i}": change}
         return memory
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace them; without them, L-BFGS starts anew."""
-        self.last, self.pairs, self.ratios = None, [], []
-        if memory:
+        """Replace them; without them, L-BFGS starts anew. A result of `learned` is a memory, too."""
+        self.last, self.pairs = None, []
+        self.earlier = list(memory.get(RATIOS, ()))
+        self.ratios = self.earlier
+        if "image" in memory:
             self.last = memory["image"], memory["gradient"]
-            for i in range((len(memory) - 2) // 2):
-                self._learn(memory[f"step_{i}"], memory[f"change_{i}"])
+        for i in itertools.takewhile(lambda i: f"step_{i}" in memory, itertools.count()):
+            self._learn(memory[f"step_{i}"], memory[f"change_{i}"])
+
+
+def learned(memory: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the part of a descent's memory that helps a descent on a similar image of the same size.
+
+    It is `Spectrum.compare` of the last steps, at most RECENT x 3 x bands. It is empty if there were no steps, or if
+    the memory is another rule's.
+    """
+    rule = LBFGS()
+    rule.remember(memory)
+    return {} if not rule.ratios else {RATIOS: torch.stack(rule.ratios)}
 
 
 class Spectrum:
