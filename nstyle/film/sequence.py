@@ -19,6 +19,7 @@ from torch import Tensor
 
 from nstyle.film.filling import filled
 from nstyle.film.flow import Flow, Motion, sharply_warped
+from nstyle.film.pairs import LastPairs, carried_pairs
 from nstyle.film.reliability import BoolMask, long_term_weights, unseen, weights
 from nstyle.film.rest import at_rest
 from nstyle.losses.objective import UNIT
@@ -26,14 +27,13 @@ from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
 from nstyle.numerics import sum_of_squares
 from nstyle.optim.descent import DescentState
-from nstyle.optim.lbfgs import learned
 from nstyle.painting.memory import Way
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared
 from nstyle.painting.run import Painted, paint
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
-from nstyle.painting.steps import Ending, Observer, PaintingStep
+from nstyle.painting.steps import Observer
 from nstyle.painting.stylize import prepared_for
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
@@ -114,7 +114,8 @@ class ShotState:
             1 x 3 x H x W, model space, float32.
         shown: the color that each pixel had when it was last painted, H x W x 3; None before the first frame.
         pass_number: number of the pass, from 1. Odd ones go forwards, even ones backwards.
-        learned: what the descents have told the optimizer about the objective; see `optim.lbfgs.learned`.
+        pairs: the last steps and changes of the gradient of the last descent (`optim.lbfgs.last_pairs`), in bfloat16;
+            empty with other optimizers.
 
     """
 
@@ -122,7 +123,7 @@ class ShotState:
     images: tuple[Tensor, ...] = ()
     shown: Rgb | None = None
     pass_number: int = 1
-    learned: Mapping[str, Tensor] = field(default_factory=dict)
+    pairs: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -228,7 +229,7 @@ class Shot:
         state = ShotState(self.numbers.start) if start is None else start
         state = yield from self._pass(state)
         while state.pass_number < self.coherence.passes:
-            turned = ShotState(state.frame - state.step, (), state.shown, state.pass_number + 1, state.learned)
+            turned = ShotState(state.frame - state.step, (), state.shown, state.pass_number + 1)
             state = yield from self._pass(turned)
 
     def _pass(self, state: ShotState) -> Generator[PaintedFrame, None, ShotState]:
@@ -243,14 +244,14 @@ class Shot:
             frames[number] = Frame(number, content)
             carried = {} if prepared.in_one_pass else self._carried(frames, number, state)
             rest = self._rest(content.rgb, carried, state)
-            learning = _Learning()
-            painted = self._paint(number, prepared, carried, state, rest, learning)
+            last = LastPairs()
+            painted = self._paint(number, prepared, carried, state, rest, last)
             image = painted.image.contiguous()
             if self.paintings is not None and self.coherence.passes > 1:
                 self.paintings.put(state.pass_number, number, image)
             images = (image, *state.images)[: max(self.coherence.distances)]
             shown = content.rgb if state.shown is None else np.where(rest[..., None], state.shown, content.rgb)
-            state = ShotState(number + state.step, images, shown, state.pass_number, learning.learned)
+            state = ShotState(number + state.step, images, shown, state.pass_number, last.pairs)
             yield PaintedFrame(number, painted, _temporal_error(image, carried.get(1)), state)
             frames = {near: frames[near] for near in frames if abs(number - near) < max(self.coherence.distances)}
         return state
@@ -262,10 +263,10 @@ class Shot:
         carried: dict[int, _Carried],
         state: ShotState,
         rest: BoolMask,
-        learning: "_Learning",
+        observer: Observer,
     ) -> Painted:
         """Paint a frame: like a single picture if nothing is carried to it. What is at rest keeps its painting."""
-        observers, own = [*self.observers(number), learning], self._painted_before(number, state)
+        observers, own = [*self.observers(number), observer], self._painted_before(number, state)
         if not carried and own is None:
             return paint(prepared, observers=observers)
         scale = prepared.scales[-1]
@@ -280,7 +281,7 @@ class Shot:
             stop_after=None,
         )
         terms = self._terms(carried, start.numel())
-        memory = {name: tensor.to(self.device) for name, tensor in state.learned.items()}
+        memory = carried_pairs(state.pairs, carried[1].backward, start) if carried else {}
         begun = Checkpoint(DescentState(start, memory=memory))
         return paint(only_finest, start=begun, observers=observers, more_terms=terms)
 
@@ -327,20 +328,6 @@ class Shot:
         factor = 1 / UNIT if self.config.balance == "relative" else values
         weight = self.coherence.temporal_weight * factor
         return [TemporalTerm(one.image, one.c, weight) for one in carried.values()] if weight > 0 else []
-
-
-class _Learning:
-    """Observer that keeps what a frame's descent tells the next one."""
-
-    def __init__(self) -> None:
-        self.learned: Mapping[str, Tensor] = {}
-
-    def __call__(self, step: PaintingStep) -> None:
-        """Do nothing."""
-
-    def close(self, ending: Ending) -> None:
-        """Keep it."""
-        self.learned = learned(ending.checkpoint.descent.memory)
 
 
 def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Tensor:

@@ -11,9 +11,10 @@ import torch
 from nstyle.errors import Kind, RecipeError
 from nstyle.files import replacing
 from nstyle.film.sequence import ShotState
+from nstyle.optim.lbfgs import last_pairs
 from nstyle.storage.checkpoint import READING_ERRORS
 
-_LEARNED = "learned_"
+_PAIRS = "pairs_"
 
 
 def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
@@ -26,7 +27,8 @@ def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
     arrays: dict[str, Any] = {f"image_{i}": image.detach().cpu().numpy() for i, image in enumerate(state.images)}
     if state.shown is not None:
         arrays["shown"] = state.shown
-    arrays |= {_LEARNED + name: tensor.detach().cpu().numpy() for name, tensor in state.learned.items()}
+    for name, tensor in state.pairs.items():
+        arrays[_PAIRS + name] = tensor.detach().cpu().view(torch.int16).numpy()  # numpy knows no bfloat16
     about = {
         "frame": state.frame,
         "pass": state.pass_number,
@@ -66,12 +68,12 @@ def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
             about = json.loads(str(archive["about"]))
             images = tuple(torch.from_numpy(archive[f"image_{i}"]) for i in range(int(about["images"])))
             shown = archive["shown"] if "shown" in archive.files else None
-            learned = {
-                name.removeprefix(_LEARNED): torch.from_numpy(archive[name])
+            pairs = {
+                name.removeprefix(_PAIRS): torch.from_numpy(archive[name]).view(torch.bfloat16)
                 for name in archive.files
-                if name.startswith(_LEARNED)
+                if name.startswith(_PAIRS)
             }
-            state = ShotState(int(about["frame"]), images, shown, int(about["pass"]), learned)
+            state = ShotState(int(about["frame"]), images, shown, int(about["pass"]), pairs)
             facts = dict(about["facts"])
         _check_shapes(state)
     except READING_ERRORS as error:
@@ -88,21 +90,21 @@ def _damaged(path: Path) -> RecipeError:
 
 
 def _check_shapes(state: ShotState) -> None:
-    """Check that all are images of one size, and that what was learned can be ratios.
+    """Check that all are images of one size.
 
     Raises:
         ValueError: a shape or dtype is wrong.
 
     """
-    shapes = {tuple(image.shape) for image in state.images}
+    shapes = {tuple(image.shape) for image in (*state.images, *state.pairs.values())}
     if state.shown is not None:
         height, width, channels = state.shown.shape
         shapes.add((1, channels, height, width))
     if len(shapes) > 1 or any(len(shape) != 4 or shape[:2] != (1, 3) for shape in shapes):
         raise ValueError("not images of one size")
-    if any(len(tensor.shape) != 3 or tensor.shape[1] != 3 for tensor in state.learned.values()):
-        raise ValueError("not ratios")
-    if any(tensor.dtype != torch.float32 for tensor in (*state.images, *state.learned.values())):
+    if len(last_pairs(state.pairs)) != len(state.pairs):
+        raise ValueError("not pairs")
+    if any(image.dtype != torch.float32 for image in state.images):
         raise ValueError("not float32")
     if state.shown is not None and state.shown.dtype != np.float32:
         raise ValueError("not float32")

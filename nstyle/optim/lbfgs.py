@@ -1,6 +1,5 @@
 """L-BFGS with an initial inverse Hessian that is diagonal in spatial frequency and color."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,10 +10,6 @@ from nstyle.optim.catalog import HISTORY
 
 FIRST_RMS = 4.0
 """Root mean square of the first step at learning rate 1, in grey levels: no curvature is known yet to scale it."""
-
-INFORMED_RMS = 1.0
-"""The same if a descent on a similar image has told the curvature of each band: this one starts close to its end, and
-a longer step leads away from it. Five epochs of a film's frame end best with 0.5 to 2."""
 
 LARGEST_RMS = 16.0
 """Limit on the root mean square of a step, in grey levels, at any learning rate."""
@@ -30,9 +25,6 @@ BANDS = 12
 
 RECENT = 5
 """Number of last steps that it compares."""
-
-RATIOS = "ratios"
-"""Name of the ratios of an earlier descent in the memory."""
 
 COLOR_AXES = ((1, 1, 1), (1, 0, -1), (1, -2, 1))
 """Light to dark, red to blue, magenta to green: orthogonal; `Spectrum` scales them to length 1."""
@@ -69,22 +61,22 @@ class LBFGS:
         self.last: tuple[Tensor, Tensor] | None = None  # last image and gradient
         self.pairs: list[tuple[Tensor, Tensor]] = []  # steps, and the change of the gradient along each
         self.spectrum: Spectrum | None = None
-        self.earlier: list[Tensor] = []  # `Spectrum.compare` of the last pairs of an earlier descent
-        self.ratios: list[Tensor] = []  # that of the last pairs, after those
+        self.ratios: list[Tensor] = []  # `Spectrum.compare` of the last pairs
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
         gradient = gradient.contiguous()  # the memory layout affects rounding, and checkpoints do not keep it
         if self.last is not None:
-            step, change = image - self.last[0], gradient - self.last[1]
-            lengths = euclidean_norm(step) * euclidean_norm(change)
-            if inner_product(step, change) > LEAST_CURVATURE * lengths > 0:
-                self._learn(step, change)
+            self._learn(image - self.last[0], gradient - self.last[1])
         self.last = image, gradient
         update = learning_rate * self._direction(gradient)
         return image - update * (LARGEST_RMS / root_mean_square(update)).clamp_max(1)
 
     def _learn(self, step: Tensor, change: Tensor) -> None:
+        """Remember a pair, unless the gradient hardly grows along the step."""
+        lengths = euclidean_norm(step) * euclidean_norm(change)
+        if not inner_product(step, change) > LEAST_CURVATURE * lengths > 0:
+            return
         self.pairs = [*self.pairs, (step, change)][-self.history :]
         # Of the pairs in its memory only: a resumed descent knows no others.
         self.ratios = [*self.ratios, self._spectrum_of(step).compare(step, change)][-min(RECENT, self.history) :]
@@ -100,8 +92,7 @@ class LBFGS:
         factors = spectrum.factors(self.ratios)
         if not self.pairs:
             direction = spectrum.scale(gradient, factors)
-            first = INFORMED_RMS if self.ratios else FIRST_RMS
-            return direction * (first / root_mean_square(direction).clamp_min(LEAST_RMS))
+            return direction * (FIRST_RMS / root_mean_square(direction).clamp_min(LEAST_RMS))
         direction = gradient
         along = []
         for step, change in reversed(self.pairs):
@@ -117,34 +108,39 @@ class LBFGS:
         return direction
 
     def memory(self) -> dict[str, Tensor]:
-        """Return the last image and gradient, the steps with their changes of the gradient, and what was learned."""
-        memory = {} if not self.earlier else {RATIOS: torch.stack(self.earlier)}
-        if self.last is not None:
-            memory |= zip(("image", "gradient"), self.last, strict=True)
+        """Return the last image and gradient, and the steps with their changes of the gradient."""
+        if self.last is None:
+            return {}
+        memory = dict(zip(("image", "gradient"), self.last, strict=True))
         for i, (step, change) in enumerate(self.pairs):
             memory |= {f"step_{i}": step, f"change_{i}": change}
         return memory
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace them; without them, L-BFGS starts anew. A result of `learned` is a memory, too."""
-        self.last, self.pairs = None, []
-        self.earlier = list(memory.get(RATIOS, ()))
-        self.ratios = self.earlier
+        """Replace them; without them, L-BFGS starts anew.
+
+        There may be pairs without an image, those of a descent on a similar image: see `last_pairs`.
+        """
+        self.last, self.pairs, self.ratios = None, [], []
         if "image" in memory:
             self.last = memory["image"], memory["gradient"]
-        for i in itertools.takewhile(lambda i: f"step_{i}" in memory, itertools.count()):
+        for i in range(_number_of_pairs(memory)):
             self._learn(memory[f"step_{i}"], memory[f"change_{i}"])
 
 
-def learned(memory: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the part of a descent's memory that helps a descent on a similar image of the same size.
+def last_pairs(memory: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the last pairs, at most RECENT, of a descent's memory; none if the memory is another rule's.
 
-    It is `Spectrum.compare` of the last steps, at most RECENT x 3 x bands. It is empty if there were no steps, or if
-    the memory is another rule's.
+    They are a memory that makes a descent on a similar image converge sooner: it begins with the curvature of the
+    objective, instead of a step of `FIRST_RMS` in which it looks for it.
     """
-    rule = LBFGS()
-    rule.remember(memory)
-    return {} if not rule.ratios else {RATIOS: torch.stack(rule.ratios)}
+    number = _number_of_pairs(memory)
+    first = max(number - RECENT, 0)
+    return {f"{name}_{i - first}": memory[f"{name}_{i}"] for i in range(first, number) for name in ("step", "change")}
+
+
+def _number_of_pairs(memory: Mapping[str, Tensor]) -> int:
+    return sum(name.startswith("step_") for name in memory)
 
 
 class Spectrum:
