@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from nstyle.networks.weights import load_vgg19
     from nstyle.optim.descent import Step, descend
     from nstyle.painter.run import estimate, run, stylize
+    from nstyle.painter.train import Trained
+    from nstyle.painter.train_painter import train_painter
+    from nstyle.painter.training import TrainingStep
     from nstyle.painting.estimate import Estimate
     from nstyle.painting.steps import PaintingStep
     from nstyle.painting.stylize import Result
@@ -52,6 +55,8 @@ __all__ = [
     "Result",
     "Step",
     "Style",
+    "Trained",
+    "TrainingStep",
     "WeightsError",
     "descend",
     "estimate",
@@ -60,6 +65,7 @@ __all__ = [
     "stylize",
     "stylize_film",
     "stylize_many",
+    "train_painter",
 ]
 
 # Each is imported on first use: torch takes a second, and the commands must first be ready for Ctrl-C.
@@ -89,8 +95,11 @@ _LATE = {
     "estimate": "painter.run",
     "PaintingStep": "painting.steps",
     "Result": "painting.stylize",
+    "Trained": "painter.train",
+    "TrainingStep": "painter.training",
     "run": "painter.run",
     "stylize": "painter.run",
+    "train_painter": "painter.train_painter",
     "VGG19": "networks.vgg19",
     "load_vgg19": "networks.weights",
 }

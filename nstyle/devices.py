@@ -267,6 +267,15 @@ def _entry(path: Path, name: str) -> int:
     return int(next(words[1] for words in lines if words and words[0] == name))
 
 
+def return_freed_memory() -> None:
+    """Return to the system what the C library keeps of freed memory, also between blocks that are in use.
+
+    After many small tensors, large ones cannot use it: each of them gets pages of its own. Only glibc can do this.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
+
+
 @contextmanager
 def keeping_freed_memory(device: torch.device, needed: int) -> Iterator[None]:
     """Make the C library keep freed memory for the next feature maps, instead of returning it to the system.
@@ -294,4 +303,4 @@ def keeping_freed_memory(device: torch.device, needed: int) -> Iterator[None]:
     finally:
         mallopt(_M_MMAP_MAX, _DEFAULT_MMAPS)
         mallopt(_M_TRIM_THRESHOLD, _ADAPTED_TRIM)
-        ctypes.CDLL(None).malloc_trim(0)
+        return_freed_memory()

@@ -1,11 +1,29 @@
 """Sums and norms of tensors, bit-identical for any number of CPU threads."""
 
 import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 _ONE_THREADS_WORK = 16384  # elements a piece; from 32768 on, PyTorch splits a full reduction among threads
+
+STRIP = 2**22
+"""Most values of a strip of an image, unless a row has more: 16 MB in float32. A smaller image is one strip."""
+
+
+def strips(image: Tensor) -> Iterator[Any]:
+    """Yield the index of each strip of an image (... x H x W): some of its rows, from top to bottom.
+
+    What is computed value by value needs no temporary copy of the image, if it is computed strip by strip.
+    """
+    if image.numel() <= STRIP or image.ndim < 2:
+        yield ...
+        return
+    rows = max(1, STRIP * image.shape[-2] // image.numel())
+    for top in range(0, image.shape[-2], rows):
+        yield (..., slice(top, top + rows), slice(None))
 
 
 def sum_of_squares(tensor: Tensor) -> Tensor:
@@ -19,7 +37,10 @@ def sum_of_squares(tensor: Tensor) -> Tensor:
 
 def inner_product(first: Tensor, second: Tensor) -> Tensor:
     """Return the sum of the elementwise products of two tensors as a scalar, summed as in `sum_of_squares`."""
-    return _sum(first * second)
+    if first.numel() <= STRIP or first.ndim < 2:
+        return _sum(first * second)
+    rows = [(first[strip] * second[strip]).sum(dim=-1) for strip in strips(first)]
+    return _sum(torch.cat(rows, dim=-1))
 
 
 def _sum(tensor: Tensor) -> Tensor:
@@ -36,10 +57,23 @@ def euclidean_norm(tensor: Tensor) -> Tensor:
     tensor is one piece.
     """
     flat = tensor.reshape(-1)
-    whole = flat.numel() // _ONE_THREADS_WORK * _ONE_THREADS_WORK
-    rows = torch.linalg.vector_norm(flat[:whole].reshape(-1, _ONE_THREADS_WORK), dim=1)
-    rest = torch.linalg.vector_norm(flat[whole:])
-    norm: Tensor = torch.linalg.vector_norm(torch.cat([rows, rest.reshape(1)]))
+    return _norm(lambda piece: flat[piece], flat.numel())
+
+
+def distance(first: Tensor, second: Tensor) -> Tensor:
+    """Return `euclidean_norm(first - second)`, to the bit, without a copy of a large difference."""
+    flat, other = first.reshape(-1), second.reshape(-1)
+    return _norm(lambda piece: flat[piece] - other[piece], flat.numel())
+
+
+def _norm(values: Callable[[slice], Tensor], length: int) -> Tensor:
+    """Return the norm of a vector of this length, of which `values` makes any part."""
+    whole = length // _ONE_THREADS_WORK * _ONE_THREADS_WORK
+    starts = range(0, whole, STRIP)  # each strip is a multiple of a piece
+    pieces = (values(slice(start, min(start + STRIP, whole))).reshape(-1, _ONE_THREADS_WORK) for start in starts)
+    norms = [torch.linalg.vector_norm(rows, dim=1) for rows in pieces]
+    rest = torch.linalg.vector_norm(values(slice(whole, length)))
+    norm: Tensor = torch.linalg.vector_norm(torch.cat([*norms, rest.reshape(1)]))
     return norm
 
 
@@ -75,8 +109,8 @@ def relative_change(old: Tensor, new: Tensor, weight: Tensor | None = None) -> T
         weight: w, 0..1, how much each element counts; it broadcasts to that shape. None: every element counts.
 
     """
-    change, whole = old - new, new
-    if weight is not None:
-        change, whole = weight * change, weight * whole
-    length = euclidean_norm(change)
-    return torch.where(length == 0, length, length / euclidean_norm(whole))
+    if weight is None:
+        length, whole = distance(old, new), euclidean_norm(new)
+    else:
+        length, whole = euclidean_norm(weight * (old - new)), euclidean_norm(weight * new)
+    return torch.where(length == 0, length, length / whole)

@@ -137,6 +137,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("descend", nstyle.descend),
     ):
         monkeypatch.setitem(vars(nstyle), name, _small(late, of_files=name != "descend"))
+    monkeypatch.setitem(vars(nstyle), "train_painter", partial(_train_small, nstyle.train_painter))
     monkeypatch.setattr(session, "Session", lambda owns_process: SHARED())
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -152,6 +153,12 @@ def _small(function: Any, *, of_files: bool) -> Any:
         return function(*args, **(small_options(options) if of_files else options | {"max_num_epochs": 1}))
 
     return small
+
+
+def _train_small(train_painter: Any, *args: Any, **options: Any) -> Any:
+    arguments = vars(train.build_parser().parse(shlex.split(TRAINED_SMALL)))
+    small = {name: value for name, value in arguments.items() if name not in ("photos", "quiet", "verbose")}
+    return train_painter(*args, **options | small)
 
 
 def run_command(command: list[str], folder: Path) -> None:

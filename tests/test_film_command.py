@@ -140,6 +140,22 @@ def test_an_estimate_paints_nothing(here: Path, capsys: pytest.CaptureFixture[st
     assert not Path("output").exists()
 
 
+def test_an_estimate_of_a_sweep_on_one_frame_writes_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = film_flags("--from", "2f", "--sweep", "style-weight=0.5,2")
+    assert main([*flags, "--estimate"]) == 0
+    first, second, both = capsys.readouterr().out.splitlines()
+    assert "clip_frame_2.png" in first
+    assert "48x32 pixels" in second
+    assert both.startswith("2 pictures: ")
+    assert not Path("output").exists()
+    assert main(flags) == 0
+    before = sorted(Path("output").rglob("*"))
+    capsys.readouterr()
+    assert main([*flags, "--estimate"]) == 0
+    assert capsys.readouterr().out.count("already finished") == 2
+    assert sorted(Path("output").rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [

@@ -1,5 +1,6 @@
 """Films by a painter: each frame alone, or as the start of what the optimizer goes on with."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_the_optimizer_needs_the_style_of_a_painter(
 def test_a_shot_is_painted_in_one_way_whatever_memory_is_free_later(
     painter: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = iter([10**12, 10**12])  # when the film begins, and its shot; then nothing is left
+    free = iter([10**12])  # when the film begins; then nothing is left
     ways: list[Way] = []
     kept: list[int] = []
 
@@ -102,3 +103,42 @@ def test_a_shot_is_painted_in_one_way_whatever_memory_is_free_later(
     assert main([*flags, "--max-long-edge", "48"]) == 0
     assert ways == ["whole"] * 4
     assert len(kept) == 1
+
+
+def test_a_film_goes_on_in_the_way_in_which_it_began(
+    painter: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways: list[Way] = []
+    free = 10**12
+
+    def paint_noted(self: OnePass, image: Tensor, way: Way) -> Tensor:
+        ways.append(way)
+        return image
+
+    monkeypatch.setattr(OnePass, "__call__", paint_noted)
+    monkeypatch.setattr("nstyle.painting.painters.free_memory", lambda device: free)
+    settings: dict[str, Any] = {"painter": str(painter), "max_long_edge": 300}
+    tiles, whole = OnePass(make_generator("small", width=2, blocks=1), torch.device("cpu")).ways[1::-1]
+
+    def painted(output: str, to: int, **more: Any) -> list[Way]:
+        ways.clear()
+        stylize_film(clip, to=f"{to}f", output_dir=tmp_path / output, **settings, **more)
+        return list(ways)
+
+    assert painted("whole", 2) == [whole] * 2
+    assert json.loads((tmp_path / "whole" / "film.json").read_text())["film"]["painter_way"] == "whole"
+    monkeypatch.setattr(OnePass, "needed", lambda self, size, way: 10**6 if way == tiles else 2 * 10**12)
+    assert painted("tiles", 2) == [tiles] * 2
+    record = json.loads((tmp_path / "tiles" / "film.json").read_text())["film"]
+    assert record["painter_way"] == {"edge": 512, "kept": 1}
+    assert painted("whole", 3) == [whole]
+    free = 10**13
+    assert painted("tiles", 3) == [tiles]
+    path = tmp_path / "tiles" / "film.json"
+    strange: list[Any] = [{"edge": 0, "kept": 1}, [], None]
+    for way in strange:  # it is chosen anew
+        about = json.loads(path.read_text())
+        about["film"]["painter_way"] = way
+        path.write_text(json.dumps(about))
+        (tmp_path / "tiles" / "frames" / "000003.png").unlink()  # so the shot is painted again
+        assert painted("tiles", 3) == [whole] * 3

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from film_runs import SMALL, contents, negative, painted_film
 from films import scene, write_video
 from PIL import Image
@@ -406,11 +407,20 @@ def test_what_cannot_be_painted_leaves_no_record(clip: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "change",
-    [lambda state: replace(state, frame=-3), lambda state: replace(state, images=())],
-    ids=["frame", "images"],
+    [
+        lambda state: replace(state, frame=-3),
+        lambda state: replace(state, images=()),
+        lambda state: replace(state, images=(torch.zeros(1, 3, 20, 30),), shown=None),
+        lambda state: replace(state, images=(torch.zeros(1, 3, 20, 30),), shown=np.zeros((20, 30, 3), np.float32)),
+    ],
+    ids=["frame", "images", "size", "size of all"],
 )
 def test_a_state_that_somebody_changed_does_not_count(
-    change: Callable[[ShotState], ShotState], clip: Path, style: Path, tmp_path: Path
+    change: Callable[[ShotState], ShotState],
+    clip: Path,
+    style: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     painted_film(clip, style, tmp_path / "output", to="2f", cuts=False)
     path = tmp_path / "output" / "shots" / "0001.npz"
@@ -418,5 +428,8 @@ def test_a_state_that_somebody_changed_does_not_count(
     write_shot(path, change(state), facts)
     again = painted_film(clip, style, tmp_path / "output", to="3f", cuts=False)
     assert again.painted == 3
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        f"{path} is damaged, or does not fit this film: its shot is painted again"
+    ]
     whole = painted_film(clip, style, tmp_path / "whole", to="3f", cuts=False)
     assert contents(again.frames) == contents(whole.frames)

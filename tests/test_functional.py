@@ -6,7 +6,15 @@ import torch
 from hypothesis import given, settings
 
 from nstyle.losses.functional import gram_matrix, gram_scale, guidance_at, total_variation_gradient
-from nstyle.numerics import clip_to_norm, euclidean_norm, relative_change, sum_of_squares
+from nstyle.numerics import (
+    clip_to_norm,
+    distance,
+    euclidean_norm,
+    inner_product,
+    relative_change,
+    strips,
+    sum_of_squares,
+)
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -164,3 +172,30 @@ def test_norms_and_sums_are_the_same_on_any_number_of_threads(shape: tuple[int, 
     assert found[0] == found[1] == found[2]
     exact = float(tensor.double().square().sum())
     assert found[0] == pytest.approx([exact**0.5, exact], rel=1e-6)
+
+
+@pytest.mark.parametrize("strip", [2**14, 2**15, 2**16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_norms_and_sums_in_strips_are_the_same_to_the_bit(
+    layout: torch.memory_format, strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (random(1, 3, 311, 257, seed=seed).float().to(memory_format=layout) for seed in (0, 1))
+
+    def found() -> list[float]:
+        return [float(value) for value in (distance(first, second), inner_product(first, second))]
+
+    whole = found()
+    assert whole[0] == float(euclidean_norm(first - second))
+    monkeypatch.setattr("nstyle.numerics.STRIP", strip)
+    assert found() == whole
+    assert len(list(strips(first))) > 2
+
+
+def test_strips_have_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nstyle.numerics.STRIP", 100)
+    for shape in ((1, 3, 7, 5), (1, 3, 50, 200), (1, 1, 20, 4), (4, 100)):
+        counts = torch.zeros(shape)
+        for strip in strips(counts):
+            counts[strip] += 1
+            assert counts[strip].numel() <= 100 or counts[strip].shape[-2] == 1
+        assert (counts == 1).all()

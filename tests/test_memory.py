@@ -1,6 +1,7 @@
 """How much memory a painting takes, and that it is painted in tiles if the whole does not fit."""
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,21 @@ from refusals import refuses
 import nstyle
 from nstyle.devices import free_memory, memory_in_use, memory_of
 from nstyle.errors import Kind
+from nstyle.losses.tiles import Tiling
 from nstyle.networks.filter_bank import LAYERS
 from nstyle.networks.model import ModelOptions, load_model
 from nstyle.networks.padding import Padded
+from nstyle.networks.weights import load_vgg19
 from nstyle.painting.inputs import inputs_of
 from nstyle.painting.memory import TILINGS, WHOLE, Memory, Way
 from nstyle.painting.session import Session
 from nstyle.painting.sizes import ScaleSize
+from nstyle.painting.start import noise
+from nstyle.painting.steps import PaintingStep
 from nstyle.pictures.picture import Picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config, parse_memory
+from nstyle.storage.checkpoint import read_checkpoint
 
 CPU = torch.device("cpu")
 SETTINGS: dict[str, Any] = {"model": "filters", "max_long_edge": 48, "max_num_epochs": 5, "stop_eps": 0}
@@ -111,7 +117,7 @@ def test_coarser_scales_and_a_margin_take_memory(monkeypatch: pytest.MonkeyPatch
     padded = replace(memory, model=replace(memory.model, features=Padded(memory.model.features, "mirror")))
     needed = memory.needed(size, WHOLE, 1000)
     assert padded.needed(size, WHOLE, 1000) > 1.1 * needed  # the margin itself is 4%
-    assert memory.of_process([0, 0, needed]) - memory.of_process([needed]) > 30_000_000
+    assert memory.of_process([0, 0, needed], [size] * 3) - memory.of_process([needed], [size]) > 30_000_000
     small = ScaleSize(150, 200, {source: Frame((150, 200), (150, 200)) for source in size.frames})
     monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: needed)
     assert memory.choose([size], [1000]) == [WHOLE]
@@ -187,7 +193,8 @@ def test_a_painting_in_tiles_is_the_same_picture(
 ) -> None:
     """To a grey level; the record tells how it was painted, and a whole one does not say so."""
     whole = nstyle.stylize(*pair, output_dir=tmp_path / "whole", **SETTINGS)
-    monkeypatch.setattr("nstyle.painting.memory.TILINGS", TILINGS[-1:])
+    tiling = Tiling(joined=2, values=2**20)
+    monkeypatch.setattr("nstyle.painting.memory.TILINGS", (tiling,))
     tiles = nstyle.stylize(*pair, output_dir=tmp_path / "tiles", **SETTINGS)
     assert "tiles" not in json.loads(whole.record.read_text())
     assert json.loads(tiles.record.read_text())["tiles"] == [{"blocks": None, "joined": 2, "values": 2**20}]
@@ -238,3 +245,52 @@ def test_a_history_that_was_not_filled_is_not_warned_of(
         resumed = paint(f"{epochs}", Way(history=3), max_num_epochs=9, resume=True)
         assert torch.equal(resumed.image, whole.image) != is_filled
         assert ("the optimizer's history" in caplog.text) == is_filled
+
+
+def test_the_start_takes_no_memory_once_it_is_left(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither that of a new run nor the checkpoint of one that is resumed."""
+    starts: list[weakref.ref[torch.Tensor]] = []
+    alive = []
+
+    def callback(step: PaintingStep) -> None:
+        starts.append(weakref.ref(step.image))
+        alive.append([ref() is not None for ref in starts[:-1]])
+
+    def watched(*arguments: Any) -> torch.Tensor:
+        starts.append(weakref.ref(image := noise(*arguments)))
+        return image
+
+    def read(*arguments: Any) -> Any:
+        checkpoint, recipe = read_checkpoint(*arguments)
+        starts.append(weakref.ref(checkpoint.descent.image))
+        return checkpoint, recipe
+
+    monkeypatch.setattr("nstyle.painting.prepare.noise", watched)
+    monkeypatch.setattr("nstyle.painting.stylize.read_checkpoint", read)
+    for resume in (False, True):
+        starts.clear()
+        alive.clear()
+        settings = SETTINGS | {
+            "init": "noise",
+            "resume": resume,
+            "stop_after": 6 if resume else 3,
+            "max_num_epochs": 6,
+        }
+        nstyle.stylize(*pair, output_dir=tmp_path, callback=callback, **settings)
+        assert alive[1:] == [[False] * 2, [False] * 3]
+
+
+def test_a_hundred_megapixels_fit_into_8_gigabytes() -> None:
+    """In one epoch of the reference, besides half a gigabyte for the process."""
+    config = Config()
+    (style,) = inputs_of(config).styles
+    size = ScaleSize(10_000, 10_000, {style.picture: Frame((512, 512), (512, 512))})
+    layers = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
+    features = replace(load_model("filters", ModelOptions()), features=load_vgg19())
+    memory = Memory(config, inputs_of(config), features, torch.float32, CPU, ["relu4_2"], layers)
+    assert memory.needed(size, least_way(memory, size), 1) < 7.5e9
+    assert min(memory.needed(size, way, 1) for way in memory.ways() if way.tiling is None) > 100e9
+    deep = replace(memory, content_layers=["relu5_1"])  # above the joined blocks
+    assert all(way.tiling is None or way.tiling.keeps_content for way in deep.ways())

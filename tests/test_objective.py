@@ -11,7 +11,7 @@ from torch import Tensor
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.functional import gram_matrix, gram_scale, total_variation_gradient
 from nstyle.losses.gram import GramTerm
-from nstyle.losses.objective import UNIT, Objective, Style
+from nstyle.losses.objective import LEAST_DISTANCE, UNIT, Objective, Style
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
 from nstyle.networks.padding import Padded, seamless
@@ -146,7 +146,44 @@ def guided_objective(
     return Objective(network, content, styles, content_weight=3, style_weight=2, tv_weight=0, mask=mask, **options)
 
 
-@pytest.mark.parametrize("balance", ["absolute", "relative"])
+@pytest.mark.parametrize("style_loss", STYLE_LOSSES)
+@pytest.mark.parametrize("distance", [0.3, 1, 30])
+def test_balance_photo_sets_the_style_loss_of_the_photo(style_loss: str, distance: float) -> None:
+    network, (content, style, image) = SmallNetwork(scale=0.1), images()
+    style = content + distance * (style - content)
+    relative, photo = (
+        guided_objective(network, content, style, mask=None, style_loss=style_loss, balance=balance, clip=False)
+        for balance in ("relative", "photo")
+    )
+    here, there = (objective.gradient(content) for objective in (relative, photo))
+    factor = float(there.loss / here.loss)
+    layers = len(here.style_losses)
+    # a mask of the style and a region of its own, so that a picture's share of the weight is not 1
+    weights = 2 * (0.3 + 0.7 * float(random_mask(6, 5, seed=2).mean())) * layers * UNIT * content.numel()
+    assert float(there.loss) == pytest.approx(min(weights, float(here.loss) / LEAST_DISTANCE))
+    here, there = (objective.gradient(image) for objective in (relative, photo))
+    assert float(there.content_loss) == pytest.approx(float(here.content_loss))
+    for layer, loss in there.style_losses.items():
+        assert float(loss) == pytest.approx(factor * float(here.style_losses[layer]))
+
+
+def test_a_style_that_is_the_photo_does_not_outweigh_it() -> None:
+    network, (content, _, image) = SmallNetwork(), images()
+    relative, photo = (Objective(network, content, content, balance=balance) for balance in ("relative", "photo"))
+    losses = [sum(objective.gradient(image).style_losses.values()) for objective in (relative, photo)]
+    assert float(losses[1]) == pytest.approx(float(losses[0]) / LEAST_DISTANCE)
+
+
+@pytest.mark.parametrize("weight", [{"content_weight": 0}, {"style_weight": 0}])
+def test_balance_photo_is_relative_without_photo_or_style(weight: dict[str, Any]) -> None:
+    network, (content, style, image) = SmallNetwork(), images()
+    relative, photo = (
+        Objective(network, content, style, balance=balance, **weight) for balance in ("relative", "photo")
+    )
+    assert torch.equal(relative.gradient(image).gradient, photo.gradient(image).gradient)
+
+
+@pytest.mark.parametrize("balance", ["absolute", "relative", "photo"])
 @pytest.mark.parametrize("style_loss", STYLE_LOSSES)
 def test_gradient_of_guided_and_blended_styles_is_the_numerical_one(style_loss: str, balance: str) -> None:
     network, (content, style, image) = SmallNetwork(scale=0.1), images()

@@ -22,9 +22,13 @@ from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.one_pass import OnePass, load_painter
 from nstyle.painter.painter_file import read_painter, write_painter
-from nstyle.painter.tiles import TILINGS, paint
-from nstyle.painting.painters import PICTURE_BYTES, choose_pass
+from nstyle.painter.tiles import TILINGS, paint, paintings
+from nstyle.painting.finish import Finish
+from nstyle.painting.one_pass import prepare_one_pass
+from nstyle.painting.painters import PICTURE_BYTES, STAGE_BYTES, choose_pass
+from nstyle.painting.session import Session
 from nstyle.pictures.decode import read_picture
+from nstyle.pictures.picture import to_uint8
 from nstyle.settings import painters
 from nstyle.settings.config import Config
 from nstyle.settings.effects import OF_THE_OPTIMIZER
@@ -93,6 +97,80 @@ def test_a_painter_of_the_program_is_known_by_its_name(
     assert record(tmp_path / "out")["settings"]["painter"] == "y"
     again = stylize(recipe=result.path, output_dir=tmp_path / "again")
     assert np.array_equal(again.rgb, result.rgb)
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Path:
+    """A chain of three generators whose batch norms have seen pictures."""
+    torch.manual_seed(0)
+    made = make_generator("boosted", width=4, blocks=3)
+    with torch.no_grad():
+        made(50 * torch.randn(2, 3, 40, 40))
+    path = tmp_path / "chain.safetensors"
+    write_painter(path, made.eval(), {})
+    return path
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_chain_paints_a_picture_a_stage(chain: Path, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = stylize(photo, painter=chain, output_dir=out, preserve_colors="luma", **SMALL)
+    names = ["e_1.png", "e_2.png", "e_3.png", "final.png"]
+    assert sorted(path.name for path in out.iterdir()) == [*names, "run.json"]
+    assert record(out)["pictures"] == names
+    image = to_model_space(read_picture(photo).rgb)
+    for name, painting in zip(names, paintings(read_painter(chain).generator, image), strict=False):
+        finished = Finish(read_picture(photo), "luma")(painting, 0)
+        assert np.array_equal(np.asarray(Image.open(out / name)), to_uint8(finished.rgb))
+    assert np.array_equal(np.asarray(Image.open(out / "e_3.png")), result.rgb)
+    again = stylize(recipe=out / "e_1.png", output_dir=tmp_path / "again")
+    first, repeated = (np.asarray(Image.open(folder / "e_1.png")) for folder in (out, tmp_path / "again"))
+    assert np.array_equal(repeated, first)
+    assert np.array_equal(again.rgb, result.rgb)
+
+
+def test_pictures_of_stages_go_with_their_run(chain: Path, painter: Path, photo: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {**SMALL, "output_dir": tmp_path / "out"}
+    stylize(photo, painter=chain, **settings)
+    stylize(photo, painter=painter, overwrite=True, **settings)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["final.png", "run.json"]
+    stylize(photo, painter=chain, overwrite=True, **settings)
+    assert len(list((tmp_path / "out").iterdir())) == 5
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "e_2.png").write_bytes(b"the user's own")
+    with refuses(nstyle.OutputError, kind=Kind.IN_THE_WAY, path=tmp_path / "other" / "e_2.png", flag="--output-dir"):
+        stylize(photo, painter=chain, **settings | {"output_dir": tmp_path / "other"})
+
+
+def test_the_viewer_shows_the_stages(chain: Path, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    stylize(photo, painter=chain, output_dir=out, **SMALL)
+    snapshots = read_run(out).snapshots
+    assert [(one.path.name, one.epoch, one.is_of_stage) for one in snapshots] == [
+        *((f"e_{number}.png", number, True) for number in (1, 2, 3)),
+        ("final.png", 0, False),
+    ]
+    assert view.main([str(out), "--sheet"]) == 0
+    assert '"stage":true' in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_stages_that_are_kept_count_in_the_memory(chain: Path, photo: Path) -> None:
+    device, chosen = torch.device("cpu"), []
+    for painter in (load_painter(chain, device), OnePass(network(), device)):
+        config = Config(painter="y", max_long_edge=48)
+        chosen += [choose_pass(painter, (32, 48), config, device, 0, keeps_stages=keeps) for keeps in (False, True)]
+    of_chain, kept, alone, alone_kept = (one.needed for one in chosen)
+    assert kept == of_chain + 2 * STAGE_BYTES * 32 * 48
+    assert alone_kept == alone
+    config = Config(content_image=photo, painter=str(chain), max_long_edge=48)
+    painter = load_painter(chain, device)
+    picture = prepare_one_pass(config, painter, device, Session())
+    frame = prepare_one_pass(config, painter, device, Session(), {"content_image": read_picture(photo)})
+    assert picture.memory - frame.memory == 2 * STAGE_BYTES * 32 * 48
+    for prepared, stages in ((picture, 3), (frame, 0)):
+        start = prepared.scales[0].start
+        assert len(prepared.stages) == stages
+        assert not stages or prepared.stages[-1] is start
 
 
 def test_a_recipe_repeats_the_picture_and_knows_the_painter_by_its_content(

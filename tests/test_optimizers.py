@@ -16,7 +16,7 @@ from nstyle.numerics import root_mean_square
 from nstyle.optim.catalog import HISTORY, OPTIMIZERS
 from nstyle.optim.descent import DescentState, DifferentiableObjective
 from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, LARGEST_RMS, LBFGS, RECENT, Spectrum, last_pairs
-from nstyle.optim.rules import Adam
+from nstyle.optim.rules import Adam, Nesterov, UpdateRule
 
 TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
 STIFFNESS = torch.logspace(0, 3, TARGET.numel()).reshape(TARGET.shape)
@@ -243,3 +243,27 @@ def test_the_gradient_that_is_not_clipped_is_that_of_the_losses(vgg19: VGG19) ->
     assert whole.gradient.norm() == pytest.approx(float(whole.gradient_norm), rel=1e-5)
     torch.testing.assert_close(clipped.gradient, whole.gradient * (image.numel() / whole.gradient_norm))
     torch.testing.assert_close(smooth.gradient, whole.gradient + 2 * total_variation_gradient(image))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("make", [Adam, partial(Nesterov, 0.95, 1e-4)])
+def test_updates_in_strips_change_no_bit(
+    make: Callable[[], UpdateRule], layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the memory layout, which affects the rounding of what follows."""
+    generator = torch.Generator().manual_seed(0)
+    image, *gradients = (100 * torch.randn(1, 3, 53, 41, generator=generator) for _ in range(4))
+    image = image.to(memory_format=layout)
+
+    def updated() -> list[Tensor]:
+        rule, images = make(), [image]
+        for gradient in gradients:
+            images.append(rule(images[-1], gradient.to(memory_format=torch.channels_last), 0.5))
+        return [*images, *rule.memory().values()]
+
+    whole = updated()
+    monkeypatch.setattr("nstyle.numerics.STRIP", 1000)
+    for found, expected in zip(updated(), whole, strict=True):
+        assert torch.equal(found, expected)
+        assert found.stride() == expected.stride()
+    assert whole[1].stride() == image.stride()

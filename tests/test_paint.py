@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 import weakref
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -61,7 +62,7 @@ def images_held(size: tuple[int, int]) -> int:
 def test_of_each_picture_there_is_one_tensor_while_an_epoch_is_computed(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The start, the style, the image and its velocity; not the content, nor the gradient of the epoch before."""
+    """The style, the image and its velocity; not the content, the start, nor the gradient of the epoch before."""
     painting, held = prepared(pair, model="filters", max_long_edge=47, max_num_epochs=4), []
     gradient = Objective.gradient
 
@@ -72,8 +73,31 @@ def test_of_each_picture_there_is_one_tensor_while_an_epoch_is_computed(
     monkeypatch.setattr(Objective, "gradient", counted)
     before = images_held(painting.size)
     paint(painting)
-    assert before == 2
-    assert held == [2, 4, 4, 4]
+    assert before == 1
+    assert held == [2, 3, 3, 3]
+
+
+def test_an_update_makes_only_the_images_that_it_needs(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Style, image, velocity and gradient; and the gradient of the total variation, or the new velocity and image."""
+    painting = prepared(pair, model="filters", max_long_edge=47, max_num_epochs=3)
+    held: dict[str, list[int]] = {}
+
+    def count(name: str) -> None:
+        module, _, function = name.rpartition(".")
+        original = getattr(import_module(module), function)
+
+        def counted(*arguments: Any) -> Any:
+            held.setdefault(function, []).append(images_held(painting.size))
+            return original(*arguments)
+
+        monkeypatch.setattr(name, counted)
+
+    count("nstyle.losses.regularisers.inner_product")
+    count("nstyle.optim.descent.distance")
+    paint(painting)
+    assert held == {"inner_product": [4, 5, 5], "distance": [5, 6, 6]}
 
 
 def test_nothing_is_written(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from nstyle.painter.footprint import bytes_needed
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.layers import statistics
-from nstyle.painter.tiles import TILINGS, Plan, Tiling, paint
+from nstyle.painter.tiles import TILINGS, Plan, Tiling, paint, paintings
 
 TINY = [Tiling(7, 0), Tiling(16, 1), Tiling(20, 2), Tiling(13, 9)]
 
@@ -30,7 +30,8 @@ def generator(name: str, **sizes: int) -> Generator:
 @pytest.mark.parametrize("size", [(70, 83), (16, 19)], ids=str)
 def test_tiles_are_exact(name: str, size: tuple[int, int], tiling: Tiling) -> None:
     made, image = generator(name).double(), 50 * torch.randn(1, 3, *size, dtype=torch.float64)
-    torch.testing.assert_close(paint(made, image, tiling), paint(made, image), rtol=0, atol=1e-9)
+    for in_tiles, whole in zip(paintings(made, image, tiling), paintings(made, image), strict=True):
+        torch.testing.assert_close(in_tiles, whole, rtol=0, atol=1e-9)
 
 
 def test_tiles_in_single_precision_are_within_a_hundredth_of_a_grey_level() -> None:
@@ -69,7 +70,7 @@ _MEASURE = """
 import torch
 from nstyle.painter.footprint import bytes_needed
 from nstyle.painter.generators import make_generator
-from nstyle.painter.tiles import Tiling, paint
+from nstyle.painter.tiles import Tiling, paint, paintings
 torch.set_num_threads(1)
 
 def peak():  # not that of `resource`, which begins with the peak of the process that started this one

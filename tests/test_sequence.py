@@ -554,6 +554,9 @@ def test_a_damaged_painting_of_a_pass_is_refused(tmp_path: Path) -> None:
         paintings.put(3, 7, wrong)
         with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
             paintings.get(3, 7)
+    paintings.put(3, 7, image)
+    with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
+        PaintingsFolder(tmp_path, (4, 6)).get(3, 7)
     path.unlink()
     with refuses(RecipeError, kind=Kind.DAMAGED, path=path):
         paintings.get(3, 7)

@@ -18,6 +18,7 @@ import torch
 from pictures import painted
 from refusals import refuses
 
+import nstyle
 import train_painter
 from nstyle.commands.train import build_parser, main
 from nstyle.devices import Precision
@@ -103,7 +104,7 @@ class Stopping:
 
 def test_a_training_writes_a_painter_and_a_folder_that_the_viewer_shows(folder: Path) -> None:
     result = trained(folder)
-    assert result == Trained(folder / "y.safetensors", 6)
+    assert (result.path, result.steps, len(result.losses), result.is_new) == (folder / "y.safetensors", 6, 6, True)
     painter = read_painter(result.path)
     assert painter.generator.facts["generator"] == "small"
     assert painter.recipe["training"]["done"] == painter.recipe["training"]["steps"] == 6
@@ -225,7 +226,7 @@ def test_minutes_become_steps_once(folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "_steps_in", steps_in)
     with pytest.raises(KeyboardInterrupt):
         trained(folder, steps=None, minutes=2.5, progress=lambda done, steps: Stopping(2, KeyboardInterrupt()))
-    assert trained(folder, steps=None, minutes=2.5) == Trained(folder / "y.safetensors", 5)
+    assert trained(folder, steps=None, minutes=2.5).steps == 5
     assert asked == [2.5]
     trained(folder, "by_steps", steps=5)
     assert weights(folder) == weights(folder, "by_steps")
@@ -569,6 +570,47 @@ def test_the_command_logs_its_progress(folder: Path, capsys: pytest.CaptureFixtu
     assert output.out.endswith("done after 3 steps: models/y.safetensors\n")
     assert main([*FLAGS, *words.split()]) == 0
     assert "already finished: models/y.safetensors" in capsys.readouterr().out
+
+
+def test_python_trains_as_the_command_does(folder: Path) -> None:
+    words = "--photos photos --output a.safetensors --style-image style.png --generator small --width 2 --steps 3"
+    words += " --crop-edge 32 --batch-size 1 --max-long-edge 32 --validation-photo photo.png --save-steps 2"
+    assert main([*FLAGS, *words.split()]) == 0
+    seen: list[nstyle.TrainingStep] = []
+    options: dict[str, Any] = {**SMALL, **OBJECTIVE, "steps": 3, "validation_photo": "photo.png"}
+    found = nstyle.train_painter("style.png", "photos", seen.append, output="b.safetensors", **options)
+    assert (found.path, found.steps, found.is_new) == (folder / "b.safetensors", 3, True)
+    assert [step.number for step in seen] == [1, 2, 3]
+    assert found.losses == tuple(step.loss for step in seen)
+    assert (folder / "a.safetensors").read_bytes() == (folder / "b.safetensors").read_bytes()
+    again = nstyle.train_painter("style.png", "photos", seen.append, output="b.safetensors", **options)
+    assert (again.path, again.steps, again.losses, again.is_new) == (found.path, 3, (), False)
+    assert len(seen) == 3
+
+
+def test_python_continues_a_training_that_its_callback_stopped(folder: Path) -> None:
+    def stop(step: nstyle.TrainingStep) -> None:
+        if step.number == 2:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {**SMALL, **OBJECTIVE, "steps": 3, "output": folder / "y.safetensors"}
+    options |= {"style_image": folder / "style.png", "validation_photo": folder / "photo.png"}
+    with pytest.raises(KeyboardInterrupt):
+        nstyle.train_painter(photos=folder / "photos", callback=stop, **options)
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 2
+    assert len(nstyle.train_painter(photos=[folder / "photos"], **options).losses) == 1
+
+
+def test_python_refuses_options_as_the_command_does(folder: Path) -> None:
+    for name in ("brush", "mask", "preserve_colors"):
+        unknown: dict[str, Any] = {name: "none"}
+        with pytest.raises(TypeError, match=name):
+            nstyle.train_painter("style.png", "photos", output="y.safetensors", **unknown)
+    with refuses(OptionError, kind=Kind.MISSING, flag="--photos"):
+        nstyle.train_painter("style.png", output="y.safetensors")
+    with refuses(OptionError, kind=Kind.MISSING, flag="--output"):
+        nstyle.train_painter("style.png", "photos")
+    assert not (folder / "y.training").exists()
 
 
 def test_generators_and_their_defaults_are_the_painters() -> None:

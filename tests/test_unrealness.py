@@ -30,7 +30,7 @@ def test_it_sets_the_ratio_of_the_weights_and_keeps_their_sum(preset: str, unrea
     config = Config(preset=preset, unrealness=unrealness)
     assert config.style_weight / config.content_weight == pytest.approx(10**unrealness)
     assert sum(weights(config)) == pytest.approx(sum(weights(Config(preset=preset))))
-    assert config.balance == "relative"
+    assert config.balance == ("photo" if preset == "painterly" else "relative")
 
 
 def test_with_one_weight_given_the_other_follows() -> None:

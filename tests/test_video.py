@@ -271,6 +271,19 @@ def test_a_film_without_its_end_has_what_is_there(tmp_path: Path, caplog: pytest
     np.testing.assert_array_equal(read, whole[: len(read)])
 
 
+def test_a_film_whose_last_frame_is_there_in_part_lacks_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_video(tmp_path / "film.mp4", scene(6), options={"bf": "0"})
+    with av.open(str(path)) as container:
+        *_, last = (packet for packet in container.demux(video=0) if packet.size)
+    assert last.pos is not None
+    whole = levels_of(path)
+    assert caplog.text == ""
+    path.write_bytes(path.read_bytes()[: last.pos + last.size // 2])
+    read = levels_of(path)
+    assert "lacks its end: 5 of its 6 frames are there" in caplog.text
+    np.testing.assert_array_equal(read, whole[:5])
+
+
 def test_a_film_that_changes_its_size_is_read_up_to_there(tmp_path: Path) -> None:
     small, large = (write_video(tmp_path / f"{edge}.ts", scene(6, edge, 64)) for edge in (48, 64))
     path = tmp_path / "film.ts"

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from fake_films import add_frame, fake_film
 from fake_runs import advance_run, fake_batch, fake_run, finish_run
+from pictures import painted
 from selenium.common.exceptions import (
     NoSuchElementException,
     StaleElementReferenceException,
@@ -23,6 +24,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from nstyle import stylize
+from nstyle.painter.generators import make_generator
+from nstyle.painter.painter_file import write_painter
 from nstyle.view.publish import Gallery
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -373,6 +377,20 @@ def test_one_epoch(tmp_path: Path, open_page: Open) -> None:
     browser = open_page(fake_run(tmp_path / "run", epochs=1))
     assert browser.caption == "Final, after epoch 1"
     assert len(browser.find_all(".chart")) == 4
+
+
+def test_stages_of_a_painter(tmp_path: Path, open_page: Open) -> None:
+    painted(32, 48).save(tmp_path / "photo.png")
+    write_painter(tmp_path / "chain.safetensors", make_generator("boosted", width=2, blocks=2).eval(), {})
+    stylize(
+        tmp_path / "photo.png", painter=tmp_path / "chain.safetensors", max_long_edge=48, output_dir=tmp_path / "run"
+    )
+    browser = open_page(tmp_path / "run")
+    assert browser.caption == "In one pass (3 of 3)"
+    browser.click("#previous")
+    assert browser.caption == "After stage 2 (2 of 3)"
+    assert browser.find("#painting").get_attribute("alt") == "The painting after stage 2"
+    assert browser.find("#file").text == "e_2.jpg"
 
 
 def test_news_come_by_themselves_and_the_place_is_kept(tmp_path: Path, open_page: Open) -> None:

@@ -68,7 +68,8 @@ def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[
 def _short(shot: ShotPlan) -> tuple[Any, ...]:
     """Return the arguments of `_paint_there` for a shot, without the times and the files of all frames."""
     plan, name = shot.plan, shot.folder.film.name
-    return plan.config, plan.settings, name, shot.identity, shot.number, shot.frames, shot.ways, shot.memory
+    of_shot = shot.identity, shot.number, shot.frames, shot.ways, shot.memory, shot.size, shot.painter_way
+    return plan.config, plan.settings, name, *of_shot
 
 
 _plan = lru_cache(maxsize=2)(plan_film)

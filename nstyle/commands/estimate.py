@@ -1,22 +1,26 @@
 """`nstyle --estimate`: print what each painting will take, and paint none."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nstyle.batch.jobs import Job
 from nstyle.commands.importing import importing_torch
 from nstyle.commands.terminal import complain, for_terminal
 from nstyle.errors import NStyleError
+from nstyle.pictures.picture import Picture
 from nstyle.wording import counted
 
 
-def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fast: bool) -> int:
+def estimate_all(
+    jobs: Sequence[Job], show: Callable[[str], object], *, fail_fast: bool, in_memory: Mapping[str, Picture]
+) -> int:
     """Show a line for each painting, and the sum of the time if there are several. Return the exit code.
 
     Args:
         jobs: the paintings; finished ones take no time.
         show: writes a text to standard output.
         fail_fast: whether to stop after a painting that is not possible.
+        in_memory: pictures by the names of their settings, to use instead of their files.
 
     """
     with importing_torch():
@@ -33,7 +37,7 @@ def estimate_all(jobs: Sequence[Job], show: Callable[[str], object], *, fail_fas
                 show(for_terminal(f"{job.title}: already finished, {picture}") + "\n")
                 possible += 1
                 continue
-            found = estimate_run(job.config, session)
+            found = estimate_run(job.config, session, in_memory)
         except NStyleError as error:
             failed += 1
             complain("nstyle", str(error) if len(jobs) == 1 else f"{job.title}: {error}", 1)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nstyle.film.plan import FilmPlan
     from nstyle.film.run import ShotPainter
     from nstyle.painting.steps import Observer
+    from nstyle.pictures.picture import Picture
     from nstyle.storage.recipe import Recipe
 
 _log = logging.getLogger(__name__)
@@ -126,8 +127,14 @@ def _one_style(names: Names) -> Path:
     return first
 
 
-def frame_for_looks(plan: "FilmPlan") -> Path:
-    """Write the first frame of a film as a picture, for a sweep on one frame before the film is painted.
+def frame_for_looks(plan: "FilmPlan") -> "tuple[Path, Picture]":
+    """Return the first frame of a film, for a sweep on one frame before the film is painted, and the path for it."""
+    path = plan.config.output_dir / f"{plan.name}_frame_{plan.numbers.start + 1}.png"
+    return path, next(iter(plan.source.frames(plan.numbers[:1])))
+
+
+def write_frame_for_looks(path: Path, frame: "Picture", bit_depth: int) -> None:
+    """Write that frame, unless it is there already.
 
     Raises:
         OutputError: another file has its name, or it cannot be written.
@@ -136,16 +143,13 @@ def frame_for_looks(plan: "FilmPlan") -> Path:
     from nstyle.files import make_folder, temporary_beside
     from nstyle.pictures.encode import write_picture
 
-    folder = plan.config.output_dir
-    path = folder / f"{plan.name}_frame_{plan.numbers.start + 1}.png"
-    frame = next(iter(plan.source.frames(plan.numbers[:1])))
-    make_folder(folder)
+    make_folder(path.parent)
     if not path.exists():
-        write_picture(path, frame, bit_depth=plan.source.bit_depth)
-        return path
+        write_picture(path, frame, bit_depth=bit_depth)
+        return
     again = temporary_beside(path).with_suffix(".png")
     try:
-        write_picture(again, frame, bit_depth=plan.source.bit_depth)
+        write_picture(again, frame, bit_depth=bit_depth)
         is_same = path.is_file() and path.read_bytes() == again.read_bytes()
     finally:
         again.unlink(missing_ok=True)
@@ -156,7 +160,6 @@ def frame_for_looks(plan: "FilmPlan") -> Path:
             path=path,
             kind=Kind.IN_THE_WAY,
         )
-    return path
 
 
 def paint_film(plan: "FilmPlan", followed: "Recipe | None", command: argparse.Namespace, *, has_bars: bool) -> int:

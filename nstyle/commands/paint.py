@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nstyle.batch.jobs import Job, plan
 from nstyle.batch.sweep import Sweep, plan_sweep, swept_setting
 from nstyle.commands.completion import completion_script
-from nstyle.commands.film import estimate_film, frame_for_looks, paint_film, plan_of, take_film
+from nstyle.commands.film import (
+    estimate_film,
+    frame_for_looks,
+    paint_film,
+    plan_of,
+    take_film,
+    write_frame_for_looks,
+)
 from nstyle.commands.flags import COMMAND_FLAGS, build_parser, take_names
 from nstyle.commands.importing import importing_torch
 from nstyle.commands.log_lines import printed_log
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from nstyle.batch.local import Outcome
     from nstyle.film.plan import FilmPlan
     from nstyle.painting.steps import Observer
+    from nstyle.pictures.picture import Picture
     from nstyle.storage.recipe import Recipe
 
 _log = logging.getLogger(__name__)
@@ -57,11 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             named = "film" in arguments
             film = take_film(arguments, None if command.recipe is None else Path(command.recipe))
             given = {*arguments, *(swept_setting(text) for text in command.sweep or ())}
+            in_memory: Mapping[str, Picture] = {}
             if film is not None:
                 plan_ = plan_of(film, arguments, complete, command, None if named else followed)
                 if not command.sweep:
                     return _paint_film(plan_, given, followed, command)
-                arguments["content_image"] = frame_for_looks(plan_)
+                arguments["content_image"], frame = frame_for_looks(plan_)
+                in_memory = {"content_image": frame}
+                if not command.estimate:  # which writes nothing
+                    write_frame_for_looks(arguments["content_image"], frame, plan_.source.bit_depth)
             sweep = _plan_sweep(command, arguments, complete) if command.sweep else None
             if sweep is None:
                 arguments = complete(arguments)
@@ -71,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for sentence in without_effect(given, [job.config for job in jobs]):
                 _log.warning("%s", sentence)
             if command.estimate:
-                return _estimate(jobs, command)
+                return _estimate(jobs, command, in_memory)
             if len(jobs) == 1 and jobs[0].copy is None and sweep is None and command.cluster is None:
                 return _paint_one(jobs[0], followed, command)
             return _paint_many(jobs, followed, command, sweep)
@@ -182,11 +194,11 @@ def _paint_film(
 # The functions below import torch, which takes a second; they import it late, so that --help and errors do not wait.
 
 
-def _estimate(jobs: Sequence[Job], command: argparse.Namespace) -> int:
+def _estimate(jobs: Sequence[Job], command: argparse.Namespace, in_memory: "Mapping[str, Picture]") -> int:
     """Print what the paintings take, and paint none."""
     from nstyle.commands.estimate import estimate_all
 
-    return estimate_all(jobs, _print, fail_fast=command.fail_fast)
+    return estimate_all(jobs, _print, fail_fast=command.fail_fast, in_memory=in_memory)
 
 
 def _paint_one(job: Job, followed: "Recipe | None", command: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nstyle
@@ -19,8 +18,8 @@ from nstyle.commands.terminal import (
     quiet_libraries,
     signals_as_interrupts,
 )
-from nstyle.errors import Kind, NStyleError, OptionError
-from nstyle.painting.selection import Names, listed, select
+from nstyle.errors import NStyleError, OptionError
+from nstyle.painter.training_plan import plan_training
 from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY
 from nstyle.settings.options import option
@@ -50,8 +49,6 @@ the same command continues.
 
 exit codes: as those of nstyle
 """
-
-_OWN = tuple(field.name for field in dataclasses.fields(Training))
 
 
 def build_parser() -> Parser:
@@ -124,33 +121,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(arguments: dict[str, Any], *, quiet: bool, verbose: bool) -> "Trained":
     """Train the painter that the arguments ask for."""
-    photos = arguments.pop("photos")
-    training = Training(**{name: value for name, value in arguments.items() if name in _OWN})
-    of_the_objective = {name: value for name, value in arguments.items() if name not in _OWN}
-    config = training.painting(of_the_objective)
-    paths = _photos(photos)
+    plan = plan_training(arguments.pop("photos"), arguments)
     with importing_torch():
         from nstyle.commands.progress import TrainingBar, TrainingLines
-        from nstyle.painter.train import read_start, train
+        from nstyle.painter.train_painter import run_training
         from nstyle.painting.session import Session
 
-    if training.start_from is not None:
-        kind = str(read_start(training.start_from).generator.facts["generator"])
-        config = training.painting(of_the_objective, kind)
     has_bar = sys.stdout is not None and sys.stdout.isatty() and not verbose
     progress = None if quiet else TrainingBar if has_bar else TrainingLines
-    return train(training, config, paths, progress, Session(owns_process=True))
-
-
-def _photos(names: Names | None) -> list[Path]:
-    """Return the files that --photos names; log which files of its folders are not read."""
-    if not names:
-        raise OptionError(
-            "--photos is missing; name photos or folders with photos: --photos photos/",
-            flag="--photos",
-            kind=Kind.MISSING,
-        )
-    selection = select("photos", names)
-    if selection.unread:
-        _log.info("not read, because nstyle does not know the format: %s", listed(selection.unread))
-    return selection.paths
+    return run_training(plan, progress=progress, session=Session(owns_process=True))

@@ -1,5 +1,6 @@
 """Whether a film goes on with the one in its folder: what is compared, and what is taken over."""
 
+from dataclasses import replace
 from typing import Any
 
 from nstyle.errors import OptionError
@@ -7,7 +8,9 @@ from nstyle.film.folder import EarlierFilm
 from nstyle.film.plan import FilmPlan
 from nstyle.film.span import rate_of
 from nstyle.film.video import Video
+from nstyle.painter.one_pass import way_facts
 from nstyle.painting.memory import Way
+from nstyle.painting.painters import Pass
 from nstyle.settings.film import FilmSettings
 from nstyle.settings.options import flag
 from nstyle.storage.recipe import Recipe
@@ -56,8 +59,19 @@ def ways_of(earlier: EarlierFilm | None, recipe: Recipe) -> tuple[Way, ...] | No
 
     With another `--max-memory`, it is chosen anew, and the frames that are left differ by rounding.
     """
-    if earlier is None or earlier.recipe is None or not earlier.ways:
-        return None
-    if earlier.recipe.settings["max_memory"] != recipe.settings["max_memory"]:
-        return None
-    return earlier.ways
+    return earlier.ways or None if earlier is not None and _has_its_memory(earlier, recipe) else None
+
+
+def pass_of(earlier: EarlierFilm | None, recipe: Recipe, chosen: Pass | None) -> Pass | None:
+    """Return how a painter paints the frames: as those of the earlier film, see `ways_of`, or as chosen now."""
+    if earlier is None or chosen is None or not _has_its_memory(earlier, recipe):
+        return chosen
+    known = (way for way in chosen.painter.ways if way_facts(way) == earlier.painter_way)
+    return replace(chosen, way=next(known, chosen.way))
+
+
+def _has_its_memory(earlier: EarlierFilm, recipe: Recipe) -> bool:
+    """Tell whether the earlier film had the same `max_memory`."""
+    if earlier.recipe is None:
+        return False
+    return bool(earlier.recipe.settings["max_memory"] == recipe.settings["max_memory"])

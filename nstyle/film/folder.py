@@ -105,6 +105,7 @@ class EarlierFilm:
         replaces: the names of the finished films that it replaces; None: it replaces no film, or has done so.
         stop_reason: why it stopped.
         ways: how each scale of a frame was painted in little memory.
+        painter_way: how a painter painted, as a JSON value (see `painter.one_pass.way_facts`); None: it is not known.
 
     """
 
@@ -119,6 +120,7 @@ class EarlierFilm:
     replaces: tuple[str, ...] | None
     stop_reason: str
     ways: tuple[Way, ...]
+    painter_way: Any = None
 
 
 class FilmFolder:
@@ -336,6 +338,7 @@ def _read_film(record: Path) -> EarlierFilm | None:
             replaces=None if about["replaces"] is None else tuple(str(name) for name in about["replaces"]),
             stop_reason=str(facts["stop_reason"]),
             ways=tuple(map(_way, about["ways"])),
+            painter_way=about.get("painter_way"),
         )
         if [number for shot in shots for number in (shot.start, shot.stop)] != _borders(shots, found.frames):
             return None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nstyle.errors import Kind, RecipeError
 from nstyle.files import delete_leftovers, replacing
-from nstyle.storage.checkpoint import READING_ERRORS
+from nstyle.storage.archive import READING_ERRORS
 
 _NAME = re.compile(r"(?:even|odd)_[0-9]{6,}\.npy")
 """Names of the images."""
@@ -24,10 +24,12 @@ class PaintingsFolder:
 
     Attributes:
         folder: an existing folder, for this shot only.
+        size: height and width of the images; None: any.
 
     """
 
     folder: Path
+    size: tuple[int, int] | None = None
 
     def put(self, pass_number: int, number: int, image: Tensor) -> None:
         """Save the image of a frame, 1 x 3 x H x W, float32. The write is atomic.
@@ -51,6 +53,8 @@ class PaintingsFolder:
             image = torch.from_numpy(np.load(path, allow_pickle=False))
             if image.dtype != torch.float32 or image.ndim != 4 or image.shape[:2] != (1, 3):
                 raise ValueError("not an image")
+            if self.size is not None and tuple(image.shape[2:]) != self.size:
+                raise ValueError("an image of another size")
         except READING_ERRORS as error:
             raise RecipeError(
                 f"{path} is missing or damaged, so the film cannot resume; start again with --overwrite",

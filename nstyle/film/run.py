@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ImageError, Kind, OptionError, OutputError
-from nstyle.film.continuing import differences, ways_of
+from nstyle.film.continuing import differences, pass_of, ways_of
 from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film, source_digest
 from nstyle.film.inverse_search import InverseSearch
 from nstyle.film.plan import FilmPlan, plan_film
@@ -17,6 +17,7 @@ from nstyle.film.shot_run import FrameObserver, ShotPlan, check_flow, paint_shot
 from nstyle.film.sound import check_sound
 from nstyle.film.source import cut, sound_of
 from nstyle.film.writing import FILM_CODECS, write_film
+from nstyle.painter.one_pass import way_facts
 from nstyle.painter.run import painter_of
 from nstyle.painting.prepare import Prepared
 from nstyle.painting.session import Session
@@ -162,8 +163,13 @@ class _FilmRun:
             check_flow(self.plan, shots)
             identity = secrets.token_hex(8) if earlier is None else earlier.identity
             ways = ways_of(earlier, recipe) or tuple(scale.way for scale in prepared.scales)
+            chosen = pass_of(earlier, recipe, prepared.chosen)
+            way = None if chosen is None else chosen.way
+            width, height = prepared.size
             plans = [
-                ShotPlan(self.plan, self.folder, identity, number, frames, ways, prepared.memory)
+                ShotPlan(
+                    self.plan, self.folder, identity, number, frames, ways, prepared.memory, (height, width), way
+                )
                 for number, frames in enumerate(shots, start=1)
             ]
             done = [row for one in plans for row in one.rows()]
@@ -304,6 +310,7 @@ class _FilmRun:
             "frame_rate": float(cut(self.plan.source, self.plan.numbers).rate),
             "shots": [[one.frames.start, one.frames.stop - 1] for one in plans],
             "ways": [asdict(way) for way in plans[0].ways],
+            "painter_way": None if plans[0].painter_way is None else way_facts(plans[0].painter_way),
             "settings": self.settings.recorded(),
         }
 

@@ -192,6 +192,7 @@ class Shot:
             best ways that fit into the memory.
         paintings: where the painted images are kept between passes. A single pass needs none.
         painter: paints the start of a frame to which nothing is carried; without epochs, it paints each frame alone.
+            If it is no `Pass`, each pass over the shot chooses how.
 
     Raises:
         ValueError: several passes, and nowhere to keep the paintings.
@@ -209,7 +210,7 @@ class Shot:
     observers: Callable[[int], Sequence[Observer]] = lambda number: ()
     ways: Sequence[Way] | None = None
     paintings: Paintings | None = None
-    painter: Painter | None = None
+    painter: Painter | Pass | None = None
 
     def __post_init__(self) -> None:
         if self.coherence.passes > 1 and self.paintings is None:
@@ -325,7 +326,7 @@ class Shot:
 
     def _terms(self, carried: dict[int, _Carried], values: int) -> list[Term]:
         """Return the temporal terms; see `Objective` for what a relative one multiplies."""
-        factor = 1 / UNIT if self.config.balance == "relative" else values
+        factor = values if self.config.balance == "absolute" else 1 / UNIT
         weight = self.coherence.temporal_weight * factor
         return [TemporalTerm(one.image, one.c, weight) for one in carried.values()] if weight > 0 else []
 

@@ -1,6 +1,5 @@
 """The state of a shot in a file, from which it goes on after an interruption."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,9 @@ import numpy as np
 import torch
 
 from nstyle.errors import Kind, RecipeError
-from nstyle.files import replacing
 from nstyle.film.sequence import ShotState
 from nstyle.optim.lbfgs import last_pairs
-from nstyle.storage.checkpoint import READING_ERRORS
+from nstyle.storage.archive import READING_ERRORS, read_about, read_archive, write_archive
 
 _PAIRS = "pairs_"
 
@@ -24,19 +22,18 @@ def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
         OutputError: the file cannot be written.
 
     """
-    arrays: dict[str, Any] = {f"image_{i}": image.detach().cpu().numpy() for i, image in enumerate(state.images)}
+    tensors = {f"image_{i}": image for i, image in enumerate(state.images)}
     if state.shown is not None:
-        arrays["shown"] = state.shown
-    for name, tensor in state.pairs.items():
-        arrays[_PAIRS + name] = tensor.detach().cpu().view(torch.int16).numpy()  # numpy knows no bfloat16
+        tensors["shown"] = torch.from_numpy(state.shown.copy())  # a mirrored frame is a view that torch cannot take
+    for name, image in state.pairs.items():
+        tensors[_PAIRS + name] = image.view(torch.int16)  # numpy knows no bfloat16
     about = {
         "frame": state.frame,
         "pass": state.pass_number,
         "images": len(state.images),
         "facts": dict(facts),
     }
-    with replacing(path) as file:
-        np.savez(file, about=json.dumps(about), **arrays)
+    write_archive(path, about, tensors)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -47,9 +44,8 @@ def read_facts(path: Path) -> dict[str, Any]:
 
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            return {**dict(about["facts"]), "frame": int(about["frame"]), "pass": int(about["pass"])}
+        about = read_about(path)
+        return {**dict(about["facts"]), "frame": int(about["frame"]), "pass": int(about["pass"])}
     except READING_ERRORS as error:
         raise _damaged(path) from error
 
@@ -62,19 +58,16 @@ def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
 
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if any(member.compress_type for member in archive.zip.infolist()):
-                raise ValueError("compressed: the file's size would not bound the memory that reading needs")
-            about = json.loads(str(archive["about"]))
-            images = tuple(torch.from_numpy(archive[f"image_{i}"]) for i in range(int(about["images"])))
-            shown = archive["shown"] if "shown" in archive.files else None
-            pairs = {
-                name.removeprefix(_PAIRS): torch.from_numpy(archive[name]).view(torch.bfloat16)
-                for name in archive.files
-                if name.startswith(_PAIRS)
-            }
-            state = ShotState(int(about["frame"]), images, shown, int(about["pass"]), pairs)
-            facts = dict(about["facts"])
+        about, tensors = read_archive(path)
+        images = tuple(tensors[f"image_{i}"] for i in range(int(about["images"])))
+        shown = tensors["shown"].numpy() if "shown" in tensors else None
+        pairs = {
+            name.removeprefix(_PAIRS): image.view(torch.bfloat16)
+            for name, image in tensors.items()
+            if name.startswith(_PAIRS)
+        }
+        state = ShotState(int(about["frame"]), images, shown, int(about["pass"]), pairs)
+        facts = dict(about["facts"])
         _check_shapes(state)
     except READING_ERRORS as error:
         raise _damaged(path) from error

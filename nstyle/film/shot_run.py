@@ -1,5 +1,6 @@
 """Paint one shot of a film into the film's folder: frames, and states from which it goes on."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,13 +20,18 @@ from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, PaintedFrame, Shot, ShotState
 from nstyle.film.shot_file import read_facts, read_shot, write_shot
 from nstyle.losses.objective import Evaluation
+from nstyle.painter.one_pass import OnePass
+from nstyle.painter.one_pass import Way as PainterWay
 from nstyle.painter.run import painter_of
 from nstyle.painting.memory import Way
+from nstyle.painting.painters import Pass
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture
 from nstyle.storage.layout import FINISHED, StopReason
+
+_log = logging.getLogger(__name__)
 
 FrameObserver = Callable[[int], Observer]
 """Function that makes an observer of the painting of a frame, for progress."""
@@ -43,6 +49,8 @@ class ShotPlan:
         frames: the numbers of its frames, counted from 1.
         ways: how to paint each scale of a frame.
         memory: bytes that a frame needs, without the constant overhead.
+        size: height and width of a painted frame.
+        painter_way: one of the painter's ways, in which it paints; None: each pass over the shot chooses one.
 
     """
 
@@ -53,6 +61,8 @@ class ShotPlan:
     frames: range
     ways: tuple[Way, ...]
     memory: int
+    size: tuple[int, int]
+    painter_way: PainterWay | None = None
 
     def _facts(self) -> dict[str, Any]:
         """Return what a state must have been made with, to go on from it."""
@@ -89,16 +99,27 @@ class ShotPlan:
         return frame, kept, number_of_pass
 
     def state(self) -> ShotState | None:
-        """Return the state to go on from; None: the beginning."""
+        """Return the state to go on from; None: the beginning. Warns if a state cannot be used."""
         if self._known()[0] is None:
             return None
+        path = self.folder.shot(self.number)
         try:
-            state, _ = read_shot(self.folder.shot(self.number))
+            state, _ = read_shot(path)
         except RecipeError:
+            state = None
+        if state is None or not self._is_ours(state):
+            _log.warning("%s is damaged, or does not fit this film: its shot is painted again", path)
             return None
+        return state
+
+    def _is_ours(self, state: ShotState) -> bool:
+        """Tell whether painting can have led to a state."""
         begun = state.frame != (self.frames.start if state.step > 0 else self.frames.stop - 1)
         is_inside = self.frames.start - 1 <= state.frame <= self.frames.stop
-        return state if is_inside and bool(state.images) == begun else None  # else somebody has changed the file
+        sizes = {tuple(image.shape[-2:]) for image in state.images}
+        if state.shown is not None:
+            sizes.add(state.shown.shape[:2])
+        return is_inside and bool(state.images) == begun and sizes <= {self.size}
 
     def is_wanted(self) -> bool:
         """Tell whether the film's command still runs, as far as the record says, and no other film has begun."""
@@ -130,7 +151,7 @@ class ShotPlan:
             return None
         folder = self.folder.passes(self.number)
         make_folder(folder)
-        return PaintingsFolder(folder)
+        return PaintingsFolder(folder, self.size)
 
 
 def paint_shot(
@@ -177,7 +198,7 @@ def paint_shot(
         observers=observers,
         ways=shot.ways,
         paintings=shot.paintings(),
-        painter=painter_of(plan.config),
+        painter=_pass_of(shot),
     )
     began = time.monotonic()
     for painted in _named(painting.paint(state), shot, state):
@@ -189,6 +210,14 @@ def paint_shot(
         shot.save(painted.state, rows)
         began = time.monotonic()
         yield row
+
+
+def _pass_of(shot: ShotPlan) -> OnePass | Pass | None:
+    """Return how the painter paints all frames, in any shot and any process; None: there is no painter."""
+    painter = painter_of(shot.plan.config)
+    if painter is None or shot.painter_way is None:
+        return painter
+    return Pass(painter, shot.painter_way, shot.memory)
 
 
 def coherence_of(plan: FilmPlan) -> Coherence:

@@ -75,16 +75,17 @@ def read_index(path: Path) -> Index:
         end = None if stream.duration is None else (stream.start_time or 0) + stream.duration
         sound_starts = _sound_starts(container)
         may_have_stamps = container.format.name != _AVI
-        stamps, packets = [], 0
+        stamps, packets, intact = [], 0, 0
         for packet in container.demux(stream):
             if packet.size == 0:  # the last one: it tells the decoder that there are no more
                 continue
             packets += 1
+            intact += not packet.is_corrupt  # the last one may be there in part
             if packet.pts is not None:
                 is_shown = not (packet.is_discard or packet.is_corrupt)
                 stamps.append(_Stamp(packet.pts, packet.duration or 0, packet.is_keyframe, is_shown))
-        if stream.frames > packets:
-            _log.warning("%s lacks its end: %d of its %d frames are there", path, packets, stream.frames)
+        if stream.frames > intact:
+            _log.warning("%s lacks its end: %d of its %d frames are there", path, intact, stream.frames)
     if may_have_stamps and time_base is not None and len({stamp.mark for stamp in stamps}) == packets > 0:
         index = _of_stamps(stamps, end, time_base, rate, sound_starts)
     else:

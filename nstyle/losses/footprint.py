@@ -57,7 +57,8 @@ def work_of_gradient(
     """Return how much arithmetic the gradient of an image takes; the unit differs from network to network.
 
     Each value of a map counts as many times as the widest map of its block has channels: a convolution sums about so
-    many products. A stage runs upwards and downwards. If it must not keep its maps, it runs upwards again.
+    many products. A stage runs upwards and downwards. If it must not keep its maps, it runs upwards again. If the
+    content's maps are made again, the lowest stage runs upwards twice more.
     """
     height, width = (edge + 2 * network.margin for edge in size)
     work = 0.0
@@ -65,7 +66,10 @@ def work_of_gradient(
         per_position = sum(block.kept * block.widest / 4**i for i, block in enumerate(stage.blocks))
         rows, columns = height >> stage.poolings, width >> stage.poolings
         is_kept = not stage.feeds and len(stage.tiles(rows, columns)) == 1
-        work += (2 if is_kept else 3) * stage.positions_seen(rows, columns) * per_position
+        runs = 2 if is_kept else 3
+        if tiling is not None and not tiling.keeps_content and stage.poolings == 0:
+            runs += 2
+        work += runs * stage.positions_seen(rows, columns) * per_position
     return work
 
 

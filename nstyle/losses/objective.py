@@ -7,7 +7,7 @@ prior) are added. If it is shortened, no scalar loss has the resulting gradient.
 
 import copy
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from pkgutil import resolve_name
@@ -17,6 +17,7 @@ from cachetools import LRUCache
 from torch import Tensor
 
 from nstyle.losses.catalog import STYLE_LOSSES
+from nstyle.losses.parts import Image
 from nstyle.losses.regularisers import BoundedRangeTerm, TotalVariationTerm
 from nstyle.losses.seen import Seen, WholeImage
 from nstyle.losses.streamed import Streamed, StreamedImage
@@ -25,11 +26,15 @@ from nstyle.lru import made_once
 from nstyle.networks.features import Features
 from nstyle.networks.layers import CONTENT_LAYER
 from nstyle.networks.padding import seamless as seamless_view
-from nstyle.numerics import clip_to_norm
+from nstyle.numerics import clip_to_norm, euclidean_norm
 
 UNIT = 127.5**2
 """Square of the distance from mid-grey to black or white, in grey levels. Relative losses are multiplied by this and
 by the number of the image's values. So they have the scale of the regularizers, which sum squared grey levels."""
+
+LEAST_DISTANCE = 0.25
+"""Smallest unit of style losses that are relative to the photo's. Photos are at 0.4 to 2.2 from paintings' styles; a
+smaller unit would give a style that is the photo itself too much weight."""
 
 TARGET_BYTES = 16_000_000
 """Limit on the targets that `StyleTargets` caches. A style's Gram matrices take 2.4 MB, its patches as much as its
@@ -117,7 +122,8 @@ class Objective:
     Args:
         features: the network, or `StyleTargets` to reuse targets from earlier objectives. A `streamed.Streamed`
             network runs in parts, which takes less memory; the objective is the same.
-        content: 1 x 3 x H x W, model space; may be None if `content_weight` is 0.
+        content: 1 x 3 x H x W, model space: a tensor, or what makes parts of it, which takes less memory if the
+            network's tiles do not keep the content's maps. May be None if `content_weight` is 0.
         style: 1 x 3 x H' x W', model space, or several `Style`s; may be None if `style_weight` is 0. The reference
             resizes the style to the content's size.
         content_weight: factor on sum((F - P)^2) at each content layer, without the paper's 1/2.
@@ -132,7 +138,9 @@ class Objective:
         style_loss: one of `catalog.STYLE_LOSSES`.
         balance: "absolute" for the reference's sums; "relative" to divide each layer's loss by that of an image
             without features, whose maps are all 0. Relative weights mean the same for any style, size, network and
-            set of layers. For their scale against the regularizers, see `UNIT`.
+            set of layers. For their scale against the regularizers, see `UNIT`. "photo" is "relative", and the style
+            losses are also divided by their mean at the content, at least `LEAST_DISTANCE`: so at the content the
+            mean is 1, whether the style is near to it or far.
         padding: what the total variation sees beyond the image's edges: "zero" (mid-grey, as in the reference) or
             "mirror". `features` decides what the network sees there; see `networks.padding.Padded`.
         seamless: whether image and content tile. Network and total variation then see copies of them beyond their
@@ -152,7 +160,7 @@ class Objective:
     def __init__(
         self,
         features: Features | StyleTargets,
-        content: Tensor | None,
+        content: Image | None,
         style: Tensor | Sequence[Style] | None,
         *,
         content_weight: float = 10.0,
@@ -178,7 +186,7 @@ class Objective:
         self.mask = mask
         self.clip = clip
         self.grey = grey
-        self.is_relative = balance == "relative"
+        self.is_relative = balance != "absolute"
         if content_layers is None:
             content_layers = {CONTENT_LAYER: 1.0}
         if style_layers is None:
@@ -187,16 +195,19 @@ class Objective:
         if (content_weight > 0 and content is None) or (style_weight > 0 and not styles):
             raise ValueError("content or style is missing but has a weight: give the picture, or set the weight to 0")
         with torch.no_grad():
-            style_terms = [
-                term.placed(weight, _product(mask, one.region))
+            placed = [
+                _Placed(term.relative() if self.is_relative else term, weight, _product(mask, one.region))
                 for one in styles
                 for weight, term in _weighted_terms(targets, one, style_weight, style_layers, style_loss)
             ]
             weights = _weights(content_weight, content_layers)
-            maps = self.features(content, weights.keys()) if content is not None and weights else {}
-            content_terms = [ContentTerm(layer, maps[layer], weight) for layer, weight in weights.items()]
-            self.style_terms = [term.relative() for term in style_terms] if self.is_relative else style_terms
+            layers = {*weights, *(one.term.layer for one in placed)}
+            content_terms = self._content_terms(content, weights, layers) if content is not None and weights else []
             self.content_terms = [term.relative() for term in content_terms] if self.is_relative else content_terms
+            unit = 1.0
+            if balance == "photo" and content is not None and content_terms and placed:
+                unit = max(LEAST_DISTANCE, self._mean_loss(content[..., :, :], placed))
+            self.style_terms = [one.term_in(unit) for one in placed]
         smoothness = TotalVariationTerm(tv_weight, "wrap" if seamless else padding)
         regularisers = (smoothness, BoundedRangeTerm(range_weight))
         others = [term for term in regularisers if term.weight > 0]
@@ -211,7 +222,7 @@ class Objective:
     def gradient(self, image: Tensor) -> Evaluation:
         """Evaluate the objective at an image (1 x 3 x H x W, model space, float32)."""
         image = image.detach().requires_grad_()
-        seen = self._see(image)
+        seen = self._see(image, self.terms)
         clipped = [term for term in self.terms if term.is_clipped]
         others = [term for term in self.terms if not term.is_clipped]
         kept = any(term.layers for term in others)  # then the graph of the maps is used more than once
@@ -221,18 +232,37 @@ class Objective:
         gradient = seen.gradient(losses.sum(), again=kept)
         with torch.no_grad():
             gradient = self._projected(gradient)
-            shortened, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
-            gradient = shortened if self.clip else gradient
+            if self.clip:
+                gradient, norm = clip_to_norm(gradient, max_norm=self._values_painted(image))
+            else:
+                norm = euclidean_norm(gradient)
         for term in others:
             added = seen.gradient(term.loss(seen.statistic(term)), again=kept)
-            gradient = gradient + self._projected(added)
+            gradient.add_(self._projected(added))
+            del added
         return self._evaluation(gradient, norm, dict(zip(map(id, clipped), losses.detach(), strict=True)))
 
-    def _see(self, image: Tensor) -> Seen:
+    def _content_terms(
+        self, content: Image, weights: Mapping[str, float], layers: Collection[str]
+    ) -> list[ContentTerm]:
+        """Return a term for each layer with a weight; `layers` are those of all terms."""
+        if isinstance(self.features, Streamed):
+            return self.features.content_terms(content, weights, layers, is_relative=self.is_relative)
+        maps = self.features(content[..., :, :], weights.keys())
+        return [ContentTerm(layer, maps[layer], weight) for layer, weight in weights.items()]
+
+    def _see(self, image: Tensor, terms: Sequence[Term]) -> Seen:
         """Compute the feature maps of an image; in parts, if the network runs in parts."""
         if isinstance(self.features, Streamed):
-            return StreamedImage(self.features, image, self.terms)
-        return WholeImage(self.features, image, self.terms)
+            return StreamedImage(self.features, image, terms)
+        return WholeImage(self.features, image, terms)
+
+    def _mean_loss(self, image: Tensor, placed: Sequence["_Placed"]) -> float:
+        """Return the mean of the style losses at an image, weighted by their weights and regions."""
+        terms = [one.term_in(1.0) for one in placed]
+        seen = self._see(image, terms)
+        total = torch.stack([term.loss(seen.statistic(term)) for term in terms]).sum()
+        return float(total) / sum(one.weight * one.share for one in placed)
 
     def _evaluation(self, gradient: Tensor, norm: Tensor, losses: Mapping[int, Tensor]) -> Evaluation:
         """Sum the losses (by the `id` of their terms): the style's for each layer, the content's over all layers."""
@@ -257,6 +287,24 @@ class Objective:
     def _values_painted(self, image: Tensor) -> int:
         """Return the number of values that are painted: three for each pixel with a mask above 0."""
         return image.numel() if self.mask is None else image.shape[1] * int((self.mask > 0).sum())
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A style term of weight 1 with the weight and the region (1 x 1 x H x W, or None) that it is to have."""
+
+    term: StyleTerm
+    weight: float
+    region: Tensor | None
+
+    @property
+    def share(self) -> float:
+        """The region's share of the image, above 0."""
+        return 1.0 if self.region is None else max(float(self.region.mean()), torch.finfo(torch.float32).tiny)
+
+    def term_in(self, unit: float) -> StyleTerm:
+        """Return the term whose loss is counted in a unit."""
+        return self.term.placed(self.weight / unit, self.region)
 
 
 def _seamless(features: Features) -> Features:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -13,6 +13,13 @@ PIXELS = "pixels"
 
 MARGIN = 2
 """Positions below and to the right of its own that a part sees, up to the edge of the whole map. Patches need it."""
+
+
+class Image(Protocol):
+    """An image, 1 x 3 x H x W in model space, of which parts are taken: a tensor, or what makes each part anew."""
+
+    def __getitem__(self, index: Any, /) -> Tensor:
+        """Return the part `[..., rows, columns]`, two slices."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class Part:
         maps: {layer: 1 x C x h x w}, the image's feature maps in the network's precision.
         windows: {layer: its window}, with one for `PIXELS`; empty if this is the whole picture.
         memo: results that the parts of one picture share while the picture stays the same; see `remembered`.
+        map_of: makes the map that another image of this size has in the same place, from its name and the image; None
+            if this is the whole picture.
 
     """
 
@@ -67,6 +76,7 @@ class Part:
     maps: Mapping[str, Tensor]
     windows: Mapping[str, Window] = field(default_factory=dict)
     memo: dict[Hashable, Any] = field(default_factory=dict)
+    map_of: Callable[[str, Image], Tensor] | None = None
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returns; the parts of one picture call it once for each key."""
@@ -93,6 +103,15 @@ class Part:
         """
         whole = self._map(layer)
         return self.windows[layer].owned(whole, after) if layer in self.windows else whole
+
+    def owned_of(self, layer: str, image: Image) -> Tensor:
+        """Return the owned positions of the layer's map of another image of this size, without a graph.
+
+        The image has the picture's margin. The result is the same, to the bit, each time that it is made.
+        """
+        if self.map_of is None:
+            raise ValueError("the whole picture makes no maps of another one: keep them")
+        return self.windows[layer].owned(self.map_of(layer, image))
 
     def cut(self, layer: str, whole: Tensor) -> Tensor:
         """Return the owned positions of a tensor (... x h x w) that covers the layer's whole map."""

@@ -10,20 +10,22 @@ Galerne, Raad, Lezama and Morel do this for Gram matrices with tiles of the whol
 Transfer", 2024). Tiles of a stage need halos of a few positions instead of many pixels.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from nstyle.losses.parts import Part
-from nstyle.losses.terms import Statistic, StyleTerm, SummedStyle, Term, guidance_of_style
+from nstyle.devices import return_freed_memory
+from nstyle.losses.parts import Image, Part
+from nstyle.losses.terms import ContentTerm, MadeAgain, Statistic, StyleTerm, SummedStyle, Term, guidance_of_style
 from nstyle.losses.tiles import Tiling
 from nstyle.losses.walk import Walk, whole_map
 from nstyle.networks.blocks import blocks_of
 from nstyle.networks.features import Features
 from nstyle.networks.padding import seamless
+from nstyle.numerics import at_least_float32, sum_of_squares
 
 
 class Streamed:
@@ -50,11 +52,8 @@ class Streamed:
         """Return the whole maps, as the network itself does. They have no graph."""
         whole: dict[str, Tensor] = {}
         for part in self.walk(image, layers).up():
-            for layer, window in part.windows.items():
-                own = window.owned(part.maps[layer])
-                if layer not in whole:
-                    whole[layer] = whole_map(own, window.size)
-                window.cut(whole[layer]).copy_(own)
+            for layer in part.windows:
+                _copy_owned(part, layer, whole)
         return whole
 
     def walk(self, image: Tensor, layers: Iterable[str]) -> Walk:
@@ -64,6 +63,35 @@ class Streamed:
     def seamless(self) -> "Streamed":
         """Return the network that sees copies of the picture around it."""
         return Streamed(seamless(self.features), self.tiling)
+
+    def content_terms(
+        self, content: Image, weights: Mapping[str, float], layers: Collection[str], *, is_relative: bool
+    ) -> list[ContentTerm]:
+        """Return the terms of a content picture.
+
+        Args:
+            content: 1 x 3 x H x W, model space.
+            weights: {layer: weight}.
+            layers: all layers of the objective. They decide the tiles, and other tiles round differently.
+            is_relative: whether the terms need their energy.
+
+        """
+        keeps = self.tiling.keeps_content
+        energy, maps = _Total(), dict[str, Tensor]()
+        for part in self.walk(content[..., :, :], layers).up() if keeps or is_relative else ():
+            for layer in weights.keys() & part.windows.keys():
+                own = part.windows[layer].owned(part.maps[layer])
+                energy.add(layer, Statistic(sum_of_squares(at_least_float32(own))))
+                if keeps:
+                    _copy_owned(part, layer, maps)
+        targets: Mapping[str, Tensor | MadeAgain] = maps
+        if not keeps:
+            seen = content if self.network.margin == 0 else self.network.surround(content[..., :, :])
+            targets = dict.fromkeys(weights, MadeAgain(seen))
+        return [
+            ContentTerm(layer, targets[layer], weight, energy.of(layer).sums if is_relative else None)
+            for layer, weight in weights.items()
+        ]
 
     def style_terms(
         self, image: Tensor, layers: Iterable[str], kind: SummedStyle, mask: Tensor | None
@@ -136,6 +164,7 @@ class StreamedImage:
         if not needed:
             return torch.zeros_like(self.image) if of_pixels is None else of_pixels
         gradient = self.walk.down(partial(self._outputs, needed), again=again)
+        return_freed_memory()
         return gradient if of_pixels is None else gradient + of_pixels
 
     def _terms_of(self, part: Part) -> Iterator[Term]:
@@ -150,6 +179,15 @@ class StreamedImage:
         return [
             (term.statistic(part).sums, gradients[id(term)]) for term in self._terms_of(part) if id(term) in gradients
         ]
+
+
+def _copy_owned(part: Part, layer: str, whole: MutableMapping[str, Tensor]) -> None:
+    """Copy the positions of a layer's map that a part owns into the whole map, which is made for the first part."""
+    window = part.windows[layer]
+    own = window.owned(part.maps[layer])
+    if layer not in whole:
+        whole[layer] = whole_map(own, window.size)
+    window.cut(whole[layer]).copy_(own)
 
 
 class _Total:

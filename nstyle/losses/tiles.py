@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from nstyle.losses.parts import MARGIN, Window
+from nstyle.losses.parts import MARGIN, Image, Window
 from nstyle.networks.blocks import Block, Surrounded
 
 TILE_VALUES = 2**24
@@ -29,12 +29,15 @@ class Tiling:
         joined: the number of blocks, from the image upwards, that run together, without keeping the pooled maps
             between them. That saves memory, but needs larger halos.
         values: the number of values of a tile; see `TILE_VALUES`.
+        keeps_content: whether the content's maps are kept. If not, each tile makes them again, twice for each
+            gradient: the same, to the bit. Their layers must be in the joined blocks.
 
     """
 
     blocks: int | None = None
     joined: int = 1
     values: int = TILE_VALUES
+    keeps_content: bool = True
 
     def __post_init__(self) -> None:
         if self.joined < 1 or self.values < 1 or (self.blocks is not None and self.blocks < self.joined):
@@ -78,8 +81,8 @@ class Tile:
     rows: Span
     columns: Span
 
-    def seen(self, whole: Tensor) -> Tensor:
-        """Return what the tile sees of the stage's input, as a view."""
+    def seen(self, whole: Image) -> Tensor:
+        """Return what the tile sees of the stage's input; of a tensor, as a view."""
         return whole[..., self.rows.first : self.rows.last, self.columns.first : self.columns.last]
 
     def window(self, poolings: int, margin: int, inside: tuple[int, int]) -> Window:
@@ -146,6 +149,11 @@ class Stage:
                 return maps, None
             x = pooled
         return maps, x
+
+    def map_of(self, layer: str, x: Tensor) -> Tensor:
+        """Return one map of a tile, like `run`, but compute nothing above it."""
+        blocks = self.blocks[: self.poolings_of(layer) + 1]
+        return replace(self, blocks=blocks, layers=frozenset({layer}), feeds=False).run(x)[0][layer]
 
     def poolings_of(self, layer: str) -> int:
         """Return the number of poolings between the stage's input and a layer."""

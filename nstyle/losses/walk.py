@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from nstyle.losses.parts import Part, Window
+from nstyle.losses.parts import Image, Part, Window
 from nstyle.losses.tiles import Stage, Tile, Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
 
@@ -135,7 +136,15 @@ class Walk:
         count = len(stage.blocks)
         own = tile.window(count, 0, (x.shape[-2] >> count, x.shape[-1] >> count))
         no_pixels = self.image.new_full((1, 3, 1, 1), torch.nan)
-        return _Run(seen, maps, Part(no_pixels, maps, windows, self._memo), pooled, own)
+        part = Part(no_pixels, maps, windows, self._memo, partial(self._map_of, stage, tile))
+        return _Run(seen, maps, part, pooled, own)
+
+    def _map_of(self, stage: Stage, tile: Tile, layer: str, image: Image) -> Tensor:
+        """Return a tile's map of another image, which has the margin."""
+        if stage.poolings > 0:
+            raise ValueError(f"{layer} lies above the joined blocks, so its maps must be kept")
+        with torch.no_grad():
+            return stage.map_of(layer, tile.seen(image))
 
     def _window(self, stage: Stage, tile: Tile, layer: str) -> Window:
         """Return what a tile owns of a layer's map; the margin around the picture belongs to no tile."""

@@ -1,5 +1,7 @@
 """Model space, the images that VGG-19 sees: 1 x 3 x H x W, RGB order, range 0..255 minus the mean of ImageNet."""
 
+from types import EllipsisType
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +17,22 @@ def to_model_space(rgb: NDArray[np.floating]) -> Tensor:
     image = np.multiply(planes, np.float32(255), order="C")
     image -= np.array(MEAN_RGB, dtype=np.float32)[:, None, None]
     return torch.from_numpy(image)[None]
+
+
+class ShownImage:
+    """A picture for display as an image in model space, of which only the parts that are asked for take memory.
+
+    `rgb` is H x W x 3, range 0..1. `image[..., rows, columns]` is 1 x 3 x h x w, on the device: the same, to the bit,
+    as of the whole image.
+    """
+
+    def __init__(self, rgb: NDArray[np.float32], device: torch.device) -> None:
+        self.rgb = rgb
+        self.device = device
+
+    def __getitem__(self, index: tuple[EllipsisType, slice, slice]) -> Tensor:
+        _, rows, columns = index
+        return to_model_space(self.rgb[rows, columns]).to(self.device)
 
 
 def shown_range(like: Tensor) -> tuple[Tensor, Tensor]:

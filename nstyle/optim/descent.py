@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nstyle.errors import DivergenceError, Kind
-from nstyle.numerics import relative_change, root_mean_square
+from nstyle.numerics import distance, relative_change, root_mean_square
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.rules import UpdateRule
 
@@ -173,6 +173,7 @@ def descend(
 
     """
     state = start if isinstance(start, DescentState) else DescentState(start)
+    del start  # otherwise its image would take memory until the end
     rule = make_rule(optimizer, settings)
     lr = OPTIMIZERS[optimizer].learning_rate if lr is None else lr
     rule.remember(state.memory)
@@ -186,7 +187,7 @@ def descend(
             if new is None:
                 raise diverged(state.epoch, lr)
             if bounds is not None:
-                new = new.clamp(*bounds)
+                new.clamp_(*bounds)  # rules return new tensors
             change = largest_change(state.image, new, parts)
         epoch, learning_rate = state.epoch, scheduled * rate_factor
         state = DescentState(new, epoch + 1, rule.memory(), rate_factor, change, max(change, state.largest_change))
@@ -222,7 +223,7 @@ def _update(
     rate_factor, furthest = state.rate_factor, math.inf
     while rate_factor >= SMALLEST_RATE_FACTOR:
         new = rule(state.image, gradient, learning_rate * rate_factor)
-        moved = root_mean_square(new - state.image)
+        moved = distance(new, state.image) / math.sqrt(new.numel())
         if root_mean_square(new) < DIVERGED_RMS and moved <= furthest:
             return new, rate_factor
         if not may_back_off:

@@ -6,6 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nstyle.numerics import strips
+
 
 class UpdateRule(Protocol):
     """Computes a new image from an old one. A rule may remember earlier steps, so each descent needs its own."""
@@ -33,10 +35,17 @@ class Nesterov:
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
-        direction = (self.weight_decay * image).add_(gradient)
-        velocity = direction if self.velocity is None else (self.momentum * self.velocity).add_(direction)
+        velocity, new = torch.empty_like(image), torch.empty_like(image)
+        for strip in strips(image):
+            direction = (self.weight_decay * image[strip]).add_(gradient[strip])
+            if self.velocity is None:
+                velocity[strip] = direction
+            else:
+                torch.mul(self.velocity[strip], self.momentum, out=velocity[strip]).add_(direction)
+            step = (self.momentum * velocity[strip]).add_(direction).mul_(learning_rate)
+            torch.sub(image[strip], step, out=new[strip])
         self.velocity = velocity
-        return image - (self.momentum * velocity).add_(direction).mul_(learning_rate)
+        return new
 
     def memory(self) -> dict[str, Tensor]:
         """Return the velocity, if there is one."""
@@ -63,13 +72,20 @@ class Adam:
 
     def __call__(self, image: Tensor, gradient: Tensor, learning_rate: float) -> Tensor:
         """Return the new image, as a new tensor."""
-        before = self._memory or dict.fromkeys(("exp_avg", "exp_avg_sq"), torch.zeros_like(image))
+        before = self._memory or dict.fromkeys(("exp_avg", "exp_avg_sq"), image.new_zeros(()).expand_as(image))
         step = before["step"].cpu() + 1 if self._memory else torch.tensor(1.0)
-        mean = before["exp_avg"].lerp(gradient, 1 - self.MEAN_DECAY)
-        square = (before["exp_avg_sq"] * self.SQUARE_DECAY).addcmul_(gradient, gradient, value=1 - self.SQUARE_DECAY)
+        mean, square, new = (torch.empty_like(image) for _ in range(3))
+        rate = -learning_rate / (1 - self.MEAN_DECAY ** float(step))
+        correction = (1 - self.SQUARE_DECAY ** float(step)) ** 0.5
+        for strip in strips(image):
+            slope = gradient[strip]
+            mean[strip] = before["exp_avg"][strip].lerp(slope, 1 - self.MEAN_DECAY)
+            torch.mul(before["exp_avg_sq"][strip], self.SQUARE_DECAY, out=square[strip])
+            square[strip].addcmul_(slope, slope, value=1 - self.SQUARE_DECAY)
+            root = square[strip].sqrt().div_(correction).add_(self.EPSILON)
+            new[strip] = image[strip].addcdiv(mean[strip], root, value=rate)
         self._memory = {"step": step, "exp_avg": mean, "exp_avg_sq": square}
-        root = square.sqrt().div_((1 - self.SQUARE_DECAY ** float(step)) ** 0.5).add_(self.EPSILON)
-        return image.addcdiv(mean, root, value=-learning_rate / (1 - self.MEAN_DECAY ** float(step)))
+        return new
 
     def memory(self) -> dict[str, Tensor]:
         """Return both moments and the number of steps."""

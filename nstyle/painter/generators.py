@@ -74,19 +74,20 @@ def make_generator(name: str, *, width: int | None = None, blocks: int | None = 
     return Generator(kind.make(width, blocks), {"generator": name, "width": width, "blocks": blocks})
 
 
-def _residual(width: int, blocks: int, *, kernel: int) -> list[Graph]:
+def _residual(width: int, blocks: int, *, kernel: int, deepest: int) -> list[Graph]:
     """Make the network of Johnson, Alahi and Fei-Fei (ECCV 2016): halve twice, residual blocks, double twice.
 
     Instead of batch norm it has instance norm (Ulyanov et al., 2016), and instead of transposed convolutions it
     enlarges to the nearest neighbor before a convolution, which makes no checkerboard (Odena et al., 2016).
 
     Args:
-        width: channels of the first map; later ones have twice and four times as many.
+        width: channels of the first map; those of half the size have twice as many.
         blocks: number of residual blocks.
         kernel: edge of the first and the last convolution.
+        deepest: channels of the maps of a quarter of the size, as a multiple of the width.
 
     """
-    graph = Graph()
+    graph, deep = Graph(), deepest * width
 
     def normalized(
         name: str, x: str, inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, relu: bool = True
@@ -97,12 +98,12 @@ def _residual(width: int, blocks: int, *, kernel: int) -> list[Graph]:
     x = graph.add("scaled", Scaled(INPUT_SCALE), IMAGE)
     x = normalized("first", x, 3, width, kernel)
     x = normalized("down1", x, width, 2 * width, stride=2)
-    x = normalized("down2", x, 2 * width, 4 * width, stride=2)
+    x = normalized("down2", x, 2 * width, deep, stride=2)
     for i in range(1, blocks + 1):
-        inner = normalized(f"block{i}_1", x, 4 * width, 4 * width)
-        inner = normalized(f"block{i}_2", inner, 4 * width, 4 * width, relu=False)
+        inner = normalized(f"block{i}_1", x, deep, deep)
+        inner = normalized(f"block{i}_2", inner, deep, deep, relu=False)
         x = graph.add(f"block{i}", Sum(), x, inner)
-    x = normalized("up1", graph.add("enlarged1", Enlarge(), x), 4 * width, 2 * width)
+    x = normalized("up1", graph.add("enlarged1", Enlarge(), x), deep, 2 * width)
     x = normalized("up2", graph.add("enlarged2", Enlarge(), x), 2 * width, width)
     last = Conv(width, 3, kernel)
     last.weight.data *= LAST_GAIN
@@ -175,8 +176,8 @@ def _with_mxnet_weights(graph: Graph) -> Graph:
 
 
 GENERATORS: dict[str, GeneratorKind] = {
-    "johnson": GeneratorKind(partial(_residual, kernel=9), 5),
-    "small": GeneratorKind(partial(_residual, kernel=5), 2),
+    "johnson": GeneratorKind(partial(_residual, kernel=9, deepest=4), 5),
+    "small": GeneratorKind(partial(_residual, kernel=5, deepest=2), 2),
     "boosted": GeneratorKind(_boosted, 4),
 }
 """The generators by name. `settings.training.GENERATORS` says what each is."""

@@ -1,6 +1,7 @@
 """A painter on a device, as a painting needs it (`painting.painters.Painter`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,12 +11,17 @@ from torch import Tensor
 from nstyle.painter.footprint import bytes_needed
 from nstyle.painter.graph import Generator
 from nstyle.painter.painter_file import read_painter
-from nstyle.painter.tiles import TILINGS, Tiling, paint
+from nstyle.painter.tiles import TILINGS, Tiling, paint, paintings
 
 Way: TypeAlias = Tiling | str
 """A tiling, or `WHOLE`."""
 
 WHOLE = "whole"
+
+
+def way_facts(way: Way) -> str | dict[str, int]:
+    """Return a way as a JSON value."""
+    return asdict(way) if isinstance(way, Tiling) else way
 
 
 class OnePass:
@@ -35,6 +41,11 @@ class OnePass:
         """The ways in which it can paint, the fastest first."""
         return WHOLE, *TILINGS
 
+    @property
+    def stages(self) -> int:
+        """The number of its stages, each of which paints what the one before has painted."""
+        return len(self.generator.graphs)
+
     def needed(self, size: tuple[int, int], way: Way) -> int:
         """Return the bytes that its maps of a picture of this height and width take."""
         return bytes_needed(self.generator, size, way if isinstance(way, Tiling) else None)
@@ -42,6 +53,10 @@ class OnePass:
     def __call__(self, image: Tensor, way: Way) -> Tensor:
         """Return the painting of an image; both are 1 x 3 x H x W, in model space, on the painter's device."""
         return paint(self.generator, image, way if isinstance(way, Tiling) else None)
+
+    def paintings(self, image: Tensor, way: Way) -> Iterator[Tensor]:
+        """Yield what each stage paints; the last one is the painting."""
+        return paintings(self.generator, image, way if isinstance(way, Tiling) else None)
 
 
 def load_painter(path: Path, device: torch.device) -> OnePass:

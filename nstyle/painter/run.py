@@ -1,5 +1,6 @@
 """Paint a picture with what the settings ask for: the optimizer, a painter, or one after the other."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from nstyle.painting.estimate import Estimate
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, ProgressMaker
 from nstyle.painting.stylize import Result
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 from nstyle.settings.painters import find_painter
 from nstyle.storage.recipe import Recipe
@@ -81,9 +83,11 @@ def estimate(
     return estimate_run(config)
 
 
-def estimate_run(config: Config, session: Session | None = None) -> Estimate:
-    """Estimate what `run` would take. See `estimate` for errors."""
-    return estimates.estimate_run(config, session, painter=painter_of(config))
+def estimate_run(
+    config: Config, session: Session | None = None, in_memory: Mapping[str, Picture] | None = None
+) -> Estimate:
+    """Estimate what `run` would take. See `estimate` for errors, and `painting.prepare.prepare` for `in_memory`."""
+    return estimates.estimate_run(config, session, in_memory, painter_of(config))
 
 
 def painter_of(config: Config) -> OnePass | None:

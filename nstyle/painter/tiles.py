@@ -51,10 +51,17 @@ def paint(generator: Generator, image: Tensor, tiling: Tiling | None = None) -> 
 
     Computes no gradient. In tiles, the result is that of one piece up to rounding.
     """
-    with torch.no_grad():
-        for graph in generator.graphs:
-            image = graph(image) if tiling is None else _Walk(graph, tiling, image).painting()
+    for painting in paintings(generator, image, tiling):
+        image = painting
     return image
+
+
+def paintings(generator: Generator, image: Tensor, tiling: Tiling | None = None) -> Iterator[Tensor]:
+    """Yield what each stage of the generator paints, see `paint`; the last one is the painting."""
+    for graph in generator.graphs:
+        with torch.no_grad():
+            image = graph(image) if tiling is None else _Walk(graph, tiling, image).painting()
+        yield image
 
 
 @dataclass(frozen=True)

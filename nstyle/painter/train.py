@@ -58,10 +58,19 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained painter: its file, and the number of steps; `is_new` is false if an earlier call had finished it."""
+    """A trained painter.
+
+    Attributes:
+        path: its file.
+        steps: the number of its steps, those of earlier calls included.
+        losses: content + style of each step that this call has done; see `TrainingStep`.
+        is_new: whether this call has done any; else an earlier one had finished the painter.
+
+    """
 
     path: Path
     steps: int
+    losses: tuple[float, ...] = ()
     is_new: bool = True
 
 
@@ -71,6 +80,8 @@ def train(
     photos: Sequence[Path],
     progress: Callable[[int, int], Progress] | None = None,
     session: Session | None = None,
+    *,
+    callback: Callable[[TrainingStep], object] | None = None,
 ) -> Trained:
     """Train a painter, or continue the training in the folder beside `training.output`.
 
@@ -80,6 +91,7 @@ def train(
         photos: files of the photos.
         progress: makes a watcher from the number of steps that are done and that of all steps.
         session: the cache of networks; None: a new one.
+        callback: called with each step, as soon as it is noted.
 
     Raises:
         NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
@@ -98,7 +110,7 @@ def train(
             _out_of_memory_as_error(device),
         ):
             try:
-                return _Run(training, config, photos, folder, device, precision).run(progress, session)
+                return _Run(training, config, photos, folder, device, precision, progress, callback).run(session)
             finally:
                 folder.keep_earlier_run()  # if the training ended before it was saved
     finally:
@@ -130,8 +142,10 @@ class _Run:
     folder: RunFolder
     device: torch.device
     precision: Precision
+    progress: Callable[[int, int], Progress] | None
+    callback: Callable[[TrainingStep], object] | None
 
-    def run(self, progress: Callable[[int, int], Progress] | None, session: Session | None) -> Trained:
+    def run(self, session: Session | None) -> Trained:
         """Train, or find that it is done."""
         training = self.training
         generator, started_from = self._first_generator()
@@ -160,7 +174,7 @@ class _Run:
         files = TrainingFiles(training.output, self.folder, recipe, facts, trainer, photo, training.save_steps)
         files.begin(earlier.pictures, fresh=not done)
         self._announce(trainer)
-        return self._follow(trainer, files, progress)
+        return self._follow(trainer, files)
 
     def _trainer(
         self, generator: Generator, objectives: CropObjectives, facts: Mapping[str, Any], steps: int | None
@@ -199,13 +213,11 @@ class _Run:
             describe_device(self.device),
         )
 
-    def _follow(
-        self, trainer: Trainer, files: TrainingFiles, progress: Callable[[int, int], Progress] | None
-    ) -> Trained:
+    def _follow(self, trainer: Trainer, files: TrainingFiles) -> Trained:
         """Do the steps that are left, and record how the training ended."""
         try:
             try:
-                self._do_steps(trainer, files, progress)
+                losses = self._do_steps(trainer, files)
             except KeyboardInterrupt as interrupt:
                 self._save_interrupted(trainer, files, interrupt)
                 raise
@@ -218,14 +230,13 @@ class _Run:
         except BaseException:
             files.end(StopReason.FAILED)
             raise
-        return Trained(files.output, trainer.done)
+        return Trained(files.output, trainer.done, tuple(losses))
 
-    def _do_steps(
-        self, trainer: Trainer, files: TrainingFiles, progress: Callable[[int, int], Progress] | None
-    ) -> None:
-        """Do the steps that are left, and save the training."""
+    def _do_steps(self, trainer: Trainer, files: TrainingFiles) -> list[float]:
+        """Do the steps that are left, save the training, and return the loss of each step."""
         steps, first = trainer.lesson.steps, trainer.done
-        watcher = None if progress is None else progress(first, steps)
+        losses: list[float] = []
+        watcher = None if self.progress is None else self.progress(first, steps)
         try:
             log = EpochLog(self.folder.epochs, done=first)
             with log.file:
@@ -234,12 +245,16 @@ class _Run:
                         interrupts.hold()  # a step is done as a whole, or not at all
                         step = trainer.step()
                         files.note(log, step)
+                        losses.append(step.loss)
                         if watcher is not None:
                             watcher(step)
+                        if self.callback is not None:
+                            self.callback(step)
                 files.save(StopReason.EPOCHS)
         finally:
             if watcher is not None:
                 watcher.close()
+        return losses
 
     def _save_interrupted(self, trainer: Trainer, files: TrainingFiles, interrupt: KeyboardInterrupt) -> None:
         """Save an interrupted training, and note how it continues."""

@@ -179,7 +179,11 @@ class Trainer:
         if {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()} != wanted:
             raise ValueError("the state is that of another generator, or incomplete")
         memories = {
-            number: {name: state[f"optimizer.{number}.{name}"] for name in kept} for number in range(len(parameters))
+            number: {
+                name: tensor.cpu() if name == "step" else tensor  # Adam counts its steps on the CPU
+                for name, tensor in ((name, state[f"optimizer.{number}.{name}"]) for name in kept)
+            }
+            for number in range(len(parameters))
         }
         weights = {name.removeprefix("generator."): t for name, t in state.items() if name.startswith("generator.")}
         self.generator.load_state_dict(weights)

@@ -1,7 +1,7 @@
 """How large a painting will be, and how much memory and time it will take: measured small, without painting it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -120,6 +120,11 @@ class _Unpainted:
         """The painter's ways."""
         return self.painter.ways
 
+    @property
+    def stages(self) -> int:
+        """The number of the painter's stages."""
+        return self.painter.stages
+
     def needed(self, size: tuple[int, int], way: Any) -> int:
         """Return what the painter would need."""
         return self.painter.needed(size, way)
@@ -128,6 +133,10 @@ class _Unpainted:
         """Return the image itself."""
         self.calls.append((image, way))
         return image
+
+    def paintings(self, image: Tensor, way: Any) -> Iterator[Tensor]:
+        """Yield the image itself."""
+        yield self(image, way)
 
     def seconds(self, scales: Sequence[Scale]) -> float:
         """Return about how long the painter would take for the starts of these scales."""

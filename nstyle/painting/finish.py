@@ -11,6 +11,27 @@ from nstyle.pictures.color_transfer import grey, luminance, recolor_painting
 from nstyle.pictures.masks import Mask, composite
 from nstyle.pictures.picture import Picture, denoise
 from nstyle.pictures.strips import in_strips
+from nstyle.settings.config import Config
+
+FINISHING_BYTES = {"none": 26, "luma": 38}
+"""Bytes for each pixel of a picture while it is finished and written, by `preserve_colors`: the picture itself, and
+what encoders make of it."""
+
+COLORS_BYTES = 104
+"""The same if all colors are matched, in float64; also for a start in the style's colors."""
+
+DENOISE_BYTES = 60
+"""The same of a snapshot, whose noise is removed."""
+
+
+def bytes_of_finishing(config: Config, epochs: int) -> int:
+    """Return the bytes for each pixel while pictures are finished or the start is made, at most."""
+    most = FINISHING_BYTES.get(config.preserve_colors, COLORS_BYTES)
+    if config.init == "recolored":
+        most = max(most, COLORS_BYTES)
+    if config.remove_noise > 0 and epochs > config.save_epochs:
+        most = max(most, DENOISE_BYTES)
+    return most
 
 
 @dataclass(frozen=True)

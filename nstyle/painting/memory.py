@@ -16,7 +16,9 @@ from nstyle.networks.blocks import Surrounded, blocks_of
 from nstyle.networks.model import Model
 from nstyle.networks.padding import MARGINS, Padded, seamless
 from nstyle.networks.vgg19 import VGG19
+from nstyle.numerics import STRIP
 from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.painting.finish import bytes_of_finishing
 from nstyle.painting.inputs import Inputs
 from nstyle.painting.sizes import ScaleSize
 from nstyle.settings.config import Config, parse_size
@@ -31,11 +33,16 @@ TILINGS: tuple[Tiling | None, ...] = (
     Tiling(values=2**27),
     Tiling(),
     Tiling(values=2**22),
+    Tiling(joined=3, values=2**27),
     Tiling(joined=2, values=2**22),
+    Tiling(joined=3, values=2**24),
     Tiling(joined=2, values=2**20),
+    Tiling(joined=4, values=2**26, keeps_content=False),
+    Tiling(joined=4, values=2**25, keeps_content=False),
 )
-"""How the network may run over the picture; whole first, then the fastest. The last needs the least memory.
-See `GPU_VALUES` for the exception."""
+"""How the network may run over the picture; whole first, then the fastest. Small tiles need the least memory for
+small pictures, joined blocks for large ones: of these, little is kept for each pixel. See `GPU_VALUES` for the
+exception."""
 
 GPU_VALUES = 2**31
 """Number of a map's values from which a GPU's library has only slow algorithms. In float32, an epoch at 7200 pixels
@@ -51,11 +58,24 @@ GUIDED_BYTES_PER_PIXEL = 500
 STYLE_BYTES_PER_PIXEL = 600
 """Bytes of memory for each pixel of a style picture that such a network reads."""
 
-IMAGE_BYTES = 180
-"""Bytes for each pixel, for all else: pictures, start, image, gradient, momentum, and what the regularizers need."""
-
 PIXEL_BYTES = 12
 """Bytes of a pixel of an image: three values in float32."""
+
+UPDATE_IMAGES = 3
+"""Images of an update besides those of the optimizer: the gradient, that of the total variation, and their sum; later
+the gradient, the new velocity and the new image. Each pixel has `PIXEL_BYTES` of an image."""
+
+GUIDED_IMAGES = 3
+"""Images that masks and transparency add to that: weighted images and changes."""
+
+MASK_BYTES = 16
+"""Bytes for each pixel and each mask, and for transparency: an array, a tensor, and guidance at the layers."""
+
+STRIP_IMAGES = 3
+"""Strips of images (`numerics.STRIP`) that an update makes besides."""
+
+RESIZE_BYTES = 24
+"""Bytes for each pixel of the painting while the content is resized."""
 
 STYLE_IMAGE_BYTES = 40
 """Bytes for each pixel of each style picture: the picture and its copies."""
@@ -64,6 +84,9 @@ RESERVE = 1.2
 """Factor on the estimate, for what malloc cannot use: measured paintings of 384 and 512 pixels take 0.9 to 1.15 times
 the estimate."""
 
+MOST_UNUSABLE = 500_000_000
+"""Bytes of images to which that factor applies: large ones get pages of their own, which malloc returns."""
+
 TILES_RESERVE, TILE_RESERVE = 70_000_000, 1.8
 """Bytes that malloc keeps while tiles come and go, as measured at 512 pixels: a constant, and a multiple of the bytes
 of a tile's values."""
@@ -71,13 +94,14 @@ of a tile's values."""
 SPREAD = 1.03
 """Factor on the limit that an error names: what a process uses when it starts differs by some MB from run to run."""
 
-STARTUP = 40_000_000
-"""Bytes that a process still loads after the estimate: the libraries for finished pictures, and PyTorch's buffers."""
+STARTUP = 80_000_000
+"""Bytes that a process still loads after the estimate: libraries for finished pictures, and what PyTorch keeps for
+convolutions: 60 to 70 MB in the tiles of 512 pixels."""
 
 SCALE_BYTES = 20_000_000
-"""Bytes that each coarser scale leaves behind: its pictures, what PyTorch keeps for convolutions of its size, and
-what malloc cannot give back. The three coarser scales of `painterly` at 384 pixels leave 80 to 90 MB, compared with a
-painting in one scale; 30 of them lie within `RESERVE`."""
+"""Bytes that each coarser scale leaves behind besides its content: what PyTorch keeps for convolutions of its size,
+and what malloc cannot give back. The three coarser scales of `painterly` at 384 pixels leave 80 to 90 MB, compared
+with a painting in one scale; 30 of them lie within `RESERVE`."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +160,8 @@ class Memory:
         content_layers: the names of the content layers.
         style_layers: the names of the style layers.
         in_use: bytes that the process uses on the device before the scales are made: `needed` has their pictures.
+        decoded: those of `in_use` that are free again when the painting begins: the pictures as they were read.
+        has_alpha: whether the content is transparent somewhere.
 
     """
 
@@ -147,6 +173,8 @@ class Memory:
     content_layers: Collection[str]
     style_layers: Collection[str]
     in_use: int = 0
+    decoded: int = 0
+    has_alpha: bool = False
 
     @property
     def network(self) -> Surrounded | None:
@@ -171,28 +199,64 @@ class Memory:
 
         Tiles cost time, a short history costs quality: so it is shortened only if no tiles are small enough.
         """
-        tilings = TILINGS if self.network is not None else TILINGS[:1]
+        tilings = [tiling for tiling in TILINGS if self._is_possible(tiling)]
         shorter = OPTIMIZERS[self.config.optimizer].histories[1:]
         return [Way(tiling, history) for history in (None, *shorter) for tiling in tilings]
+
+    def _is_possible(self, tiling: Tiling | None) -> bool:
+        """Tell whether the network can run in these tiles."""
+        if tiling is None or self.network is None:
+            return tiling is None
+        joined = self.network.blocks[: tiling.joined]
+        in_joined = {layer for block in joined for layer in block.reach}
+        return tiling.keeps_content or in_joined.issuperset(self.content_layers)
 
     def needed(self, size: ScaleSize, way: Way, epochs: int) -> int:
         """Return the bytes that this many epochs of a painting of this size take, besides the process itself."""
         pixels = size.height * size.width
         styles = [height * width for height, width in (frame.window for frame in size.frames.values())]
-        per_pixel = IMAGE_BYTES + self._images_of_optimizer(way, epochs) * PIXEL_BYTES
-        images = pixels * per_pixel + sum(styles) * STYLE_IMAGE_BYTES
+        image = pixels * PIXEL_BYTES
+        held = (2 + self._images_of_optimizer(way, epochs)) * image  # with the content and the image itself
+        held += sum(styles) * STYLE_IMAGE_BYTES + pixels * MASK_BYTES * self._masks
         tiling = way.tiling
         maps = max(self._of_painting(size, tiling), *(self._of_style(style, tiling) for style in (0, *styles)))
-        tiles = 0.0 if tiling is None else TILES_RESERVE + TILE_RESERVE * tiling.values * self.dtype.itemsize
+        gradient = image + RESERVE * maps
+        if tiling is not None:
+            gradient += TILES_RESERVE + TILE_RESERVE * tiling.values * self.dtype.itemsize
+        update = (UPDATE_IMAGES + GUIDED_IMAGES * (self._masks > 0)) * image
+        update += STRIP_IMAGES * min(image, STRIP * 4)
+        target = self._of_content_target(size, tiling)
+        later = target + max(update, pixels * bytes_of_finishing(self.config, epochs))
+        images = held + max(gradient, later)
         constant = self._of_kernels() + STYLE_LOSSES[self.config.style_loss].working_bytes
-        return int(RESERVE * (images + maps) + tiles) + constant
+        reserve = (RESERVE - 1) * min(held + later, MOST_UNUSABLE)
+        preparing = pixels * RESIZE_BYTES + self.decoded
+        return max(int(images + reserve) + constant - self.decoded, preparing)
+
+    @property
+    def _masks(self) -> int:
+        """The number of masks of the painting; transparency is one."""
+        regions = sum(placement.region is not None for placement in self.inputs.placements)
+        return regions + (self.inputs.mask is not None) + self.has_alpha
 
     def _images_of_optimizer(self, way: Way, epochs: int) -> int:
         """Return the number of images that the optimizer keeps; its history has a step less than there are epochs."""
         optimizer = OPTIMIZERS[self.config.optimizer]
         default = optimizer.histories[0] if optimizer.histories else 0
         history = default if way.history is None else way.history
-        return optimizer.images + 2 * min(history, epochs - 1)
+        return (epochs > 1) + optimizer.images + 2 * min(history, epochs - 1)
+
+    def _of_content_target(self, size: ScaleSize, tiling: Tiling | None) -> int:
+        """Return the bytes of the content's maps at the content layers."""
+        if self.network is None:
+            return 0  # `BYTES_PER_PIXEL` has them
+        if tiling is not None and not tiling.keeps_content:
+            return PIXEL_BYTES * size.height * size.width if self.network.margin > 0 else 0
+        target = 0
+        for i, block in enumerate(self.network.blocks):
+            layers = len(block.reach.keys() & set(self.content_layers))
+            target += (size.height >> i) * (size.width >> i) * block.widest * layers * self.dtype.itemsize
+        return target
 
     def _of_painting(self, size: ScaleSize, tiling: Tiling | None) -> int:
         """Return the bytes of the network's maps while the painting's gradient is computed."""
@@ -204,12 +268,8 @@ class Memory:
             return (size.height + 2 * margin) * (size.width + 2 * margin) * per_pixel
         more = STYLE_LOSSES[self.config.style_loss].working_maps + 2 * guided
         edges = size.height, size.width
-        itemsize = self.dtype.itemsize
-        maps = bytes_of_maps(self.network, self.layers, tiling, edges, itemsize, more)
-        for i, block in enumerate(self.network.blocks):
-            targets = len(block.reach.keys() & set(self.content_layers))
-            maps += (size.height >> i) * (size.width >> i) * block.widest * targets * itemsize
-        return maps
+        maps = bytes_of_maps(self.network, self.layers, tiling, edges, self.dtype.itemsize, more)
+        return maps + self._of_content_target(size, tiling)
 
     def _of_kernels(self) -> int:
         """Return the bytes that VGG-19 needs for Winograd's algorithm."""
@@ -229,9 +289,9 @@ class Memory:
             values += (block.widest * whole + block.pooled_channels / 4) / 4**i
         return int(pixels * values * 4)
 
-    def of_process(self, needed: Sequence[int]) -> int:
+    def of_process(self, needed: Sequence[int], sizes: Sequence[ScaleSize]) -> int:
         """Return the bytes of the whole process, as `max_memory` counts them, if the scales need so many."""
-        return self.in_use + STARTUP + _of_coarser(needed) + max(needed)
+        return self.in_use + STARTUP + _of_coarser(sizes) + max(needed)
 
     def work(self, size: ScaleSize, way: Way) -> Work:
         """Return the amount of arithmetic of an epoch; of matching, 0 if the network does not tell its blocks."""
@@ -315,9 +375,9 @@ class Memory:
         return "--size", config.size, "x".join(edges)
 
 
-def _of_coarser(scales: Sequence[object]) -> int:
-    """Return the bytes that all scales but the finest leave behind."""
-    return SCALE_BYTES * (len(scales) - 1)
+def _of_coarser(sizes: Sequence[ScaleSize]) -> int:
+    """Return the bytes that all scales but the finest leave behind, and those of their contents."""
+    return sum(SCALE_BYTES + PIXEL_BYTES * size.height * size.width for size in sizes[:-1])
 
 
 def amount(size: float) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from nstyle.errors import Kind, OutputError
 from nstyle.files import replacing, unwritable
 from nstyle.painting.interrupts import Interrupts
@@ -17,6 +19,7 @@ from nstyle.painting.steps import Callback, Ending, PaintingStep
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.metadata import NOTHING, Metadata
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 from nstyle.settings.scales import epochs_at_scales
 from nstyle.storage.checkpoint import Checkpoint, write_checkpoint
@@ -81,16 +84,26 @@ class Snapshots:
 
     A snapshot has the size of its scale. Its path is stored in `step.snapshot`, except in a hidden folder. The record
     names it before it exists.
+
+    A painter that is a chain of generators has a snapshot of each of its `stages`, `e_1.<format>` and so on. Each has
+    the whole recipe, which makes all of them again.
     """
 
     def __init__(
-        self, folder: RunFolder, recipe: Recipe, config: Config, record: RunRecord, metadata: Metadata = NOTHING
+        self,
+        folder: RunFolder,
+        recipe: Recipe,
+        config: Config,
+        record: RunRecord,
+        metadata: Metadata = NOTHING,
+        stages: Sequence[Tensor] = (),
     ) -> None:
         self.folder = folder
         self.recipe = recipe
         self.config = config
         self.record = record
         self.metadata = metadata
+        self.stages = stages
 
     def __call__(self, step: PaintingStep) -> None:
         """Write a snapshot if it is due. The epoch in which a run stops has no snapshot, as in the reference."""
@@ -99,14 +112,22 @@ class Snapshots:
         path = self.folder.snapshot(step.epoch + 1)
         picture = step.finish(step.image, self.config.remove_noise)
         text = embedded_text(self.recipe, self.config, step.checkpoint, step.scales, cut=True)
-        self.record.add_picture(path.name, step.checkpoint)
-        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
+        self._write(path, picture, text, step.checkpoint)
         if self.folder.staging is None:  # else it may vanish with the hidden folder
             step.snapshot = path
         _log.debug("wrote %s", path)
 
     def close(self, ending: Ending) -> None:
-        """Do nothing: `FinalPicture` writes the last picture."""
+        """Write the pictures of a painter's stages. `FinalPicture` writes the last picture."""
+        if ending.stop_reason != StopReason.ONE_PASS:
+            return
+        text = embedded_text(self.recipe, self.config, ending.checkpoint, ending.scales, cut=False)
+        for number, image in enumerate(self.stages, start=1):
+            self._write(self.folder.snapshot(number), ending.finish(image, 0), text, ending.checkpoint)
+
+    def _write(self, path: Path, picture: Picture, text: str | None, checkpoint: Checkpoint) -> None:
+        self.record.add_picture(path.name, checkpoint)
+        write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
 
 
 class Checkpoints:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nstyle.files import known_sha256
 from nstyle.losses.objective import Objective
@@ -34,7 +35,8 @@ def prepare_one_pass(
 ) -> Prepared:
     """Read the picture. The start of the only scale will be the painting, and there are no epochs.
 
-    `prepare` describes `painter` and `in_memory`.
+    What the stages of a chain paint is kept, except for a frame of a film, which is in memory. `prepare` describes
+    `painter` and `in_memory`.
 
     Raises:
         NStyleError: a picture cannot be used, the painting is too small, or it does not fit into memory.
@@ -49,9 +51,11 @@ def prepare_one_pass(
     mask = None if inputs.mask is None else fitted_mask(pictures, inputs.mask, content, whole)
     picture = resize_picture(pictures[content], size.height, size.width)
     in_use = session.memory_in_use(device, pictures.values())
-    chosen = choose_pass(painter, (size.height, size.width), config, device, in_use)
+    chosen = choose_pass(painter, (size.height, size.width), config, device, in_use, keeps_stages=not in_memory)
+    stages: list[Tensor] | None = None if in_memory or chosen.painter.stages == 1 else []
+    paint = chosen.paint if stages is None else partial(chosen.paint_stages, stages=stages)
     finish = Finish(picture, config.preserve_colors, mask)
-    scale = Scale(partial(chosen.paint, picture, device), finish, _no_objective)
+    scale = Scale(cache(partial(paint, picture, device)), finish, _no_objective)
     return Prepared(
         scales=(scale,),
         epochs=(0,),
@@ -62,6 +66,7 @@ def prepare_one_pass(
         process_memory=in_use + STARTUP + chosen.needed,
         seamless=False,
         chosen=chosen,
+        stages=() if stages is None else stages,
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ PICTURE_BYTES, FINISHING_BYTES = 36, 80
 """Bytes for each pixel while the network paints, besides what it needs: the content picture twice, and the painting.
 And bytes for each pixel when it is done, as the picture is finished and written."""
 
+STAGE_BYTES = 12
+"""Bytes for each pixel of a stage's painting that is kept until it is written."""
+
 
 class Painter(Protocol):
     """A network that paints in one pass."""
@@ -30,11 +33,18 @@ class Painter(Protocol):
     def ways(self) -> Sequence[Any]:
         """The ways in which it can paint, the fastest first; as text, they say it in words."""
 
+    @property
+    def stages(self) -> int:
+        """The number of its stages, each of which paints what the one before has painted."""
+
     def needed(self, size: tuple[int, int], way: Any) -> int:
         """Return the bytes that its maps of a picture of this height and width take."""
 
     def __call__(self, image: Tensor, way: Any) -> Tensor:
         """Return the painting of an image; both are 1 x 3 x H x W, in model space, on the painter's device."""
+
+    def paintings(self, image: Tensor, way: Any) -> Iterator[Tensor]:
+        """Yield what each stage paints of such an image; the last one is the painting."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +66,20 @@ class Pass:
         """Return the painting, 1 x 3 x H x W, model space, on the device."""
         return self.painter(to_model_space(picture.rgb).to(device), self.way)
 
+    def paint_stages(self, picture: Picture, device: torch.device, stages: list[Tensor]) -> Tensor:
+        """Return the painting, as `paint` does, and fill a list with what each stage has painted."""
+        stages[:] = self.painter.paintings(to_model_space(picture.rgb).to(device), self.way)
+        return stages[-1]
+
 
 def choose_pass(
-    painter: Painter | Pass, size: tuple[int, int], config: Config, device: torch.device, in_use: int
+    painter: Painter | Pass,
+    size: tuple[int, int],
+    config: Config,
+    device: torch.device,
+    in_use: int,
+    *,
+    keeps_stages: bool = False,
 ) -> Pass:
     """Return the fastest way that fits into the memory.
 
@@ -69,6 +90,7 @@ def choose_pass(
         config: the settings, of which `max_memory` counts.
         device: the device.
         in_use: bytes that the process uses already, as `max_memory` counts them.
+        keeps_stages: whether the paintings of all stages are kept until they are written.
 
     Raises:
         DeviceError: none fits.
@@ -79,8 +101,10 @@ def choose_pass(
     limit = config.memory_limit
     there = free_memory(device) if limit is None else limit - in_use - STARTUP
     pixels = size[0] * size[1]
+    kept = STAGE_BYTES * pixels * (painter.stages - 1) if keeps_stages else 0
     needed = [
-        max(painter.needed(size, way) + PICTURE_BYTES * pixels, FINISHING_BYTES * pixels) for way in painter.ways
+        max(painter.needed(size, way) + PICTURE_BYTES * pixels, FINISHING_BYTES * pixels) + kept
+        for way in painter.ways
     ]
     ways = [Pass(painter, way, most) for way, most in zip(painter.ways, needed, strict=True)]
     for one in ways:

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style, StyleTargets
+from nstyle.losses.parts import Image
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
 from nstyle.networks.model import ModelOptions
-from nstyle.networks.model_space import from_model_space, shown_range, to_model_space
+from nstyle.networks.model_space import ShownImage, from_model_space, shown_range, to_model_space
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import SLOWDOWN
 from nstyle.painting.convergence import parts_that_count
@@ -30,7 +30,7 @@ from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.painting.start import fitted_start, noise
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.masks import Mask, rounded, to_mask
-from nstyle.pictures.picture import Alpha, Picture, resize, resize_picture
+from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 from nstyle.settings.presets import content_factor
@@ -53,6 +53,8 @@ class Prepared:
         stop_after: the number of epochs, in all scales, after which the painting ends; None: it ends with the last
             scale.
         chosen: how a painter paints the starts; None: there is no painter.
+        stages: what each stage of a chain of generators has painted, as soon as the start is made; empty: nothing is
+            kept.
 
     """
 
@@ -66,6 +68,7 @@ class Prepared:
     seamless: bool
     stop_after: int | None = None
     chosen: Pass | None = None
+    stages: Sequence[Tensor] = ()
 
     @property
     def in_one_pass(self) -> bool:
@@ -121,7 +124,11 @@ def prepare(
     loaded = session.load(config.model, model_options(config, device, dtype))
     layers = ChosenLayers.chosen(config, loaded.model)
     in_use = session.memory_in_use(device, pictures.values()) + besides
-    memory = Memory(config, inputs, loaded.model, dtype, device, layers.content, layers.style, in_use)
+    read = [picture for source, picture in pictures.items() if source.name not in in_memory]
+    decoded = session.decoded_bytes(device, read)
+    has_alpha = inputs.content is not None and pictures[inputs.content].alpha is not None
+    used = layers.content, layers.style
+    memory = Memory(config, inputs, loaded.model, dtype, device, *used, in_use, decoded, has_alpha)
     epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
     ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))
@@ -144,7 +151,7 @@ def prepare(
         hashes,
         dict(loaded.model.provenance),
         needed[-1],
-        memory.of_process(needed),
+        memory.of_process(needed, sizes),
         config.seamless,
         config.stop_after,
         chosen,
@@ -173,13 +180,15 @@ class ObjectiveMaker:
     layers: ChosenLayers
 
     def make(
-        self, content: Tensor, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, tiling: Tiling | None
+        self, content: Image, styles: list[Style], mask: Tensor | None, *, keeps_grey: bool, tiling: Tiling | None
     ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
         features: StyleTargets | Features = self.loaded.targets_in(tiling)
         if model.adapt is not None:
-            features = model.adapt((styles[0].image,) if config.size is not None else (content, styles[0].image))
+            features = model.adapt(
+                (styles[0].image,) if config.size is not None else (content[..., :, :], styles[0].image)
+            )
         return Objective(
             features,
             content,
@@ -243,15 +252,14 @@ class _ScaleMaker:
         # With "luma" the descent paints in grey, and the finished picture gets the content's colors.
         keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
         finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
-        content = to_model_space(shown).to(device)
         mask_tensor = _mask_tensor(mask, device)
         images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
         first = self.inputs.styles[0].picture
         start: Tensor | Callable[[], Tensor]
         if self.chosen is not None:
-            start = partial(self.chosen.paint, picture, device)
+            start = cache(partial(self.chosen.paint, picture, device))
         else:
-            start = self._start(content, picture.alpha, Picture(rgbs[first], framed[first].alpha))
+            start = self._start(shown, picture.alpha, Picture(rgbs[first], framed[first].alpha))
         visible = {source: style.alpha for source, style in framed.items()}
         styles = self._place_styles(images, masks, visible, picture.alpha)
         make = partial(
@@ -260,7 +268,7 @@ class _ScaleMaker:
         return Scale(
             partial(fitted_start, start, shown, mask_tensor, device, keeps_grey=keeps_grey),
             finish,
-            partial(_from_picture, make, shown, device),
+            partial(make, ShownImage(shown, device)),  # `finish` holds the picture anyway, so no tensor stays
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
@@ -274,17 +282,21 @@ class _ScaleMaker:
             return Picture(np.zeros((size.height, size.width, 3), dtype=np.float32), None)
         return resize_picture(self.pictures[self.inputs.content], size.height, size.width)
 
-    def _start(self, content: Tensor, alpha: Alpha | None, style: Picture) -> Tensor:
-        """Return the image that the painting starts from, 1 x 3 x H x W; pictures are resized to the content."""
-        height, width = content.shape[-2:]
+    def _start(self, shown: Rgb, alpha: Alpha | None, style: Picture) -> Tensor | Callable[[], Tensor]:
+        """Return the image that the painting starts from, 1 x 3 x H x W, or a function that makes it.
+
+        `shown` is the content as the network sees it. Pictures are resized to it.
+        """
+        height, width, _ = shown.shape
         if self.inputs.start is not None:
             return to_model_space(resize_picture(self.pictures[self.inputs.start], height, width).rgb)
         if self.config.init == "noise":
-            return noise(height, width, self.config.seed)
+            return partial(noise, height, width, self.config.seed)
         if self.config.init == "content":
-            return content
+            return partial(to_model_space, shown)
         if self.config.init == "recolored":
-            return to_model_space(recolored(from_model_space(content), style.rgb, alpha, style.alpha))
+            as_seen = from_model_space(to_model_space(shown))
+            return to_model_space(recolored(as_seen, style.rgb, alpha, style.alpha))
         return to_model_space(style.rgb if style.size == (height, width) else resize(style.rgb, height, width))
 
     def _fit_masks(self, size: ScaleSize) -> dict[Source, Mask]:
@@ -363,11 +375,6 @@ def fitted_mask(pictures: Mapping[Source, Picture], mask: Source, of: Source, fr
             kind=Kind.OUT_OF_RANGE,
         )
     return fitted
-
-
-def _from_picture(make: Callable[[Tensor], Objective], rgb: NDArray[np.float32], device: torch.device) -> Objective:
-    """Convert the content and make a scale's objective: `finish` holds the picture anyway, so no tensor stays."""
-    return make(to_model_space(rgb).to(device))
 
 
 def _both(mask: Mask | None, alpha: Alpha | None) -> Mask | None:

@@ -67,11 +67,7 @@ def paint(
         ValueError: the size of a checkpoint or an image does not match its scale.
 
     """
-    if not isinstance(start, Checkpoint):
-        start = beginning(prepared) if start is None else Checkpoint(DescentState(start))
-    if not fits(start, prepared):
-        raise ValueError(f"an image of {tuple(start.descent.image.shape)} does not fit scale {start.scale}")
-    return _Painting(prepared, observers, more_terms, start).paint()
+    return Painting(prepared, start, more_terms).paint(observers)
 
 
 def beginning(prepared: Prepared) -> Checkpoint:
@@ -124,25 +120,40 @@ def _wrapped(image: Tensor, length: int, dim: int) -> Tensor:
     return torch.lerp(image.index_select(dim, first), image.index_select(dim, (first + 1) % pixels), share)
 
 
-class _Painting:
-    """A painting in progress."""
+class Painting:
+    """A painting in progress; `paint` describes the arguments.
+
+    Whoever has a painting to hold does not need to hold its start, which takes memory.
+
+    Attributes:
+        checkpoint: the state after the last epoch.
+
+    Raises:
+        ValueError: the size of a checkpoint or an image does not match its scale.
+
+    """
 
     def __init__(
-        self, prepared: Prepared, observers: Sequence[Observer], more_terms: Sequence[Term], start: Checkpoint
+        self, prepared: Prepared, start: Tensor | Checkpoint | None = None, more_terms: Sequence[Term] = ()
     ) -> None:
+        if not isinstance(start, Checkpoint):
+            start = beginning(prepared) if start is None else Checkpoint(DescentState(start))
+        if not fits(start, prepared):
+            raise ValueError(f"an image of {tuple(start.descent.image.shape)} does not fit scale {start.scale}")
         self.prepared = prepared
-        self.observers = observers
         self.more_terms = more_terms
         self.checkpoint = start
         self.stop_reason = StopReason.FAILED
+        self._observers: Sequence[Observer] = ()
 
     @property
     def scale(self) -> Scale:
         """The current scale."""
         return self.prepared.scales[self.checkpoint.scale - 1]
 
-    def paint(self) -> Painted:
+    def paint(self, observers: Sequence[Observer] = ()) -> Painted:
         """Descend at each scale, and close the observers, which no interrupt can prevent."""
+        self._observers = observers
         with Interrupts() as interrupts:
             try:
                 try:
@@ -206,7 +217,7 @@ class _Painting:
                 checkpoint=self.checkpoint,
                 finish=self.scale.finish,
             )
-            for observer in self.observers:
+            for observer in self._observers:
                 observer(shown)
             del step, shown  # they hold the gradient of an epoch that is over
 
@@ -224,7 +235,7 @@ class _Painting:
     def _close(self) -> None:
         """Close every observer, even if closing another one fails."""
         with ExitStack() as stack:
-            for observer in reversed(self.observers):
+            for observer in reversed(self._observers):
                 stack.callback(self._close_observer, observer)
 
     def _close_observer(self, observer: Observer) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from torch import Tensor
 
@@ -16,7 +15,7 @@ class Scale:
     """One scale of a painting.
 
     Attributes:
-        make_start: makes `start`, for which a painter may have to paint.
+        make_start: makes `start`. If a painter has to paint for it, that is done once, and kept.
         finish: converts an image at this scale to the picture for display.
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
             begins.
@@ -38,11 +37,11 @@ class Scale:
     work: Work = field(default_factory=Work)
     _objective: Objective | None = field(default=None, init=False)
 
-    @cached_property
+    @property
     def start(self) -> Tensor:
         """The image with which a painting that begins at this scale starts.
 
-        It is 1 x 3 x H x W, in model space, on the device. It is made when it is first needed, and kept.
+        It is 1 x 3 x H x W, in model space, on the device. It is made each time, so that none takes memory meanwhile.
         """
         return self.make_start()
 

@@ -92,10 +92,17 @@ class Session:
         The network's part is measured once, before the first painting. What a painting leaves behind does not count:
         the next one uses it again. So each picture of a batch is painted as it would be alone.
         """
-        decoded = sum(map(_bytes_of, pictures)) if device.type == "cpu" else 0
+        decoded = self._bytes_on(device, pictures)
         if self._in_use is None:
             self._in_use = memory_in_use(device) - decoded
         return self._in_use + decoded
+
+    def decoded_bytes(self, device: torch.device, pictures: Iterable[Picture]) -> int:
+        """Return the bytes that these pictures take on the device until nobody uses them; 0 if they are kept."""
+        return 0 if self.keeps_decoded else self._bytes_on(device, pictures)
+
+    def _bytes_on(self, device: torch.device, pictures: Iterable[Picture]) -> int:
+        return sum(map(_bytes_of, pictures)) if device.type == "cpu" else 0
 
     def _load(self, name: str, options: ModelOptions) -> Loaded:
         model = load_model(name, options)

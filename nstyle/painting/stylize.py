@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from nstyle.painting.observers import (
 from nstyle.painting.one_pass import prepare_one_pass
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared, prepare
-from nstyle.painting.run import Painted, beginning, fits, most_epochs, paint
+from nstyle.painting.run import Painted, Painting, fits, most_epochs
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
 from nstyle.pictures.formats import WRITTEN
@@ -149,11 +149,13 @@ def _run_in(
         if resumed is None:
             folder.make_way_for(recipe, overwrite=config.overwrite, resume=config.resume)
         try:
-            with tuned(config, session, device, prepared.memory):  # a painter paints before objectives take memory
-                starts = [(scale.start, scale.parts) for scale in prepared.scales]
-            checkpoint = resumed or beginning(prepared)
+            with tuned(config, session, device, prepared.memory):
+                for scale in prepared.scales if painter is not None else ():
+                    scale.make_start()  # the painter paints before objectives take memory
+            painting = Painting(prepared, resumed)
+            del resumed  # its image would take memory until the end
             if not prepared.in_one_pass:
-                prepared.scales[checkpoint.scale - 1].objective()  # if this fails, no file has been changed yet
+                painting.scale.objective()  # if this fails, no file has been changed yet
             log_run(recipe, device)
             if prepared.has_alpha and not (form := WRITTEN[config.image_format]).has_alpha:
                 _log.warning(
@@ -162,12 +164,13 @@ def _run_in(
                     form.title,
                 )
             with tuned(config, session, device, prepared.memory):
-                painted = _paint(config, folder, prepared, recipe, checkpoint, pictures, callback, progress)
+                painted = _paint(config, folder, painting, recipe, pictures, callback, progress)
         finally:
             folder.keep_earlier_run()  # if something prevented the end of the run
         if not prepared.in_one_pass:
-            start, parts = next(one for one in starts if one[0].shape == painted.image.shape)
-            warn_if_unchanged(start, painted.image, parts)
+            size = painted.image.shape[:-3:-1]
+            scale = next(scale for scale in prepared.scales if scale.size == size)
+            warn_if_unchanged(scale.start, painted.image, scale.parts)
     return Result(
         painted.image.cpu(), painted.picture, painted.epochs, painted.stop_reason, folder.final, folder.record
     )
@@ -192,9 +195,8 @@ def prepared_for(
 def _paint(
     config: Config,
     folder: RunFolder,
-    prepared: Prepared,
+    painting: Painting,
     recipe: Recipe,
-    checkpoint: Checkpoint,
     pictures: Collection[str],
     callback: Callback | None,
     progress: ProgressMaker | None,
@@ -204,7 +206,8 @@ def _paint(
     `pictures` names those in the folder of the run before it was resumed. See `run` for the other arguments.
     """
     metadata = kept_metadata(config)
-    pictures = () if folder.staging or checkpoint.epoch == 0 else pictures
+    prepared, done = painting.prepared, painting.checkpoint.epoch
+    pictures = () if folder.staging or done == 0 else pictures
     pictures = {*pictures, folder.final.name}
     record = RunRecord(
         folder.record, recipe, len(prepared.scales), pictures, _ways(prepared), folder.former_pictures()
@@ -215,25 +218,25 @@ def _paint(
     # The order matters: the checkpoint is written after the picture and the log line of its epoch.
     observers: list[Observer] = [
         ScaleNotice(),
-        BackoffNotice(checkpoint),
-        Snapshots(folder, recipe, config, record, metadata),
+        BackoffNotice(painting.checkpoint),
+        Snapshots(folder, recipe, config, record, metadata, prepared.stages),
         final,
         Checkpoints(folder, recipe, save_epochs=config.save_epochs),
         recording,
         takeover,
     ]
     if progress is not None and not prepared.in_one_pass:
-        observers.append(progress(most_epochs(checkpoint, prepared), checkpoint.epoch))
+        observers.append(progress(most_epochs(painting.checkpoint, prepared), done))
     if callback is not None:
         observers.append(CallbackObserver(callback))
     try:
-        with _recorded(recording, checkpoint):
+        with _recorded(recording, painting):
             if prepared.in_one_pass:
-                return paint(prepared, start=checkpoint, observers=observers)
+                return painting.paint(observers)
             # The record comes before this file: a file that no record names counts as a stranger's.
-            log = EpochLog(folder.epochs, done=checkpoint.epoch)
+            log = EpochLog(folder.epochs, done=done)
             with log.file:
-                return paint(prepared, start=checkpoint, observers=[log, *observers])
+                return painting.paint([log, *observers])
     except KeyboardInterrupt as interrupt:
         if takeover.has_kept_earlier_run:
             interrupt.add_note(f"the earlier run in {folder.path} stays as it was")
@@ -251,17 +254,17 @@ def _paint(
 
 
 @contextmanager
-def _recorded(recording: Record, checkpoint: Checkpoint) -> Iterator[None]:
+def _recorded(recording: Record, painting: Painting) -> Iterator[None]:
     """Write the record when the block begins, and make sure that it does not say "running" when it ends."""
     try:
-        recording.begin(checkpoint)
+        recording.begin(painting.checkpoint)
         yield
     except BaseException as error:
         reason = StopReason.INTERRUPTED if isinstance(error, KeyboardInterrupt) else StopReason.FAILED
         record = recording.record
         if record.stop_reason == StopReason.RUNNING and record.path.parent.is_dir():  # it was not closed
             with suppress(OutputError):
-                record.write(reason, checkpoint)
+                record.write(reason, painting.checkpoint)
         raise
 
 
@@ -331,7 +334,9 @@ def _too_few_epochs(folder: RunFolder, flag: str, done: int) -> RecipeError:
 def _ways(prepared: Prepared) -> dict[str, list[Any]]:
     """Return how each scale is painted in little memory, as `RunRecord` writes it."""
     ways = [scale.way for scale in prepared.scales]
-    tiles = [None if way.tiling is None else asdict(way.tiling) for way in ways]
+    # Whether the content's maps are kept changes no bit.
+    names = ("blocks", "joined", "values")
+    tiles = [None if way.tiling is None else {name: getattr(way.tiling, name) for name in names} for way in ways]
     return {"tiles": tiles, "history": [way.history for way in ways]}
 
 

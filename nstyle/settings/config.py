@@ -113,7 +113,8 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             return _WITH_PAINTER[name]
         if self.unrealness is not None:
             if name == "balance":
-                return "relative"
+                preset = PRESETS[self.preset]["balance"]
+                return "relative" if preset == "absolute" else preset
             if name in ("content_weight", "style_weight"):
                 given = self._given("content_weight"), self._given("style_weight")
                 content, style = unreal_weights(self.unrealness, given, self.preset)
@@ -191,7 +192,7 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             raise _conflict(
                 "unrealness", "--unrealness and --strength both balance content against style: leave one of them out"
             )
-        if self.balance != "relative":
+        if self.balance == "absolute":
             raise _conflict(
                 "unrealness",
                 "--unrealness is about relative losses, but --balance is absolute: leave one of them out",

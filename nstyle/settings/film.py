@@ -15,7 +15,7 @@ CODECS = ("h264", "prores", "lossless")
 """The ways to encode a film; `nstyle.film.writing` says how."""
 
 TEMPORAL_WEIGHTS = {"relative": 5.0, "absolute": 3_000.0}
-"""The default of `temporal_weight` for each `balance` of the losses: absolute losses are larger."""
+"""The default of `temporal_weight` if the losses are relative, and if they are absolute, which are larger."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,9 @@ class FilmSettings:
 
     def weight(self, balance: str) -> float:
         """Return `temporal_weight`, or its default for this `balance`."""
-        return TEMPORAL_WEIGHTS[balance] if self.temporal_weight is None else self.temporal_weight
+        if self.temporal_weight is not None:
+            return self.temporal_weight
+        return TEMPORAL_WEIGHTS["absolute" if balance == "absolute" else "relative"]
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings that a film's record contains, as JSON values."""

@@ -187,7 +187,7 @@ class Painting:
     unrealness: float | None = setting(
         None,
         "make style weight / content weight 10^U, as in the film Come Swim: 0 is equal weights, less is more photo, "
-        "more is more style. The sum of the two stays, unless you give one of them. Implies --balance relative; "
+        "more is more style. The sum of the two stays, unless you give one of them. About losses that are relative; "
         "instead of --strength",
         OURS,
         PAINTING,

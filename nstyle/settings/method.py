@@ -46,10 +46,11 @@ class Terms:
     balance: str = setting(
         None,
         "absolute: the losses are MXNet's sums; relative: each layer's loss is divided by its value for an image "
-        "without features, so that the same weights work for any style, size, network and layers",
+        "without features, so that the same weights work for any style, size, network and layers; photo: likewise, "
+        "and the style loss is also divided by the photo's, so that a style far from the photo leaves as much of it",
         MXNET,
         TERMS,
-        choices=("absolute", "relative"),
+        choices=("absolute", "relative", "photo"),
     )
     pooling: str = setting(
         None,

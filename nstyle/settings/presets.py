@@ -39,12 +39,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_fit": "area",
         "content_weight": 1.0,
         "style_weight": 1.0,
-        "tv_weight": 0.15,
+        "tv_weight": 0.3,
         "init": "content",
         "details": 0.7,
         "grey": "keep",
         "style_loss": "wasserstein",
-        "balance": "relative",
+        "balance": "photo",
         "pooling": "mixed",
         "padding": "mirror",
         "scale_factor": 2**0.5,
@@ -83,7 +83,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 UNREALNESS = {
     name: math.log10(values["style_weight"] / values["content_weight"])
     for name, values in PRESETS.items()
-    if values["balance"] == "relative"
+    if values["balance"] != "absolute"
 }
 """The unrealness (see `unreal_weights`) that a preset's weights come to; absolute losses have none."""
 

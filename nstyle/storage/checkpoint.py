@@ -2,36 +2,15 @@
 
 import json
 import math
-import tokenize
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
 from nstyle.errors import Kind, RecipeError
-from nstyle.files import replacing
 from nstyle.optim.descent import DescentState
+from nstyle.storage.archive import READING_ERRORS, read_archive, write_archive
 from nstyle.storage.recipe import Recipe, parse_recipe
-
-# What numpy raises if an archive is truncated, corrupted or malicious.
-READING_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    MemoryError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 _MEMORY = "memory_"
 
@@ -74,30 +53,23 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None
         "largest_change": state.largest_change,
         "recipe": recipe.facts(),
     }
-    tensors = {"image": state.image, **{_MEMORY + name: tensor for name, tensor in state.memory.items()}}
-    arrays: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-    with replacing(path) as file:
-        np.savez(file, about=json.dumps(about), **arrays)
+    memory = {_MEMORY + name: tensor for name, tensor in state.memory.items()}
+    write_archive(path, about, {"image": state.image, **memory})
 
 
 def read_checkpoint(path: Path, device: torch.device) -> tuple[Checkpoint, Recipe]:
-    """Read a file that `write_checkpoint` wrote. It holds numbers and text only; reading runs no code.
+    """Read a file that `write_checkpoint` wrote; see `read_archive`.
 
-    Reading needs as much memory as the file's size. The image is at most as large as the recipe's `size`; the caller
-    checks that it has the size of its scale.
+    The image is at most as large as the recipe's `size`; the caller checks that it has the size of its scale.
 
     Raises:
         RecipeError: the file is damaged.
 
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.zip.infolist()):
-                raise ValueError("compressed: the file's size would not bound the memory that reading needs")
-            about = json.loads(str(archive["about"]))
-            recipe = parse_recipe(json.dumps(about["recipe"]), path)
-            names = [name for name in archive.files if name != "about"]
-            tensors = {name: torch.from_numpy(archive[name]).to(device) for name in names}
+        about, found = read_archive(path)
+        recipe = parse_recipe(json.dumps(about["recipe"]), path)
+        tensors = {name: tensor.to(device) for name, tensor in found.items()}
         image = tensors.pop("image")
         _check_shapes(image, tensors, recipe)
         descent = DescentState(

@@ -14,9 +14,10 @@
     const snapshot = snapshots[index];
     painting.src = snapshot.picture;
     const atOnce = snapshot.epoch === 0; // by a painter
-    painting.alt = atOnce ? "The painting" : "The painting after " + snapshot.epoch + " epochs";
+    const after = snapshot.stage ? "stage " + snapshot.epoch : "epoch " + snapshot.epoch;
+    painting.alt = atOnce ? "The painting" : "The painting after " + after;
     slider.value = index;
-    const words = atOnce ? "In one pass" : (snapshot.final ? "Final, after epoch " : "After epoch ") + snapshot.epoch;
+    const words = atOnce ? "In one pass" : (snapshot.final ? "Final, after " : "After ") + after;
     slider.setAttribute("aria-valuetext", words);
     find("caption").textContent = words + (last > 0 ? " (" + (index + 1) + " of " + (last + 1) + ")" : "");
     const file = find("file");

@@ -262,6 +262,7 @@ def _snapshot_facts(snapshot: Snapshot, picture: str, page: Path) -> dict[str, A
         "epoch": snapshot.epoch,
         "name": snapshot.path.name,
         "final": snapshot.is_final,
+        "stage": snapshot.is_of_stage,
         "href": picture_link(snapshot.path, page),
         "shown": snapshot.path.suffix.lower() in _SHOWN_BY_BROWSERS,
         "picture": picture,

@@ -258,7 +258,8 @@ def write_sheet(shown: Shown) -> Path:
         originals = [source for source in shown.run.inputs if page.is_intact(source)]
         pictures += [(visible(f"{source.label}: {source.path.stem}"), source.path) for source in originals]
         for snapshot in shown.run.snapshots:
-            label = f"final, epoch {snapshot.epoch}" if snapshot.is_final else f"epoch {snapshot.epoch}"
+            label = f"stage {snapshot.epoch}" if snapshot.is_of_stage else f"epoch {snapshot.epoch}"
+            label = f"final, {label}" if snapshot.is_final else label
             pictures.append((label if snapshot.epoch else "in one pass", snapshot.path))
     if isinstance(shown.run, Film):
         pictures += [(f"frame {number}", shown.run.painted_frame(number)) for number in shown.run.painted]

@@ -12,6 +12,7 @@ from typing import Any
 
 from nstyle.errors import Kind, RecordError
 from nstyle.settings.paths import name_of
+from nstyle.storage.earlier import PICTURES
 from nstyle.storage.film_record import FilmRecord, FrameLine, read_film, read_frames
 from nstyle.storage.layout import (
     EPOCHS,
@@ -43,14 +44,16 @@ class Snapshot:
 
     Attributes:
         path: the picture file.
-        epoch: number of epochs that led to it.
+        epoch: number of epochs that led to it; of stages, if a stage painted it.
         is_final: whether it is the finished picture.
+        is_of_stage: whether a stage of a painter's chain painted it.
 
     """
 
     path: Path
     epoch: int
     is_final: bool = False
+    is_of_stage: bool = False
 
 
 @dataclass(frozen=True)
@@ -288,8 +291,13 @@ def is_plain_file(path: Path) -> bool:
 
 
 def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Snapshot, ...]:
-    """Return the pictures that this run can have written: in its format, at its epochs, not later than `done`."""
+    """Return the pictures that this run can have written: in its format, at its epochs, not later than `done`.
+
+    A run without epochs has those of a painter's stages that its record names.
+    """
     settings = _mapping(record.get("settings"))
+    reason, named = record.get("stop_reason"), record.get(PICTURES)
+    of_stages = named if reason == StopReason.ONE_PASS and isinstance(named, list) else []
     image_format, every = settings.get("image_format"), whole(settings.get("save_epochs"), 1, MOST_EPOCHS)
     snapshots, finals = [], []
     for path in _listed(folder):
@@ -299,9 +307,10 @@ def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Sn
         epoch = name[0]
         if epoch is None:
             finals.append(Snapshot(path, done, is_final=True))
+        elif path.name in of_stages:
+            snapshots.append(Snapshot(path, epoch, is_of_stage=True))
         elif 0 < epoch <= done and (every is None or epoch % every == 0):
             snapshots.append(Snapshot(path, epoch))
-    reason = record.get("stop_reason")
     has_ended = reason == StopReason.ONE_PASS or (reason != StopReason.RUNNING and done > 0)
     return (*sorted(snapshots, key=lambda snapshot: snapshot.epoch), *(finals[:1] if has_ended else ()))
 
