@@ -1,6 +1,6 @@
 """The optimizers on functions with a known minimum. test_descent.py tests Nesterov's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,8 +14,8 @@ from nstyle.losses.objective import Objective
 from nstyle.networks.vgg19 import VGG19
 from nstyle.numerics import root_mean_square
 from nstyle.optim.catalog import HISTORY, OPTIMIZERS
-from nstyle.optim.descent import DifferentiableObjective
-from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, LARGEST_RMS, LBFGS, Spectrum
+from nstyle.optim.descent import DescentState, DifferentiableObjective
+from nstyle.optim.lbfgs import FIRST_RMS, FLAT_BELOW, LARGEST_RMS, LBFGS, RECENT, Spectrum, last_pairs
 from nstyle.optim.rules import Adam, Nesterov, UpdateRule
 
 TARGET = 40 * torch.randn(1, 3, 24, 20, generator=torch.Generator().manual_seed(0))
@@ -89,6 +89,41 @@ def test_lbfgs_learns_how_stiff_waves_and_colors_are(power: float) -> None:
     for _ in range(25):
         plain.step(closure)  # type: ignore[no-untyped-call]
     assert losses("lbfgs", 25, objective=waves)[-1] < theirs[-1] / 100
+
+
+@pytest.mark.parametrize("power", [1.5, -1.5])
+def test_the_last_pairs_of_a_descent_help_a_similar_one(power: float) -> None:
+    waves = Waves(power)
+    near = TARGET + torch.randn(TARGET.shape, generator=torch.Generator().manual_seed(1))
+
+    def later(memory: Mapping[str, Tensor]) -> float:
+        *_, last = descend(
+            waves, DescentState(near, memory=memory), optimizer="lbfgs", lr=1.0, stop_eps=0, max_num_epochs=3
+        )
+        return waves.gradient(last.image).loss
+
+    *_, last = descend(waves, torch.zeros_like(TARGET), optimizer="lbfgs", lr=1.0, stop_eps=0, max_num_epochs=12)
+    pairs = last_pairs(last.state.memory)
+    assert set(pairs) == {f"{name}_{i}" for name in ("step", "change") for i in range(RECENT)}
+    number = (len(last.state.memory) - 2) // 2
+    assert torch.equal(pairs["step_4"], last.state.memory[f"step_{number - 1}"])
+    assert torch.equal(pairs["change_0"], last.state.memory[f"change_{number - 5}"])
+    assert later(pairs) < later({}) / 4
+
+
+def test_only_lbfgs_has_pairs() -> None:
+    for optimizer in ("adam", "nag"):
+        *_, last = descend(Quadratic(), torch.zeros_like(TARGET), optimizer=optimizer, lr=1e-3, max_num_epochs=3)
+        assert last.state.memory
+        assert last_pairs(last.state.memory) == {}
+    assert last_pairs({}) == {}
+
+
+def test_a_pair_along_which_the_gradient_falls_is_left_out() -> None:
+    rule = LBFGS()
+    rule.remember({"step_0": TARGET, "change_0": -TARGET, "step_1": TARGET, "change_1": 2 * TARGET})
+    assert len(rule.pairs) == 1
+    assert rule(TARGET, TARGET, 1.0).isfinite().all()
 
 
 def test_a_spectrum_scales_waves_symmetrically() -> None:

@@ -1,5 +1,6 @@
 """A shot painted frame by frame: how its frames hold together, on films whose motion is known exactly."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,26 @@ def test_it_goes_on_from_any_frame_as_if_it_had_not_stopped(
         assert len(again) == 3 - i
         for one, other in zip(again, whole[i + 1 :], strict=True):
             assert_same(one, other)
+
+
+def test_what_the_optimizer_found_out_moves_along(pair: tuple[Path, Path]) -> None:
+    film, config = pan(2, 1, **SIZE), settings(pair[1], max_num_epochs=8)
+    known: list[Mapping[str, Tensor]] = []
+
+    class Keeping:
+        """Keeps what the optimizer knows after each epoch."""
+
+        def __call__(self, step: PaintingStep) -> None:
+            known.append(step.state.memory)
+
+        def close(self, ending: Ending) -> None:
+            pass
+
+    frames = list(shot(film, config, Coherence(epochs=2), observers=lambda number: [Keeping()]).paint())
+    for begun, before in ((known[8], frames[0].state.pairs), (known[10], frames[1].state.pairs)):
+        assert set(before) == {f"{name}_{i}" for name in ("step", "change") for i in range(5)}
+        for name, image in before.items():
+            assert torch.equal(begun[name][..., :-1, :-2], image[..., 1:, 2:].float())
 
 
 def test_what_the_last_painting_does_not_show_mirrors_what_it_shows(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -558,6 +579,9 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
         ShotState(3, (image[0],)),
         ShotState(3, (image.double(),)),
         ShotState(3, (image,), shown.astype(np.float64)),
+        ShotState(3, (image,), shown, pairs={"step_0": image.bfloat16()}),
+        ShotState(3, (image,), shown, pairs={"step_0": image[..., :3].bfloat16(), "change_0": image.bfloat16()}),
+        ShotState(3, (image,), shown, pairs={"other": image.bfloat16()}),
     ):
         write_shot(path, wrong, {})
         with refuses(RecipeError, kind=Kind.DAMAGED, path=path):

@@ -15,6 +15,7 @@ from nstyle.film.shots import shots_of
 from nstyle.film.source import Source
 from nstyle.film.span import numbers_of, rate_of
 from nstyle.film.video import Video
+from nstyle.optim.lbfgs import RECENT
 from nstyle.painting.inputs import inputs_of
 from nstyle.settings.config import Config
 from nstyle.settings.film import FilmSettings
@@ -25,9 +26,9 @@ _log = logging.getLogger(__name__)
 KEPT_BACKWARDS = 8
 """Frames of the source that are kept decoded if a pass goes backwards. In Full HD they take 200 MB."""
 
-FRAME_BYTES, WARPED_BYTES, FLOW_BYTES = 16, 28, 48
-"""Bytes a pixel: of a frame in float32 with alpha; of a warped painting, what it shows and how far it counts; and of
-the motion both ways while it is found and compared."""
+FRAME_BYTES, WARPED_BYTES, FLOW_BYTES, PAIRS_BYTES = 16, 28, 48, 2 * RECENT * 3 * 2
+"""Bytes a pixel: of a frame in float32 with alpha; of a warped painting, what it shows and how far it counts; of the
+motion both ways while it is found and compared; and of the last pairs of L-BFGS, in bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class FilmPlan:
             scale = min(1.0, scale)
         decoded, painted = height * width, height * width * scale**2
         distances = self.settings.distances
-        on_device = painted * WARPED_BYTES * len(distances)
+        on_device = painted * (WARPED_BYTES * len(distances) + PAIRS_BYTES * (self.config.optimizer == "lbfgs"))
         if device.type != "cpu":
             return int(on_device)
         frames = decoded * (self.kept_frames + 1) + painted * (1 + 2 * max(distances))

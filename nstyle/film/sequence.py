@@ -9,8 +9,8 @@ the shot reaches the other one.
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,13 +18,15 @@ import torch
 from torch import Tensor
 
 from nstyle.film.filling import filled
-from nstyle.film.flow import Flow, Motion, warped
+from nstyle.film.flow import Flow, Motion, sharply_warped
+from nstyle.film.pairs import LastPairs, carried_pairs
 from nstyle.film.reliability import BoolMask, long_term_weights, unseen, weights
 from nstyle.film.rest import at_rest
 from nstyle.losses.objective import UNIT
 from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
 from nstyle.numerics import sum_of_squares
+from nstyle.optim.descent import DescentState
 from nstyle.painting.memory import Way
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared
@@ -36,6 +38,7 @@ from nstyle.painting.stylize import prepared_for
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
 from nstyle.settings.film import TEMPORAL_WEIGHTS
+from nstyle.storage.checkpoint import Checkpoint
 
 LEAST_KNOWN = 0.25
 """Smallest share of a frame that earlier paintings must show. A frame with less is painted like a single picture:
@@ -111,6 +114,8 @@ class ShotState:
             1 x 3 x H x W, model space, float32.
         shown: the color that each pixel had when it was last painted, H x W x 3; None before the first frame.
         pass_number: number of the pass, from 1. Odd ones go forwards, even ones backwards.
+        pairs: the last steps and changes of the gradient of the last descent (`optim.lbfgs.last_pairs`), in bfloat16;
+            empty with other optimizers.
 
     """
 
@@ -118,6 +123,7 @@ class ShotState:
     images: tuple[Tensor, ...] = ()
     shown: Rgb | None = None
     pass_number: int = 1
+    pairs: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -239,22 +245,29 @@ class Shot:
             frames[number] = Frame(number, content)
             carried = {} if prepared.in_one_pass else self._carried(frames, number, state)
             rest = self._rest(content.rgb, carried, state)
-            painted = self._paint(number, prepared, carried, state, rest)
+            last = LastPairs()
+            painted = self._paint(number, prepared, carried, state, rest, last)
             image = painted.image.contiguous()
             if self.paintings is not None and self.coherence.passes > 1:
                 self.paintings.put(state.pass_number, number, image)
             images = (image, *state.images)[: max(self.coherence.distances)]
             shown = content.rgb if state.shown is None else np.where(rest[..., None], state.shown, content.rgb)
-            state = ShotState(number + state.step, images, shown, state.pass_number)
+            state = ShotState(number + state.step, images, shown, state.pass_number, last.pairs)
             yield PaintedFrame(number, painted, _temporal_error(image, carried.get(1)), state)
             frames = {near: frames[near] for near in frames if abs(number - near) < max(self.coherence.distances)}
         return state
 
     def _paint(
-        self, number: int, prepared: Prepared, carried: dict[int, _Carried], state: ShotState, rest: BoolMask
+        self,
+        number: int,
+        prepared: Prepared,
+        carried: dict[int, _Carried],
+        state: ShotState,
+        rest: BoolMask,
+        observer: Observer,
     ) -> Painted:
         """Paint a frame: like a single picture if nothing is carried to it. What is at rest keeps its painting."""
-        observers, own = self.observers(number), self._painted_before(number, state)
+        observers, own = [*self.observers(number), observer], self._painted_before(number, state)
         if not carried and own is None:
             return paint(prepared, observers=observers)
         scale = prepared.scales[-1]
@@ -269,7 +282,9 @@ class Shot:
             stop_after=None,
         )
         terms = self._terms(carried, start.numel())
-        return paint(only_finest, start=start, observers=observers, more_terms=terms)
+        memory = carried_pairs(state.pairs, carried[1].backward, start) if carried else {}
+        begun = Checkpoint(DescentState(start, memory=memory))
+        return paint(only_finest, start=begun, observers=observers, more_terms=terms)
 
     def _painted_before(self, number: int, state: ShotState) -> Tensor | None:
         """Return the image of a frame that the pass before has painted; None in the first pass."""
@@ -300,7 +315,7 @@ class Shot:
             image, motion = state.images[distance - 1].to(self.device), motion.resized(*here.picture.size)
             short[distance] = weights(motion)
             shows = _mask(1 - unseen(motion), image)
-            carried[distance] = _Carried(warped(image, motion.backward), shows, shows, motion.backward)
+            carried[distance] = _Carried(sharply_warped(image, motion.backward), shows, shows, motion.backward)
         if carried and _known(carried).mean() < LEAST_KNOWN:
             return {}
         long = long_term_weights(short)

@@ -9,7 +9,10 @@ import torch
 
 from nstyle.errors import Kind, RecipeError
 from nstyle.film.sequence import ShotState
+from nstyle.optim.lbfgs import last_pairs
 from nstyle.storage.archive import READING_ERRORS, read_about, read_archive, write_archive
+
+_PAIRS = "pairs_"
 
 
 def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
@@ -22,6 +25,8 @@ def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
     tensors = {f"image_{i}": image for i, image in enumerate(state.images)}
     if state.shown is not None:
         tensors["shown"] = torch.from_numpy(state.shown.copy())  # a mirrored frame is a view that torch cannot take
+    for name, image in state.pairs.items():
+        tensors[_PAIRS + name] = image.view(torch.int16)  # numpy knows no bfloat16
     about = {
         "frame": state.frame,
         "pass": state.pass_number,
@@ -56,7 +61,12 @@ def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
         about, tensors = read_archive(path)
         images = tuple(tensors[f"image_{i}"] for i in range(int(about["images"])))
         shown = tensors["shown"].numpy() if "shown" in tensors else None
-        state = ShotState(int(about["frame"]), images, shown, int(about["pass"]))
+        pairs = {
+            name.removeprefix(_PAIRS): image.view(torch.bfloat16)
+            for name, image in tensors.items()
+            if name.startswith(_PAIRS)
+        }
+        state = ShotState(int(about["frame"]), images, shown, int(about["pass"]), pairs)
         facts = dict(about["facts"])
         _check_shapes(state)
     except READING_ERRORS as error:
@@ -79,12 +89,14 @@ def _check_shapes(state: ShotState) -> None:
         ValueError: a shape or dtype is wrong.
 
     """
-    shapes = {tuple(image.shape) for image in state.images}
+    shapes = {tuple(image.shape) for image in (*state.images, *state.pairs.values())}
     if state.shown is not None:
         height, width, channels = state.shown.shape
         shapes.add((1, channels, height, width))
     if len(shapes) > 1 or any(len(shape) != 4 or shape[:2] != (1, 3) for shape in shapes):
         raise ValueError("not images of one size")
+    if len(last_pairs(state.pairs)) != len(state.pairs):
+        raise ValueError("not pairs")
     if any(image.dtype != torch.float32 for image in state.images):
         raise ValueError("not float32")
     if state.shown is not None and state.shown.dtype != np.float32:

@@ -140,7 +140,7 @@ class ShotPlan:
         """
         is_last = self._is_last(state)
         if is_last and (self.plan.settings.passes > 1 or self.frames.stop <= self.plan.frames):
-            state = replace(state, images=(), shown=None)
+            state = replace(state, images=(), shown=None, pairs={})
         write_shot(self.folder.shot(self.number), state, self._facts() | {"rows": [asdict(row) for row in rows]})
         if is_last and (paintings := self.paintings()) is not None:
             paintings.clear()

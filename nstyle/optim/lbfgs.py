@@ -67,15 +67,16 @@ class LBFGS:
         """Return the new image, as a new tensor."""
         gradient = gradient.contiguous()  # the memory layout affects rounding, and checkpoints do not keep it
         if self.last is not None:
-            step, change = image - self.last[0], gradient - self.last[1]
-            lengths = euclidean_norm(step) * euclidean_norm(change)
-            if inner_product(step, change) > LEAST_CURVATURE * lengths > 0:
-                self._learn(step, change)
+            self._learn(image - self.last[0], gradient - self.last[1])
         self.last = image, gradient
         update = learning_rate * self._direction(gradient)
         return image - update * (LARGEST_RMS / root_mean_square(update)).clamp_max(1)
 
     def _learn(self, step: Tensor, change: Tensor) -> None:
+        """Remember a pair, unless the gradient hardly grows along the step."""
+        lengths = euclidean_norm(step) * euclidean_norm(change)
+        if not inner_product(step, change) > LEAST_CURVATURE * lengths > 0:
+            return
         self.pairs = [*self.pairs, (step, change)][-self.history :]
         # Of the pairs in its memory only: a resumed descent knows no others.
         self.ratios = [*self.ratios, self._spectrum_of(step).compare(step, change)][-min(RECENT, self.history) :]
@@ -116,12 +117,30 @@ class LBFGS:
         return memory
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Replace them; without them, L-BFGS starts anew."""
+        """Replace them; without them, L-BFGS starts anew.
+
+        There may be pairs without an image, those of a descent on a similar image: see `last_pairs`.
+        """
         self.last, self.pairs, self.ratios = None, [], []
-        if memory:
+        if "image" in memory:
             self.last = memory["image"], memory["gradient"]
-            for i in range((len(memory) - 2) // 2):
-                self._learn(memory[f"step_{i}"], memory[f"change_{i}"])
+        for i in range(_number_of_pairs(memory)):
+            self._learn(memory[f"step_{i}"], memory[f"change_{i}"])
+
+
+def last_pairs(memory: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the last pairs, at most RECENT, of a descent's memory; none if the memory is another rule's.
+
+    They are a memory that makes a descent on a similar image converge sooner: it begins with the curvature of the
+    objective, instead of a step of `FIRST_RMS` in which it looks for it.
+    """
+    number = _number_of_pairs(memory)
+    first = max(number - RECENT, 0)
+    return {f"{name}_{i - first}": memory[f"{name}_{i}"] for i in range(first, number) for name in ("step", "change")}
+
+
+def _number_of_pairs(memory: Mapping[str, Tensor]) -> int:
+    return sum(name.startswith("step_") for name in memory)
 
 
 class Spectrum:
