@@ -134,7 +134,7 @@ class StreamedImage:
 
     Args:
         network: the network.
-        image: 1 x 3 x H x W, model space; requires a gradient.
+        image: 1 x 3 x H x W, model space. If it requires no gradient, nothing is kept for one.
         terms: the terms whose statistics may be asked for. The layers of each must be in one stage, and a term with
             layers must not use the pixels. (They are NaN, so that a mistake shows.)
 
@@ -153,7 +153,7 @@ class StreamedImage:
                     f"{type(term).__name__} needs layers of several blocks: join these blocks in `Tiling`"
                 )
         total = _Total()
-        for part in self.walk.up(keeps=True):
+        for part in self.walk.up(keeps=image.requires_grad):
             with torch.no_grad():
                 for term in self._terms_of(part):
                     total.add(id(term), term.statistic(part))
