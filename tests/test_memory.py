@@ -12,8 +12,9 @@ import torch
 from refusals import refuses
 
 import nstyle
-from nstyle.devices import free_memory, memory_in_use, memory_of
+from nstyle.devices import free_memory, memory_in_use, memory_of, return_freed_memory
 from nstyle.errors import Kind
+from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.filter_bank import LAYERS
 from nstyle.networks.model import ModelOptions, load_model
@@ -174,6 +175,13 @@ def test_the_last_epoch_writes_a_snapshot() -> None:
     none, last = (memory.needed(size, way, epochs) for epochs in (7, 8))
     assert none < last == replace(memory, all_epochs=14).needed(size, way, 7)
     assert replace(memory, all_epochs=7).needed(size, way, 7) == none
+
+
+@pytest.mark.parametrize("owns_process", [False, True])
+def test_tiles_give_freed_memory_back_only_in_a_process_of_ours(owns_process: bool) -> None:
+    network = Session(owns_process=owns_process).load("filters", ModelOptions()).targets_in(Tiling()).features
+    assert isinstance(network, Streamed)
+    assert (network.when_done is return_freed_memory) == owns_process
 
 
 @pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])

@@ -408,6 +408,15 @@ def test_terms_of_ones_own_with_several_layers() -> None:
         Objective(Streamed(network), content, style, style_layers=layers).with_terms([across]).gradient(image)
 
 
+def test_it_says_when_a_gradient_is_done() -> None:
+    done = []
+    network = Streamed(TinyNetwork(), TILINGS["all"], lambda: done.append(True))
+    objective = Objective(network, painting(30, 30), painting(30, 30), style_layers={"relu1_1": 1.0}, seamless=True)
+    assert not done
+    objective.gradient(painting(30, 30, 1))
+    assert done == [True]
+
+
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("tiling", [TILINGS["one"], TILINGS["again"]], ids=["one", "again"])
 def test_no_maps_wait_for_the_garbage_collector(tiling: Tiling, again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
