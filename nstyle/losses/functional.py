@@ -48,12 +48,17 @@ class _GramMatrix(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         feature_map, guidance = ctx.saved_tensors
-        _, channels, height, width = feature_map.shape
-        symmetric = (gradient + gradient.T).to(feature_map.dtype)
-        rows = _positions_by_channels(feature_map) @ symmetric
-        if guidance is not None:
-            rows *= guidance.square().reshape(-1, 1).to(rows.dtype)
-        return rows.reshape(1, height, width, channels).permute(0, 3, 1, 2), None
+        return gram_gradient(feature_map, guidance, gradient), None
+
+
+def gram_gradient(feature_map: Tensor, guidance: Tensor | None, gradient: Tensor) -> Tensor:
+    """Return dL/dF of a loss L of `gram_matrix(feature_map, guidance)`, from `gradient`, dL/dG (C x C)."""
+    _, channels, height, width = feature_map.shape
+    symmetric = (gradient + gradient.T).to(feature_map.dtype)
+    rows = _positions_by_channels(feature_map) @ symmetric
+    if guidance is not None:
+        rows *= guidance.square().reshape(-1, 1).to(rows.dtype)
+    return rows.reshape(1, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _positions_by_channels(feature_map: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nstyle.losses.functional import gram_matrix, gram_scale
+from nstyle.losses.functional import gram_gradient, gram_matrix, gram_scale
 from nstyle.losses.parts import Part
 from nstyle.losses.terms import AtLayer, Statistic, guidance_of_part, guidance_of_style, share_of
 from nstyle.numerics import sum_of_squares
@@ -85,6 +85,17 @@ class GramTerm(AtLayer):
         feature_map = part.owned(self.layer)
         guidance, share = guidance_of_part(part, self.layer, self.region)
         return Statistic(self.sums(feature_map, guidance), feature_map.shape[-2:].numel(), share)
+
+    def gradient_of(self, part: Part, gradient: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return the part's map with its gradient; see `terms.DirectTerm`."""
+        if self.region is not None:
+            own, (guidance, _) = part.owned(self.layer), guidance_of_part(part, self.layer, self.region)
+            return [(own, gram_gradient(own.detach(), guidance, gradient))]
+        # All of the map is a matrix already. What the part owns would have to be copied.
+        feature_map = part.maps[self.layer]
+        found = gram_gradient(feature_map.detach(), None, gradient)
+        part.clear_halo(self.layer, found)
+        return [(feature_map, found)]
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss."""

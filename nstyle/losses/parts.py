@@ -104,6 +104,18 @@ class Part:
         whole = self._map(layer)
         return self.windows[layer].owned(whole, after) if layer in self.windows else whole
 
+    def clear_halo(self, layer: str, feature_map: Tensor) -> None:
+        """Set what the part does not own of a map, which has the size of the layer's, to 0."""
+        if layer not in self.windows:
+            return
+        own = self.windows[layer].owned(feature_map)
+        top, left = self.windows[layer].top, self.windows[layer].left
+        bottom, right = top + own.shape[-2], left + own.shape[-1]
+        for halo in (slice(0, top), slice(bottom, None)):
+            feature_map[..., halo, :] = 0
+        for halo in (slice(0, left), slice(right, None)):
+            feature_map[..., halo] = 0
+
     def owned_of(self, layer: str, image: Image) -> Tensor:
         """Return the owned positions of the layer's map of another image of this size, without a graph.
 

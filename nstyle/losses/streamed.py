@@ -19,7 +19,16 @@ from torch import Tensor
 
 from nstyle.devices import return_freed_memory
 from nstyle.losses.parts import Image, Part
-from nstyle.losses.terms import ContentTerm, MadeAgain, Statistic, StyleTerm, SummedStyle, Term, guidance_of_style
+from nstyle.losses.terms import (
+    ContentTerm,
+    DirectTerm,
+    MadeAgain,
+    Statistic,
+    StyleTerm,
+    SummedStyle,
+    Term,
+    guidance_of_style,
+)
 from nstyle.losses.tiles import Tiling
 from nstyle.losses.walk import Walk, whole_map
 from nstyle.networks.blocks import blocks_of
@@ -175,10 +184,16 @@ class StreamedImage:
                 yield term
 
     def _outputs(self, gradients: Mapping[int, Tensor], part: Part) -> list[tuple[Tensor, Tensor]]:
-        """Return the sums of a part with the gradients of the loss with respect to them."""
-        return [
-            (term.statistic(part).sums, gradients[id(term)]) for term in self._terms_of(part) if id(term) in gradients
-        ]
+        """Return what the loss depends on in a part, with the gradients of the loss with respect to it."""
+        outputs = []
+        for term in self._terms_of(part):
+            if (gradient := gradients.get(id(term))) is None:
+                continue
+            if isinstance(term, DirectTerm):
+                outputs += term.gradient_of(part, gradient)
+            else:
+                outputs.append((term.statistic(part).sums, gradient))
+        return outputs
 
 
 def _copy_owned(part: Part, layer: str, whole: MutableMapping[str, Tensor]) -> None:

@@ -1,7 +1,7 @@
 """Terms of the objective: losses that add up over the parts of a picture."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -56,6 +56,20 @@ class Term(Protocol):
 
     def loss(self, statistic: Statistic) -> Tensor:
         """Return the weighted loss of a picture with this statistic: a scalar in at least float32."""
+
+
+@runtime_checkable
+class DirectTerm(Protocol):
+    """A term that has the gradient at a part without computing the part's sums again."""
+
+    def gradient_of(self, part: Part, gradient: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return maps of a part, or views of them, each with the gradient of a loss with respect to it.
+
+        Args:
+            part: the part, whose maps have a graph.
+            gradient: that of the loss with respect to the sums of the whole picture.
+
+        """
 
 
 class StyleTerm(Term, Protocol):
