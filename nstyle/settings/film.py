@@ -14,7 +14,7 @@ FILM = "films"
 CODECS = ("h264", "prores", "lossless")
 """The ways to encode a film; `nstyle.film.writing` says how."""
 
-TEMPORAL_WEIGHTS = {"relative": 5.0, "absolute": 3_000.0}
+TEMPORAL_WEIGHTS = {"relative": 1.0, "absolute": 3_000.0}
 """The default of `temporal_weight` if the losses are relative, and if they are absolute, which are larger."""
 
 
@@ -63,7 +63,7 @@ class FilmSettings:
         choices=CODECS,
     )
     frame_epochs: int = setting(
-        10, "largest number of epochs of each frame after a shot's first", OURS, FILM, at_least=1, metavar="N"
+        5, "largest number of epochs of each frame after a shot's first", OURS, FILM, at_least=1, metavar="N"
     )
     temporal_weight: float | None = setting(
         None,
