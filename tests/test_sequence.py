@@ -125,7 +125,7 @@ def test_frames_hold_together(pair: tuple[Path, Path], film: Moving, share: floa
     alone = paint(prepared(config, film, 1)).image
     error = squared_error(film, first, second)
     assert 0 < error < squared_error(film, first, alone) / share
-    if len(film.layers) == 1:  # what appears from behind is begun with 10 epochs, not 40
+    if len(film.layers) == 1:  # what appears from behind is begun with 5 epochs, not 40
         losses = [style_loss(config, film, image) for image in (second, alone)]
         assert losses[0] < 1.2 * losses[1]
 
@@ -293,7 +293,7 @@ def test_colors_stay_within_the_limits_of_the_picture(pair: tuple[Path, Path]) -
     lowest, highest = shown_range(black)
     (frame,) = shot(film, config, numbers=range(2)).paint(ShotState(1, (black,), film.frame(1)[::-1]))
     image = frame.painted.image
-    assert frame.painted.epochs == 10
+    assert frame.painted.epochs == 5
     assert bool(((image >= lowest) & (image <= highest)).all())
     assert (image == lowest).float().mean() < 0.9
 

@@ -42,7 +42,7 @@ from nstyle.storage.checkpoint import Checkpoint
 
 LEAST_KNOWN = 0.25
 """Smallest share of a frame that earlier paintings must show. A frame with less is painted like a single picture:
-after a cut that was not found, 10 epochs would not be enough."""
+after a cut that was not found, its few epochs would not be enough."""
 
 BLEND = 0.5
 """Share of the neighbor's painting in the start of a frame that an earlier pass has painted; the paper's delta."""
@@ -99,7 +99,7 @@ class Coherence:
 
     temporal_weight: float = TEMPORAL_WEIGHTS["relative"]
     distances: tuple[int, ...] = (1,)
-    epochs: int = 10
+    epochs: int = 5
     rest: float = 2.0
     passes: int = 1
 

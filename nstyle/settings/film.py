@@ -63,7 +63,7 @@ class FilmSettings:
         choices=CODECS,
     )
     frame_epochs: int = setting(
-        10, "largest number of epochs of each frame after a shot's first", OURS, FILM, at_least=1, metavar="N"
+        5, "largest number of epochs of each frame after a shot's first", OURS, FILM, at_least=1, metavar="N"
     )
     temporal_weight: float | None = setting(
         None,
