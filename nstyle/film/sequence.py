@@ -30,7 +30,7 @@ from nstyle.optim.descent import DescentState
 from nstyle.painting.memory import Way
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared
-from nstyle.painting.run import Painted, paint
+from nstyle.painting.run import Painted, Painting, paint
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
@@ -282,9 +282,8 @@ class Shot:
             stop_after=None,
         )
         terms = self._terms(carried, start.numel())
-        memory = carried_pairs(state.pairs, carried[1].backward, start) if carried else {}
-        begun = Checkpoint(DescentState(start, memory=memory))
-        return paint(only_finest, start=begun, observers=observers, more_terms=terms)
+        painting = Painting(only_finest, _beginning(start, carried, state), terms)  # who alone holds its start
+        return painting.paint(observers)
 
     def _painted_before(self, number: int, state: ShotState) -> Tensor | None:
         """Return the image of a frame that the pass before has painted; None in the first pass."""
@@ -351,6 +350,12 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     if scale.finish.mask is not None:
         start = torch.lerp(scale.start, start, _mask(scale.finish.mask, start))
     return start.contiguous()
+
+
+def _beginning(start: Tensor, carried: dict[int, _Carried], state: ShotState) -> Checkpoint:
+    """Return a checkpoint at an image, with the last frame's pairs as memory."""
+    memory = carried_pairs(state.pairs, carried[1].backward, start) if carried else {}
+    return Checkpoint(DescentState(start, memory=memory))
 
 
 def _known(carried: dict[int, _Carried]) -> BoolMask:
