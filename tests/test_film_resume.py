@@ -129,6 +129,22 @@ def test_ctrl_c(clip: Path, style: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "output" / "run.lock").exists()
 
 
+@pytest.mark.parametrize("kept", [-30, 100])
+def test_a_state_that_is_cut_off_does_not_count(
+    kept: int, clip: Path, style: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    painted_film(clip, style, tmp_path / "output", to="2f", cuts=False)
+    path = tmp_path / "output" / "shots" / "0001.npz"
+    path.write_bytes(path.read_bytes()[:kept])
+    begun: list[tuple[int, int]] = []
+    progress = FilmProgress(begun=lambda frames, done: begun.append((frames, done)))
+    assert painted_film(clip, style, tmp_path / "output", to="2f", cuts=False, progress=progress).painted == 2
+    assert begun == [(2, 0)]
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        f"{path} is damaged, or does not fit this film: its shot is painted again"
+    ]
+
+
 def test_a_finished_film_is_not_painted_again(clip: Path, style: Path, tmp_path: Path) -> None:
     output = tmp_path / "output"
     first = painted_film(clip, style, output)
@@ -426,8 +442,10 @@ def test_a_state_that_somebody_changed_does_not_count(
     path = tmp_path / "output" / "shots" / "0001.npz"
     state, facts = read_shot(path)
     write_shot(path, change(state), facts)
-    again = painted_film(clip, style, tmp_path / "output", to="3f", cuts=False)
-    assert again.painted == 3
+    begun: list[tuple[int, int]] = []
+    progress = FilmProgress(begun=lambda frames, done: begun.append((frames, done)))
+    again = painted_film(clip, style, tmp_path / "output", to="3f", cuts=False, progress=progress)
+    assert (again.painted, begun) == (3, [(3, 0)])
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         f"{path} is damaged, or does not fit this film: its shot is painted again"
     ]

@@ -18,7 +18,7 @@ from nstyle.film.motion_sources import EstimatedMotion, MotionFolder
 from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, PaintedFrame, Shot, ShotState
-from nstyle.film.shot_file import read_facts, read_shot, write_shot
+from nstyle.film.shot_file import damaged, read_shot, write_shot
 from nstyle.losses.objective import Evaluation
 from nstyle.painter.one_pass import OnePass
 from nstyle.painter.one_pass import Way as PainterWay
@@ -70,50 +70,54 @@ class ShotPlan:
         return facts | ({"stop": self.frames.stop} if self.plan.settings.passes > 1 else {})
 
     def rows(self) -> list[FrameRow]:
-        """Return what is known of the frames that are done.
+        """Return what is known of the frames that are done. Warns of a state that cannot be used.
 
         A state that is damaged, from another film, or without its frames does not count. It may be behind the shot's
         end if that was later before.
         """
-        return self._known()[1]
+        try:
+            return self._read()[1]
+        except RecipeError:
+            path = self.folder.shot(self.number)
+            _log.warning("%s is damaged, or does not fit this film: its shot is painted again", path)
+            return []
 
     def is_done(self) -> bool:
         """Tell whether nothing is left to paint."""
-        frame, _, number_of_pass = self._known()
-        return frame is not None and self._is_last(ShotState(frame, pass_number=number_of_pass))
+        state, _ = self.begun()
+        return state is not None and self.is_last(state)
 
-    def _known(self) -> tuple[int | None, list[FrameRow], int]:
-        """Return the next frame, what is known of those before, and the pass; no frame if nothing is done."""
+    def begun(self) -> tuple[ShotState | None, list[FrameRow]]:
+        """Return the state to go on from (None: the beginning), and what is known of the frames before."""
+        try:
+            return self._read()
+        except RecipeError:
+            return None, []
+
+    def _read(self) -> tuple[ShotState | None, list[FrameRow]]:
+        """Return the same as `begun`.
+
+        Raises:
+            RecipeError: the state is damaged, or painting this shot cannot have led to it.
+
+        """
         path = self.folder.shot(self.number)
         if not path.is_file():
-            return None, [], 1
+            return None, []
+        state, facts = read_shot(path)
         try:
-            facts = read_facts(path)
-            frame, number_of_pass = facts.pop("frame"), facts.pop("pass")
             rows = [FrameRow(**row) for row in facts.pop("rows")]
-        except (RecipeError, TypeError, KeyError):
-            return None, [], 1
+        except (TypeError, KeyError) as error:
+            raise damaged(path) from error
         kept = [row for row in rows if row.frame in self.frames]
         if facts != self._facts() or not all(self.folder.frame(row.frame).is_file() for row in kept):
-            return None, [], 1
-        return frame, kept, number_of_pass
-
-    def state(self) -> ShotState | None:
-        """Return the state to go on from; None: the beginning. Warns if a state cannot be used."""
-        if self._known()[0] is None:
-            return None
-        path = self.folder.shot(self.number)
-        try:
-            state, _ = read_shot(path)
-        except RecipeError:
-            state = None
-        if state is None or not self._is_ours(state):
-            _log.warning("%s is damaged, or does not fit this film: its shot is painted again", path)
-            return None
-        return state
+            return None, []
+        if not self.is_last(state) and not self._is_ours(state):
+            raise damaged(path)
+        return state, kept
 
     def _is_ours(self, state: ShotState) -> bool:
-        """Tell whether painting can have led to a state."""
+        """Tell whether painting can have led to a state, after which frames are left."""
         begun = state.frame != (self.frames.start if state.step > 0 else self.frames.stop - 1)
         is_inside = self.frames.start - 1 <= state.frame <= self.frames.stop
         sizes = {tuple(image.shape[-2:]) for image in state.images}
@@ -126,7 +130,7 @@ class ShotPlan:
         now = read_earlier_film(self.folder.path)
         return now is not None and (now.identity, now.stop_reason) == (self.identity, StopReason.RUNNING)
 
-    def _is_last(self, state: ShotState) -> bool:
+    def is_last(self, state: ShotState) -> bool:
         """Tell whether nothing is left to paint after a state."""
         if state.pass_number < self.plan.settings.passes:
             return False
@@ -138,7 +142,7 @@ class ShotPlan:
         After the last frame, the paintings of the passes go. The images of the state go, too, except in the film's
         last shot, to which a later end may add frames.
         """
-        is_last = self._is_last(state)
+        is_last = self.is_last(state)
         if is_last and (self.plan.settings.passes > 1 or self.frames.stop <= self.plan.frames):
             state = replace(state, images=(), shown=None, pairs={})
         write_shot(self.folder.shot(self.number), state, self._facts() | {"rows": [asdict(row) for row in rows]})
@@ -173,10 +177,9 @@ def paint_shot(
 
     """
     plan = shot.plan
-    if shot.is_done():
+    state, rows = shot.begun()
+    if state is not None and shot.is_last(state):
         return
-    state = shot.state()
-    rows = [] if state is None else shot.rows()
     lookup = FrameLookup(plan.source, plan.numbers, plan.kept_frames)
     device = choose_device(plan.config.device, plan.config.gpu)
     kept: dict[int, _Kept] = {}
