@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -71,7 +72,7 @@ class FilmProgress:
     observer: FrameObserver | None = None
 
 
-ShotPainter: TypeAlias = Callable[[Sequence[ShotPlan]], Iterable[FrameRow]]
+ShotPainter: TypeAlias = Callable[[Sequence[ShotPlan]], Generator[FrameRow, None, None]]
 """Function that paints shots and yields each frame, such as `batch.film_cluster.paint_shots_on_cluster`."""
 
 
@@ -183,8 +184,11 @@ class _FilmRun:
             self.progress.begun(total, len(done))
             reason, painted = StopReason.FAILED, list[int]()
             try:
-                with tuned(self.config, self.session, self.device, prepared.memory):
-                    for row in (painter or self._paint)(plans):
+                with (
+                    tuned(self.config, self.session, self.device, prepared.memory),
+                    closing((painter or self._paint)(plans)) as rows,  # if this stops, they save their state
+                ):
+                    for row in rows:
                         self.folder.add_to_log(row)
                         self.progress.painted(row)
                         painted.append(row.frame)
@@ -216,7 +220,7 @@ class _FilmRun:
         again = "the same command without --overwrite" if self.config.overwrite else "the same command"
         return f"{painted} of {counted(total, 'frame')} are painted; {again} continues"
 
-    def _paint(self, plans: Sequence[ShotPlan]) -> Iterator[FrameRow]:
+    def _paint(self, plans: Sequence[ShotPlan]) -> Generator[FrameRow, None, None]:
         """Paint the shots one after the other."""
         for one in plans:
             yield from paint_shot(one, self.session, self.progress.observer)

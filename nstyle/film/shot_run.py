@@ -1,8 +1,10 @@
 """Paint one shot of a film into the film's folder: frames, and states from which it goes on."""
 
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -32,6 +34,10 @@ from nstyle.pictures.picture import Picture
 from nstyle.storage.layout import FINISHED, StopReason
 
 _log = logging.getLogger(__name__)
+
+STATE_RATE = 10e6
+"""Bytes of states that a shot writes in a second, about. A state in Full HD has 174 MB, most of them L-BFGS's pairs:
+one after each frame would be 174 GB for 1000 frames. At this rate, it is one in 17 seconds."""
 
 FrameObserver = Callable[[int], Observer]
 """Function that makes an observer of the painting of a frame, for progress."""
@@ -136,8 +142,8 @@ class ShotPlan:
             return False
         return state.frame >= self.frames.stop if state.step > 0 else state.frame < self.frames.start
 
-    def save(self, state: ShotState, rows: list[FrameRow]) -> None:
-        """Write a state, and what is known of the frames before.
+    def save(self, state: ShotState, rows: list[FrameRow]) -> int:
+        """Write a state, and what is known of the frames before. Return the size of the file in bytes.
 
         After the last frame, the paintings of the passes go. The images of the state go, too, except in the film's
         last shot, to which a later end may add frames.
@@ -148,6 +154,7 @@ class ShotPlan:
         write_shot(self.folder.shot(self.number), state, self._facts() | {"rows": [asdict(row) for row in rows]})
         if is_last and (paintings := self.paintings()) is not None:
             paintings.clear()
+        return self.folder.shot(self.number).stat().st_size
 
     def paintings(self) -> PaintingsFolder | None:
         """Return the folder of the paintings of each pass, and create it; None: there is one pass."""
@@ -163,8 +170,11 @@ def paint_shot(
     session: Session,
     observer: FrameObserver | None = None,
     is_wanted: Callable[[], bool] = lambda: True,
-) -> Iterator[FrameRow]:
+) -> Generator[FrameRow, None, None]:
     """Paint what is left of a shot, frame by frame, and yield each frame after it is written.
+
+    Whoever stops early must close this generator: it saves the state then. If the process is killed, the frames since
+    the last saved state are painted again, see `STATE_RATE`.
 
     Args:
         shot: the shot.
@@ -204,15 +214,50 @@ def paint_shot(
         painter=_pass_of(shot),
     )
     began = time.monotonic()
-    for painted in _named(painting.paint(state), shot, state):
-        if not is_wanted():
-            return
-        write_picture(shot.folder.frame(painted.number), painted.painted.picture, bit_depth=plan.config.bit_depth)
-        row = kept[painted.number].row(shot.number, painted, time.monotonic() - began)
-        rows.append(row)
-        shot.save(painted.state, rows)
-        began = time.monotonic()
-        yield row
+    with closing(_Saver(shot, rows, is_wanted)) as saver:
+        for painted in _named(painting.paint(state), shot, state):
+            if not is_wanted():
+                return
+            write_picture(shot.folder.frame(painted.number), painted.painted.picture, bit_depth=plan.config.bit_depth)
+            row = kept[painted.number].row(shot.number, painted, time.monotonic() - began)
+            saver.add(painted.state, row)
+            began = time.monotonic()
+            yield row
+
+
+class _Saver:
+    """Saves the states of a shot while it is painted, but not all: see `STATE_RATE`.
+
+    The state after a pass is always saved, because the next pass replaces the paintings that the states before need.
+
+    Args:
+        shot: the shot.
+        rows: what is known of the frames that are done.
+        is_wanted: tells whether the shot's folder is still its own.
+
+    """
+
+    def __init__(self, shot: ShotPlan, rows: list[FrameRow], is_wanted: Callable[[], bool]) -> None:
+        self._shot, self._rows, self._is_wanted = shot, rows, is_wanted
+        self._unsaved: ShotState | None = None
+        self._next = -math.inf  # in seconds of time.monotonic
+
+    def add(self, state: ShotState, row: FrameRow) -> None:
+        """Take the state after a frame, and what is known of the frame."""
+        self._rows.append(row)
+        self._unsaved = state
+        if time.monotonic() >= self._next or state.frame not in self._shot.frames:
+            self._save()
+
+    def close(self) -> None:
+        """Save the last state, unless the folder belongs to another film."""
+        if self._unsaved is not None and self._is_wanted():
+            self._save()
+
+    def _save(self) -> None:
+        state, self._unsaved = self._unsaved, None
+        if state is not None:
+            self._next = self._shot.save(state, self._rows) / STATE_RATE + time.monotonic()
 
 
 def _pass_of(shot: ShotPlan) -> OnePass | Pass | None:
