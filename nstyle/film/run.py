@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ImageError, Kind, OptionError, OutputError
-from nstyle.film.continuing import differences, pass_of, ways_of
+from nstyle.film.continuing import differences, painter_way_of, ways_of
 from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film, source_digest
 from nstyle.film.inverse_search import InverseSearch
 from nstyle.film.plan import FilmPlan, plan_film
@@ -164,8 +164,7 @@ class _FilmRun:
             check_flow(self.plan, shots)
             identity = secrets.token_hex(8) if earlier is None else earlier.identity
             ways = ways_of(earlier, recipe) or tuple(scale.way for scale in prepared.scales)
-            chosen = pass_of(earlier, recipe, prepared.chosen)
-            way = None if chosen is None else chosen.way
+            way = painter_way_of(earlier, recipe, prepared.chosen)
             width, height = prepared.size
             plans = [
                 ShotPlan(

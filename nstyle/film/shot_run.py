@@ -26,7 +26,7 @@ from nstyle.painter.one_pass import OnePass
 from nstyle.painter.one_pass import Way as PainterWay
 from nstyle.painter.run import painter_of
 from nstyle.painting.memory import Way
-from nstyle.painting.painters import Pass
+from nstyle.painting.painters import Pass, pass_in
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.encode import write_picture
@@ -265,7 +265,7 @@ def _pass_of(shot: ShotPlan) -> OnePass | Pass | None:
     painter = painter_of(shot.plan.config)
     if painter is None or shot.painter_way is None:
         return painter
-    return Pass(painter, shot.painter_way, shot.memory)
+    return pass_in(painter, shot.painter_way, shot.size)
 
 
 def coherence_of(plan: FilmPlan) -> Coherence:
