@@ -192,7 +192,7 @@ class Shot:
             best ways that fit into the memory.
         paintings: where the painted images are kept between passes. A single pass needs none.
         painter: paints the start of a frame to which nothing is carried; without epochs, it paints each frame alone.
-            If it is no `Pass`, each pass over the shot chooses how.
+            A `Pass` also says in which of its ways; otherwise the first frame of each pass over the shot chooses one.
 
     Raises:
         ValueError: several passes, and nowhere to keep the paintings.
@@ -243,7 +243,9 @@ class Shot:
             painter = prepared.chosen  # as for the first frame, whatever memory is free later
             content = prepared.scales[-1].finish.content
             frames[number] = Frame(number, content)
-            carried = {} if prepared.in_one_pass else self._carried(frames, number, state)
+            carried = (
+                {} if prepared.in_one_pass else self._carried(frames, number, state, prepared.descent.get("bounds"))
+            )
             rest = self._rest(content.rgb, carried, state)
             last = LastPairs()
             painted = self._paint(number, prepared, carried, state, rest, last)
@@ -299,10 +301,12 @@ class Shot:
         known: BoolMask = last.c[0, 0].cpu().numpy() > 0
         return at_rest(last.backward, state.shown, now, self.coherence.rest) & known
 
-    def _carried(self, frames: dict[int, Frame], number: int, state: ShotState) -> dict[int, _Carried]:
+    def _carried(
+        self, frames: dict[int, Frame], number: int, state: ShotState, bounds: tuple[Tensor, Tensor] | None
+    ) -> dict[int, _Carried]:
         """Return the paintings of this pass that a frame is drawn to, by distance, the nearest first.
 
-        There are none if they show too little.
+        There are none if they show too little. If the descent has `bounds`, their values lie within.
         """
         here, carried, short = frames[number], {}, {}
         for distance in sorted(set(self.coherence.distances)):
@@ -314,7 +318,9 @@ class Shot:
             image, motion = state.images[distance - 1].to(self.device), motion.resized(*here.picture.size)
             short[distance] = weights(motion)
             shows = _mask(1 - unseen(motion), image)
-            carried[distance] = _Carried(sharply_warped(image, motion.backward), shows, shows, motion.backward)
+            image = sharply_warped(image, motion.backward)
+            image = image if bounds is None else image.clamp(*bounds)
+            carried[distance] = _Carried(image, shows, shows, motion.backward)
         if carried and _known(carried).mean() < LEAST_KNOWN:
             return {}
         long = long_term_weights(short)
