@@ -55,7 +55,7 @@ OPTIMIZERS = {
         help="Adam along the unclipped gradient",
         rule="nstyle.optim.rules:Adam",
         learning_rate=10.0,
-        images=1,
+        images=2,  # a second moment, old and new
     ),
 }
 """Optimizers by name; the first is the reference's, with MXNet's learning rate."""

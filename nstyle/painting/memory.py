@@ -94,9 +94,12 @@ of a tile's values."""
 SPREAD = 1.03
 """Factor on the limit that an error names: what a process uses when it starts differs by some MB from run to run."""
 
-STARTUP = 80_000_000
-"""Bytes that a process still loads after the estimate: libraries for finished pictures, and what PyTorch keeps for
-convolutions: 60 to 70 MB in the tiles of 512 pixels."""
+STARTUP = 40_000_000
+"""Bytes that a process still loads after the estimate: the libraries for finished pictures, and PyTorch's buffers."""
+
+CONVOLUTION_BYTES = 40_000_000
+"""Bytes that PyTorch keeps for the network's convolutions: whole and in tiles, the process then grows by 60 to 70 MB
+with what it loads."""
 
 SCALE_BYTES = 20_000_000
 """Bytes that each coarser scale leaves behind besides its content: what PyTorch keeps for convolutions of its size,
@@ -228,7 +231,7 @@ class Memory:
         target = self._of_content_target(size, tiling)
         later = target + max(update, pixels * bytes_of_finishing(self.config, epochs))
         images = held + max(gradient, later)
-        constant = self._of_kernels() + STYLE_LOSSES[self.config.style_loss].working_bytes
+        constant = CONVOLUTION_BYTES + self._of_kernels() + STYLE_LOSSES[self.config.style_loss].working_bytes
         reserve = (RESERVE - 1) * min(held + later, MOST_UNUSABLE)
         preparing = pixels * RESIZE_BYTES + self.decoded
         return max(int(images + reserve) + constant - self.decoded, preparing)

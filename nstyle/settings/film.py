@@ -14,7 +14,7 @@ FILM = "films"
 CODECS = ("h264", "prores", "lossless")
 """The ways to encode a film; `nstyle.film.writing` says how."""
 
-TEMPORAL_WEIGHTS = {"relative": 5.0, "absolute": 3_000.0}
+TEMPORAL_WEIGHTS = {"relative": 1.0, "absolute": 3_000.0}
 """The default of `temporal_weight` if the losses are relative, and if they are absolute, which are larger."""
 
 
