@@ -115,8 +115,8 @@ def test_ctrl_c(clip: Path, style: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    second = tmp_path / "output" / "shots" / "0001.npz"
-    while not second.exists():
+    log = tmp_path / "output" / "frames.csv"
+    while not log.exists() or log.read_text().count("\n") < 2:
         assert command.poll() is None
         time.sleep(0.005)
     command.send_signal(signal.SIGINT)
