@@ -113,6 +113,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
 _lock = threading.Lock()
 _reproducible_runs = 0
+_runs_that_keep = 0  # freed memory
 _runs_in_tf32 = False
 _switches_before = ExitStack()
 _memory_shares: dict[torch.device, list[float]] = {}
@@ -271,8 +272,13 @@ def return_freed_memory() -> None:
     """Return to the system what the C library keeps of freed memory, also between blocks that are in use.
 
     After many small tensors, large ones cannot use it: each of them gets pages of its own. Only glibc can do this.
+    While `keeping_freed_memory` keeps it, nothing is returned.
     """
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+    if (
+        _runs_that_keep == 0
+        and sys.platform == "linux"
+        and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None
+    ):
         trim(0)
 
 
@@ -291,16 +297,19 @@ def keeping_freed_memory(device: torch.device, needed: int) -> Iterator[None]:
         needed: bytes of the descent's feature maps, roughly.
 
     """
+    global _runs_that_keep
     there = memory_of(device)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if device.type != "cpu" or mallopt is None or there is None or there < 3 * needed:
         yield
         return
+    _runs_that_keep += 1
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, _NEVER)
     try:
         yield
     finally:
+        _runs_that_keep -= 1
         mallopt(_M_MMAP_MAX, _DEFAULT_MMAPS)
         mallopt(_M_TRIM_THRESHOLD, _ADAPTED_TRIM)
         return_freed_memory()

@@ -251,6 +251,12 @@ def test_freed_memory_is_kept_for_the_next_block_and_given_back_in_the_end(end: 
 
 
 @glibc_only
+def test_while_freed_memory_is_kept_nobody_gives_it_back() -> None:
+    end = "devices.return_freed_memory(); kept = memory()[1] > with_the_block - BLOCK_BYTES / 2"
+    assert freed_memory(end=end) == ["True", "True", "True"]
+
+
+@glibc_only
 def test_more_than_two_gigabytes_are_kept() -> None:
     free_and_look = "before = memory()[0]; bytearray(3 * 2**30); kept = memory()[0] > before + 3 * 2**30 * 0.9"
     assert freed_memory(end=free_and_look)[0] == "True"

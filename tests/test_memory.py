@@ -12,8 +12,9 @@ import torch
 from refusals import refuses
 
 import nstyle
-from nstyle.devices import free_memory, memory_in_use, memory_of
+from nstyle.devices import free_memory, memory_in_use, memory_of, return_freed_memory
 from nstyle.errors import Kind
+from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.filter_bank import LAYERS
 from nstyle.networks.model import ModelOptions, load_model
@@ -139,6 +140,48 @@ def test_optimizers_and_losses_take_memory() -> None:
     for settings in ({"optimizer": "lbfgs"}, {"style_loss": "mrf"}, {"blend_style": [("other.png", 1)]}):
         memory, size = memory_of_filters(**settings)
         assert memory.needed(size, way, 1000) > 1.03 * plain
+
+
+@pytest.mark.parametrize(
+    ("settings", "images"),
+    [
+        ({"init": "noise"}, 0),
+        ({"init": "content"}, 0),
+        ({"init": "style"}, 1),
+        ({"init": "start.png"}, 1),
+        ({"init": "content", "preserve_colors": "luma"}, 1),
+        ({"init": "style", "preserve_colors": "luma"}, 2),
+        ({"optimizer": "adam"}, 2),
+    ],
+    ids=str,
+)
+def test_each_picture_that_stays_in_memory_counts(settings: dict[str, Any], images: int) -> None:
+    way, few = Way(TILINGS[-1]), {"remove_noise": 0}
+    plain, size = memory_of_filters(init="noise", **few)
+    memory, _ = memory_of_filters(**({"init": "noise"} | few | settings))
+    image, scales = 12 * 1500 * 2000, [size] * 3
+    more = memory.needed(size, way, 1000) - plain.needed(size, way, 1000)
+    assert images * image <= more <= 1.4 * images * image  # with what malloc cannot use
+    if "optimizer" not in settings:
+        assert memory.of_process([0], scales) - plain.of_process([0], scales) == 2 * images * image
+    painted = replace(plain, is_painted=True).needed(size, way, 1000) - plain.needed(size, way, 1000)
+    assert image <= painted <= 1.4 * image
+
+
+def test_the_last_epoch_writes_a_snapshot() -> None:
+    """Epochs are counted over all scales."""
+    memory, size = memory_of_filters(save_epochs=8, init="noise")
+    way = Way(TILINGS[-1])
+    none, last = (memory.needed(size, way, epochs) for epochs in (7, 8))
+    assert none < last == replace(memory, all_epochs=14).needed(size, way, 7)
+    assert replace(memory, all_epochs=7).needed(size, way, 7) == none
+
+
+@pytest.mark.parametrize("owns_process", [False, True])
+def test_tiles_give_freed_memory_back_only_in_a_process_of_ours(owns_process: bool) -> None:
+    network = Session(owns_process=owns_process).load("filters", ModelOptions()).targets_in(Tiling()).features
+    assert isinstance(network, Streamed)
+    assert (network.when_done is return_freed_memory) == owns_process
 
 
 @pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])

@@ -19,6 +19,8 @@ from nstyle.errors import OutputError
 from nstyle.losses.objective import Objective
 from nstyle.losses.parts import PIXELS, Part
 from nstyle.losses.terms import Statistic
+from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.painting.memory import UPDATE_IMAGES
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import _stretched, paint
 from nstyle.painting.steps import Ending
@@ -77,11 +79,21 @@ def test_of_each_picture_there_is_one_tensor_while_an_epoch_is_computed(
     assert held == [2, 3, 3, 3]
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "of_gradient", "of_update"), [("nag", [4, 5, 5], [5, 6, 6]), ("adam", [4, 6, 6], [6, 8, 8])]
+)
 def test_an_update_makes_only_the_images_that_it_needs(
-    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    optimizer: str,
+    of_gradient: list[int],
+    of_update: list[int],
+    pair: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Style, image, velocity and gradient; and the gradient of the total variation, or the new velocity and image."""
-    painting = prepared(pair, model="filters", max_long_edge=47, max_num_epochs=3)
+    """Style, image, velocity and gradient; and the gradient of the total variation, or the new velocity and image.
+
+    Adam has two moments in place of the velocity. The plan counts as many, and the style besides.
+    """
+    painting = prepared(pair, model="filters", max_long_edge=47, max_num_epochs=3, optimizer=optimizer)
     held: dict[str, list[int]] = {}
 
     def count(name: str) -> None:
@@ -97,7 +109,8 @@ def test_an_update_makes_only_the_images_that_it_needs(
     count("nstyle.losses.regularisers.inner_product")
     count("nstyle.optim.descent.distance")
     paint(painting)
-    assert held == {"inner_product": [4, 5, 5], "distance": [5, 6, 6]}
+    assert held == {"inner_product": of_gradient, "distance": of_update}
+    assert max(of_update) == 1 + 1 + 1 + OPTIMIZERS[optimizer].images + UPDATE_IMAGES
 
 
 def test_nothing_is_written(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

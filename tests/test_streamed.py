@@ -1,7 +1,9 @@
 """A network in tiles: objectives of it are those of the whole picture, up to rounding."""
 
+import gc
 import itertools
 import random
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +21,7 @@ from nstyle.losses.parts import Part
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.terms import Statistic
 from nstyle.losses.tiles import Tiling, stages_of
+from nstyle.losses.walk import Walk
 from nstyle.networks.blocks import blocks_of, run_blocks
 from nstyle.networks.features import Features
 from nstyle.networks.filter_bank import LAYERS, FilterBank
@@ -403,6 +406,45 @@ def test_terms_of_ones_own_with_several_layers() -> None:
         assert distance(whole.gradient, plain.gradient) > 1e-3
     with pytest.raises(ValueError, match="join"):
         Objective(Streamed(network), content, style, style_layers=layers).with_terms([across]).gradient(image)
+
+
+def test_it_says_when_a_gradient_is_done() -> None:
+    done = []
+    network = Streamed(TinyNetwork(), TILINGS["all"], lambda: done.append(True))
+    objective = Objective(network, painting(30, 30), painting(30, 30), style_layers={"relu1_1": 1.0}, seamless=True)
+    assert not done
+    objective.gradient(painting(30, 30, 1))
+    assert done == [True]
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("tiling", [TILINGS["one"], TILINGS["again"]], ids=["one", "again"])
+def test_no_maps_wait_for_the_garbage_collector(tiling: Tiling, again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The photo that gives its style losses their unit has no way down, so nothing is kept of it either."""
+    walks, inputs = list[Any](), list[list[Tensor]]()
+    walk = Streamed.walk
+
+    def noted(network: Streamed, image: Tensor, layers: Iterable[str]) -> Walk:
+        made = walk(network, image, layers)
+        walks.append(weakref.ref(made))
+        inputs.append(made._inputs)
+        return made
+
+    monkeypatch.setattr(Streamed, "walk", noted)
+    content, style, image = (painting(30, 30, seed) for seed in range(3))
+    more = [Contrast(("relu3_1", "relu3_2"))] if again else []
+    gc.disable()
+    try:
+        objective = Objective(
+            Streamed(TinyNetwork(), tiling), content, style, style_layers={"relu1_1": 1.0}, balance="photo"
+        )
+        assert len(inputs) == 3
+        assert not any(inputs)
+        objective.with_terms(more).gradient(image)
+        assert len(walks) == 4
+        assert not any(reference() is not None for reference in walks)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("wrong", [{"joined": 0}, {"blocks": 0}, {"values": 0}, {"blocks": 1, "joined": 2}])

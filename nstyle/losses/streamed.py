@@ -10,14 +10,13 @@ Galerne, Raad, Lezama and Morel do this for Gram matrices with tiles of the whol
 Transfer", 2024). Tiles of a stage need halos of a few positions instead of many pixels.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from nstyle.devices import return_freed_memory
 from nstyle.losses.parts import Image, Part
 from nstyle.losses.terms import (
     ContentTerm,
@@ -43,19 +42,23 @@ class Streamed:
     Args:
         features: the network.
         tiling: how much of it runs in parts, and the size of the parts; None means all, in parts of default size.
+        when_done: called after each gradient, when the parts' maps are gone; None: nothing is.
 
     Raises:
         ValueError: the network does not tell its blocks (`blocks.Blockwise`).
 
     """
 
-    def __init__(self, features: Features, tiling: Tiling | None = None) -> None:
+    def __init__(
+        self, features: Features, tiling: Tiling | None = None, when_done: Callable[[], None] | None = None
+    ) -> None:
         network = blocks_of(features)
         if network is None:
             raise ValueError(f"{type(features).__name__} has no `blocks`: it runs only over whole pictures")
         self.features = features
         self.network = network
         self.tiling = Tiling() if tiling is None else tiling
+        self.when_done = when_done
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Return the whole maps, as the network itself does. They have no graph."""
@@ -71,7 +74,7 @@ class Streamed:
 
     def seamless(self) -> "Streamed":
         """Return the network that sees copies of the picture around it."""
-        return Streamed(seamless(self.features), self.tiling)
+        return Streamed(seamless(self.features), self.tiling, self.when_done)
 
     def content_terms(
         self, content: Image, weights: Mapping[str, float], layers: Collection[str], *, is_relative: bool
@@ -134,7 +137,7 @@ class StreamedImage:
 
     Args:
         network: the network.
-        image: 1 x 3 x H x W, model space; requires a gradient.
+        image: 1 x 3 x H x W, model space. If it requires no gradient, nothing is kept for one.
         terms: the terms whose statistics may be asked for. The layers of each must be in one stage, and a term with
             layers must not use the pixels. (They are NaN, so that a mistake shows.)
 
@@ -144,6 +147,7 @@ class StreamedImage:
     """
 
     def __init__(self, network: Streamed, image: Tensor, terms: Sequence[Term]) -> None:
+        self.network = network
         self.image = image
         self.terms = list({id(term): term for term in terms if term.layers}.values())  # each once
         self.walk = network.walk(image.detach(), {layer for term in self.terms for layer in term.layers})
@@ -153,7 +157,7 @@ class StreamedImage:
                     f"{type(term).__name__} needs layers of several blocks: join these blocks in `Tiling`"
                 )
         total = _Total()
-        for part in self.walk.up(keeps=True):
+        for part in self.walk.up(keeps=image.requires_grad):
             with torch.no_grad():
                 for term in self._terms_of(part):
                     total.add(id(term), term.statistic(part))
@@ -173,7 +177,8 @@ class StreamedImage:
         if not needed:
             return torch.zeros_like(self.image) if of_pixels is None else of_pixels
         gradient = self.walk.down(partial(self._outputs, needed), again=again)
-        return_freed_memory()
+        if self.network.when_done is not None:
+            self.network.when_done()
         return gradient if of_pixels is None else gradient + of_pixels
 
     def _terms_of(self, part: Part) -> Iterator[Term]:

@@ -136,15 +136,8 @@ class Walk:
         count = len(stage.blocks)
         own = tile.window(count, 0, (x.shape[-2] >> count, x.shape[-1] >> count))
         no_pixels = self.image.new_full((1, 3, 1, 1), torch.nan)
-        part = Part(no_pixels, maps, windows, self._memo, partial(self._map_of, stage, tile))
+        part = Part(no_pixels, maps, windows, self._memo, partial(_map_of, stage, tile))
         return _Run(seen, maps, part, pooled, own)
-
-    def _map_of(self, stage: Stage, tile: Tile, layer: str, image: Image) -> Tensor:
-        """Return a tile's map of another image, which has the margin."""
-        if stage.poolings > 0:
-            raise ValueError(f"{layer} lies above the joined blocks, so its maps must be kept")
-        with torch.no_grad():
-            return stage.map_of(layer, tile.seen(image))
 
     def _window(self, stage: Stage, tile: Tile, layer: str) -> Window:
         """Return what a tile owns of a layer's map; the margin around the picture belongs to no tile."""
@@ -152,6 +145,17 @@ class Walk:
         poolings = stage.poolings + above
         height, width = self.image.shape[-2:]
         return tile.window(above, self.network.margin >> poolings, (height >> poolings, width >> poolings))
+
+
+def _map_of(stage: Stage, tile: Tile, layer: str, image: Image) -> Tensor:
+    """Return a tile's map of another image, which has the margin.
+
+    It is no method: a part that held its walk would be a cycle, whose maps stay until garbage is collected.
+    """
+    if stage.poolings > 0:
+        raise ValueError(f"{layer} lies above the joined blocks, so its maps must be kept")
+    with torch.no_grad():
+        return stage.map_of(layer, tile.seen(image))
 
 
 def whole_map(like: Tensor, size: tuple[int, int]) -> Tensor:

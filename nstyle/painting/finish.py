@@ -25,11 +25,14 @@ DENOISE_BYTES = 60
 
 
 def bytes_of_finishing(config: Config, epochs: int) -> int:
-    """Return the bytes for each pixel while pictures are finished or the start is made, at most."""
+    """Return the bytes for each pixel while pictures are finished or the start is made, at most.
+
+    `epochs` is the number in all scales: a snapshot is due after each `save_epochs` of them.
+    """
     most = FINISHING_BYTES.get(config.preserve_colors, COLORS_BYTES)
     if config.init == "recolored":
         most = max(most, COLORS_BYTES)
-    if config.remove_noise > 0 and epochs > config.save_epochs:
+    if config.remove_noise > 0 and epochs >= config.save_epochs:
         most = max(most, DENOISE_BYTES)
     return most
 

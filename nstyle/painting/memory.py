@@ -165,6 +165,9 @@ class Memory:
         in_use: bytes that the process uses on the device before the scales are made: `needed` has their pictures.
         decoded: those of `in_use` that are free again when the painting begins: the pictures as they were read.
         has_alpha: whether the content is transparent somewhere.
+        is_painted: whether a painter paints the starts.
+        all_epochs: the number of epochs in all scales, which decides whether a snapshot is due; if it is less than
+            those of a scale, only they count.
 
     """
 
@@ -178,6 +181,8 @@ class Memory:
     in_use: int = 0
     decoded: int = 0
     has_alpha: bool = False
+    is_painted: bool = False
+    all_epochs: int = 0
 
     @property
     def network(self) -> Surrounded | None:
@@ -219,7 +224,7 @@ class Memory:
         pixels = size.height * size.width
         styles = [height * width for height, width in (frame.window for frame in size.frames.values())]
         image = pixels * PIXEL_BYTES
-        held = (2 + self._images_of_optimizer(way, epochs)) * image  # with the content and the image itself
+        held = (self._pictures + 1 + self._images_of_optimizer(way, epochs)) * image  # with the image itself
         held += sum(styles) * STYLE_IMAGE_BYTES + pixels * MASK_BYTES * self._masks
         tiling = way.tiling
         maps = max(self._of_painting(size, tiling), *(self._of_style(style, tiling) for style in (0, *styles)))
@@ -229,12 +234,18 @@ class Memory:
         update = (UPDATE_IMAGES + GUIDED_IMAGES * (self._masks > 0)) * image
         update += STRIP_IMAGES * min(image, STRIP * 4)
         target = self._of_content_target(size, tiling)
-        later = target + max(update, pixels * bytes_of_finishing(self.config, epochs))
+        later = target + max(update, pixels * bytes_of_finishing(self.config, max(epochs, self.all_epochs)))
         images = held + max(gradient, later)
         constant = CONVOLUTION_BYTES + self._of_kernels() + STYLE_LOSSES[self.config.style_loss].working_bytes
         reserve = (RESERVE - 1) * min(held + later, MOST_UNUSABLE)
         preparing = pixels * RESIZE_BYTES + self.decoded
         return max(int(images + reserve) + constant - self.decoded, preparing)
+
+    @property
+    def _pictures(self) -> int:
+        """Number of pictures that a scale holds: content, a grey one for "luma", and a start that is kept."""
+        keeps_start = self.is_painted or self.inputs.start is not None or self.config.init in ("style", "recolored")
+        return 1 + (self.config.preserve_colors == "luma") + keeps_start
 
     @property
     def _masks(self) -> int:
@@ -294,7 +305,12 @@ class Memory:
 
     def of_process(self, needed: Sequence[int], sizes: Sequence[ScaleSize]) -> int:
         """Return the bytes of the whole process, as `max_memory` counts them, if the scales need so many."""
-        return self.in_use + STARTUP + _of_coarser(sizes) + max(needed)
+        return self.in_use + STARTUP + self._of_coarser(sizes) + max(needed)
+
+    def _of_coarser(self, sizes: Sequence[ScaleSize]) -> int:
+        """Return the bytes that all scales but the finest leave behind, and those of their pictures."""
+        per_pixel = PIXEL_BYTES * self._pictures
+        return sum(SCALE_BYTES + per_pixel * size.height * size.width for size in sizes[:-1])
 
     def work(self, size: ScaleSize, way: Way) -> Work:
         """Return the amount of arithmetic of an epoch; of matching, 0 if the network does not tell its blocks."""
@@ -321,7 +337,7 @@ class Memory:
         there = free_memory(self.device)
         if limit is not None:
             there = limit - self.in_use - STARTUP
-        there = None if there is None else there - _of_coarser(sizes)
+        there = None if there is None else there - self._of_coarser(sizes)
         scales = zip(reversed(sizes), reversed(epochs), strict=True)  # an error names the finest
         ways = [self._choose(size, count, there, limit) for size, count in scales]
         return ways[::-1]
@@ -376,11 +392,6 @@ class Memory:
             return "--max-long-edge", str(edge), str(int(edge * shrink))
         edges = (str(int(edge * shrink)) for edge in parse_size(config.size))
         return "--size", config.size, "x".join(edges)
-
-
-def _of_coarser(sizes: Sequence[ScaleSize]) -> int:
-    """Return the bytes that all scales but the finest leave behind, and those of their contents."""
-    return sum(SCALE_BYTES + PIXEL_BYTES * size.height * size.width for size in sizes[:-1])
 
 
 def amount(size: float) -> str:

@@ -128,8 +128,10 @@ def prepare(
     decoded = session.decoded_bytes(device, read)
     has_alpha = inputs.content is not None and pictures[inputs.content].alpha is not None
     used = layers.content, layers.style
-    memory = Memory(config, inputs, loaded.model, dtype, device, *used, in_use, decoded, has_alpha)
-    epochs = epochs_at_scales(config.max_num_epochs, len(sizes))
+    epochs, is_painted = epochs_at_scales(config.max_num_epochs, len(sizes)), painter is not None
+    memory = Memory(
+        config, inputs, loaded.model, dtype, device, *used, in_use, decoded, has_alpha, is_painted, sum(epochs)
+    )
     ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))
     objectives = ObjectiveMaker(config, loaded, layers)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from cachetools import LRUCache
 
-from nstyle.devices import memory_in_use
+from nstyle.devices import memory_in_use, return_freed_memory
 from nstyle.errors import WeightsError
 from nstyle.files import known_sha256
 from nstyle.losses.objective import StyleTargets
@@ -41,18 +41,22 @@ class Loaded:
     Attributes:
         model: the network.
         targets: a cache of style targets; not used by a network that is fitted to each pair of pictures.
+        when_done: called after each gradient in tiles; None: nothing is.
 
     """
 
     model: Model
     targets: StyleTargets
+    when_done: Callable[[], None] | None = None
     _in_tiles: dict[Tiling, StyleTargets] = field(default_factory=dict)
 
     def targets_in(self, tiling: Tiling | None) -> StyleTargets:
         """Return the network with its cache of targets: the whole network (None), or one that runs in tiles."""
         if tiling is None:
             return self.targets
-        return made_once(self._in_tiles, tiling, lambda: StyleTargets(Streamed(self.model.features, tiling)))
+        return made_once(
+            self._in_tiles, tiling, lambda: StyleTargets(Streamed(self.model.features, tiling, self.when_done))
+        )
 
 
 class Session:
@@ -107,7 +111,9 @@ class Session:
     def _load(self, name: str, options: ModelOptions) -> Loaded:
         model = load_model(name, options)
         self._in_use = None
-        return Loaded(model, StyleTargets(model.features))
+        # After a gradient in tiles, the update needs whole images, for which malloc cannot use what it has kept.
+        returns = self.owns_process and options.device.type == "cpu"
+        return Loaded(model, StyleTargets(model.features), return_freed_memory if returns else None)
 
     def read(self, path: Path, edge: int | None) -> Picture:
         """Return `read_picture` of a file, from the cache if `keeps_decoded` and its content is the same."""

@@ -47,7 +47,8 @@ class Terms:
         None,
         "absolute: the losses are MXNet's sums; relative: each layer's loss is divided by its value for an image "
         "without features, so that the same weights work for any style, size, network and layers; photo: likewise, "
-        "and the style loss is also divided by the photo's, so that a style far from the photo leaves as much of it",
+        "and the style loss is also divided by the photo's, so that a style far from the photo leaves as much of it "
+        "(with --content-weight 0, as relative)",
         MXNET,
         TERMS,
         choices=("absolute", "relative", "photo"),
