@@ -12,7 +12,7 @@ from nstyle.errors import RecipeError
 from nstyle.film.sequence import ShotState
 from nstyle.film.shot_file import read_shot, write_shot
 from nstyle.painter.state import read_state
-from nstyle.storage.archive import READING_ERRORS, read_about, read_archive, write_archive
+from nstyle.storage.archive import READING_ERRORS, read_archive, write_archive
 from nstyle.storage.checkpoint import read_checkpoint
 
 CPU = torch.device("cpu")
@@ -27,9 +27,16 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     path, tensors = tmp_path / "state.npz", {"image": torch.rand(1, 3, 4, 5), "step": torch.tensor(3.0)}
     write_archive(path, {"done": 3}, tensors)
     about, found = read_archive(path)
-    assert about == read_about(path) == {"done": 3}
+    assert about == {"done": 3}
     assert found.keys() == tensors.keys()
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("name", ["about", "file"])
+def test_a_tensor_does_not_replace_the_facts(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=name):
+        write_archive(tmp_path / "state.npz", {"done": 3}, {name: torch.zeros(3)})
+    assert not (tmp_path / "state.npz").exists()
 
 
 def _compressed(path: Path) -> None:

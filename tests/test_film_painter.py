@@ -17,9 +17,12 @@ from torch import Tensor
 from nstyle import OptionError, stylize, stylize_film
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
+from nstyle.film import shot_run
+from nstyle.film.sequence import Shot
 from nstyle.painter.generators import make_generator
 from nstyle.painter.one_pass import OnePass, Way
 from nstyle.painter.painter_file import write_painter
+from nstyle.painting.painters import Pass, choose_pass
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture, to_uint8
@@ -62,6 +65,26 @@ def test_the_optimizer_goes_on_from_a_painter(painter: Path, clip: Path, tmp_pat
     assert film.frames[0].read_bytes() != other.frames[0].read_bytes()
     rows = [line.split(",") for line in (tmp_path / "film" / "frames.csv").read_text().splitlines()]
     assert [row[3] for row in rows] == ["epochs", "1", "2", "2", "2"]
+
+
+def test_a_shot_that_a_painter_starts_knows_what_the_painter_needs(
+    painter: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what the optimizer needs."""
+    made: list[Shot] = []
+
+    def noted(**arguments: Any) -> Shot:
+        made.append(Shot(**arguments))
+        return made[-1]
+
+    monkeypatch.setattr(shot_run, "Shot", noted)
+    options = SMALL | {"max_num_epochs": 1, "style_image": Config.style_image}
+    stylize_film(clip, painter=str(painter), output_dir=tmp_path / "film", to="1f", **options)
+    (chosen,) = (shot.painter for shot in made)
+    assert isinstance(chosen, Pass)
+    assert chosen.way == "whole"
+    size = read_picture(tmp_path / "film" / "frames" / "000001.png").size
+    assert chosen == choose_pass(chosen.painter, size, Config(), torch.device("cpu"), 0)
 
 
 def test_passes_are_refused_beside_a_painter_alone(painter: Path, clip: Path, tmp_path: Path) -> None:

@@ -21,9 +21,12 @@ from refusals import refuses
 
 from nstyle.commands.paint import main
 from nstyle.errors import ImageError, Kind, OutputError
+from nstyle.film import shot_run
+from nstyle.film.folder import FrameRow
 from nstyle.film.run import FilmProgress
 from nstyle.film.sequence import ShotState
 from nstyle.film.shot_file import read_shot, write_shot
+from nstyle.film.shot_run import ShotPlan
 from nstyle.film.video import open_video
 from nstyle.storage.lock import locked
 
@@ -112,8 +115,8 @@ def test_ctrl_c(clip: Path, style: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    second = tmp_path / "output" / "shots" / "0001.npz"
-    while not second.exists():
+    log = tmp_path / "output" / "frames.csv"
+    while not log.exists() or log.read_text().count("\n") < 2:
         assert command.poll() is None
         time.sleep(0.005)
     command.send_signal(signal.SIGINT)
@@ -127,6 +130,22 @@ def test_ctrl_c(clip: Path, style: Path, tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert not (tmp_path / "output" / "clip.mp4").exists()
     assert not (tmp_path / "output" / "run.lock").exists()
+
+
+@pytest.mark.parametrize("kept", [-30, 100])
+def test_a_state_that_is_cut_off_does_not_count(
+    kept: int, clip: Path, style: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    painted_film(clip, style, tmp_path / "output", to="2f", cuts=False)
+    path = tmp_path / "output" / "shots" / "0001.npz"
+    path.write_bytes(path.read_bytes()[:kept])
+    begun: list[tuple[int, int]] = []
+    progress = FilmProgress(begun=lambda frames, done: begun.append((frames, done)))
+    assert painted_film(clip, style, tmp_path / "output", to="2f", cuts=False, progress=progress).painted == 2
+    assert begun == [(2, 0)]
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        f"{path} is damaged, or does not fit this film: its shot is painted again"
+    ]
 
 
 def test_a_finished_film_is_not_painted_again(clip: Path, style: Path, tmp_path: Path) -> None:
@@ -189,6 +208,45 @@ def test_stopped_after_each_frame_of_several_passes(passes: int, clip: Path, sty
     assert [path.name for path in sorted((output / "shots").iterdir())] == ["0001.npz", "0002.npz"]
     once = painted_film(clip, style, tmp_path / "once", to="5f")
     assert contents(once.frames) != contents(whole.frames)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("passes", [1, 2])
+def test_large_states_are_not_saved_after_each_frame(
+    passes: int, is_killed: bool, clip: Path, style: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But at the first frame, at the end of each pass, and when the film is stopped; if killed, more is painted."""
+    options = {"passes": passes, "to": "4f"}
+    whole, output = painted_film(clip, style, tmp_path / "whole", **options), tmp_path / "output"
+    monkeypatch.setattr(shot_run, "STATE_RATE", 1e-3)
+    saved: list[tuple[int, int]] = []
+    save = ShotPlan.save
+
+    def noted(self: ShotPlan, state: ShotState, rows: list[FrameRow]) -> int:
+        saved.append((state.pass_number, state.frame))
+        return save(self, state, rows)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(row: FrameRow) -> None:
+        if (row.pass_, row.frame) == (passes, 3):
+            raise StoppedError
+
+    with monkeypatch.context() as context:
+        context.setattr(ShotPlan, "save", noted)
+        if is_killed:
+            context.setattr(shot_run._Saver, "close", lambda self: None)
+        with pytest.raises(StoppedError):
+            painted_film(clip, style, output, progress=FilmProgress(painted=stop), **options)
+    at_end = [] if is_killed else [(1, 4) if passes == 1 else (2, 2)]
+    assert saved == [(1, 2), *([(1, 5)] if passes == 2 else []), *at_end]
+    begun: list[int] = []
+    again = painted_film(
+        clip, style, output, progress=FilmProgress(begun=lambda frames, done: begun.append(done)), **options
+    )
+    assert begun == [{(1, False): 3, (1, True): 1, (2, False): 6, (2, True): 4}[passes, is_killed]]
+    assert contents(again.frames) == contents(whole.frames)
 
 
 @pytest.mark.parametrize(
@@ -426,8 +484,10 @@ def test_a_state_that_somebody_changed_does_not_count(
     path = tmp_path / "output" / "shots" / "0001.npz"
     state, facts = read_shot(path)
     write_shot(path, change(state), facts)
-    again = painted_film(clip, style, tmp_path / "output", to="3f", cuts=False)
-    assert again.painted == 3
+    begun: list[tuple[int, int]] = []
+    progress = FilmProgress(begun=lambda frames, done: begun.append((frames, done)))
+    again = painted_film(clip, style, tmp_path / "output", to="3f", cuts=False, progress=progress)
+    assert (again.painted, begun) == (3, [(3, 0)])
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         f"{path} is damaged, or does not fit this film: its shot is painted again"
     ]

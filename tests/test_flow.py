@@ -1,8 +1,10 @@
 """Optical flow: warping, masks, files and estimation, on films whose motion is known exactly."""
 
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ import torch
 from moving import Moving, cut_out, pan, turn, zoom
 from refusals import refuses
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nstyle.errors import ImageError, Kind, OptionError, OutputError
 from nstyle.film.flow import Flow, Motion, resized, sharply_warped, warped
 from nstyle.film.flow_files import read_flow, write_flow
 from nstyle.film.inverse_search import InverseSearch
+from nstyle.film.pairs import carried_pairs
 from nstyle.film.reliability import (
     BoolMask,
     disoccluded,
@@ -70,6 +74,44 @@ def test_details_stay_sharp_between_pixels() -> None:
     ]
     assert max(errors[::2]) < 0.03
     assert min(errors[1::2]) > 0.2
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as PyTorch declares it
+    """Counts the bytes of the tensors that PyTorch's functions return, while they live; `most` is the peak."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.most = 0
+        self.seen: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        tensors = [result] if isinstance(result, Tensor) else result
+        for storage in [one.untyped_storage() for one in tensors]:
+            self.count(storage)
+        return result
+
+    def count(self, storage: torch.UntypedStorage) -> None:
+        if storage._cdata not in self.seen:
+            self.seen.add(storage._cdata)
+            self.live += storage.nbytes()
+            self.most = max(self.most, self.live)
+            weakref.finalize(storage, self.forget, storage._cdata, storage.nbytes())
+
+    def forget(self, storage: int, size: int) -> None:
+        self.live -= size
+        self.seen.discard(storage)
+
+
+def test_pairs_are_carried_one_after_the_other() -> None:
+    """Each as `sharply_warped` carries it, to the bit; together, they need more than three times the memory."""
+    pairs = {f"step_{i}": torch.randn(1, 3, 16, 24).bfloat16() for i in range(10)}
+    flow = uniform(0.5, -0.25, 16, 24)
+    with LiveBytes() as bytes_of:
+        carried = carried_pairs(pairs, flow, torch.zeros(1, 3, 16, 24))
+    assert bytes_of.most < 300 * 16 * 24
+    for name, image in pairs.items():
+        assert torch.equal(carried[name], sharply_warped(image.float(), flow))
 
 
 @pytest.mark.parametrize("film", [pan, zoom, turn, cut_out])

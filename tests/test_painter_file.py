@@ -151,6 +151,16 @@ def test_weights_of_another_network_are_refused(file: Path, facts: str) -> None:
     assert refused(file).kind == Kind.DAMAGED
 
 
+def test_a_whole_file_with_other_shapes_is_of_another_version(file: Path) -> None:
+    header, numbers = parts(file)
+    facts = json.loads(header["__metadata__"]["generator"])
+    header["__metadata__"]["generator"] = json.dumps(facts | {"width": facts["width"] + 1})
+    put(file, header, numbers)
+    error = refused(file)
+    assert error.kind == Kind.UNSUPPORTED
+    assert "another version of nstyle; train it again" in str(error)
+
+
 def test_numbers_that_are_not_finite_are_refused(file: Path) -> None:
     header, numbers = parts(file)
     put(file, header, b"\xff" * len(numbers))

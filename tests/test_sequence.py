@@ -112,6 +112,31 @@ def test_the_first_frame_is_painted_like_a_single_picture_and_later_ones_briefly
     assert second.state.frame == 7
 
 
+def test_what_is_carried_is_no_darker_than_black_and_no_lighter_than_white(pair: tuple[Path, Path]) -> None:
+    """Though Lanczos's kernel overshoots at an edge; unless the range of the painting is free."""
+    low, high = shown_range(torch.zeros(()))
+    edges = torch.where(torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0)) < 0.5, low, high)
+    flow = np.full((48, 64, 2), (0.5, 0), dtype=np.float32)
+    frame = pan(**SIZE).frame(0)
+    starts = []
+    for image_range in ("clamped", "free"):
+        painting = shot(
+            pan(**SIZE),
+            settings(pair[1], image_range=image_range),
+            Coherence(epochs=0, rest=0),
+            numbers=range(2),
+            motion=lambda earlier, later: Motion(-flow, flow),
+        )
+        (painted,) = painting.paint(ShotState(1, (edges,), frame))
+        starts.append(painted.painted.image)
+    clamped, unlimited = starts
+    assert (unlimited < low).any()
+    assert (unlimited > high).any()
+    assert torch.equal(clamped, clamped.clamp(low, high))
+    known = (..., slice(0, 60))
+    assert torch.equal(clamped[known], unlimited.clamp(low, high)[known])
+
+
 @pytest.mark.parametrize(
     ("film", "share"), [(pan(2, 1, **SIZE), 30), (zoom(**SIZE), 10), (turn(**SIZE), 10), (cut_out(3, 1, **SIZE), 10)]
 )

@@ -4,8 +4,11 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -15,6 +18,7 @@ import pytest
 from films import RATE, scene, write_video
 
 from nstyle.errors import ImageError, Kind, OptionError
+from nstyle.film import container, video_index
 from nstyle.film.video import open_video
 from nstyle.pictures.picture import to_uint8
 
@@ -282,6 +286,33 @@ def test_a_film_whose_last_frame_is_there_in_part_lacks_it(tmp_path: Path, caplo
     read = levels_of(path)
     assert "lacks its end: 5 of its 6 frames are there" in caplog.text
     np.testing.assert_array_equal(read, whole[:5])
+
+
+@pytest.mark.parametrize(("corrupt", "warned"), [({2}, None), ({4, 5}, "4 of its 6"), ({2, 5}, "5 of its 6")])
+def test_what_is_corrupt_in_mid_film_is_not_its_end(
+    corrupt: set[int],
+    warned: str | None,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_video(tmp_path / "film.mp4", scene(6), options={"bf": "0"})
+    names = ("size", "pts", "duration", "is_keyframe", "is_discard")
+
+    def damaged(packets: Iterator[Any]) -> Iterator[Any]:
+        for number, packet in enumerate(packets):
+            yield SimpleNamespace(**{name: getattr(packet, name) for name in names}, is_corrupt=number in corrupt)
+
+    @contextmanager
+    def opened(path: Path) -> Iterator[Any]:
+        with container.opened(path) as film:
+            packets = damaged(film.demux(video=0))
+            yield SimpleNamespace(format=film.format, streams=film.streams, demux=lambda stream: packets)
+
+    monkeypatch.setattr(video_index, "opened", opened)
+    assert len(video_index.read_index(path).marks) == 6 - len(corrupt)
+    assert ("lacks its end" in caplog.text) == (warned is not None)
+    assert warned is None or f"{warned} frames are there" in caplog.text
 
 
 def test_a_film_that_changes_its_size_is_read_up_to_there(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from nstyle.wording import counted
 _log = logging.getLogger(__name__)
 
 
-def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Iterator[FrameRow]:
+def paint_shots_on_cluster(shots: Sequence[ShotPlan], address: str) -> Generator[FrameRow, None, None]:
     """Paint shots on the workers of a Dask scheduler, and yield the frames of each shot as soon as it is done.
 
     The workers must see the same files under the same paths, and have the same version of nstyle. If a worker dies,

@@ -1,6 +1,5 @@
 """Whether a film goes on with the one in its folder: what is compared, and what is taken over."""
 
-from dataclasses import replace
 from typing import Any
 
 from nstyle.errors import OptionError
@@ -8,6 +7,7 @@ from nstyle.film.folder import EarlierFilm
 from nstyle.film.plan import FilmPlan
 from nstyle.film.span import rate_of
 from nstyle.film.video import Video
+from nstyle.painter.one_pass import Way as PainterWay
 from nstyle.painter.one_pass import way_facts
 from nstyle.painting.memory import Way
 from nstyle.painting.painters import Pass
@@ -62,12 +62,17 @@ def ways_of(earlier: EarlierFilm | None, recipe: Recipe) -> tuple[Way, ...] | No
     return earlier.ways or None if earlier is not None and _has_its_memory(earlier, recipe) else None
 
 
-def pass_of(earlier: EarlierFilm | None, recipe: Recipe, chosen: Pass | None) -> Pass | None:
-    """Return how a painter paints the frames: as those of the earlier film, see `ways_of`, or as chosen now."""
-    if earlier is None or chosen is None or not _has_its_memory(earlier, recipe):
-        return chosen
-    known = (way for way in chosen.painter.ways if way_facts(way) == earlier.painter_way)
-    return replace(chosen, way=next(known, chosen.way))
+def painter_way_of(earlier: EarlierFilm | None, recipe: Recipe, chosen: Pass | None) -> PainterWay | None:
+    """Return the way in which a painter paints the frames: that of the earlier film, see `ways_of`, or as chosen now.
+
+    None: there is no painter.
+    """
+    if chosen is None:
+        return None
+    way: PainterWay = chosen.way
+    if earlier is None or not _has_its_memory(earlier, recipe):
+        return way
+    return next((one for one in chosen.painter.ways if way_facts(one) == earlier.painter_way), way)
 
 
 def _has_its_memory(earlier: EarlierFilm, recipe: Recipe) -> bool:

@@ -26,9 +26,10 @@ _log = logging.getLogger(__name__)
 KEPT_BACKWARDS = 8
 """Frames of the source that are kept decoded if a pass goes backwards. In Full HD they take 200 MB."""
 
-FRAME_BYTES, WARPED_BYTES, FLOW_BYTES, PAIRS_BYTES = 16, 28, 48, 2 * RECENT * 3 * 2
+FRAME_BYTES, WARPED_BYTES, FLOW_BYTES, PAIRS_BYTES = 16, 28, 48, 2 * (2 * RECENT * 3 * 2)
 """Bytes a pixel: of a frame in float32 with alpha; of a warped painting, what it shows and how far it counts; of the
-motion both ways while it is found and compared; and of the last pairs of L-BFGS, in bfloat16."""
+motion both ways while it is found and compared; and of the last pairs of L-BFGS, in bfloat16: those of
+the last frame, and of this one as it ends."""
 
 
 @dataclass(frozen=True)

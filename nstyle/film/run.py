@@ -2,14 +2,15 @@
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from nstyle.devices import choose_device, choose_precision
 from nstyle.errors import ImageError, Kind, OptionError, OutputError
-from nstyle.film.continuing import differences, pass_of, ways_of
+from nstyle.film.continuing import differences, painter_way_of, ways_of
 from nstyle.film.folder import EarlierFilm, FilmFolder, FrameRow, followed_settings, read_earlier_film, source_digest
 from nstyle.film.inverse_search import InverseSearch
 from nstyle.film.plan import FilmPlan, plan_film
@@ -71,7 +72,7 @@ class FilmProgress:
     observer: FrameObserver | None = None
 
 
-ShotPainter: TypeAlias = Callable[[Sequence[ShotPlan]], Iterable[FrameRow]]
+ShotPainter: TypeAlias = Callable[[Sequence[ShotPlan]], Generator[FrameRow, None, None]]
 """Function that paints shots and yields each frame, such as `batch.film_cluster.paint_shots_on_cluster`."""
 
 
@@ -163,8 +164,7 @@ class _FilmRun:
             check_flow(self.plan, shots)
             identity = secrets.token_hex(8) if earlier is None else earlier.identity
             ways = ways_of(earlier, recipe) or tuple(scale.way for scale in prepared.scales)
-            chosen = pass_of(earlier, recipe, prepared.chosen)
-            way = None if chosen is None else chosen.way
+            way = painter_way_of(earlier, recipe, prepared.chosen)
             width, height = prepared.size
             plans = [
                 ShotPlan(
@@ -183,8 +183,11 @@ class _FilmRun:
             self.progress.begun(total, len(done))
             reason, painted = StopReason.FAILED, list[int]()
             try:
-                with tuned(self.config, self.session, self.device, prepared.memory):
-                    for row in (painter or self._paint)(plans):
+                with (
+                    tuned(self.config, self.session, self.device, prepared.memory),
+                    closing((painter or self._paint)(plans)) as rows,  # if this stops, they save their state
+                ):
+                    for row in rows:
                         self.folder.add_to_log(row)
                         self.progress.painted(row)
                         painted.append(row.frame)
@@ -216,7 +219,7 @@ class _FilmRun:
         again = "the same command without --overwrite" if self.config.overwrite else "the same command"
         return f"{painted} of {counted(total, 'frame')} are painted; {again} continues"
 
-    def _paint(self, plans: Sequence[ShotPlan]) -> Iterator[FrameRow]:
+    def _paint(self, plans: Sequence[ShotPlan]) -> Generator[FrameRow, None, None]:
         """Paint the shots one after the other."""
         for one in plans:
             yield from paint_shot(one, self.session, self.progress.observer)

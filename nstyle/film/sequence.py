@@ -30,7 +30,7 @@ from nstyle.optim.descent import DescentState
 from nstyle.painting.memory import Way
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared
-from nstyle.painting.run import Painted, paint
+from nstyle.painting.run import Painted, Painting, paint
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
@@ -192,7 +192,7 @@ class Shot:
             best ways that fit into the memory.
         paintings: where the painted images are kept between passes. A single pass needs none.
         painter: paints the start of a frame to which nothing is carried; without epochs, it paints each frame alone.
-            If it is no `Pass`, each pass over the shot chooses how.
+            A `Pass` also says in which of its ways; otherwise the first frame of each pass over the shot chooses one.
 
     Raises:
         ValueError: several passes, and nowhere to keep the paintings.
@@ -243,7 +243,9 @@ class Shot:
             painter = prepared.chosen  # as for the first frame, whatever memory is free later
             content = prepared.scales[-1].finish.content
             frames[number] = Frame(number, content)
-            carried = {} if prepared.in_one_pass else self._carried(frames, number, state)
+            carried = (
+                {} if prepared.in_one_pass else self._carried(frames, number, state, prepared.descent.get("bounds"))
+            )
             rest = self._rest(content.rgb, carried, state)
             last = LastPairs()
             painted = self._paint(number, prepared, carried, state, rest, last)
@@ -282,9 +284,8 @@ class Shot:
             stop_after=None,
         )
         terms = self._terms(carried, start.numel())
-        memory = carried_pairs(state.pairs, carried[1].backward, start) if carried else {}
-        begun = Checkpoint(DescentState(start, memory=memory))
-        return paint(only_finest, start=begun, observers=observers, more_terms=terms)
+        painting = Painting(only_finest, _beginning(start, carried, state), terms)  # who alone holds its start
+        return painting.paint(observers)
 
     def _painted_before(self, number: int, state: ShotState) -> Tensor | None:
         """Return the image of a frame that the pass before has painted; None in the first pass."""
@@ -300,10 +301,12 @@ class Shot:
         known: BoolMask = last.c[0, 0].cpu().numpy() > 0
         return at_rest(last.backward, state.shown, now, self.coherence.rest) & known
 
-    def _carried(self, frames: dict[int, Frame], number: int, state: ShotState) -> dict[int, _Carried]:
+    def _carried(
+        self, frames: dict[int, Frame], number: int, state: ShotState, bounds: tuple[Tensor, Tensor] | None
+    ) -> dict[int, _Carried]:
         """Return the paintings of this pass that a frame is drawn to, by distance, the nearest first.
 
-        There are none if they show too little.
+        There are none if they show too little. If the descent has `bounds`, their values lie within.
         """
         here, carried, short = frames[number], {}, {}
         for distance in sorted(set(self.coherence.distances)):
@@ -315,7 +318,9 @@ class Shot:
             image, motion = state.images[distance - 1].to(self.device), motion.resized(*here.picture.size)
             short[distance] = weights(motion)
             shows = _mask(1 - unseen(motion), image)
-            carried[distance] = _Carried(sharply_warped(image, motion.backward), shows, shows, motion.backward)
+            image = sharply_warped(image, motion.backward)
+            image = image if bounds is None else image.clamp(*bounds)
+            carried[distance] = _Carried(image, shows, shows, motion.backward)
         if carried and _known(carried).mean() < LEAST_KNOWN:
             return {}
         long = long_term_weights(short)
@@ -351,6 +356,12 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     if scale.finish.mask is not None:
         start = torch.lerp(scale.start, start, _mask(scale.finish.mask, start))
     return start.contiguous()
+
+
+def _beginning(start: Tensor, carried: dict[int, _Carried], state: ShotState) -> Checkpoint:
+    """Return a checkpoint at an image, with the last frame's pairs as memory."""
+    memory = carried_pairs(state.pairs, carried[1].backward, start) if carried else {}
+    return Checkpoint(DescentState(start, memory=memory))
 
 
 def _known(carried: dict[int, _Carried]) -> BoolMask:

@@ -10,7 +10,7 @@ import torch
 from nstyle.errors import Kind, RecipeError
 from nstyle.film.sequence import ShotState
 from nstyle.optim.lbfgs import last_pairs
-from nstyle.storage.archive import READING_ERRORS, read_about, read_archive, write_archive
+from nstyle.storage.archive import READING_ERRORS, read_archive, write_archive
 
 _PAIRS = "pairs_"
 
@@ -36,20 +36,6 @@ def write_shot(path: Path, state: ShotState, facts: Mapping[str, Any]) -> None:
     write_archive(path, about, tensors)
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """Read only the facts of a file that `write_shot` wrote, with "frame" and "pass" of the state. Reads no image.
-
-    Raises:
-        RecipeError: the file is damaged.
-
-    """
-    try:
-        about = read_about(path)
-        return {**dict(about["facts"]), "frame": int(about["frame"]), "pass": int(about["pass"])}
-    except READING_ERRORS as error:
-        raise _damaged(path) from error
-
-
 def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
     """Read a file that `write_shot` wrote: the state, on the CPU, and the facts. Reading runs no code.
 
@@ -70,11 +56,12 @@ def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
         facts = dict(about["facts"])
         _check_shapes(state)
     except READING_ERRORS as error:
-        raise _damaged(path) from error
+        raise damaged(path) from error
     return state, facts
 
 
-def _damaged(path: Path) -> RecipeError:
+def damaged(path: Path) -> RecipeError:
+    """Return the error of a state that cannot be used."""
     return RecipeError(
         f"{path} is damaged, so the film cannot resume; start again with --overwrite",
         path=path,

@@ -1,8 +1,10 @@
 """Paint one shot of a film into the film's folder: frames, and states from which it goes on."""
 
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,13 +20,13 @@ from nstyle.film.motion_sources import EstimatedMotion, MotionFolder
 from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, PaintedFrame, Shot, ShotState
-from nstyle.film.shot_file import read_facts, read_shot, write_shot
+from nstyle.film.shot_file import damaged, read_shot, write_shot
 from nstyle.losses.objective import Evaluation
 from nstyle.painter.one_pass import OnePass
 from nstyle.painter.one_pass import Way as PainterWay
 from nstyle.painter.run import painter_of
 from nstyle.painting.memory import Way
-from nstyle.painting.painters import Pass
+from nstyle.painting.painters import Pass, pass_in
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending, Observer, PaintingStep
 from nstyle.pictures.encode import write_picture
@@ -32,6 +34,10 @@ from nstyle.pictures.picture import Picture
 from nstyle.storage.layout import FINISHED, StopReason
 
 _log = logging.getLogger(__name__)
+
+STATE_RATE = 10e6
+"""Bytes of states that a shot writes in a second, about. A state in Full HD has 174 MB, most of them L-BFGS's pairs:
+one after each frame would be 174 GB for 1000 frames. At this rate, it is one in 17 seconds."""
 
 FrameObserver = Callable[[int], Observer]
 """Function that makes an observer of the painting of a frame, for progress."""
@@ -70,50 +76,54 @@ class ShotPlan:
         return facts | ({"stop": self.frames.stop} if self.plan.settings.passes > 1 else {})
 
     def rows(self) -> list[FrameRow]:
-        """Return what is known of the frames that are done.
+        """Return what is known of the frames that are done. Warns of a state that cannot be used.
 
         A state that is damaged, from another film, or without its frames does not count. It may be behind the shot's
         end if that was later before.
         """
-        return self._known()[1]
+        try:
+            return self._read()[1]
+        except RecipeError:
+            path = self.folder.shot(self.number)
+            _log.warning("%s is damaged, or does not fit this film: its shot is painted again", path)
+            return []
 
     def is_done(self) -> bool:
         """Tell whether nothing is left to paint."""
-        frame, _, number_of_pass = self._known()
-        return frame is not None and self._is_last(ShotState(frame, pass_number=number_of_pass))
+        state, _ = self.begun()
+        return state is not None and self.is_last(state)
 
-    def _known(self) -> tuple[int | None, list[FrameRow], int]:
-        """Return the next frame, what is known of those before, and the pass; no frame if nothing is done."""
+    def begun(self) -> tuple[ShotState | None, list[FrameRow]]:
+        """Return the state to go on from (None: the beginning), and what is known of the frames before."""
+        try:
+            return self._read()
+        except RecipeError:
+            return None, []
+
+    def _read(self) -> tuple[ShotState | None, list[FrameRow]]:
+        """Return the same as `begun`.
+
+        Raises:
+            RecipeError: the state is damaged, or painting this shot cannot have led to it.
+
+        """
         path = self.folder.shot(self.number)
         if not path.is_file():
-            return None, [], 1
+            return None, []
+        state, facts = read_shot(path)
         try:
-            facts = read_facts(path)
-            frame, number_of_pass = facts.pop("frame"), facts.pop("pass")
             rows = [FrameRow(**row) for row in facts.pop("rows")]
-        except (RecipeError, TypeError, KeyError):
-            return None, [], 1
+        except (TypeError, KeyError) as error:
+            raise damaged(path) from error
         kept = [row for row in rows if row.frame in self.frames]
         if facts != self._facts() or not all(self.folder.frame(row.frame).is_file() for row in kept):
-            return None, [], 1
-        return frame, kept, number_of_pass
-
-    def state(self) -> ShotState | None:
-        """Return the state to go on from; None: the beginning. Warns if a state cannot be used."""
-        if self._known()[0] is None:
-            return None
-        path = self.folder.shot(self.number)
-        try:
-            state, _ = read_shot(path)
-        except RecipeError:
-            state = None
-        if state is None or not self._is_ours(state):
-            _log.warning("%s is damaged, or does not fit this film: its shot is painted again", path)
-            return None
-        return state
+            return None, []
+        if not self.is_last(state) and not self._is_ours(state):
+            raise damaged(path)
+        return state, kept
 
     def _is_ours(self, state: ShotState) -> bool:
-        """Tell whether painting can have led to a state."""
+        """Tell whether painting can have led to a state, after which frames are left."""
         begun = state.frame != (self.frames.start if state.step > 0 else self.frames.stop - 1)
         is_inside = self.frames.start - 1 <= state.frame <= self.frames.stop
         sizes = {tuple(image.shape[-2:]) for image in state.images}
@@ -126,24 +136,25 @@ class ShotPlan:
         now = read_earlier_film(self.folder.path)
         return now is not None and (now.identity, now.stop_reason) == (self.identity, StopReason.RUNNING)
 
-    def _is_last(self, state: ShotState) -> bool:
+    def is_last(self, state: ShotState) -> bool:
         """Tell whether nothing is left to paint after a state."""
         if state.pass_number < self.plan.settings.passes:
             return False
         return state.frame >= self.frames.stop if state.step > 0 else state.frame < self.frames.start
 
-    def save(self, state: ShotState, rows: list[FrameRow]) -> None:
-        """Write a state, and what is known of the frames before.
+    def save(self, state: ShotState, rows: list[FrameRow]) -> int:
+        """Write a state, and what is known of the frames before. Return the size of the file in bytes.
 
         After the last frame, the paintings of the passes go. The images of the state go, too, except in the film's
         last shot, to which a later end may add frames.
         """
-        is_last = self._is_last(state)
+        is_last = self.is_last(state)
         if is_last and (self.plan.settings.passes > 1 or self.frames.stop <= self.plan.frames):
             state = replace(state, images=(), shown=None, pairs={})
         write_shot(self.folder.shot(self.number), state, self._facts() | {"rows": [asdict(row) for row in rows]})
         if is_last and (paintings := self.paintings()) is not None:
             paintings.clear()
+        return self.folder.shot(self.number).stat().st_size
 
     def paintings(self) -> PaintingsFolder | None:
         """Return the folder of the paintings of each pass, and create it; None: there is one pass."""
@@ -159,8 +170,11 @@ def paint_shot(
     session: Session,
     observer: FrameObserver | None = None,
     is_wanted: Callable[[], bool] = lambda: True,
-) -> Iterator[FrameRow]:
+) -> Generator[FrameRow, None, None]:
     """Paint what is left of a shot, frame by frame, and yield each frame after it is written.
+
+    Whoever stops early must close this generator: it saves the state then. If the process is killed, the frames since
+    the last saved state are painted again, see `STATE_RATE`.
 
     Args:
         shot: the shot.
@@ -173,10 +187,9 @@ def paint_shot(
 
     """
     plan = shot.plan
-    if shot.is_done():
+    state, rows = shot.begun()
+    if state is not None and shot.is_last(state):
         return
-    state = shot.state()
-    rows = [] if state is None else shot.rows()
     lookup = FrameLookup(plan.source, plan.numbers, plan.kept_frames)
     device = choose_device(plan.config.device, plan.config.gpu)
     kept: dict[int, _Kept] = {}
@@ -201,15 +214,50 @@ def paint_shot(
         painter=_pass_of(shot),
     )
     began = time.monotonic()
-    for painted in _named(painting.paint(state), shot, state):
-        if not is_wanted():
-            return
-        write_picture(shot.folder.frame(painted.number), painted.painted.picture, bit_depth=plan.config.bit_depth)
-        row = kept[painted.number].row(shot.number, painted, time.monotonic() - began)
-        rows.append(row)
-        shot.save(painted.state, rows)
-        began = time.monotonic()
-        yield row
+    with closing(_Saver(shot, rows, is_wanted)) as saver:
+        for painted in _named(painting.paint(state), shot, state):
+            if not is_wanted():
+                return
+            write_picture(shot.folder.frame(painted.number), painted.painted.picture, bit_depth=plan.config.bit_depth)
+            row = kept[painted.number].row(shot.number, painted, time.monotonic() - began)
+            saver.add(painted.state, row)
+            began = time.monotonic()
+            yield row
+
+
+class _Saver:
+    """Saves the states of a shot while it is painted, but not all: see `STATE_RATE`.
+
+    The state after a pass is always saved, because the next pass replaces the paintings that the states before need.
+
+    Args:
+        shot: the shot.
+        rows: what is known of the frames that are done.
+        is_wanted: tells whether the shot's folder is still its own.
+
+    """
+
+    def __init__(self, shot: ShotPlan, rows: list[FrameRow], is_wanted: Callable[[], bool]) -> None:
+        self._shot, self._rows, self._is_wanted = shot, rows, is_wanted
+        self._unsaved: ShotState | None = None
+        self._next = -math.inf  # in seconds of time.monotonic
+
+    def add(self, state: ShotState, row: FrameRow) -> None:
+        """Take the state after a frame, and what is known of the frame."""
+        self._rows.append(row)
+        self._unsaved = state
+        if time.monotonic() >= self._next or state.frame not in self._shot.frames:
+            self._save()
+
+    def close(self) -> None:
+        """Save the last state, unless the folder belongs to another film."""
+        if self._unsaved is not None and self._is_wanted():
+            self._save()
+
+    def _save(self) -> None:
+        state, self._unsaved = self._unsaved, None
+        if state is not None:
+            self._next = self._shot.save(state, self._rows) / STATE_RATE + time.monotonic()
 
 
 def _pass_of(shot: ShotPlan) -> OnePass | Pass | None:
@@ -217,7 +265,7 @@ def _pass_of(shot: ShotPlan) -> OnePass | Pass | None:
     painter = painter_of(shot.plan.config)
     if painter is None or shot.painter_way is None:
         return painter
-    return Pass(painter, shot.painter_way, shot.memory)
+    return pass_in(painter, shot.painter_way, shot.size)
 
 
 def coherence_of(plan: FilmPlan) -> Coherence:

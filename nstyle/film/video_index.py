@@ -80,7 +80,7 @@ def read_index(path: Path) -> Index:
             if packet.size == 0:  # the last one: it tells the decoder that there are no more
                 continue
             packets += 1
-            intact += not packet.is_corrupt  # the last one may be there in part
+            intact = intact if packet.is_corrupt else packets  # the last one may be there in part
             if packet.pts is not None:
                 is_shown = not (packet.is_discard or packet.is_corrupt)
                 stamps.append(_Stamp(packet.pts, packet.duration or 0, packet.is_keyframe, is_shown))

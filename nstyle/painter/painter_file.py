@@ -89,7 +89,8 @@ def read_painter(path: Path) -> PainterFile:
     """Read a painter that `write_painter` wrote.
 
     Raises:
-        WeightsError: the file cannot be read, is damaged, or holds another network.
+        WeightsError: the file cannot be read, is damaged, or holds another network, such as a generator whose shapes
+            were others in an earlier nstyle.
 
     """
     try:
@@ -147,11 +148,13 @@ def _tensors(path: Path, header: Mapping[str, Any], numbers: memoryview, generat
         try:
             dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
             start, end = entry["data_offsets"]
-            if shape != tuple(tensor.shape) or end - start != math.prod(shape) * dtype.itemsize or start < 0:
-                raise ValueError(f"{name} has another shape")
+            if end - start != math.prod(shape) * dtype.itemsize or start < 0:
+                raise ValueError(f"{name} has another size")
             array = np.frombuffer(numbers[start:end], dtype).astype(np.float32).reshape(shape)
         except (ValueError, LookupError, TypeError) as error:
             raise _damaged(path) from error
+        if shape != tuple(tensor.shape):
+            raise _error(path, f"{path} was made by another version of nstyle; train it again", Kind.UNSUPPORTED)
         if not np.isfinite(array).all():
             raise _error(path, f"{path}: {name} is not finite; train it again", Kind.DAMAGED)
         tensors[name] = torch.from_numpy(array)

@@ -72,6 +72,15 @@ class Pass:
         return stages[-1]
 
 
+def pass_in(painter: Painter, way: Any, size: tuple[int, int], *, keeps_stages: bool = False) -> Pass:
+    """Return how a painter paints a picture in one of its ways; see `choose_pass` for the other arguments."""
+    pixels = size[0] * size[1]
+    kept = STAGE_BYTES * pixels * (painter.stages - 1) if keeps_stages else 0
+    return Pass(
+        painter, way, max(painter.needed(size, way) + PICTURE_BYTES * pixels, FINISHING_BYTES * pixels) + kept
+    )
+
+
 def choose_pass(
     painter: Painter | Pass,
     size: tuple[int, int],
@@ -100,13 +109,7 @@ def choose_pass(
         return painter
     limit = config.memory_limit
     there = free_memory(device) if limit is None else limit - in_use - STARTUP
-    pixels = size[0] * size[1]
-    kept = STAGE_BYTES * pixels * (painter.stages - 1) if keeps_stages else 0
-    needed = [
-        max(painter.needed(size, way) + PICTURE_BYTES * pixels, FINISHING_BYTES * pixels) + kept
-        for way in painter.ways
-    ]
-    ways = [Pass(painter, way, most) for way, most in zip(painter.ways, needed, strict=True)]
+    ways = [pass_in(painter, way, size, keeps_stages=keeps_stages) for way in painter.ways]
     for one in ways:
         if there is None or one.needed <= there:
             if one is not ways[0]:

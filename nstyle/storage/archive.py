@@ -42,8 +42,11 @@ def write_archive(path: Path, about: Mapping[str, Any], tensors: Mapping[str, Te
 
     Raises:
         OutputError: the file cannot be written.
+        ValueError: a tensor is named "about", as the facts are, or "file", an argument of numpy's.
 
     """
+    if taken := {_ABOUT, "file"} & tensors.keys():
+        raise ValueError(f"no tensor can be named {', '.join(sorted(taken))}")
     arrays: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
     arrays[_ABOUT] = json.dumps(dict(about))
     with replacing(path) as file:
@@ -64,17 +67,6 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise ValueError("compressed: the file's size would not bound the memory that reading needs")
         names = [name for name in archive.files if name != _ABOUT]
         return _about(archive), {name: torch.from_numpy(archive[name]) for name in names}
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """Read only the facts of a file that `write_archive` wrote, and no tensor.
-
-    Raises:
-        Exception: one of `READING_ERRORS`; the file is missing or damaged.
-
-    """
-    with _opened(path) as archive:
-        return _about(archive)
 
 
 @contextmanager
