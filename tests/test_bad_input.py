@@ -22,6 +22,7 @@ from nstyle.commands.paint import main
 from nstyle.devices import Precision
 from nstyle.errors import DeviceError, Kind
 from nstyle.networks.weights import read_weights
+from nstyle.painting.memory import CONVOLUTION_BYTES
 from nstyle.painting.stylize import set_up
 from nstyle.settings.config import Config
 
@@ -239,7 +240,7 @@ def test_more_pixels_than_memory(
 def test_what_a_network_sees_beyond_the_edges_takes_memory(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: 32 * 21 * 3000)
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: CONVOLUTION_BYTES + 32 * 21 * 3000)
     assert command("--quiet") == 0
     shutil.rmtree("output")
     assert_refused(command("--padding", "mirror"), here, capsys, 1, "--max-long-edge 32")
@@ -248,7 +249,7 @@ def test_what_a_network_sees_beyond_the_edges_takes_memory(
 def test_a_style_of_more_pixels_than_memory(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: 32 * 21 * 3000)
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: CONVOLUTION_BYTES + 32 * 21 * 3000)
     assert command("--quiet", "--style-scale", "1") == 0
     shutil.rmtree("output")
     assert_refused(command("--style-scale", "4"), here, capsys, 1, "--style-scale 4")
