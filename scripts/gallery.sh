@@ -1,10 +1,11 @@
 #!/bin/sh
 # Paint the gallery's pictures into docs/gallery/: four pairs with `--preset painterly`, about 2 minutes each on two CPU
-# cores, and the sample pair with all defaults, about 20 minutes.
-# usage: sh scripts/gallery.sh [painterly | reference]
+# cores, two photos with the painter that comes along, in seconds, and the sample pair with all defaults, about 20
+# minutes.
+# usage: sh scripts/gallery.sh [painterly | painter | reference]
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
-parts=${1:-painterly reference}
+parts=${1:-painterly painter reference}
 sh scripts/environment.sh
 
 work=$(mktemp -d)
@@ -39,8 +40,14 @@ for part in $parts; do
         painterly coffee.png dabs.png coffee
         painterly rocket.png pastel.png rocket
         ;;
+    painter)
+        for name in chelsea.jpg astronaut.png; do
+            .venv/bin/nstyle --painter vortices --max-long-edge 512 --content-image "$work/$name" \
+                --output-dir "$work/painter_${name%.*}"
+        done
+        ;;
     reference) .venv/bin/nstyle --output-dir "$work/reference" ;;
-    *) echo "$0: unknown part $part; choose painterly or reference" >&2 && exit 2 ;;
+    *) echo "$0: unknown part $part; choose painterly, painter or reference" >&2 && exit 2 ;;
     esac
 done
 
@@ -52,7 +59,7 @@ from pathlib import Path
 from PIL import Image
 
 work, gallery = Path(sys.argv[1]), Path("docs/gallery")
-chosen = {folder.name: (folder / "final.jpg", 512) for folder in work.glob("painterly_*")}
+chosen = {folder.name: (folder / "final.jpg", 512) for folder in work.glob("painter*_*")}
 chosen |= {f"style_{style.stem}": (style, 320) for style in work.glob("*.png") if style.stem in ("planes", "dabs", "pastel")}
 if (work / "reference").exists():
     chosen |= {f"chelsea_{epoch}": (work / "reference" / f"e_{epoch}.jpg", 400) for epoch in (50, 100, 200)}
