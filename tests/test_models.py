@@ -21,6 +21,7 @@ from nstyle.networks.filter_bank import LAYERS, FilterBank, filter_bank
 from nstyle.networks.layers import VGG19_LAYERS
 from nstyle.networks.model import ModelOptions, load_model
 from nstyle.networks.vgg19 import VGG19
+from nstyle.painting.memory import CONVOLUTION_BYTES
 
 SMALL: dict[str, Any] = {"max_long_edge": 48, "overwrite": True}
 
@@ -234,7 +235,7 @@ def test_memory_is_estimated_of_the_model_chosen(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels = 48 * 32
-    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: pixels * 2100)
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: CONVOLUTION_BYTES + pixels * 2100)
     nstyle.stylize(*pair, model="filters", max_num_epochs=1, **SMALL, output_dir=tmp_path)
     with pytest.raises(nstyle.DeviceError, match="--max-long-edge 48 needs"):
         nstyle.stylize(*pair, max_num_epochs=1, **SMALL, output_dir=tmp_path)
