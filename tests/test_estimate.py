@@ -15,7 +15,7 @@ from torch import Tensor
 import nstyle
 from nstyle.commands.estimate import duration, megabytes
 from nstyle.commands.paint import main
-from nstyle.errors import Kind
+from nstyle.errors import DeviceError, Kind
 from nstyle.losses import patches
 from nstyle.losses.footprint import work_of_gradient
 from nstyle.losses.objective import Objective
@@ -52,6 +52,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr("nstyle.painting.estimate.time.perf_counter", lambda: clock.now)
     monkeypatch.setattr(Objective, "gradient", clock.gradient(Objective.gradient))
     return clock
+
+
+@pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])
+@pytest.mark.parametrize("scales", [{"scales": 1}, {"scales": 2}, {"coarsest_edge": 64, "scale_factor": 1.5}])
+def test_the_size_that_a_refusal_names_fits(
+    scales: dict[str, Any], optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: 200_000_000)
+    painted(300, 400, seed=1).save(tmp_path / "content.png")
+    pictures = tmp_path / "content.png", tmp_path / "content.png"
+    settings = {**FILTERS, "optimizer": optimizer, "max_num_epochs": 2, **scales}
+
+    def refused(edge: int) -> int:
+        with pytest.raises(DeviceError, match=r"lower --max-long-edge to \d+") as refusal:
+            nstyle.estimate(*pictures, max_long_edge=edge, **settings)
+        return int(str(refusal.value).rpartition(" ")[2])
+
+    edge = refused(2000)
+    assert nstyle.estimate(*pictures, max_long_edge=edge, **settings).size[0] == edge
+    if scales == {"scales": 1}:
+        assert edge <= refused(edge + edge // 20) < 1.05 * edge  # and it is nearly the largest
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ from nstyle.painter.train import Trained, train
 from nstyle.painter.training import Trainer, TrainingStep
 from nstyle.painting.session import Session
 from nstyle.pictures.decode import read_picture
+from nstyle.settings.painters import find_painter
 from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, STEPS, Training
 from nstyle.storage.layout import StopReason
 from nstyle.storage.lock import locked
@@ -689,3 +690,9 @@ assert main(["--photos", "x", "--output", "y"]) == 2
 sys.exit(bool({"torch", "numpy", "PIL", "tqdm"} & set(sys.modules)))
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_training_may_start_from_a_painter_that_comes_along(tmp_path: Path) -> None:
+    training = Training(output=tmp_path / "y.safetensors", start_from="vortices")  # type: ignore[arg-type]  # a name
+    assert training.start_from == find_painter("vortices")
+    assert read_painter(training.start_from).generator.facts["width"] == 16

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -21,7 +21,8 @@ from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.painting.finish import bytes_of_finishing
 from nstyle.painting.inputs import Inputs
 from nstyle.painting.sizes import ScaleSize
-from nstyle.settings.config import Config, parse_size
+from nstyle.painting.smaller import smaller
+from nstyle.settings.config import Config
 
 _log = logging.getLogger(__name__)
 
@@ -339,10 +340,12 @@ class Memory:
             there = limit - self.in_use - STARTUP
         there = None if there is None else there - self._of_coarser(sizes)
         scales = zip(reversed(sizes), reversed(epochs), strict=True)  # an error names the finest
-        ways = [self._choose(size, count, there, limit) for size, count in scales]
+        ways = [self._choose(size, count, there, limit, sizes[:-1]) for size, count in scales]
         return ways[::-1]
 
-    def _choose(self, size: ScaleSize, epochs: int, there: int | None, limit: int | None) -> Way:
+    def _choose(
+        self, size: ScaleSize, epochs: int, there: int | None, limit: int | None, coarser: Sequence[ScaleSize]
+    ) -> Way:
         """Return the best way that fits for one scale; whole, if the memory is unknown."""
         if there is None:
             return WHOLE
@@ -357,18 +360,27 @@ class Memory:
                 return way
         smallest = min(ways, key=lambda way: self.needed(size, way, epochs))
         least = self.needed(size, smallest, epochs)
-        flag, value, fitting = self._smaller(size, smallest, epochs, there)
+
+        def fits(smaller_size: ScaleSize) -> bool:
+            # with a coarsest edge, a smaller painting has fewer scales; otherwise it has as many
+            has_fewer = self.config.coarsest_edge is not None
+            spared = [one for one in coarser if has_fewer and one.height >= smaller_size.height]
+            more = there + self._of_coarser([*spared, smaller_size])
+            return any(self.needed(smaller_size, way, epochs) <= more for way in ways)
+
+        flag, value, fitting = smaller(self.config, size, fits)
+        lower = "" if fitting is None else f"lower {flag} to {fitting}"
         if limit is None:
             raise DeviceError(
                 f"{flag} {value} needs {amount(least)} of memory, but {self.device} has {amount(there)}; "
-                f"lower {flag} to {fitting}",
+                f"{lower or 'end other programs'}",
                 flag=flag,
                 kind=Kind.OUT_OF_RANGE,
             )
         enough = math.ceil((limit - there + least) * SPREAD / 1e7) * 10
-        lower = f", or lower {flag} to {fitting}" if there > least / 100 else ""
         raise DeviceError(
-            f"{flag} {value} needs --max-memory {enough}MB at least, not {self.config.max_memory}; raise it{lower}",
+            f"{flag} {value} needs --max-memory {enough}MB, not {self.config.max_memory}; "
+            f"{f'raise it, or {lower}' if lower else 'raise it'}",
             flag="--max-memory",
             kind=Kind.OUT_OF_RANGE,
         )
@@ -380,18 +392,6 @@ class Memory:
         margin = 2 * self.network.margin
         widest: float = max(block.widest / 4**i for i, block in enumerate(self.network.blocks))
         return (size.height + margin) * (size.width + margin) * widest >= GPU_VALUES
-
-    def _smaller(self, size: ScaleSize, way: Way, epochs: int, there: int) -> tuple[str, str, str]:
-        """Return the flag that makes the painting too large, its value, and one for the memory that there is."""
-        config, shrink = self.config, (max(there, 0) / self.needed(size, way, epochs)) ** 0.5
-        if self.needed(replace(size, frames={}), way, epochs) <= there:
-            fitting = math.floor(config.style_scale * shrink * 100) / 100
-            return "--style-scale", f"{config.style_scale:g}", f"{fitting:g}"
-        if config.size is None:
-            edge = max(size.height, size.width)
-            return "--max-long-edge", str(edge), str(int(edge * shrink))
-        edges = (str(int(edge * shrink)) for edge in parse_size(config.size))
-        return "--size", config.size, "x".join(edges)
 
 
 def amount(size: float) -> str:

@@ -122,7 +122,7 @@ def choose_pass(
     if limit is not None:
         enough = math.ceil((in_use + STARTUP + least) * SPREAD / 1e7) * 10
         raise DeviceError(
-            f"{max(size)} pixels need --max-memory {enough}MB at least, not {config.max_memory}; raise it, or lower "
+            f"{max(size)} pixels need --max-memory {enough}MB, not {config.max_memory}; raise it, or lower "
             "--max-long-edge",
             flag="--max-memory",
             kind=Kind.OUT_OF_RANGE,

@@ -35,6 +35,7 @@ from nstyle.settings.painters import find_painter, painter_names
 from nstyle.settings.presets import PRESETS, unreal_weights
 from nstyle.settings.scales import Scales
 from nstyle.settings.style_crop import parse_crop
+from nstyle.wording import counted
 
 
 @dataclass(frozen=True)
@@ -213,8 +214,8 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         if self.style_mask and styles > 1 and len(self.style_mask) != styles:
             raise _conflict(
                 "style_mask",
-                f"--style-mask is given {len(self.style_mask)} times for {styles} styles: give one for each style, "
-                "first for --style-image, then for each --blend-style in order",
+                f"--style-mask is given {counted(len(self.style_mask), 'time')} for {styles} styles: "
+                "give one for each style, first for --style-image, then for each --blend-style in order",
             )
 
     def _check_terms(self) -> None:

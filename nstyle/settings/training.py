@@ -11,7 +11,7 @@ from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY, SAMPLES, Controls, Machine, Painting, Pictures, Preset
 from nstyle.settings.method import Terms
 from nstyle.settings.options import MXNET, OURS, checked, flag, option, setting
-from nstyle.settings.painters import ENDING
+from nstyle.settings.painters import ENDING, find_painter, painter_names
 
 FOLDER_ENDING = ".training"
 """Ending of the folder beside it, with the record, the state and the paintings of the training."""
@@ -175,7 +175,8 @@ class Training:
     )
     start_from: Path | None = setting(
         None,
-        "a painter to start from, even one of another style; its generator and width are used",
+        "a painter to start from, even one of another style: its file, or the name of one that comes along; its "
+        "generator and width are used",
         OURS,
         LEARNING,
         metavar="PATH",
@@ -215,6 +216,8 @@ class Training:
         for field in fields(self):
             value = getattr(self, field.name)
             object.__setattr__(self, field.name, checked(flag(field.name), field.type, value, option(field)))
+        if self.start_from is not None and self.start_from.name in painter_names() and not self.start_from.exists():
+            object.__setattr__(self, "start_from", find_painter(self.start_from.name))
         if self.output.suffix != ENDING:
             raise OptionError(
                 f"--output must end in {ENDING}, not {self.output.name!r}: write {self.output.stem}{ENDING}",
