@@ -27,12 +27,12 @@ def smaller(config: Config, size: ScaleSize, fits: Callable[[ScaleSize], bool]) 
         share = _largest_share(lambda share: fits(replace(size, frames=_shrunk_frames(size, share))))
         fitting = math.floor(config.style_scale * share * 100) / 100
         return "--style-scale", f"{config.style_scale:g}", f"{fitting:g}" if fitting > 0 else None
-    share = _largest_share(lambda share: fits(_shrunk(size, share)))
+    share = _largest_share(lambda share: _is_too_small(size, share) or fits(_shrunk(size, share)))
+    edges = [max(size.height, size.width)] if config.size is None else parse_size(config.size)
+    fitting_edges = None if _is_too_small(size, share) else "x".join(str(int(edge * share)) for edge in edges)
     if config.size is None:
-        edge = max(size.height, size.width)
-        return "--max-long-edge", str(edge), str(int(edge * share)) if edge * share >= SHORTEST_EDGE else None
-    edges = [int(edge * share) for edge in parse_size(config.size)]
-    return "--size", config.size, "x".join(map(str, edges)) if min(edges) >= SHORTEST_EDGE else None
+        return "--max-long-edge", str(edges[0]), fitting_edges
+    return "--size", config.size, fitting_edges
 
 
 def _largest_share(fits: Callable[[float], bool]) -> float:
@@ -45,6 +45,11 @@ def _largest_share(fits: Callable[[float], bool]) -> float:
         else:
             too_large = middle
     return fitting / STEPS
+
+
+def _is_too_small(size: ScaleSize, share: float) -> bool:
+    """Tell whether nothing can be painted at this share of the size."""
+    return int(min(size.height, size.width) * share) < SHORTEST_EDGE
 
 
 def _shrunk(size: ScaleSize, share: float) -> ScaleSize:
