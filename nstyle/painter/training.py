@@ -180,8 +180,8 @@ class Trainer:
             raise ValueError("the state is that of another generator, or incomplete")
         memories = {
             number: {
-                name: tensor.cpu() if name == "step" else tensor  # Adam counts its steps on the CPU
-                for name, tensor in ((name, state[f"optimizer.{number}.{name}"]) for name in kept)
+                name: state[f"optimizer.{number}.{name}"].to("cpu" if name == "step" else self.device)
+                for name in kept  # Adam counts its steps on the CPU
             }
             for number in range(len(parameters))
         }

@@ -1,17 +1,18 @@
 """The settings of a training: which generator learns what, and for how long."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nstyle.errors import Kind, OptionError
+from nstyle.errors import Kind, OptionError, WeightsError
 from nstyle.pictures.limits import LONGEST_EDGE
 from nstyle.settings.config import Config
 from nstyle.settings.groups import EVERYDAY, SAMPLES, Controls, Machine, Painting, Pictures, Preset
 from nstyle.settings.method import Terms
 from nstyle.settings.options import MXNET, OURS, checked, flag, option, setting
-from nstyle.settings.painters import ENDING, find_painter, painter_names
+from nstyle.settings.painters import ENDING, find_painter
 
 FOLDER_ENDING = ".training"
 """Ending of the folder beside it, with the record, the state and the paintings of the training."""
@@ -213,11 +214,12 @@ class Training:
                 flag="--output",
                 kind=Kind.MISSING,
             )
+        if self.start_from is not None:
+            with suppress(WeightsError):  # a file that is not there is refused when it is read
+                object.__setattr__(self, "start_from", find_painter(str(self.start_from)))
         for field in fields(self):
             value = getattr(self, field.name)
             object.__setattr__(self, field.name, checked(flag(field.name), field.type, value, option(field)))
-        if self.start_from is not None and self.start_from.name in painter_names() and not self.start_from.exists():
-            object.__setattr__(self, "start_from", find_painter(self.start_from.name))
         if self.output.suffix != ENDING:
             raise OptionError(
                 f"--output must end in {ENDING}, not {self.output.name!r}: write {self.output.stem}{ENDING}",
