@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +113,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
 _lock = threading.Lock()
 _reproducible_runs = 0
-_runs_that_keep = 0  # freed memory
+_blocks_that_reuse = 0  # freed memory
 _runs_in_tf32 = False
 _switches_before = ExitStack()
 _memory_shares: dict[torch.device, list[float]] = {}
@@ -272,10 +272,10 @@ def return_freed_memory() -> None:
     """Return to the system what the C library keeps of freed memory, also between blocks that are in use.
 
     After many small tensors, large ones cannot use it: each of them gets pages of its own. Only glibc can do this.
-    While `keeping_freed_memory` keeps it, nothing is returned.
+    While `reusing_freed_memory` keeps it, nothing is returned.
     """
     if (
-        _runs_that_keep == 0
+        _blocks_that_reuse == 0
         and sys.platform == "linux"
         and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None
     ):
@@ -283,33 +283,43 @@ def return_freed_memory() -> None:
 
 
 @contextmanager
-def keeping_freed_memory(device: torch.device, needed: int) -> Iterator[None]:
-    """Make the C library keep freed memory for the next feature maps, instead of returning it to the system.
+def reusing_freed_memory() -> Iterator[None]:
+    """Make the C library keep freed memory for the next feature maps, and return all of it at the end.
 
-    Every epoch frees and allocates the same large maps. At 1024 pixels, new pages from the system took a fifth of an
-    epoch. This can use 1.4 times the memory, so it is done only if the device has three times `needed`. It is done
-    only with glibc, and only on a CPU: PyTorch caches GPU memory anyway. All free memory is returned at the end.
-    Maps that other threads than the main one allocate still come from the system, because glibc's heaps for those
-    threads are too small for them.
+    New pages from the system take a fifth of the time of an epoch. But what is kept does not always fit what is asked
+    for: at 800 pixels, tiles of one stage after the other took three times the memory that they need. So the network
+    reuses memory within a stage only. It is done only with glibc. Maps that other threads than the main one allocate
+    still come from the system, because glibc's heaps for those threads are too small for them.
+    """
+    global _blocks_that_reuse
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        yield
+        return
+    _blocks_that_reuse += 1
+    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    try:
+        yield
+    finally:
+        _blocks_that_reuse -= 1
+        if _blocks_that_reuse == 0:
+            mallopt(_M_MMAP_MAX, _DEFAULT_MMAPS)
+            mallopt(_M_TRIM_THRESHOLD, _ADAPTED_TRIM)
+            return_freed_memory()
+
+
+def keeping_freed_memory(device: torch.device, needed: int) -> AbstractContextManager[None]:
+    """Reuse freed memory for a whole run (`reusing_freed_memory`), if the device has three times what it needs.
+
+    Every epoch frees and allocates the same large maps. A run that keeps them can use 1.4 times the memory. It is
+    done only on a CPU: PyTorch caches GPU memory anyway.
 
     Args:
         device: the device of the descent.
         needed: bytes of the descent's feature maps, roughly.
 
     """
-    global _runs_that_keep
     there = memory_of(device)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if device.type != "cpu" or mallopt is None or there is None or there < 3 * needed:
-        yield
-        return
-    _runs_that_keep += 1
-    mallopt(_M_MMAP_MAX, 0)
-    mallopt(_M_TRIM_THRESHOLD, _NEVER)
-    try:
-        yield
-    finally:
-        _runs_that_keep -= 1
-        mallopt(_M_MMAP_MAX, _DEFAULT_MMAPS)
-        mallopt(_M_TRIM_THRESHOLD, _ADAPTED_TRIM)
-        return_freed_memory()
+    is_plenty = device.type == "cpu" and there is not None and there >= 3 * needed
+    return reusing_freed_memory() if is_plenty else nullcontext()

@@ -257,6 +257,13 @@ def test_while_freed_memory_is_kept_nobody_gives_it_back() -> None:
 
 
 @glibc_only
+def test_a_context_inside_another_ends_nothing() -> None:
+    """So the tiles' stages do not end what keeps memory for the whole run."""
+    end = "with devices.reusing_freed_memory(): pass\n    kept = new_pages() < usual / 10"
+    assert freed_memory(end=end) == ["True", "True", "True"]
+
+
+@glibc_only
 def test_more_than_two_gigabytes_are_kept() -> None:
     free_and_look = "before = memory()[0]; bytearray(3 * 2**30); kept = memory()[0] > before + 3 * 2**30 * 0.9"
     assert freed_memory(end=free_and_look)[0] == "True"

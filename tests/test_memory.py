@@ -12,7 +12,7 @@ import torch
 from refusals import refuses
 
 import nstyle
-from nstyle.devices import free_memory, memory_in_use, memory_of, return_freed_memory
+from nstyle.devices import free_memory, memory_in_use, memory_of, reusing_freed_memory
 from nstyle.errors import Kind
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
@@ -178,10 +178,10 @@ def test_the_last_epoch_writes_a_snapshot() -> None:
 
 
 @pytest.mark.parametrize("owns_process", [False, True])
-def test_tiles_give_freed_memory_back_only_in_a_process_of_ours(owns_process: bool) -> None:
+def test_tiles_reuse_freed_memory_only_in_a_process_of_ours(owns_process: bool) -> None:
     network = Session(owns_process=owns_process).load("filters", ModelOptions()).targets_in(Tiling()).features
     assert isinstance(network, Streamed)
-    assert (network.when_done is return_freed_memory) == owns_process
+    assert (network.around_stage is reusing_freed_memory) == owns_process
 
 
 @pytest.mark.parametrize("optimizer", ["nag", "lbfgs"])

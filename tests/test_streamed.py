@@ -4,7 +4,8 @@ import gc
 import itertools
 import random
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -356,6 +357,35 @@ def test_a_stage_above_the_tiles_runs_once() -> None:
     assert len(network.seen) > 3 + 2 * 8
 
 
+def test_each_stage_runs_in_a_context_of_its_own() -> None:
+    """A process can keep freed memory for the tiles of one stage, and return it before the next one."""
+    network = TinyNetwork()
+    blocks_in_contexts: list[int] = []
+    is_inside = False
+
+    @contextmanager
+    def noted() -> Iterator[None]:
+        nonlocal is_inside
+        assert not is_inside
+        is_inside, before = True, len(network.seen)
+        yield
+        is_inside = False
+        blocks_in_contexts.append(len(network.seen) - before)
+
+    features = Streamed(network, Tiling(values=12 * 16**2), noted)
+    objective = Objective(features, painting(64, 64), painting(64, 64))
+    network.seen.clear()
+    blocks_in_contexts.clear()
+    objective.gradient(painting(64, 64))
+    tiles = [
+        len(stage.tiles(64 >> i, 64 >> i))
+        for i, stage in enumerate(features.walk(painting(64, 64), TINY_LAYERS).stages)
+    ]
+    assert blocks_in_contexts == [*tiles, 0, *reversed(tiles[:-1])]  # the last stage is one tile: its graph is kept
+    assert len(network.seen) == sum(blocks_in_contexts)
+    assert features.seamless().around_stage is noted
+
+
 def test_tiles_own_each_position_once() -> None:
     network = blocks_of(TinyNetwork())
     assert network is not None
@@ -406,15 +436,6 @@ def test_terms_of_ones_own_with_several_layers() -> None:
         assert distance(whole.gradient, plain.gradient) > 1e-3
     with pytest.raises(ValueError, match="join"):
         Objective(Streamed(network), content, style, style_layers=layers).with_terms([across]).gradient(image)
-
-
-def test_it_says_when_a_gradient_is_done() -> None:
-    done = []
-    network = Streamed(TinyNetwork(), TILINGS["all"], lambda: done.append(True))
-    objective = Objective(network, painting(30, 30), painting(30, 30), style_layers={"relu1_1": 1.0}, seamless=True)
-    assert not done
-    objective.gradient(painting(30, 30, 1))
-    assert done == [True]
 
 
 @pytest.mark.parametrize("again", [False, True])

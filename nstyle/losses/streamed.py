@@ -11,6 +11,7 @@ Transfer", 2024). Tiles of a stage need halos of a few positions instead of many
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -42,7 +43,7 @@ class Streamed:
     Args:
         features: the network.
         tiling: how much of it runs in parts, and the size of the parts; None means all, in parts of default size.
-        when_done: called after each gradient, when the parts' maps are gone; None: nothing is.
+        around_stage: makes a context in which each stage's tiles run, one after the other.
 
     Raises:
         ValueError: the network does not tell its blocks (`blocks.Blockwise`).
@@ -50,7 +51,10 @@ class Streamed:
     """
 
     def __init__(
-        self, features: Features, tiling: Tiling | None = None, when_done: Callable[[], None] | None = None
+        self,
+        features: Features,
+        tiling: Tiling | None = None,
+        around_stage: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         network = blocks_of(features)
         if network is None:
@@ -58,7 +62,7 @@ class Streamed:
         self.features = features
         self.network = network
         self.tiling = Tiling() if tiling is None else tiling
-        self.when_done = when_done
+        self.around_stage = around_stage
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Return the whole maps, as the network itself does. They have no graph."""
@@ -70,11 +74,11 @@ class Streamed:
 
     def walk(self, image: Tensor, layers: Iterable[str]) -> Walk:
         """Return a walk through the network over an image (1 x 3 x H x W, without a graph)."""
-        return Walk(self.network, image, frozenset(layers), self.tiling)
+        return Walk(self.network, image, frozenset(layers), self.tiling, self.around_stage)
 
     def seamless(self) -> "Streamed":
         """Return the network that sees copies of the picture around it."""
-        return Streamed(seamless(self.features), self.tiling, self.when_done)
+        return Streamed(seamless(self.features), self.tiling, self.around_stage)
 
     def content_terms(
         self, content: Image, weights: Mapping[str, float], layers: Collection[str], *, is_relative: bool
@@ -177,8 +181,6 @@ class StreamedImage:
         if not needed:
             return torch.zeros_like(self.image) if of_pixels is None else of_pixels
         gradient = self.walk.down(partial(self._outputs, needed), again=again)
-        if self.network.when_done is not None:
-            self.network.when_done()
         return gradient if of_pixels is None else gradient + of_pixels
 
     def _terms_of(self, part: Part) -> Iterator[Term]:

@@ -1,6 +1,7 @@
 """Run a network over a picture in tiles: up from the image, with the maps of one tile at a time, and back down."""
 
 from collections.abc import Callable, Collection, Hashable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -44,16 +45,25 @@ class Walk:
         image: 1 x 3 x H x W, model space; without a graph.
         layers: the layers whose maps are needed.
         tiling: how much of the network runs in tiles, and their size.
+        around_stage: makes a context in which each stage's tiles run, one after the other.
 
     Attributes:
         stages: the stages of the network.
 
     """
 
-    def __init__(self, network: Surrounded, image: Tensor, layers: Collection[str], tiling: Tiling) -> None:
+    def __init__(
+        self,
+        network: Surrounded,
+        image: Tensor,
+        layers: Collection[str],
+        tiling: Tiling,
+        around_stage: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.network = network
         self.image = image
         self.stages = stages_of(network, layers, tiling)
+        self.around_stage = around_stage
         self._inputs: list[Tensor] = []  # of each stage, for the way down
         self._kept: _Run | None = None
         self._memo: dict[Hashable, Any] = {}
@@ -72,18 +82,19 @@ class Walk:
                 self._inputs.append(x)
             following: Tensor | None = None
             tiles = stage.tiles(*x.shape[-2:])
-            for tile in tiles:
-                run = self._run(stage, tile, x, graph=keeps and len(tiles) == 1 and not stage.feeds)
-                if run.seen.requires_grad:
-                    self._kept = run
-                if run.pooled is not None:
-                    own = run.window.owned(run.pooled)
-                    following = whole_map(own, run.window.size) if following is None else following
-                    run.window.cut(following).copy_(own)
-                yield run.part
-                if run is not self._kept:
-                    run.maps.clear()
-                del run
+            with self.around_stage():
+                for tile in tiles:
+                    run = self._run(stage, tile, x, graph=keeps and len(tiles) == 1 and not stage.feeds)
+                    if run.seen.requires_grad:
+                        self._kept = run
+                    if run.pooled is not None:
+                        own = run.window.owned(run.pooled)
+                        following = whole_map(own, run.window.size) if following is None else following
+                        run.window.cut(following).copy_(own)
+                    yield run.part
+                    if run is not self._kept:
+                        run.maps.clear()
+                    del run
             if following is not None:
                 x = following
 
@@ -115,16 +126,17 @@ class Walk:
             self._kept = None
             self._inputs.pop()
         gradient = torch.zeros_like(x)
-        for tile in stage.tiles(*x.shape[-2:]):
-            run = self._run(stage, tile, x, graph=True) if kept is None else kept
-            pairs = outputs(run.part)
-            if run.pooled is not None and above is not None:
-                pairs.append((run.window.owned(run.pooled), run.window.cut(above)))
-            if pairs:
-                values, gradients = zip(*pairs, strict=True)
-                (found,) = torch.autograd.grad(values, run.seen, gradients, retain_graph=again)
-                tile.seen(gradient).add_(found)
-            del run, pairs
+        with self.around_stage():
+            for tile in stage.tiles(*x.shape[-2:]):
+                run = self._run(stage, tile, x, graph=True) if kept is None else kept
+                pairs = outputs(run.part)
+                if run.pooled is not None and above is not None:
+                    pairs.append((run.window.owned(run.pooled), run.window.cut(above)))
+                if pairs:
+                    values, gradients = zip(*pairs, strict=True)
+                    (found,) = torch.autograd.grad(values, run.seen, gradients, retain_graph=again)
+                    tile.seen(gradient).add_(found)
+                del run, pairs
         return gradient
 
     def _run(self, stage: Stage, tile: Tile, x: Tensor, *, graph: bool) -> _Run:

@@ -4,7 +4,7 @@ Sharing does not change a bit of any painting: each key holds everything that it
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from cachetools import LRUCache
 
-from nstyle.devices import memory_in_use, return_freed_memory
+from nstyle.devices import memory_in_use, reusing_freed_memory
 from nstyle.errors import WeightsError
 from nstyle.files import known_sha256
 from nstyle.losses.objective import StyleTargets
@@ -41,13 +41,13 @@ class Loaded:
     Attributes:
         model: the network.
         targets: a cache of style targets; not used by a network that is fitted to each pair of pictures.
-        when_done: called after each gradient in tiles; None: nothing is.
+        around_stage: makes a context for the tiles of each stage; see `streamed.Streamed`.
 
     """
 
     model: Model
     targets: StyleTargets
-    when_done: Callable[[], None] | None = None
+    around_stage: Callable[[], AbstractContextManager[None]] = nullcontext
     _in_tiles: dict[Tiling, StyleTargets] = field(default_factory=dict)
 
     def targets_in(self, tiling: Tiling | None) -> StyleTargets:
@@ -55,7 +55,7 @@ class Loaded:
         if tiling is None:
             return self.targets
         return made_once(
-            self._in_tiles, tiling, lambda: StyleTargets(Streamed(self.model.features, tiling, self.when_done))
+            self._in_tiles, tiling, lambda: StyleTargets(Streamed(self.model.features, tiling, self.around_stage))
         )
 
 
@@ -111,9 +111,8 @@ class Session:
     def _load(self, name: str, options: ModelOptions) -> Loaded:
         model = load_model(name, options)
         self._in_use = None
-        # After a gradient in tiles, the update needs whole images, for which malloc cannot use what it has kept.
-        returns = self.owns_process and options.device.type == "cpu"
-        return Loaded(model, StyleTargets(model.features), return_freed_memory if returns else None)
+        may_reuse = self.owns_process and options.device.type == "cpu"
+        return Loaded(model, StyleTargets(model.features), reusing_freed_memory if may_reuse else nullcontext)
 
     def read(self, path: Path, edge: int | None) -> Picture:
         """Return `read_picture` of a file, from the cache if `keeps_decoded` and its content is the same."""
