@@ -471,8 +471,9 @@ def test_what_cannot_be_painted_leaves_no_record(clip: Path, tmp_path: Path) -> 
         lambda state: replace(state, images=()),
         lambda state: replace(state, images=(torch.zeros(1, 3, 20, 30),), shown=None),
         lambda state: replace(state, images=(torch.zeros(1, 3, 20, 30),), shown=np.zeros((20, 30, 3), np.float32)),
+        lambda state: replace(state, images=tuple(image * torch.nan for image in state.images)),
     ],
-    ids=["frame", "images", "size", "size of all"],
+    ids=["frame", "images", "size", "size of all", "values"],
 )
 def test_a_state_that_somebody_changed_does_not_count(
     change: Callable[[ShotState], ShotState],

@@ -54,7 +54,7 @@ def read_shot(path: Path) -> tuple[ShotState, dict[str, Any]]:
         }
         state = ShotState(int(about["frame"]), images, shown, int(about["pass"]), pairs)
         facts = dict(about["facts"])
-        _check_shapes(state)
+        _check_images(state)
     except READING_ERRORS as error:
         raise damaged(path) from error
     return state, facts
@@ -69,11 +69,11 @@ def damaged(path: Path) -> RecipeError:
     )
 
 
-def _check_shapes(state: ShotState) -> None:
-    """Check that all are images of one size.
+def _check_images(state: ShotState) -> None:
+    """Check that all are images of one size, and finite.
 
     Raises:
-        ValueError: a shape or dtype is wrong.
+        ValueError: a shape, a dtype or a value is wrong.
 
     """
     shapes = {tuple(image.shape) for image in (*state.images, *state.pairs.values())}
@@ -88,3 +88,7 @@ def _check_shapes(state: ShotState) -> None:
         raise ValueError("not float32")
     if state.shown is not None and state.shown.dtype != np.float32:
         raise ValueError("not float32")
+    if not all(bool(image.isfinite().all()) for image in (*state.images, *state.pairs.values())):
+        raise ValueError("not finite")
+    if state.shown is not None and not np.isfinite(state.shown).all():
+        raise ValueError("not finite")
