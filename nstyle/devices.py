@@ -287,9 +287,9 @@ def reusing_freed_memory() -> Iterator[None]:
     """Make the C library keep freed memory for the next feature maps, and return all of it at the end.
 
     New pages from the system take a fifth of the time of an epoch. But what is kept does not always fit what is asked
-    for: at 800 pixels, tiles of one stage after the other took three times the memory that they need. So the network
-    reuses memory within a stage only. It is done only with glibc. Maps that other threads than the main one allocate
-    still come from the system, because glibc's heaps for those threads are too small for them.
+    for: at 800 pixels, tiles of one stage after the other took three times the memory that they need. So networks in
+    tiles reuse memory within a stage only. It is done only with glibc. Maps that other threads than the main one
+    allocate still come from the system, because glibc's heaps for those threads are too small for them.
     """
     global _blocks_that_reuse
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

@@ -16,12 +16,14 @@ import nstyle
 from nstyle import DeviceError, OptionError, WeightsError, stylize, stylize_many
 from nstyle.commands import view
 from nstyle.commands.paint import main
+from nstyle.devices import reusing_freed_memory
 from nstyle.errors import Kind
 from nstyle.networks.model_space import from_model_space, to_model_space
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.one_pass import OnePass, load_painter
 from nstyle.painter.painter_file import read_painter, write_painter
+from nstyle.painter.run import painter_of
 from nstyle.painter.tiles import TILINGS, paint, paintings
 from nstyle.painting.finish import Finish
 from nstyle.painting.one_pass import prepare_one_pass
@@ -305,6 +307,13 @@ def test_masks_alpha_colors_and_16_bits_are_as_always(painter: Path, tmp_path: P
     assert np.abs(written.rgb[8:, :24] - levels[8:, :24, :3] / 255).max() < 1e-3
     assert np.abs(written.rgb[8:, 24:] - levels[8:, 24:, :3] / 255).mean() > 0.02
     assert len(np.unique(np.rint(written.rgb * 65535) % 257)) > 1
+
+
+@pytest.mark.parametrize("owns_process", [False, True])
+def test_tiles_reuse_freed_memory_only_in_a_process_of_ours(owns_process: bool, painter: Path) -> None:
+    loaded = painter_of(Config(painter=str(painter), device="cpu"), Session(owns_process=owns_process))
+    assert loaded is not None
+    assert (loaded.around_step is reusing_freed_memory) == owns_process
 
 
 def needed(painter: Path, way: int) -> int:

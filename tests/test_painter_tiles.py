@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -64,6 +66,23 @@ def test_full_size_maps_are_computed_twice_and_coarse_ones_once() -> None:
     steps = Plan(graph, Tiling(512, 1)).steps
     assert [name for name in steps if graph.coarseness[name] == 0] == ["first_conv", "up2_conv", "painted"]
     assert len(steps) == len(set(steps))
+
+
+def test_the_tiles_of_each_step_run_in_a_context_of_their_own() -> None:
+    """A process can keep freed memory for them, and return it before the next step."""
+    ended = []
+
+    @contextmanager
+    def noted() -> Iterator[None]:
+        yield
+        ended.append(True)
+
+    made, image = generator("small"), torch.zeros(1, 3, 64, 64)
+    paint(made, image, None, noted)
+    assert not ended
+    tiling = Tiling(32, 1)
+    paint(made, image, tiling, noted)
+    assert len(ended) == len(Plan(made.graphs[0], tiling).steps)
 
 
 _MEASURE = """

@@ -232,7 +232,7 @@ class _FilmRun:
             self.device,
             self.precision.dtype,
             self.session,
-            painter_of(self.config),
+            painter_of(self.config, self.session),
             {"content_image": first},
             besides=self.plan.memory(self.device),
         )

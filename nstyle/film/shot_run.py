@@ -211,7 +211,7 @@ def paint_shot(
         observers=observers,
         ways=shot.ways,
         paintings=shot.paintings(),
-        painter=_pass_of(shot),
+        painter=_pass_of(shot, session),
     )
     began = time.monotonic()
     with closing(_Saver(shot, rows, is_wanted)) as saver:
@@ -260,9 +260,9 @@ class _Saver:
             self._next = self._shot.save(state, self._rows) / STATE_RATE + time.monotonic()
 
 
-def _pass_of(shot: ShotPlan) -> OnePass | Pass | None:
+def _pass_of(shot: ShotPlan, session: Session) -> OnePass | Pass | None:
     """Return how the painter paints all frames, in any shot and any process; None: there is no painter."""
-    painter = painter_of(shot.plan.config)
+    painter = painter_of(shot.plan.config, session)
     if painter is None or shot.painter_way is None:
         return painter
     return pass_in(painter, shot.painter_way, shot.size)

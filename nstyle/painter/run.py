@@ -1,10 +1,11 @@
 """Paint a picture with what the settings ask for: the optimizer, a painter, or one after the other."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from nstyle.devices import choose_device
+from nstyle.devices import choose_device, reusing_freed_memory
 from nstyle.painter.one_pass import OnePass, load_painter
 from nstyle.painting import estimate as estimates
 from nstyle.painting import stylize as paintings
@@ -57,7 +58,7 @@ def run(
     session: Session | None = None,
 ) -> Result:
     """Paint with the settings in `config`, and with its painter. See `painting.stylize.run` for the arguments."""
-    return paintings.run(config, callback, progress, followed, session, painter=painter_of(config))
+    return paintings.run(config, callback, progress, followed, session, painter=painter_of(config, session))
 
 
 def estimate(
@@ -87,11 +88,13 @@ def estimate_run(
     config: Config, session: Session | None = None, in_memory: Mapping[str, Picture] | None = None
 ) -> Estimate:
     """Estimate what `run` would take. See `estimate` for errors, and `painting.prepare.prepare` for `in_memory`."""
-    return estimates.estimate_run(config, session, in_memory, painter_of(config))
+    return estimates.estimate_run(config, session, in_memory, painter_of(config, session))
 
 
-def painter_of(config: Config) -> OnePass | None:
+def painter_of(config: Config, session: Session | None = None) -> OnePass | None:
     """Return the painter that the settings name, on their device; None: they name none.
+
+    In a process that belongs to nstyle, as the session says, tiles reuse freed memory.
 
     Raises:
         NStyleError: there is no such painter or device, or the file cannot be used.
@@ -99,4 +102,6 @@ def painter_of(config: Config) -> OnePass | None:
     """
     if config.painter is None:
         return None
-    return load_painter(find_painter(config.painter), choose_device(config.device, config.gpu))
+    device = choose_device(config.device, config.gpu)
+    may_reuse = session is not None and session.owns_process and device.type == "cpu"
+    return load_painter(find_painter(config.painter), device, reusing_freed_memory if may_reuse else nullcontext)

@@ -6,10 +6,12 @@ something needs them. For Johnson's network that means: its two convolutions of 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +21,9 @@ from nstyle.painter.layers import Conv, InstanceNorm, Span, Statistics, Sum, Tra
 
 Region = tuple[tuple[int, int], tuple[int, int]]
 """First row and the one after the last, and likewise the columns."""
+
+AroundStep: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Function that makes a context in which the tiles of one step run."""
 
 
 @dataclass(frozen=True)
@@ -46,21 +51,30 @@ FEWEST_POSITIONS = 32
 """Shortest edge of a tile in positions: halos would make smaller ones slow."""
 
 
-def paint(generator: Generator, image: Tensor, tiling: Tiling | None = None) -> Tensor:
-    """Return the painting of an image, 1 x 3 x H x W, model space; without a tiling, in one piece.
+def paint(
+    generator: Generator, image: Tensor, tiling: Tiling | None = None, around_step: AroundStep = nullcontext
+) -> Tensor:
+    """Return the painting of an image. Computes no gradient.
 
-    Computes no gradient. In tiles, the result is that of one piece up to rounding.
+    Args:
+        generator: the network.
+        image: 1 x 3 x H x W, model space.
+        tiling: how the network runs; None: in one piece. In tiles, the result is the same up to rounding.
+        around_step: makes a context in which the tiles of each step run, one after the other.
+
     """
-    for painting in paintings(generator, image, tiling):
+    for painting in paintings(generator, image, tiling, around_step):
         image = painting
     return image
 
 
-def paintings(generator: Generator, image: Tensor, tiling: Tiling | None = None) -> Iterator[Tensor]:
+def paintings(
+    generator: Generator, image: Tensor, tiling: Tiling | None = None, around_step: AroundStep = nullcontext
+) -> Iterator[Tensor]:
     """Yield what each stage of the generator paints, see `paint`; the last one is the painting."""
     for graph in generator.graphs:
         with torch.no_grad():
-            image = graph(image) if tiling is None else _Walk(graph, tiling, image).painting()
+            image = graph(image) if tiling is None else _Walk(graph, tiling, image).painting(around_step)
         yield image
 
 
@@ -150,28 +164,33 @@ class _Walk:
         """Height and width of the picture."""
         return self.image.shape[-2], self.image.shape[-1]
 
-    def painting(self) -> Tensor:
+    def painting(self, around_step: AroundStep) -> Tensor:
         """Compute all steps, and return the painting."""
         plan = self.plan
         for step in plan.steps:
-            is_kept = step in plan.kept or step == plan.steps[-1]
-            result = self._place(step) if is_kept else None
-            for region in plan.tiles(step, self.size):
-                part = self._computed(step, region)
-                if result is None and is_kept:
-                    result = part.new_empty(1, part.shape[1], *plan.graph.size(step, self.size))
-                if result is not None:
-                    _cut(result, region).copy_(part)
-                if step in plan.measured:
-                    found = statistics(part)
-                    self.statistics[step] = (
-                        self.statistics[step].with_part(found) if step in self.statistics else found
-                    )
-            for name in [name for name in self.whole if plan.last_uses.get(name) == step]:
-                del self.whole[name]
+            with around_step():
+                result = self._result(step)
+                for name in [name for name in self.whole if plan.last_uses.get(name) == step]:
+                    del self.whole[name]
             if result is not None:
                 self.whole[step] = result
         return self.whole[plan.steps[-1]]
+
+    def _result(self, step: str) -> Tensor | None:
+        """Compute a step tile by tile. Return its map if it is kept."""
+        plan = self.plan
+        is_kept = step in plan.kept or step == plan.steps[-1]
+        result = self._place(step) if is_kept else None
+        for region in plan.tiles(step, self.size):
+            part = self._computed(step, region)
+            if result is None and is_kept:
+                result = part.new_empty(1, part.shape[1], *plan.graph.size(step, self.size))
+            if result is not None:
+                _cut(result, region).copy_(part)
+            if step in plan.measured:
+                found = statistics(part)
+                self.statistics[step] = self.statistics[step].with_part(found) if step in self.statistics else found
+        return result
 
     def _place(self, step: str) -> Tensor | None:
         """Return the map into which the step may write, if there is one."""
