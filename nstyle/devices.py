@@ -312,7 +312,7 @@ def reusing_freed_memory() -> Iterator[None]:
 def keeping_freed_memory(device: torch.device, needed: int) -> AbstractContextManager[None]:
     """Reuse freed memory for a whole run (`reusing_freed_memory`), if the device has three times what it needs.
 
-    Every epoch frees and allocates the same large maps. A run that keeps them can use 1.4 times the memory. It is
+    Every epoch frees and allocates the same large maps. A run that keeps them can use 1.6 times the memory. It is
     done only on a CPU: PyTorch caches GPU memory anyway.
 
     Args:

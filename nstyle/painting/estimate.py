@@ -51,7 +51,7 @@ class Estimate:
             it at a coarse one.
         memory: bytes of memory of the whole process, as `max_memory` counts them. The scales after that one count,
             too, so that `resume` can paint them. Without `max_memory`, the command keeps freed memory, and may use up
-            to 1.4 times as much (`devices.keeping_freed_memory`).
+            to 1.6 times as much (`devices.keeping_freed_memory`).
         way: whether that scale will be painted "whole" or in tiles ("in tiles of 4 million values").
         epochs: the largest number of epochs in all scales; 0: a painter paints in one pass.
         may_stop: whether the painting may end before that, because it hardly changes any more (`stop_eps`).
