@@ -1,11 +1,10 @@
 """Paint a picture with what the settings ask for: the optimizer, a painter, or one after the other."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from nstyle.devices import choose_device, reusing_freed_memory
+from nstyle.devices import choose_device
 from nstyle.painter.one_pass import OnePass, load_painter
 from nstyle.painting import estimate as estimates
 from nstyle.painting import stylize as paintings
@@ -94,7 +93,7 @@ def estimate_run(
 def painter_of(config: Config, session: Session | None = None) -> OnePass | None:
     """Return the painter that the settings name, on their device; None: they name none.
 
-    In a process that belongs to nstyle, as the session says, tiles reuse freed memory.
+    The session decides whether its tiles reuse freed memory (`Session.around_tiles`).
 
     Raises:
         NStyleError: there is no such painter or device, or the file cannot be used.
@@ -103,5 +102,4 @@ def painter_of(config: Config, session: Session | None = None) -> OnePass | None
     if config.painter is None:
         return None
     device = choose_device(config.device, config.gpu)
-    may_reuse = session is not None and session.owns_process and device.type == "cpu"
-    return load_painter(find_painter(config.painter), device, reusing_freed_memory if may_reuse else nullcontext)
+    return load_painter(find_painter(config.painter), device, (session or Session()).around_tiles(device))

@@ -90,6 +90,13 @@ class Session:
         key = (name, options, content)
         return made_once(self._models, key, partial(self._load, name, options))
 
+    def around_tiles(self, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+        """Return what makes a context for tiles that run one after the other on a device.
+
+        In a process that belongs to nstyle, they reuse freed memory.
+        """
+        return reusing_freed_memory if self.owns_process and device.type == "cpu" else nullcontext
+
     def memory_in_use(self, device: torch.device, pictures: Iterable[Picture]) -> int:
         """Return the bytes that the process uses on the device with the network and these pictures, before it paints.
 
@@ -111,8 +118,7 @@ class Session:
     def _load(self, name: str, options: ModelOptions) -> Loaded:
         model = load_model(name, options)
         self._in_use = None
-        may_reuse = self.owns_process and options.device.type == "cpu"
-        return Loaded(model, StyleTargets(model.features), reusing_freed_memory if may_reuse else nullcontext)
+        return Loaded(model, StyleTargets(model.features), self.around_tiles(options.device))
 
     def read(self, path: Path, edge: int | None) -> Picture:
         """Return `read_picture` of a file, from the cache if `keeps_decoded` and its content is the same."""
