@@ -46,8 +46,9 @@ def bytes_of_maps(
         wanted = (len(block.reach.keys() & stage.layers) for block in stage.blocks)
         copied = sum(block.widest * n / 4**i for i, (block, n) in enumerate(zip(stage.blocks, wanted, strict=True)))
         tile = stage.largest_tile(rows, columns) * ((stage.kept + is_cut * copied) * itemsize + working)
-        # On the way back there are the gradients of this stage's input and of the next one's.
-        most = max(most, inputs + own + following + int(tile))
+        # On the way back there are the gradients of the next stage's input, and of what a row of tiles sees of this
+        # one's; finished rows take the place of the input.
+        most = max(most, inputs + own * stage.tallest_tile(rows) // rows + following + int(tile))
     return most
 
 

@@ -124,6 +124,10 @@ class Stage:
         rows, columns = (max(span.last - span.first for span in self._spans(n)) for n in (height, width))
         return rows * columns
 
+    def tallest_tile(self, height: int) -> int:
+        """Return the number of rows that the tallest tile sees."""
+        return max(span.last - span.first for span in self._spans(height))
+
     def positions_seen(self, height: int, width: int) -> int:
         """Return the number of positions that all tiles together see; those in halos count several times."""
         rows, columns = (sum(span.last - span.first for span in self._spans(n)) for n in (height, width))

@@ -1,6 +1,7 @@
 """Run a network over a picture in tiles: up from the image, with the maps of one tile at a time, and back down."""
 
-from collections.abc import Callable, Collection, Hashable, Iterator
+import itertools
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nstyle.losses.parts import Image, Part, Window
-from nstyle.losses.tiles import Stage, Tile, Tiling, stages_of
+from nstyle.losses.tiles import Span, Stage, Tile, Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
 
 Outputs: TypeAlias = Callable[[Part], list[tuple[Tensor, Tensor]]]
@@ -119,25 +120,38 @@ class Walk:
         return of_image
 
     def _down(self, number: int, above: Tensor | None, outputs: Outputs, *, again: bool) -> Tensor:
-        """Return the gradient with respect to a stage's input; `above` is that with respect to its pooled map."""
+        """Return the gradient with respect to a stage's input; `above` is that with respect to its pooled map.
+
+        If the input is not used again, the gradient takes its place: after each row of tiles, where no later tile
+        sees the input.
+        """
         stage, x = self.stages[number], self._inputs[number]
         kept = self._kept if above is None else None
         if not again:
             self._kept = None
             self._inputs.pop()
-        gradient = torch.zeros_like(x)
+        whole = torch.empty_like(x) if again or x is self.image else x
+        after = x[..., :0, :]  # the gradient so far, in what the next row of tiles sees, too
         with self.around_stage():
-            for tile in stage.tiles(*x.shape[-2:]):
-                run = self._run(stage, tile, x, graph=True) if kept is None else kept
-                pairs = outputs(run.part)
-                if run.pooled is not None and above is not None:
-                    pairs.append((run.window.owned(run.pooled), run.window.cut(above)))
-                if pairs:
-                    values, gradients = zip(*pairs, strict=True)
-                    (found,) = torch.autograd.grad(values, run.seen, gradients, retain_graph=again)
-                    tile.seen(gradient).add_(found)
-                del run, pairs
-        return gradient
+            for tiles, following in _rows_of(stage.tiles(*x.shape[-2:])):
+                rows = tiles[0].rows
+                ready = x.shape[-2] if following is None else following.first
+                gradient = torch.zeros_like(x[..., rows.first : rows.last, :])
+                gradient[..., : after.shape[-2], :] = after
+                for tile in tiles:
+                    run = self._run(stage, tile, x, graph=True) if kept is None else kept
+                    pairs = outputs(run.part)
+                    if run.pooled is not None and above is not None:
+                        pairs.append((run.window.owned(run.pooled), run.window.cut(above)))
+                    if pairs:
+                        values, gradients = zip(*pairs, strict=True)
+                        (found,) = torch.autograd.grad(values, run.seen, gradients, retain_graph=again)
+                        gradient[..., tile.columns.first : tile.columns.last].add_(found)
+                        del found
+                    del run, pairs
+                whole[..., rows.first : ready, :] = gradient[..., : ready - rows.first, :]
+                after = gradient[..., ready - rows.first :, :].clone()
+        return whole
 
     def _run(self, stage: Stage, tile: Tile, x: Tensor, *, graph: bool) -> _Run:
         """Run a stage over one tile of its input."""
@@ -157,6 +171,13 @@ class Walk:
         poolings = stage.poolings + above
         height, width = self.image.shape[-2:]
         return tile.window(above, self.network.margin >> poolings, (height >> poolings, width >> poolings))
+
+
+def _rows_of(tiles: Sequence[Tile]) -> Iterator[tuple[list[Tile], Span | None]]:
+    """Yield the tiles of each row of tiles, and the rows of the input that the next row of tiles sees, if any."""
+    rows = [list(row) for _, row in itertools.groupby(tiles, key=lambda tile: tile.rows)]
+    for row, following in itertools.zip_longest(rows, rows[1:]):
+        yield row, None if following is None else following[0].rows
 
 
 def _map_of(stage: Stage, tile: Tile, layer: str, image: Image) -> Tensor:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from cachetools import LRUCache
 
-from nstyle.devices import memory_in_use, reusing_freed_memory
+from nstyle.devices import memory_in_use, return_freed_memory, reusing_freed_memory
 from nstyle.errors import WeightsError
 from nstyle.files import known_sha256
 from nstyle.losses.objective import StyleTargets
@@ -118,6 +118,8 @@ class Session:
     def _load(self, name: str, options: ModelOptions) -> Loaded:
         model = load_model(name, options)
         self._in_use = None
+        if self.owns_process:
+            return_freed_memory()  # of the weights as they were read
         return Loaded(model, StyleTargets(model.features), self.around_tiles(options.device))
 
     def read(self, path: Path, edge: int | None) -> Picture:
