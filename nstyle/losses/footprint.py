@@ -4,12 +4,8 @@ from collections.abc import Collection
 
 from nstyle.losses.parts import MARGIN
 from nstyle.losses.patches import work_of_matching
-from nstyle.losses.tiles import Tiling, stages_of
+from nstyle.losses.tiles import WORKING_MAPS, Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
-
-WORKING_MAPS = 3
-"""Maps as large as the widest of a tile that backpropagation holds besides those that autograd keeps: the gradients
-before and after a convolution, and that of the layer's loss."""
 
 
 def bytes_of_maps(
@@ -39,7 +35,7 @@ def bytes_of_maps(
         following = _pooled_bytes(network, top, height, width, itemsize) if stage.feeds else 0
         inputs += own  # of the stages so far
         per_value = (WORKING_MAPS + more_maps) * itemsize + (4 if itemsize < 4 else 0)
-        working = per_value * max(block.widest / 4**i for i, block in enumerate(stage.blocks))
+        working = per_value * stage.widest
         rows, columns = height >> stage.poolings, width >> stage.poolings
         # Losses copy the part of a map that counts, without margin and halo; autograd keeps the copy.
         is_cut = network.margin > 0 or len(stage.tiles(rows, columns)) > 1

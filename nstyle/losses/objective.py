@@ -46,14 +46,14 @@ class Style:
     """A style picture, and where it goes.
 
     Attributes:
-        image: 1 x 3 x H' x W', model space, of any size.
+        image: 1 x 3 x H' x W', model space, of any size; see `parts.Image`.
         weight: multiplies the objective's style weight.
         mask: 1 x 1 x H' x W', 0..1: which part of the style picture counts; None means all of it.
         region: 1 x 1 x H x W, 0..1: where in the painting the style goes; None means everywhere.
 
     """
 
-    image: Tensor
+    image: Image
     weight: float = 1.0
     mask: Tensor | None = None
     region: Tensor | None = None
@@ -105,15 +105,18 @@ class StyleTargets:
 
     def of(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
         """Return {layer: term} for a style, each with weight 1 and without a region."""
-        return made_once(self._kept, _key(style, layers, style_loss), partial(self._make, style, layers, style_loss))
+        arguments = style.image[..., :, :], style.mask, layers, style_loss
+        return made_once(self._kept, _key(*arguments), partial(self._make, *arguments))
 
-    def _make(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:
+    def _make(
+        self, image: Tensor, mask: Tensor | None, layers: Sequence[str], style_loss: str
+    ) -> Mapping[str, StyleTerm]:
         loss = STYLE_LOSSES[style_loss]
         if isinstance(self.features, Streamed) and loss.summed and layers:
-            return self.features.style_terms(style.image, layers, resolve_name(loss.summed), style.mask)
-        maps = self.features(style.image, layers) if layers else {}
+            return self.features.style_terms(image, layers, resolve_name(loss.summed), mask)
+        maps = self.features(image, layers) if layers else {}
         maker: StyleTermMaker = resolve_name(loss.maker)
-        return {layer: maker(layer, maps[layer], 1.0, style.mask) for layer in layers}
+        return {layer: maker(layer, maps[layer], 1.0, mask) for layer in layers}
 
 
 class Objective:
@@ -332,9 +335,8 @@ def _weights(weight: float, layers: Mapping[str, float]) -> dict[str, float]:
     return {layer: weight * factor for layer, factor in layers.items() if weight * factor > 0}
 
 
-def _key(style: Style, layers: Sequence[str], style_loss: str) -> Hashable:
+def _key(image: Tensor, mask: Tensor | None, layers: Sequence[str], style_loss: str) -> Hashable:
     """Return a cache key made of everything that a style's terms depend on."""
-    image, mask = style.image, style.mask
     return style_loss, *layers, image.shape, _digest(image), None if mask is None else _digest(mask)
 
 

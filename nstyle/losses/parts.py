@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 T = TypeVar("T")
@@ -20,6 +21,23 @@ class Image(Protocol):
 
     def __getitem__(self, index: Any, /) -> Tensor:
         """Return the part `[..., rows, columns]`, two slices."""
+
+
+class _Owned(torch.autograd.Function):
+    """Some rows and columns of a map, as a view. Unlike that of a slice, its gradient has the map's memory layout."""
+
+    @staticmethod
+    def forward(ctx: Any, feature_map: Tensor, rows: slice, columns: slice) -> Tensor:
+        is_last = feature_map.is_contiguous(memory_format=torch.channels_last)
+        ctx.layout = torch.channels_last if is_last else torch.contiguous_format
+        ctx.rows, ctx.columns, ctx.shape = rows, columns, feature_map.shape
+        return feature_map[..., rows, columns]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        whole = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=ctx.layout).zero_()
+        whole[..., ctx.rows, ctx.columns] = gradient
+        return whole, None, None
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,10 @@ class Window:
         height, width = self.size
         rows = min(self.rows.stop + after, height) - self.rows.start
         columns = min(self.columns.stop + after, width) - self.columns.start
-        return feature_map[..., self.top : self.top + rows, self.left : self.left + columns]
+        owned: Tensor = _Owned.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            feature_map, slice(self.top, self.top + rows), slice(self.left, self.left + columns)
+        )
+        return owned
 
 
 @dataclass(frozen=True)

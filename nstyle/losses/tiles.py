@@ -10,8 +10,12 @@ from torch import Tensor
 from nstyle.losses.parts import MARGIN, Image, Window
 from nstyle.networks.blocks import Block, Surrounded
 
-TILE_VALUES = 2**24
-"""Default size of a tile: the number of values that all its feature maps have. 64 MB in float32.
+WORKING_MAPS = 3
+"""Maps as large as the widest of a tile that backpropagation holds besides those that autograd keeps: the gradients
+before and after a convolution, and that of the layer's loss."""
+
+TILE_VALUES = 2**25
+"""Default size of a tile: the number of values that its feature maps and `WORKING_MAPS` have. 128 MB in float32.
 
 The larger a tile, the less its halo counts: at this size, halos add an eighth to the arithmetic of VGG-19.
 """
@@ -168,6 +172,17 @@ class Stage:
         """Number of values that autograd keeps at one position of the input; see `Block.kept`."""
         return math.fsum(block.kept / 4**i for i, block in enumerate(self.blocks))
 
+    @property
+    def widest(self) -> float:
+        """Number of values that its widest map has at one position of the input."""
+        widths: list[float] = [block.widest / 4**i for i, block in enumerate(self.blocks)]
+        return max(widths)
+
+    @property
+    def held(self) -> float:
+        """Number of values that a tile holds at one position of the input: with `WORKING_MAPS`."""
+        return self.kept + WORKING_MAPS * self.widest
+
 
 def stages_of(network: Surrounded, layers: Collection[str], tiling: Tiling | None) -> list[Stage]:
     """Return the stages of a network, as far as these layers need it; without tiling, all of it is one stage."""
@@ -200,4 +215,4 @@ def _stage(
         halo = block.reach_of_pooled + 2 * halo if feeds or i + 1 < len(blocks) else 0
         halo = max([halo, *(block.reach[layer] + MARGIN for layer in own & block.reach.keys())])
     stage = Stage(tuple(blocks), poolings, own, feeds, math.ceil(halo / unit) * unit, unit, None)
-    return stage if values is None else replace(stage, edge=max(unit, math.isqrt(int(values / stage.kept))))
+    return stage if values is None else replace(stage, edge=max(unit, math.isqrt(int(values / stage.held))))

@@ -28,18 +28,20 @@ _log = logging.getLogger(__name__)
 
 TILINGS: tuple[Tiling | None, ...] = (
     None,
-    Tiling(blocks=2, values=2**27),
+    Tiling(blocks=2, values=2**28),
+    Tiling(blocks=2, values=2**26),
     Tiling(blocks=2),
-    Tiling(blocks=2, values=2**22),
-    Tiling(values=2**27),
+    Tiling(blocks=2, values=2**23),
+    Tiling(values=2**28),
+    Tiling(values=2**26),
     Tiling(),
-    Tiling(values=2**22),
-    Tiling(joined=3, values=2**27),
-    Tiling(joined=2, values=2**22),
-    Tiling(joined=3, values=2**24),
-    Tiling(joined=2, values=2**20),
+    Tiling(values=2**23),
+    Tiling(joined=3, values=2**28),
+    Tiling(joined=2, values=2**23),
+    Tiling(joined=3, values=2**25),
+    Tiling(joined=2, values=2**21),
+    Tiling(joined=4, values=2**27, keeps_content=False),
     Tiling(joined=4, values=2**26, keeps_content=False),
-    Tiling(joined=4, values=2**25, keeps_content=False),
 )
 """How the network may run over the picture; whole first, then the fastest. Small tiles need the least memory for
 small pictures, joined blocks for large ones: of these, little is kept for each pixel. See `GPU_VALUES` for the
@@ -78,8 +80,8 @@ STRIP_IMAGES = 3
 RESIZE_BYTES = 24
 """Bytes for each pixel of the painting while the content is resized."""
 
-STYLE_IMAGE_BYTES = 40
-"""Bytes for each pixel of each style picture: the picture and its copies."""
+STYLE_IMAGE_BYTES = 28
+"""Bytes for each pixel of each style picture: the picture, transparency, and a copy in other colors."""
 
 RESERVE = 1.2
 """Factor on the estimate, for what malloc cannot use: measured paintings of 384 and 512 pixels take 0.9 to 1.15 times
@@ -88,7 +90,7 @@ the estimate."""
 MOST_UNUSABLE = 500_000_000
 """Bytes of images to which that factor applies: large ones get pages of their own, which malloc returns."""
 
-TILES_RESERVE, TILE_RESERVE = 70_000_000, 1.8
+TILES_RESERVE, TILE_RESERVE = 55_000_000, 0.9
 """Bytes that malloc keeps while tiles come and go, as measured at 512 pixels: a constant, and a multiple of the bytes
 of a tile's values."""
 
@@ -302,7 +304,7 @@ class Memory:
         for i, block in enumerate(self.network.blocks if self.network is not None else ()):
             whole = 0 if is_summed else 2 * len(block.reach.keys() & set(self.layers))
             values += (block.widest * whole + block.pooled_channels / 4) / 4**i
-        return int(pixels * values * 4)
+        return int(pixels * (values * 4 + PIXEL_BYTES))  # with the picture in model space
 
     def of_process(self, needed: Sequence[int], sizes: Sequence[ScaleSize]) -> int:
         """Return the bytes of the whole process, as `max_memory` counts them, if the scales need so many."""

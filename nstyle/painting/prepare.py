@@ -188,9 +188,8 @@ class ObjectiveMaker:
         config, model = self.config, self.loaded.model
         features: StyleTargets | Features = self.loaded.targets_in(tiling)
         if model.adapt is not None:
-            features = model.adapt(
-                (styles[0].image,) if config.size is not None else (content[..., :, :], styles[0].image)
-            )
+            shown = styles[0].image[..., :, :]
+            features = model.adapt((shown,) if config.size is not None else (content[..., :, :], shown))
         return Objective(
             features,
             content,
@@ -255,7 +254,7 @@ class _ScaleMaker:
         keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
         finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
         mask_tensor = _mask_tensor(mask, device)
-        images = {source: to_model_space(rgb).to(device) for source, rgb in rgbs.items()}
+        images = {source: ShownImage(rgb, device) for source, rgb in rgbs.items()}
         first = self.inputs.styles[0].picture
         start: Tensor | Callable[[], Tensor]
         if self.chosen is not None:
@@ -333,7 +332,7 @@ class _ScaleMaker:
 
     def _place_styles(
         self,
-        images: Mapping[Source, Tensor],
+        images: Mapping[Source, Image],
         masks: Mapping[Source, Mask],
         visible: Mapping[Source, Alpha | None],
         content_alpha: Alpha | None,
