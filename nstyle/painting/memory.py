@@ -80,14 +80,14 @@ STRIP_IMAGES = 3
 RESIZE_BYTES = 24
 """Bytes for each pixel of the painting while the content is resized."""
 
-STYLE_IMAGE_BYTES = 28
-"""Bytes for each pixel of each style picture: the picture, transparency, and a copy in other colors."""
+STYLE_IMAGE_BYTES = 16
+"""Bytes for each pixel of each style picture: the picture and its transparency."""
 
 RESERVE = 1.2
 """Factor on the estimate, for what malloc cannot use: measured paintings of 384 and 512 pixels take 0.9 to 1.15 times
 the estimate."""
 
-MOST_UNUSABLE = 500_000_000
+MOST_UNUSABLE = 400_000_000
 """Bytes of images to which that factor applies: large ones get pages of their own, which malloc returns."""
 
 TILES_RESERVE, TILE_RESERVE = 55_000_000, 0.9
@@ -228,7 +228,8 @@ class Memory:
         styles = [height * width for height, width in (frame.window for frame in size.frames.values())]
         image = pixels * PIXEL_BYTES
         held = (self._pictures + 1 + self._images_of_optimizer(way, epochs)) * image  # with the image itself
-        held += sum(styles) * STYLE_IMAGE_BYTES + pixels * MASK_BYTES * self._masks
+        recolored = PIXEL_BYTES * (self.config.preserve_colors != "none")
+        held += sum(styles) * (STYLE_IMAGE_BYTES + recolored) + pixels * MASK_BYTES * self._masks
         tiling = way.tiling
         maps = max(self._of_painting(size, tiling), *(self._of_style(style, tiling) for style in (0, *styles)))
         gradient = image + RESERVE * maps
@@ -337,9 +338,7 @@ class Memory:
 
         """
         limit = self.config.memory_limit
-        there = free_memory(self.device)
-        if limit is not None:
-            there = limit - self.in_use - STARTUP
+        there = free_memory(self.device) if limit is None else limit - self.in_use - STARTUP
         there = None if there is None else there - self._of_coarser(sizes)
         scales = zip(reversed(sizes), reversed(epochs), strict=True)  # an error names the finest
         ways = [self._choose(size, count, there, limit, sizes[:-1]) for size, count in scales]
