@@ -161,7 +161,8 @@ def test_each_picture_that_stays_in_memory_counts(settings: dict[str, Any], imag
     memory, _ = memory_of_filters(**({"init": "noise"} | few | settings))
     image, scales = 12 * 1500 * 2000, [size] * 3
     more = memory.needed(size, way, 1000) - plain.needed(size, way, 1000)
-    assert images * image <= more <= 1.4 * images * image  # with what malloc cannot use
+    needed = images + ("preserve_colors" in settings)  # a style picture in the content's colors
+    assert needed * image <= more <= 1.4 * needed * image  # with what malloc cannot use
     if "optimizer" not in settings:
         assert memory.of_process([0], scales) - plain.of_process([0], scales) == 2 * images * image
     painted = replace(plain, is_painted=True).needed(size, way, 1000) - plain.needed(size, way, 1000)
@@ -192,7 +193,8 @@ def test_the_least_limit_that_is_named_works(optimizer: str) -> None:
     named = str(refusal.value).partition("needs --max-memory ")[2].partition(",")[0]
     memory, size = memory_of_filters(300_000_000, max_memory=named, optimizer=optimizer)
     (chosen,) = memory.choose([size], [1000])
-    assert chosen == least_way(memory, size)
+    least, needed = (memory.needed(size, way, 1000) for way in (least_way(memory, size), chosen))
+    assert least <= needed <= int(named[:-2]) * 1e6 - 300_000_000  # perhaps a faster way that needs hardly more
     memory, size = memory_of_filters(300_000_000, max_memory=f"{0.9 * int(named[:-2]):.0f}MB", optimizer=optimizer)
     with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
         memory.choose([size], [1000])

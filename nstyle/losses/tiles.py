@@ -129,8 +129,8 @@ class Stage:
         return rows * columns
 
     def tallest_tile(self, height: int) -> int:
-        """Return the number of rows that the tallest tile sees."""
-        return max(span.last - span.first for span in self._spans(height))
+        """Return the most rows that a tile of an input of this height can see; a larger input has no less."""
+        return height if self.edge is None else min(height, self.edge + self.unit + 2 * self.halo)
 
     def positions_seen(self, height: int, width: int) -> int:
         """Return the number of positions that all tiles together see; those in halos count several times."""
