@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.objective import Evaluation, Objective, Style, StyleTargets
-from nstyle.losses.parts import Part
+from nstyle.losses.parts import Part, Window
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.terms import Statistic
 from nstyle.losses.tiles import Tiling, stages_of
@@ -472,3 +472,36 @@ def test_no_maps_wait_for_the_garbage_collector(tiling: Tiling, again: bool, mon
 def test_impossible_tilings(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not possible"):
         Tiling(**wrong)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_gradients_take_the_place_of_what_is_not_used_again(again: bool) -> None:
+    """Of the stages' inputs, but not of the image, which belongs to the caller."""
+    image = painting(64, 64)
+    walk = Streamed(TinyNetwork(), Tiling(values=2000)).walk(image, TINY_LAYERS)
+    for _ in walk.up(keeps=True):
+        pass
+    inputs = list(walk._inputs)
+    before = [one.clone() for one in inputs]
+
+    def outputs(part: Part) -> list[tuple[Tensor, Tensor]]:
+        owned = [part.owned(layer) for layer in part.windows]
+        return [(one, torch.ones_like(one)) for one in owned if one.numel() > 0]
+
+    walk.down(outputs, again=again)
+    assert inputs[0] is image
+    assert torch.equal(image, before[0])
+    for one, value in zip(inputs[1:], before[1:], strict=True):
+        assert torch.equal(one, value) == again
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_a_gradient_has_the_layout_of_its_map(layout: torch.memory_format) -> None:
+    """Otherwise each layer below copies it."""
+    feature_map = torch.randn(1, 4, 9, 8).contiguous(memory_format=layout).requires_grad_()
+    window = Window(slice(2, 7), slice(3, 8), 1, 2, (9, 12))
+    (found,) = torch.autograd.grad(window.owned(feature_map).square().sum(), feature_map)
+    assert found.is_contiguous(memory_format=layout)
+    expected = torch.zeros_like(feature_map)
+    expected[..., 1:6, 2:7] = 2 * feature_map.detach()[..., 1:6, 2:7]
+    assert torch.equal(found, expected)
