@@ -349,7 +349,7 @@ def test_no_block_sees_more_than_its_tile() -> None:
 def test_a_stage_above_the_tiles_runs_once() -> None:
     """So does the last stage, if it is one tile; its graph is kept."""
     network = TinyNetwork()
-    objective = Objective(Streamed(network, Tiling(blocks=2, values=5000)), painting(64, 64), painting(64, 64))
+    objective = Objective(Streamed(network, Tiling(blocks=2, values=12_500)), painting(64, 64), painting(64, 64))
     network.seen.clear()
     objective.gradient(painting(64, 64))
     wholes = [shape for shape in network.seen if shape[-2:] in ((16, 16), (8, 8), (4, 4))]
