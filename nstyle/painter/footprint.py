@@ -9,7 +9,7 @@ its own, with padding."""
 
 VALUE_BYTES = 4
 
-RESERVE, RESERVE_BYTES = 1.6, 60_000_000
+RESERVE, RESERVE_BYTES = 1.6, 75_000_000
 """Factor on what tiles need, and bytes besides: malloc keeps some of what comes and goes, and PyTorch has buffers. So
 the estimate is 1 to 1.6 times what was measured, from 512 to 2048 pixels. Maps that are kept need no more than they
 have."""
