@@ -17,7 +17,7 @@ before and after a convolution, and that of the layer's loss."""
 TILE_VALUES = 2**25
 """Default size of a tile: the number of values that its feature maps and `WORKING_MAPS` have. 128 MB in float32.
 
-The larger a tile, the less its halo counts: at this size, halos add an eighth to the arithmetic of VGG-19.
+The larger a tile, the less its halo counts: at this size, halos add a ninth to the arithmetic of VGG-19.
 """
 
 
