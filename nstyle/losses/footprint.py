@@ -28,7 +28,7 @@ def bytes_of_maps(
 
     """
     height, width = (edge + 2 * network.margin for edge in size)
-    inputs = most = 0
+    inputs = gates = most = 0
     for stage in stages_of(network, layers, tiling):
         own = _pooled_bytes(network, stage.poolings, height, width, itemsize)
         top = stage.poolings + len(stage.blocks)
@@ -42,9 +42,11 @@ def bytes_of_maps(
         wanted = (len(block.reach.keys() & stage.layers) for block in stage.blocks)
         copied = sum(block.widest * n / 4**i for i, (block, n) in enumerate(zip(stage.blocks, wanted, strict=True)))
         tile = stage.largest_tile(rows, columns) * ((stage.kept + is_cut * copied) * itemsize + working)
+        if stage.feeds:
+            gates += int(stage.positions_seen(rows, columns) * stage.gates / 8)
         # On the way back there are the gradients of the next stage's input, and of what a row of tiles sees of this
         # one's; finished rows take the place of the input.
-        most = max(most, inputs + own * stage.tallest_tile(rows) // rows + following + int(tile))
+        most = max(most, inputs + gates + own * stage.tallest_tile(rows) // rows + following + int(tile))
     return most
 
 
@@ -53,20 +55,18 @@ def work_of_gradient(
 ) -> float:
     """Return how much arithmetic the gradient of an image takes; the unit differs from network to network.
 
-    Each value of a map counts as many times as the widest map of its block has channels: a convolution sums about so
-    many products. A stage runs upwards and downwards. If it must not keep its maps, it runs upwards again. If the
-    content's maps are made again, the lowest stage runs upwards twice more.
+    A stage runs upwards and downwards. If it must not keep its maps, those that a loss sees are computed again. If
+    the content's maps are made again, the lowest stage runs upwards twice more.
     """
     height, width = (edge + 2 * network.margin for edge in size)
     work = 0.0
     for stage in stages_of(network, layers, tiling):
-        per_position = sum(block.kept * block.widest / 4**i for i, block in enumerate(stage.blocks))
+        once, again = stage.work
         rows, columns = height >> stage.poolings, width >> stage.poolings
         is_kept = not stage.feeds and len(stage.tiles(rows, columns)) == 1
-        runs = 2 if is_kept else 3
-        if tiling is not None and not tiling.keeps_content and stage.poolings == 0:
-            runs += 2
-        work += runs * stage.positions_seen(rows, columns) * per_position
+        makes_content = tiling is not None and not tiling.keeps_content and stage.poolings == 0
+        runs = (4 if makes_content else 2) * once + (0 if is_kept else again)
+        work += stage.positions_seen(rows, columns) * runs
     return work
 
 

@@ -2,13 +2,15 @@
 
 import itertools
 import math
+import operator
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from nstyle.losses.parts import MARGIN, Image, Window
-from nstyle.networks.blocks import Block, Surrounded
+from nstyle.networks.blocks import Block, GatedBlock, Surrounded
+from nstyle.networks.gates import Gates
 
 WORKING_MAPS = 3
 """Maps as large as the widest of a tile that backpropagation holds besides those that autograd keeps: the gradients
@@ -147,11 +149,20 @@ class Stage:
             for start, stop in itertools.pairwise(cuts)
         ]
 
-    def run(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Return the maps of a tile, and its pooled map if another stage follows."""
+    def run(self, x: Tensor, gates: Gates | None = None) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the maps of a tile, and its pooled map if another stage follows.
+
+        Args:
+            x: what the tile sees of the stage's input.
+            gates: those of the stage's highest block, if that has some; see `GatedBlock`.
+
+        """
         maps: dict[str, Tensor] = {}
         for block, following in itertools.zip_longest(self.blocks, self.blocks[1:]):
-            found, pooled = block(x, self.layers, pooled=self.feeds or following is not None)
+            if following is None and gates is not None and isinstance(block, GatedBlock):
+                found, pooled = block.with_gates(x, self.layers, gates)
+            else:
+                found, pooled = block(x, self.layers, pooled=self.feeds or following is not None)
             maps |= found
             if pooled is None:
                 return maps, None
@@ -169,8 +180,32 @@ class Stage:
 
     @property
     def kept(self) -> float:
-        """Number of values that autograd keeps at one position of the input; see `Block.kept`."""
-        return math.fsum(block.kept / 4**i for i, block in enumerate(self.blocks))
+        """Number of values that autograd keeps at one position of the input of a tile on the way down."""
+        return _at_input(self._kept_with_gates)
+
+    @property
+    def gates(self) -> float:
+        """Number of gates at one position of the input, one bit each."""
+        return _at_input(block.kept for block in self.blocks) - self.kept
+
+    @property
+    def work(self) -> tuple[float, float]:
+        """Arithmetic of one position of the input on the way up, and when a tile runs again on the way down.
+
+        Each value counts as many times as the widest map of its block has channels: a convolution sums about so many
+        products.
+        """
+        widths = [block.widest for block in self.blocks]
+        again = _at_input(map(operator.mul, self._kept_with_gates, widths))
+        return _at_input(block.kept * block.widest for block in self.blocks), again
+
+    @property
+    def _kept_with_gates(self) -> list[float]:
+        """What autograd keeps of each block; the highest has gates."""
+        *lower, highest = self.blocks
+        if self.feeds and isinstance(highest, GatedBlock):
+            return [*(block.kept for block in lower), highest.kept_with_gates(self.layers)]
+        return [block.kept for block in self.blocks]
 
     @property
     def widest(self) -> float:
@@ -182,6 +217,11 @@ class Stage:
     def held(self) -> float:
         """Number of values that a tile holds at one position of the input: with `WORKING_MAPS`."""
         return self.kept + WORKING_MAPS * self.widest
+
+
+def _at_input(values: Iterable[float]) -> float:
+    """Return the sum of a stage's values, of one for each block, at one position of the stage's input."""
+    return math.fsum(value / 4**i for i, value in enumerate(values))
 
 
 def stages_of(network: Surrounded, layers: Collection[str], tiling: Tiling | None) -> list[Stage]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from nstyle.losses.parts import Image, Part, Window
 from nstyle.losses.tiles import Span, Stage, Tile, Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
+from nstyle.networks.gates import Gates
 
 Outputs: TypeAlias = Callable[[Part], list[tuple[Tensor, Tensor]]]
 """Function from a part to tensors made of its maps, each with the gradient of a loss with respect to that tensor."""
@@ -67,14 +68,15 @@ class Walk:
         self.around_stage = around_stage
         self._inputs: list[Tensor] = []  # of each stage, for the way down
         self._kept: _Run | None = None
+        self._gates: list[dict[Tile, Gates]] = []  # of each stage that feeds another one
         self._memo: dict[Hashable, Any] = {}
 
     def up(self, *, keeps: bool = False) -> Iterator[Part]:
         """Run each stage, and yield the part of each tile. Its maps are dropped when the next one is asked for.
 
         Args:
-            keeps: whether to keep what `down` needs: the input of each stage, and the graph of the last one if that
-                has a single tile.
+            keeps: whether to keep what `down` needs: the input of each stage, its gates, and the graph of the last
+                stage if that has a single tile.
 
         """
         x = self.network.surround(self.image)
@@ -83,9 +85,13 @@ class Walk:
                 self._inputs.append(x)
             following: Tensor | None = None
             tiles = stage.tiles(*x.shape[-2:])
+            gates = {tile: Gates() for tile in tiles} if keeps and stage.feeds else {}
+            if keeps:
+                self._gates.append(gates)
             with self.around_stage():
                 for tile in tiles:
-                    run = self._run(stage, tile, x, graph=keeps and len(tiles) == 1 and not stage.feeds)
+                    is_kept = keeps and len(tiles) == 1 and not stage.feeds
+                    run = self._run(stage, tile, x, gates.get(tile), graph=is_kept)
                     if run.seen.requires_grad:
                         self._kept = run
                     if run.pooled is not None:
@@ -126,10 +132,11 @@ class Walk:
         sees the input.
         """
         stage, x = self.stages[number], self._inputs[number]
-        kept = self._kept if above is None else None
+        kept, gates = self._kept if above is None else None, self._gates[number]
         if not again:
             self._kept = None
             self._inputs.pop()
+            self._gates.pop()
         whole = torch.empty_like(x) if again or x is self.image else x
         after = x[..., :0, :]  # the gradient so far, in what the next row of tiles sees, too
         with self.around_stage():
@@ -139,7 +146,7 @@ class Walk:
                 gradient = torch.zeros_like(x[..., rows.first : rows.last, :])
                 gradient[..., : after.shape[-2], :] = after
                 for tile in tiles:
-                    run = self._run(stage, tile, x, graph=True) if kept is None else kept
+                    run = self._run(stage, tile, x, gates.get(tile), graph=True) if kept is None else kept
                     pairs = outputs(run.part)
                     if run.pooled is not None and above is not None:
                         pairs.append((run.window.owned(run.pooled), run.window.cut(above)))
@@ -153,11 +160,11 @@ class Walk:
                 after = gradient[..., ready - rows.first :, :].clone()
         return whole
 
-    def _run(self, stage: Stage, tile: Tile, x: Tensor, *, graph: bool) -> _Run:
+    def _run(self, stage: Stage, tile: Tile, x: Tensor, gates: Gates | None, *, graph: bool) -> _Run:
         """Run a stage over one tile of its input."""
         seen = tile.seen(x).detach().requires_grad_(graph)
         with torch.set_grad_enabled(graph):
-            maps, pooled = stage.run(seen)
+            maps, pooled = stage.run(seen, gates)
         windows = {layer: self._window(stage, tile, layer) for layer in maps}
         count = len(stage.blocks)
         own = tile.window(count, 0, (x.shape[-2] >> count, x.shape[-1] >> count))

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from nstyle.networks.features import Features
+from nstyle.networks.gates import Gates
 from nstyle.networks.padding import Padded
 
 
@@ -46,6 +47,28 @@ class Block(Protocol):
             x: the pooled map of the block below, 1 x C x h x w; for the lowest block, an image in model space.
             layers: names of layers; those of other blocks are ignored.
             pooled: whether to compute the pooled map. Without it, nothing above the highest wanted layer is computed.
+
+        """
+
+
+@runtime_checkable
+class GatedBlock(Protocol):
+    """A `Block` whose gradient needs no maps above the highest wanted layer, only their gates. So it is faster."""
+
+    def kept_with_gates(self, layers: Collection[str]) -> float:
+        """Return the number of values that autograd keeps at one position of the input, if the gates are set.
+
+        It does not count the gates.
+        """
+
+    def with_gates(self, x: Tensor, layers: Collection[str], gates: Gates) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the same as the block itself, with its pooled map.
+
+        Args:
+            x: as for the block.
+            layers: as for the block.
+            gates: set by the first call. A later call for the same `x` uses them, and computes nothing above the
+                highest wanted layer: its pooled map has undefined values, but the right gradient.
 
         """
 

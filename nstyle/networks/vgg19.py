@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import Self
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import Kind, WeightsError
 from nstyle.networks.blocks import run_blocks
+from nstyle.networks.gates import Gates
 from nstyle.networks.kernels import winograd
 from nstyle.networks.layers import BLOCKS, VGG19_LAYERS
 
@@ -140,6 +142,13 @@ class VGG19(nn.Module):
             return F.relu(winograd.convolve(maps, self._kernels_of(name), bias))
         return F.relu_(F.conv2d(maps, weight, bias, padding=1))
 
+    def convolved_back(self, name: str, gradient: Tensor) -> Tensor:
+        """Return the gradient with respect to a convolution's input, from that with respect to its result."""
+        weight = self.get_buffer(f"{name}_weight")
+        if self._by_winograd(weight, gradient):
+            return winograd.convolve_back(gradient, self._kernels_of(name))
+        return F.conv_transpose2d(gradient, weight, padding=1)
+
     def _by_winograd(self, weight: Tensor, maps: Tensor) -> bool:
         """Tell whether to compute a convolution by Winograd's algorithm."""
         many_channels = weight.shape[:2].numel() >= WINOGRAD_KERNELS
@@ -221,20 +230,47 @@ class ConvolutionBlock:
         pooled = 0 if self.pool is None else 3 if self.pool is F.max_pool2d else 1
         return self.widest * (len(self.convolutions) + pooled / 4)
 
+    def kept_with_gates(self, layers: Collection[str]) -> float:
+        """Return the number of values of the maps up to the highest wanted layer, and of the pooled map."""
+        needed = self._needed(layers)
+        return self.kept if needed == len(self.convolutions) else self.widest * (needed + 1 / 4)
+
     def __call__(
         self, x: Tensor, layers: Collection[str], *, pooled: bool
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         """Return the maps of those of `layers` that are in this block, and the pooled map."""
-        wanted = self.reach.keys() & set(layers)
-        maps: dict[str, Tensor] = {}
-        x = self.network.prepared(x)
-        for name in self.convolutions:
-            if not pooled and wanted <= maps.keys():
-                break
-            x = self.network.convolved(name, x)
-            if (layer := _layer(name)) in wanted:
-                maps[layer] = x
+        needed = len(self.convolutions) if pooled else self._needed(layers)
+        maps, x = self._run(x, layers, self.convolutions[:needed])
         return maps, self.pool(x, 2) if pooled and self.pool is not None else None
+
+    def with_gates(self, x: Tensor, layers: Collection[str], gates: Gates) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the same; the gates are those of the convolutions above the highest wanted layer."""
+        needed = self._needed(layers)
+        above = self.convolutions[needed:]
+        if self.pool is None or not above:
+            return self(x, layers, pooled=True)
+        maps, x = self._run(x, layers, self.convolutions[:needed])
+        if gates.are_set:
+            share = 1.0 if self.pool is F.max_pool2d else 1 / 4
+            return maps, gates.replay(x, share, [partial(self.network.convolved_back, name) for name in above])
+        for name in above:
+            x = self.network.convolved(name, x)
+            gates.add(x, self.pool if name == above[-1] and self.pool is F.max_pool2d else None)
+        return maps, self.pool(x, 2)
+
+    def _needed(self, layers: Collection[str]) -> int:
+        """Return the number of convolutions up to the highest wanted layer."""
+        return max((number for layer, number in self.reach.items() if layer in layers), default=0)
+
+    def _run(self, x: Tensor, layers: Collection[str], names: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
+        """Apply convolutions, from the lowest; return the wanted maps and the last map."""
+        x = self.network.prepared(x)
+        maps = {}
+        for name in names:
+            x = self.network.convolved(name, x)
+            if (layer := _layer(name)) in layers:
+                maps[layer] = x
+        return maps, x
 
 
 def _forget_kernels(network: VGG19, *_: object) -> None:

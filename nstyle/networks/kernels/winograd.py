@@ -71,8 +71,28 @@ def convolve(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
     return convolved
 
 
+def convolve_back(gradient: Tensor, kernels: Tensor) -> Tensor:
+    """Return the gradient with respect to the maps of `convolve`, from that with respect to its result."""
+    _, channels, height, width = gradient.shape
+    rows, columns = -(-height // 4), -(-width // 4)
+    padded = gradient.new_zeros(4 * rows, 4 * columns, channels)
+    padded[:height, :width] = gradient[0].permute(1, 2, 0)
+    result = gradient.new_zeros(4 * rows + 2, 4 * columns + 2, kernels.shape[1])
+    of_input, of_output = _OF_INPUT.to(gradient).T, _OF_OUTPUT.to(gradient).T
+    for some in _some_rows(rows, columns, kernels):
+        tiles = _tiles(padded, some, columns, 0, 0, 4, 4).reshape(16, -1)
+        transformed = (of_output @ tiles).reshape(36, -1, channels)
+        products = (transformed @ kernels.transpose(1, 2)).reshape(36, -1)
+        whole = (of_input @ products).reshape(6, 6, len(some), columns, -1)
+        for top, tall in ((0, 4), (4, 2)):  # the tiles overlap by two
+            for left, wide in ((0, 4), (4, 2)):
+                part = whole[top : top + tall, left : left + wide]
+                _tiles(result, some, columns, top, left, tall, wide).add_(part)
+    return result[1 : height + 1, 1 : width + 1].permute(2, 0, 1)[None]
+
+
 class _Convolution(torch.autograd.Function):
-    """The convolution, and its adjoint as the gradient: the transposed steps in reverse order."""
+    """The convolution, with its adjoint as the gradient: the transposed steps in reverse order."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
@@ -97,22 +117,7 @@ class _Convolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (kernels,) = ctx.saved_tensors
-        _, channels, height, width = gradient.shape
-        rows, columns = -(-height // 4), -(-width // 4)
-        padded = gradient.new_zeros(4 * rows, 4 * columns, channels)
-        padded[:height, :width] = gradient[0].permute(1, 2, 0)
-        result = gradient.new_zeros(4 * rows + 2, 4 * columns + 2, kernels.shape[1])
-        of_input, of_output = _OF_INPUT.to(gradient).T, _OF_OUTPUT.to(gradient).T
-        for some in _some_rows(rows, columns, kernels):
-            tiles = _tiles(padded, some, columns, 0, 0, 4, 4).reshape(16, -1)
-            transformed = (of_output @ tiles).reshape(36, -1, channels)
-            products = (transformed @ kernels.transpose(1, 2)).reshape(36, -1)
-            whole = (of_input @ products).reshape(6, 6, len(some), columns, -1)
-            for top, tall in ((0, 4), (4, 2)):  # the tiles overlap by two
-                for left, wide in ((0, 4), (4, 2)):
-                    part = whole[top : top + tall, left : left + wide]
-                    _tiles(result, some, columns, top, left, tall, wide).add_(part)
-        return result[1 : height + 1, 1 : width + 1].permute(2, 0, 1)[None], None, None
+        return convolve_back(gradient, kernels), None, None
 
 
 def _some_rows(rows: int, columns: int, kernels: Tensor) -> Iterator[range]:
