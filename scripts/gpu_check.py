@@ -24,10 +24,10 @@ from nstyle.losses.tiles import Tiling
 from nstyle.networks.features import Features
 from nstyle.networks.weights import load_vgg19
 from nstyle.optim.descent import descend
-from nstyle.painting.memory import Way
 from nstyle.painting.prepare import prepare
 from nstyle.painting.run import paint
 from nstyle.painting.steps import Ending, PaintingStep
+from nstyle.painting.ways import Way
 
 ROOT = Path(__file__).parent.parent
 PAIR: dict[str, Any] = {

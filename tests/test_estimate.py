@@ -24,8 +24,8 @@ from nstyle.losses.tiles import Tiling
 from nstyle.networks.blocks import blocks_of
 from nstyle.networks.filter_bank import LAYERS
 from nstyle.networks.model import ModelOptions, load_model
-from nstyle.painting.memory import TILINGS, WHOLE, Way
 from nstyle.painting.scale import Scale
+from nstyle.painting.ways import TILINGS, WHOLE, Way
 
 FILTERS: dict[str, Any] = {"model": "filters", "balance": "relative"}
 FLAGS = ["--model", "filters", "--balance", "relative"]

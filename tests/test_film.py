@@ -19,7 +19,7 @@ from nstyle.errors import ImageError, Kind, NStyleError
 from nstyle.film.flow_files import write_flow
 from nstyle.film.video import open_video
 from nstyle.losses.tiles import Tiling
-from nstyle.painting.memory import Way
+from nstyle.painting.ways import Way
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture, to_uint8

@@ -46,7 +46,9 @@ def test_gates_give_the_gradient(
     with torch.no_grad():
         pooled = block.with_gates(x, layers, gates)[1]
         expected_map = block(x, layers, pooled=True)[1]
-    assert pooled is not None and expected_map is not None and torch.equal(pooled, expected_map)
+    assert pooled is not None
+    assert expected_map is not None
+    assert torch.equal(pooled, expected_map)
     for _ in range(2):  # gates can be used again
         for found, expected in zip(below(x, block, layers, gates), below(x, block, layers, None), strict=True):
             assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()

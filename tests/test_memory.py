@@ -21,11 +21,12 @@ from nstyle.networks.model import ModelOptions, load_model
 from nstyle.networks.padding import Padded
 from nstyle.networks.weights import load_vgg19
 from nstyle.painting.inputs import inputs_of
-from nstyle.painting.memory import STARTUP, TILINGS, WHOLE, Memory, Way
+from nstyle.painting.memory import STARTUP, Memory
 from nstyle.painting.session import Session
 from nstyle.painting.sizes import ScaleSize
 from nstyle.painting.start import noise
 from nstyle.painting.steps import PaintingStep
+from nstyle.painting.ways import TILINGS, WHOLE, Way
 from nstyle.pictures.picture import Picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config, parse_memory
@@ -179,8 +180,9 @@ def test_the_last_epoch_writes_a_snapshot() -> None:
 
 
 @pytest.mark.parametrize("owns_process", [False, True])
-def test_tiles_reuse_freed_memory_only_in_a_process_of_ours(owns_process: bool) -> None:
-    network = Session(owns_process=owns_process).load("filters", ModelOptions()).targets_in(Tiling()).features
+def test_tiles_reuse_freed_memory_only_in_a_process_of_ours(owns_process: bool, tmp_path: Path) -> None:
+    loaded = Session(owns_process=owns_process).load("filters", ModelOptions())
+    network = loaded.targets_in(Tiling(), tmp_path).features
     assert isinstance(network, Streamed)
     assert (network.around_stage is reusing_freed_memory) == owns_process
 
@@ -240,11 +242,11 @@ def test_a_painting_in_tiles_is_the_same_picture(
 ) -> None:
     """To a grey level; the record tells how it was painted, and a whole one does not say so."""
     whole = nstyle.stylize(*pair, output_dir=tmp_path / "whole", **SETTINGS)
-    tiling = Tiling(joined=2, values=2**20)
+    tiling = Tiling(values=2**20, offloads=True)
     monkeypatch.setattr("nstyle.painting.memory.TILINGS", (tiling,))
     tiles = nstyle.stylize(*pair, output_dir=tmp_path / "tiles", **SETTINGS)
     assert "tiles" not in json.loads(whole.record.read_text())
-    assert json.loads(tiles.record.read_text())["tiles"] == [{"blocks": None, "joined": 2, "values": 2**20}]
+    assert json.loads(tiles.record.read_text())["tiles"] == [{"blocks": None, "values": 2**20}]
     assert np.abs(tiles.rgb.astype(int) - whole.rgb).max() <= 1
 
 
@@ -339,5 +341,3 @@ def test_a_hundred_megapixels_fit_into_8_gigabytes() -> None:
     memory = Memory(config, inputs_of(config), features, torch.float32, CPU, ["relu4_2"], layers)
     assert memory.needed(size, least_way(memory, size), 1) < 7.5e9
     assert min(memory.needed(size, way, 1) for way in memory.ways() if way.tiling is None) > 100e9
-    deep = replace(memory, content_layers=["relu5_1"])  # above the joined blocks
-    assert all(way.tiling is None or way.tiling.keeps_content for way in deep.ways())

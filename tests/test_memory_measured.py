@@ -19,7 +19,7 @@ from nstyle.painting import memory, stylize
 from nstyle.painting.session import Session
 from nstyle.settings.config import Config
 torch.set_num_threads(1)
-memory.TILINGS = (Tiling(joined=4, values=2**22, keeps_content=False),)
+memory.TILINGS = (Tiling(values=2**22, offloads=True),)
 said, prepared_for = [], stylize.prepared_for
 
 def noted(*arguments):

@@ -21,7 +21,7 @@ from nstyle.errors import Kind
 from nstyle.losses.tiles import Tiling
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import DescentState
-from nstyle.painting.memory import WHOLE, Way
+from nstyle.painting.ways import WHOLE, Way
 from nstyle.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 SMALL: dict[str, Any] = {
@@ -143,7 +143,7 @@ def test_a_killed_run_in_tiles_goes_on_in_the_same_memory_as_if_nothing_had_happ
     assert "other tiles" not in caplog.text
 
 
-@pytest.mark.parametrize(("memory", "tiles"), [("2GB", [{"blocks": 2, "joined": 1, "values": 2**13}]), (None, None)])
+@pytest.mark.parametrize(("memory", "tiles"), [("2GB", [{"blocks": 2, "values": 2**13}]), (None, None)])
 def test_a_killed_run_in_tiles_goes_on_in_other_memory_as_near_as_rounding(
     memory: str | None,
     tiles: object,

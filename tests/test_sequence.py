@@ -337,13 +337,13 @@ def test_the_styles_targets_are_made_once(pair: tuple[Path, Path], monkeypatch: 
     assert len(made) == 1
 
 
-def test_targets_in_tiles_are_kept_too(pair: tuple[Path, Path]) -> None:
+def test_targets_in_tiles_are_kept_too(pair: tuple[Path, Path], tmp_path: Path) -> None:
     config = settings(pair[1])
     loaded = Session().load("filters", model_options(config, CPU, torch.float32))
     one, other = Tiling(values=2**20), Tiling(values=2**22)
-    assert loaded.targets_in(None) is loaded.targets
-    assert loaded.targets_in(one) is loaded.targets_in(replace(one))
-    assert loaded.targets_in(one) is not loaded.targets_in(other)
+    assert loaded.targets_in(None, tmp_path) is loaded.targets
+    assert loaded.targets_in(one, tmp_path) is loaded.targets_in(replace(one), tmp_path)
+    assert loaded.targets_in(one, tmp_path) is not loaded.targets_in(other, tmp_path)
 
 
 @pytest.mark.parametrize("optimizer", ["nag", "adam", "lbfgs"])

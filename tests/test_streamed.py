@@ -6,7 +6,8 @@ import random
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from nstyle.networks.model_space import ShownImage, to_model_space
 from nstyle.networks.padding import Padded
 from nstyle.networks.vgg19 import POOLING
 from nstyle.networks.weights import load_vgg19
+from nstyle.offload import FileRoom, MainMemoryRoom
 from nstyle.optim.descent import descend
 
 CHANNELS = 6
@@ -137,10 +139,8 @@ def assert_same(evaluations: tuple[Evaluation, Evaluation], within: float = 1e-6
 TILINGS = {
     "all": Tiling(values=2000),
     "two": Tiling(blocks=2, values=2000),
-    "joined": Tiling(joined=3, values=4000),
-    "one": Tiling(joined=5, values=20000),
-    "both": Tiling(joined=2, blocks=3, values=2000),
-    "again": Tiling(joined=4, values=20000, keeps_content=False),
+    "three": Tiling(blocks=3, values=2000),
+    "offloaded": Tiling(values=2000, offloads=True),
 }
 
 
@@ -165,7 +165,7 @@ def test_terms_alone(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("balance", ["absolute", "relative", "photo"])
-@pytest.mark.parametrize("tiling", [TILINGS["all"], TILINGS["both"]])
+@pytest.mark.parametrize("tiling", [TILINGS["all"], TILINGS["three"]])
 def test_masks_regions_styles_and_grey(balance: str, tiling: Tiling) -> None:
     """Several styles, one with a mask of its own and a region; part of the picture is painted, in grey, clipped."""
     mask, region, part = (painting(h, w, 5 + h)[:, :1].sigmoid() for h, w in ((67, 93), (67, 93), (80, 45)))
@@ -184,7 +184,7 @@ def test_masks_regions_styles_and_grey(balance: str, tiling: Tiling) -> None:
         assert balance != "absolute" or both[0].gradient_norm > 3 * int((mask > 0).sum())  # clipped
 
 
-@pytest.mark.parametrize("tiling", [TILINGS["all"], TILINGS["one"]])
+@pytest.mark.parametrize("tiling", [TILINGS["all"], TILINGS["all"]])
 @pytest.mark.parametrize(("padding", "seamless"), [("mirror", False), ("zero", True), ("mirror", True)])
 def test_paddings(padding: str, seamless: bool, tiling: Tiling) -> None:
     network = TinyNetwork() if padding == "zero" else Padded(TinyNetwork(), padding)
@@ -196,7 +196,7 @@ def test_sizes(number: int) -> None:
     """Random ones of 16 to 700 pixels, down to the last odd row."""
     chance = random.Random(number)  # noqa: S311  (no secret)
     size = (chance.randint(16, 700), chance.randint(16, 700))
-    tiling = Tiling(values=chance.choice([10_000, 50_000, 200_000]), joined=chance.choice([1, 2]))
+    tiling = Tiling(values=chance.choice([10_000, 50_000, 200_000]))
     assert_same(evaluations(TinyNetwork("mixed"), tiling, size))
     exact, _ = evaluations(TinyNetwork(activation=F.gelu), tiling, size)
     whole, parts = evaluations(TinyNetwork("avg", torch.float32, F.gelu), tiling, size)
@@ -206,8 +206,7 @@ def test_sizes(number: int) -> None:
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (33, 16), (47, 49)])
 def test_small_sizes_in_the_smallest_tiles(size: tuple[int, int]) -> None:
-    for joined in (1, 3):
-        assert_same(evaluations(TinyNetwork("max"), Tiling(values=1, joined=joined), size))
+    assert_same(evaluations(TinyNetwork("max"), Tiling(values=1), size))
 
 
 @pytest.mark.parametrize("padding", ["zero", "mirror"])
@@ -305,8 +304,12 @@ def test_maps_of_the_network_are_the_whole_ones() -> None:
     ids=["tiny", "padded", "filters", "vgg19", "bfloat16"],
 )
 @pytest.mark.parametrize("balance", ["absolute", "relative"])
-def test_maps_that_are_made_again_are_the_same_to_the_bit(
-    network: Features, style_layers: Sequence[str] | None, content_layers: Sequence[str] | None, balance: str
+def test_what_is_offloaded_is_the_same_to_the_bit(
+    network: Features,
+    style_layers: Sequence[str] | None,
+    content_layers: Sequence[str] | None,
+    balance: str,
+    tmp_path: Path,
 ) -> None:
     rgb = np.random.default_rng(0).random((67, 53, 3), dtype=np.float32)
     image, style = painting(67, 53, 1), painting(40, 40, 2)
@@ -315,24 +318,18 @@ def test_maps_that_are_made_again_are_the_same_to_the_bit(
         "content_layers": None if content_layers is None else dict.fromkeys(content_layers, 1.0),
         "balance": balance,
     }
-    tiling = Tiling(joined=4, values=100_000)
-    kept, again = (
-        Objective(Streamed(network, each), content, style, **settings).gradient(image)
-        for each, content in (
-            (tiling, to_model_space(rgb)),
-            (replace(tiling, keeps_content=False), ShownImage(rgb, torch.device("cpu"))),
+    kept, *offloaded = (
+        Objective(Streamed(network, Tiling(values=100_000), room=room), content, style, **settings).gradient(image)
+        for room, content in (
+            (None, to_model_space(rgb)),
+            (FileRoom(tmp_path), ShownImage(rgb, torch.device("cpu"))),
+            (MainMemoryRoom(), to_model_space(rgb)),
         )
     )
     assert kept.content_loss > 0
-    assert torch.equal(kept.content_loss, again.content_loss)
-    assert torch.equal(kept.gradient, again.gradient)
-
-
-def test_maps_above_the_joined_blocks_are_not_made_again() -> None:
-    features = Streamed(TinyNetwork(), Tiling(joined=3, values=2000, keeps_content=False))
-    objective = Objective(features, painting(30, 30), painting(30, 30), style_layers={"relu1_1": 1.0})
-    with pytest.raises(ValueError, match="joined"):
-        objective.gradient(painting(30, 30))
+    for one in offloaded:
+        assert torch.equal(kept.content_loss, one.content_loss)
+        assert torch.equal(kept.gradient, one.gradient)
 
 
 def test_no_block_sees_more_than_its_tile() -> None:
@@ -389,8 +386,8 @@ def test_each_stage_runs_in_a_context_of_its_own() -> None:
 def test_tiles_own_each_position_once() -> None:
     network = blocks_of(TinyNetwork())
     assert network is not None
-    for (height, width), joined, values in itertools.product([(16, 19), (67, 93)], (1, 3), (1, 3000)):
-        for stage in stages_of(network, TINY_LAYERS, Tiling(joined=joined, values=values)):
+    for (height, width), values in itertools.product([(16, 19), (67, 93)], (1, 3000)):
+        for stage in stages_of(network, TINY_LAYERS, Tiling(values=values)):
             count = torch.zeros(height, width)
             for tile in stage.tiles(height, width):
                 count[tile.rows.start : tile.rows.stop, tile.columns.start : tile.columns.stop] += 1
@@ -420,11 +417,11 @@ class Contrast:
 
 
 def test_terms_of_ones_own_with_several_layers() -> None:
-    """Those of one stage, or of stages that are joined."""
+    """Those of one stage: of one block, or of the blocks that run over the whole picture."""
     content, style, image = (painting(50, 61, seed) for seed in range(3))
     network, layers = TinyNetwork(), {"relu1_1": 1.0}
-    within, across = Contrast(("relu3_1", "relu3_2")), Contrast(("relu1_1", "relu2_2"))
-    for term, tiling in ((within, Tiling(values=2000)), (across, Tiling(values=2000, joined=2))):
+    within, across = Contrast(("relu3_1", "relu3_2")), Contrast(("relu2_1", "relu3_2"))
+    for term, tiling in ((within, Tiling(values=2000)), (across, Tiling(values=2000, blocks=1))):
         plain = Objective(network, content, style, style_layers=layers).gradient(image)
         whole = Objective(network, content, style, style_layers=layers).with_terms([term, term]).gradient(image)
         parts = (
@@ -434,12 +431,12 @@ def test_terms_of_ones_own_with_several_layers() -> None:
         )
         assert_same((whole, parts))
         assert distance(whole.gradient, plain.gradient) > 1e-3
-    with pytest.raises(ValueError, match="join"):
+    with pytest.raises(ValueError, match="several blocks"):
         Objective(Streamed(network), content, style, style_layers=layers).with_terms([across]).gradient(image)
 
 
 @pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize("tiling", [TILINGS["one"], TILINGS["again"]], ids=["one", "again"])
+@pytest.mark.parametrize("tiling", [Tiling(values=20000), TILINGS["offloaded"]], ids=["few", "many"])
 def test_no_maps_wait_for_the_garbage_collector(tiling: Tiling, again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The photo that gives its style losses their unit has no way down, so nothing is kept of it either."""
     walks, inputs = list[Any](), list[list[Tensor]]()
@@ -468,7 +465,7 @@ def test_no_maps_wait_for_the_garbage_collector(tiling: Tiling, again: bool, mon
         gc.enable()
 
 
-@pytest.mark.parametrize("wrong", [{"joined": 0}, {"blocks": 0}, {"values": 0}, {"blocks": 1, "joined": 2}])
+@pytest.mark.parametrize("wrong", [{"blocks": 0}, {"values": 0}])
 def test_impossible_tilings(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not possible"):
         Tiling(**wrong)

@@ -9,8 +9,8 @@ from nstyle.film.span import rate_of
 from nstyle.film.video import Video
 from nstyle.painter.one_pass import Way as PainterWay
 from nstyle.painter.one_pass import way_facts
-from nstyle.painting.memory import Way
 from nstyle.painting.painters import Pass
+from nstyle.painting.ways import Way
 from nstyle.settings.film import FilmSettings
 from nstyle.settings.options import flag
 from nstyle.storage.recipe import Recipe

@@ -19,7 +19,7 @@ from nstyle.files import delete_leftovers, make_folder, open_regular, replacing,
 from nstyle.film.pass_files import PaintingsFolder
 from nstyle.film.writing import FILM_CODECS
 from nstyle.losses.tiles import Tiling
-from nstyle.painting.memory import Way
+from nstyle.painting.ways import Way
 from nstyle.settings.film import FILM_SETTINGS
 from nstyle.storage.layout import (
     FILM_RECORD,

@@ -27,7 +27,6 @@ from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
 from nstyle.numerics import sum_of_squares
 from nstyle.optim.descent import DescentState
-from nstyle.painting.memory import Way
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared
 from nstyle.painting.run import Painted, Painting, paint
@@ -35,6 +34,7 @@ from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
 from nstyle.painting.stylize import prepared_for
+from nstyle.painting.ways import Way
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
 from nstyle.settings.film import TEMPORAL_WEIGHTS

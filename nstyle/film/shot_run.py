@@ -25,10 +25,10 @@ from nstyle.losses.objective import Evaluation
 from nstyle.painter.one_pass import OnePass
 from nstyle.painter.one_pass import Way as PainterWay
 from nstyle.painter.run import painter_of
-from nstyle.painting.memory import Way
 from nstyle.painting.painters import Pass, pass_in
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending, Observer, PaintingStep
+from nstyle.painting.ways import Way
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture
 from nstyle.storage.layout import FINISHED, StopReason

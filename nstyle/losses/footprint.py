@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from nstyle.losses.parts import MARGIN
 from nstyle.losses.patches import work_of_matching
-from nstyle.losses.tiles import WORKING_MAPS, Tiling, stages_of
+from nstyle.losses.tiles import WORKING_MAPS, Stage, Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
 
 
@@ -18,6 +18,8 @@ def bytes_of_maps(
 ) -> int:
     """Return the most bytes that the feature maps of an image take while its gradient is computed.
 
+    What is offloaded does not count.
+
     Args:
         network: the network.
         layers: the layers whose maps are needed.
@@ -28,12 +30,11 @@ def bytes_of_maps(
 
     """
     height, width = (edge + 2 * network.margin for edge in size)
-    inputs = gates = most = 0
+    kept = most = 0
     for stage in stages_of(network, layers, tiling):
         own = _pooled_bytes(network, stage.poolings, height, width, itemsize)
         top = stage.poolings + len(stage.blocks)
         following = _pooled_bytes(network, top, height, width, itemsize) if stage.feeds else 0
-        inputs += own  # of the stages so far
         per_value = (WORKING_MAPS + more_maps) * itemsize + (4 if itemsize < 4 else 0)
         working = per_value * stage.widest
         rows, columns = height >> stage.poolings, width >> stage.poolings
@@ -42,12 +43,26 @@ def bytes_of_maps(
         wanted = (len(block.reach.keys() & stage.layers) for block in stage.blocks)
         copied = sum(block.widest * n / 4**i for i, (block, n) in enumerate(zip(stage.blocks, wanted, strict=True)))
         tile = stage.largest_tile(rows, columns) * ((stage.kept + is_cut * copied) * itemsize + working)
-        if stage.feeds:
-            gates += int(stage.positions_seen(rows, columns) * stage.gates / 8)
+        band = own * stage.tallest_tile(rows) // rows
+        if tiling is None or not tiling.offloads:
+            kept += own + _bytes_of_gates(stage, rows, columns)  # of the stages so far
+            band += following
         # On the way back there are the gradients of the next stage's input, and of what a row of tiles sees of this
         # one's; finished rows take the place of the input.
-        most = max(most, inputs + gates + own * stage.tallest_tile(rows) // rows + following + int(tile))
+        most = max(most, kept + band + int(tile))
     return most
+
+
+def bytes_offloaded(
+    network: Surrounded, layers: Collection[str], tiling: Tiling, size: tuple[int, int], itemsize: int
+) -> int:
+    """Return the bytes of what tiles keep for the gradient of an image, if it is offloaded; see `bytes_of_maps`."""
+    height, width = (edge + 2 * network.margin for edge in size)
+    return sum(
+        _pooled_bytes(network, stage.poolings, height, width, itemsize)
+        + _bytes_of_gates(stage, height >> stage.poolings, width >> stage.poolings)
+        for stage in stages_of(network, layers, tiling)
+    )
 
 
 def work_of_gradient(
@@ -55,8 +70,7 @@ def work_of_gradient(
 ) -> float:
     """Return how much arithmetic the gradient of an image takes; the unit differs from network to network.
 
-    A stage runs upwards and downwards. If it must not keep its maps, those that a loss sees are computed again. If
-    the content's maps are made again, the lowest stage runs upwards twice more.
+    A stage runs upwards and downwards. If it must not keep its maps, those that a loss sees are computed again.
     """
     height, width = (edge + 2 * network.margin for edge in size)
     work = 0.0
@@ -64,9 +78,7 @@ def work_of_gradient(
         once, again = stage.work
         rows, columns = height >> stage.poolings, width >> stage.poolings
         is_kept = not stage.feeds and len(stage.tiles(rows, columns)) == 1
-        makes_content = tiling is not None and not tiling.keeps_content and stage.poolings == 0
-        runs = (4 if makes_content else 2) * once + (0 if is_kept else again)
-        work += stage.positions_seen(rows, columns) * runs
+        work += stage.positions_seen(rows, columns) * (2 * once + (0 if is_kept else again))
     return work
 
 
@@ -90,6 +102,11 @@ def work_of_patches(
                 part = min(rows, height), min(columns, width)
                 work += searches * work_of_matching(part, (style_height, style_width), block.widest)
     return work
+
+
+def _bytes_of_gates(stage: Stage, rows: int, columns: int) -> int:
+    """Return the bytes of a stage's gates, for an input of this size."""
+    return int(stage.positions_seen(rows, columns) * stage.gates / 8) if stage.feeds else 0
 
 
 def _pooled_bytes(network: Surrounded, poolings: int, height: int, width: int, itemsize: int) -> int:

@@ -125,8 +125,8 @@ class Objective:
     Args:
         features: the network, or `StyleTargets` to reuse targets from earlier objectives. A `streamed.Streamed`
             network runs in parts, which takes less memory; the objective is the same.
-        content: 1 x 3 x H x W, model space: a tensor, or what makes parts of it, which takes less memory if the
-            network's tiles do not keep the content's maps. May be None if `content_weight` is 0.
+        content: 1 x 3 x H x W, model space: a tensor, or what makes it when it is needed, which takes less memory.
+            May be None if `content_weight` is 0.
         style: 1 x 3 x H' x W', model space, or several `Style`s; may be None if `style_weight` is 0. The reference
             resizes the style to the content's size.
         content_weight: factor on sum((F - P)^2) at each content layer, without the paper's 1/2.

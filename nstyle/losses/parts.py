@@ -88,8 +88,6 @@ class Part:
         maps: {layer: 1 x C x h x w}, the image's feature maps in the network's precision.
         windows: {layer: its window}, with one for `PIXELS`; empty if this is the whole picture.
         memo: results that the parts of one picture share while the picture stays the same; see `remembered`.
-        map_of: makes the map that another image of this size has in the same place, from its name and the image; None
-            if this is the whole picture.
 
     """
 
@@ -97,7 +95,6 @@ class Part:
     maps: Mapping[str, Tensor]
     windows: Mapping[str, Window] = field(default_factory=dict)
     memo: dict[Hashable, Any] = field(default_factory=dict)
-    map_of: Callable[[str, Image], Tensor] | None = None
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` returns; the parts of one picture call it once for each key."""
@@ -136,15 +133,6 @@ class Part:
             feature_map[..., halo, :] = 0
         for halo in (slice(0, left), slice(right, None)):
             feature_map[..., halo] = 0
-
-    def owned_of(self, layer: str, image: Image) -> Tensor:
-        """Return the owned positions of the layer's map of another image of this size, without a graph.
-
-        The image has the picture's margin. The result is the same, to the bit, each time that it is made.
-        """
-        if self.map_of is None:
-            raise ValueError("the whole picture makes no maps of another one: keep them")
-        return self.windows[layer].owned(self.map_of(layer, image))
 
     def cut(self, layer: str, whole: Tensor) -> Tensor:
         """Return the owned positions of a tensor (... x h x w) that covers the layer's whole map."""

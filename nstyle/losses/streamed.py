@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from nstyle.losses.parts import Image, Part
+from nstyle.losses.rooms import DeviceRoom, Room, map_in
 from nstyle.losses.terms import (
     ContentTerm,
     DirectTerm,
-    MadeAgain,
     Statistic,
     StyleTerm,
     SummedStyle,
@@ -30,7 +30,7 @@ from nstyle.losses.terms import (
     guidance_of_style,
 )
 from nstyle.losses.tiles import Tiling
-from nstyle.losses.walk import Walk, whole_map
+from nstyle.losses.walk import Walk
 from nstyle.networks.blocks import blocks_of
 from nstyle.networks.features import Features
 from nstyle.networks.padding import seamless
@@ -44,6 +44,7 @@ class Streamed:
         features: the network.
         tiling: how much of it runs in parts, and the size of the parts; None means all, in parts of default size.
         around_stage: makes a context in which each stage's tiles run, one after the other.
+        room: where what is kept goes; None: the device of each image.
 
     Raises:
         ValueError: the network does not tell its blocks (`blocks.Blockwise`).
@@ -55,6 +56,7 @@ class Streamed:
         features: Features,
         tiling: Tiling | None = None,
         around_stage: Callable[[], AbstractContextManager[None]] = nullcontext,
+        room: Room | None = None,
     ) -> None:
         network = blocks_of(features)
         if network is None:
@@ -63,22 +65,23 @@ class Streamed:
         self.network = network
         self.tiling = Tiling() if tiling is None else tiling
         self.around_stage = around_stage
+        self.room = room
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Return the whole maps, as the network itself does. They have no graph."""
         whole: dict[str, Tensor] = {}
         for part in self.walk(image, layers).up():
             for layer in part.windows:
-                _copy_owned(part, layer, whole)
+                _copy_owned(part, layer, whole, DeviceRoom(image.device))
         return whole
 
     def walk(self, image: Tensor, layers: Iterable[str]) -> Walk:
         """Return a walk through the network over an image (1 x 3 x H x W, without a graph)."""
-        return Walk(self.network, image, frozenset(layers), self.tiling, self.around_stage)
+        return Walk(self.network, image, frozenset(layers), self.tiling, self.around_stage, self.room)
 
     def seamless(self) -> "Streamed":
         """Return the network that sees copies of the picture around it."""
-        return Streamed(seamless(self.features), self.tiling, self.around_stage)
+        return Streamed(seamless(self.features), self.tiling, self.around_stage, self.room)
 
     def content_terms(
         self, content: Image, weights: Mapping[str, float], layers: Collection[str], *, is_relative: bool
@@ -92,20 +95,14 @@ class Streamed:
             is_relative: whether the terms need their energy.
 
         """
-        keeps = self.tiling.keeps_content
         energy, maps = _Total(), dict[str, Tensor]()
-        for part in self.walk(content[..., :, :], layers).up() if keeps or is_relative else ():
+        for part in self.walk(content[..., :, :], layers).up():
             for layer in weights.keys() & part.windows.keys():
                 own = part.windows[layer].owned(part.maps[layer])
                 energy.add(layer, Statistic(sum_of_squares(at_least_float32(own))))
-                if keeps:
-                    _copy_owned(part, layer, maps)
-        targets: Mapping[str, Tensor | MadeAgain] = maps
-        if not keeps:
-            seen = content if self.network.margin == 0 else self.network.surround(content[..., :, :])
-            targets = dict.fromkeys(weights, MadeAgain(seen))
+                _copy_owned(part, layer, maps, self.room or DeviceRoom(own.device))
         return [
-            ContentTerm(layer, targets[layer], weight, energy.of(layer).sums if is_relative else None)
+            ContentTerm(layer, maps[layer], weight, energy.of(layer).sums if is_relative else None)
             for layer, weight in weights.items()
         ]
 
@@ -157,9 +154,7 @@ class StreamedImage:
         self.walk = network.walk(image.detach(), {layer for term in self.terms for layer in term.layers})
         for term in self.terms:
             if not any(stage.layers.issuperset(term.layers) for stage in self.walk.stages):
-                raise ValueError(
-                    f"{type(term).__name__} needs layers of several blocks: join these blocks in `Tiling`"
-                )
+                raise ValueError(f"{type(term).__name__} needs layers of several blocks: run the network whole")
         total = _Total()
         for part in self.walk.up(keeps=image.requires_grad):
             with torch.no_grad():
@@ -203,12 +198,12 @@ class StreamedImage:
         return outputs
 
 
-def _copy_owned(part: Part, layer: str, whole: MutableMapping[str, Tensor]) -> None:
+def _copy_owned(part: Part, layer: str, whole: MutableMapping[str, Tensor], room: Room) -> None:
     """Copy the positions of a layer's map that a part owns into the whole map, which is made for the first part."""
     window = part.windows[layer]
     own = window.owned(part.maps[layer])
     if layer not in whole:
-        whole[layer] = whole_map(own, window.size)
+        whole[layer] = map_in(room, own, window.size)
     window.cut(whole[layer]).copy_(own)
 
 

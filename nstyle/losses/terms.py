@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nstyle.losses.functional import guidance_at
-from nstyle.losses.parts import Image, Part
+from nstyle.losses.parts import Part
 from nstyle.numerics import at_least_float32, sum_of_squares
 
 
@@ -153,25 +153,18 @@ class AtLayer:
 
 
 @dataclass(frozen=True)
-class MadeAgain:
-    """A feature map that is not kept: each part makes its own again from the image, which has the margin."""
-
-    image: Image
-
-
-@dataclass(frozen=True)
 class ContentTerm(AtLayer):
     """weight * sum((F - P)^2), where P is the content's feature map (Gatys et al., CVPR 2016, eq. 1, without 1/2).
 
     Attributes:
         layer: the layer whose maps are compared.
-        target: P, 1 x C x h x w; half precision is allowed. The sum is at least in float32.
+        target: P, 1 x C x h x w, on any device; half precision is allowed. The sum is at least in float32.
         weight: factor on the loss.
         energy: sum(P^2), a scalar; None: `relative` computes it from P.
 
     """
 
-    target: Tensor | MadeAgain
+    target: Tensor
     weight: float
     energy: Tensor | None = None
     is_local: ClassVar[bool] = True
@@ -180,8 +173,6 @@ class ContentTerm(AtLayer):
         """Return a copy whose loss is relative to that of an image without features, whose maps are all 0."""
         nothing = self.energy
         if nothing is None:
-            if not isinstance(self.target, Tensor):
-                raise ValueError("the energy is missing: there is no map to compute it from")
             nothing = sum_of_squares(at_least_float32(self.target))
         weight = torch.full_like(nothing, self.weight)
         return replace(self, weight=float(share_of(weight, nothing)))
@@ -189,10 +180,7 @@ class ContentTerm(AtLayer):
     def statistic(self, part: Part) -> Statistic:
         """Return the sum of squared differences."""
         own = part.owned(self.layer)
-        if isinstance(self.target, Tensor):
-            target = part.cut(self.layer, self.target)
-        else:
-            target = part.owned_of(self.layer, self.target.image)
+        target = part.cut(self.layer, self.target).to(own.device)
         return Statistic(sum_of_squares(at_least_float32(own) - target))
 
     def loss(self, statistic: Statistic) -> Tensor:

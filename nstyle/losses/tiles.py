@@ -32,22 +32,19 @@ class Tiling:
     Attributes:
         blocks: the number of blocks that run in parts, from the image upwards; None means all. The blocks above them
             run over the whole picture, and keep all their maps for the gradient.
-        joined: the number of blocks, from the image upwards, that run together, without keeping the pooled maps
-            between them. That saves memory, but needs larger halos.
         values: the number of values of a tile; see `TILE_VALUES`.
-        keeps_content: whether the content's maps are kept. If not, each tile makes them again, twice for each
-            gradient: the same, to the bit. Their layers must be in the joined blocks.
+        offloads: whether what is kept goes to another room (`rooms.Room`) than the device's memory. That changes no
+            bit.
 
     """
 
     blocks: int | None = None
-    joined: int = 1
     values: int = TILE_VALUES
-    keeps_content: bool = True
+    offloads: bool = False
 
     def __post_init__(self) -> None:
-        if self.joined < 1 or self.values < 1 or (self.blocks is not None and self.blocks < self.joined):
-            raise ValueError(f"{self} is not possible: joined and values are at least 1, blocks at least joined")
+        if self.values < 1 or (self.blocks is not None and self.blocks < 1):
+            raise ValueError(f"{self} is not possible: blocks and values are at least 1")
 
 
 @dataclass(frozen=True)
@@ -169,11 +166,6 @@ class Stage:
             x = pooled
         return maps, x
 
-    def map_of(self, layer: str, x: Tensor) -> Tensor:
-        """Return one map of a tile, like `run`, but compute nothing above it."""
-        blocks = self.blocks[: self.poolings_of(layer) + 1]
-        return replace(self, blocks=blocks, layers=frozenset({layer}), feeds=False).run(x)[0][layer]
-
     def poolings_of(self, layer: str) -> int:
         """Return the number of poolings between the stage's input and a layer."""
         return next(i for i, block in enumerate(self.blocks) if layer in block.reach)
@@ -230,8 +222,7 @@ def stages_of(network: Surrounded, layers: Collection[str], tiling: Tiling | Non
     if tiling is None:
         return [_stage(network.blocks[:needed], 0, layers, feeds=False, values=None)]
     in_parts = needed if tiling.blocks is None else min(tiling.blocks, needed)
-    joined = min(tiling.joined, in_parts)
-    cuts = sorted({0, *range(joined, in_parts + 1), needed})
+    cuts = sorted({*range(in_parts + 1), needed})
     return [
         _stage(
             network.blocks[start:stop],

@@ -4,13 +4,13 @@ import itertools
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from nstyle.losses.parts import Image, Part, Window
+from nstyle.losses.parts import Part, Window
+from nstyle.losses.rooms import DeviceRoom, Room, map_in
 from nstyle.losses.tiles import Span, Stage, Tile, Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
 from nstyle.networks.gates import Gates
@@ -48,6 +48,7 @@ class Walk:
         layers: the layers whose maps are needed.
         tiling: how much of the network runs in tiles, and their size.
         around_stage: makes a context in which each stage's tiles run, one after the other.
+        room: where what is kept goes; None: the image's device.
 
     Attributes:
         stages: the stages of the network.
@@ -61,11 +62,13 @@ class Walk:
         layers: Collection[str],
         tiling: Tiling,
         around_stage: Callable[[], AbstractContextManager[None]] = nullcontext,
+        room: Room | None = None,
     ) -> None:
         self.network = network
         self.image = image
         self.stages = stages_of(network, layers, tiling)
         self.around_stage = around_stage
+        self.room = DeviceRoom(image.device) if room is None else room
         self._inputs: list[Tensor] = []  # of each stage, for the way down
         self._kept: _Run | None = None
         self._gates: list[dict[Tile, Gates]] = []  # of each stage that feeds another one
@@ -85,7 +88,7 @@ class Walk:
                 self._inputs.append(x)
             following: Tensor | None = None
             tiles = stage.tiles(*x.shape[-2:])
-            gates = {tile: Gates() for tile in tiles} if keeps and stage.feeds else {}
+            gates = {tile: Gates(self.room.keep) for tile in tiles} if keeps and stage.feeds else {}
             if keeps:
                 self._gates.append(gates)
             with self.around_stage():
@@ -96,12 +99,14 @@ class Walk:
                         self._kept = run
                     if run.pooled is not None:
                         own = run.window.owned(run.pooled)
-                        following = whole_map(own, run.window.size) if following is None else following
+                        if following is None:
+                            following = map_in(self.room, own, run.window.size)
                         run.window.cut(following).copy_(own)
                     yield run.part
                     if run is not self._kept:
                         run.maps.clear()
                     del run
+                    self.room.leave()
             if following is not None:
                 x = following
 
@@ -137,39 +142,42 @@ class Walk:
             self._kept = None
             self._inputs.pop()
             self._gates.pop()
-        whole = torch.empty_like(x) if again or x is self.image else x
-        after = x[..., :0, :]  # the gradient so far, in what the next row of tiles sees, too
+        whole = x
+        if again or x is self.image:
+            whole = torch.empty_like(x) if number == 0 else map_in(self.room, x, (x.shape[-2], x.shape[-1]))
+        after = x[..., :0, :].to(self.image.device)  # the gradient so far, in what the next row of tiles sees, too
         with self.around_stage():
             for tiles, following in _rows_of(stage.tiles(*x.shape[-2:])):
                 rows = tiles[0].rows
                 ready = x.shape[-2] if following is None else following.first
-                gradient = torch.zeros_like(x[..., rows.first : rows.last, :])
+                gradient = torch.zeros_like(x[..., rows.first : rows.last, :], device=self.image.device)
                 gradient[..., : after.shape[-2], :] = after
                 for tile in tiles:
                     run = self._run(stage, tile, x, gates.get(tile), graph=True) if kept is None else kept
                     pairs = outputs(run.part)
                     if run.pooled is not None and above is not None:
-                        pairs.append((run.window.owned(run.pooled), run.window.cut(above)))
+                        pairs.append((run.window.owned(run.pooled), run.window.cut(above).to(self.image.device)))
                     if pairs:
                         values, gradients = zip(*pairs, strict=True)
                         (found,) = torch.autograd.grad(values, run.seen, gradients, retain_graph=again)
                         gradient[..., tile.columns.first : tile.columns.last].add_(found)
                         del found
                     del run, pairs
+                    self.room.leave()
                 whole[..., rows.first : ready, :] = gradient[..., : ready - rows.first, :]
                 after = gradient[..., ready - rows.first :, :].clone()
         return whole
 
     def _run(self, stage: Stage, tile: Tile, x: Tensor, gates: Gates | None, *, graph: bool) -> _Run:
         """Run a stage over one tile of its input."""
-        seen = tile.seen(x).detach().requires_grad_(graph)
+        seen = tile.seen(x).detach().to(self.image.device).requires_grad_(graph)
         with torch.set_grad_enabled(graph):
             maps, pooled = stage.run(seen, gates)
         windows = {layer: self._window(stage, tile, layer) for layer in maps}
         count = len(stage.blocks)
         own = tile.window(count, 0, (x.shape[-2] >> count, x.shape[-1] >> count))
         no_pixels = self.image.new_full((1, 3, 1, 1), torch.nan)
-        part = Part(no_pixels, maps, windows, self._memo, partial(_map_of, stage, tile))
+        part = Part(no_pixels, maps, windows, self._memo)
         return _Run(seen, maps, part, pooled, own)
 
     def _window(self, stage: Stage, tile: Tile, layer: str) -> Window:
@@ -185,20 +193,3 @@ def _rows_of(tiles: Sequence[Tile]) -> Iterator[tuple[list[Tile], Span | None]]:
     rows = [list(row) for _, row in itertools.groupby(tiles, key=lambda tile: tile.rows)]
     for row, following in itertools.zip_longest(rows, rows[1:]):
         yield row, None if following is None else following[0].rows
-
-
-def _map_of(stage: Stage, tile: Tile, layer: str, image: Image) -> Tensor:
-    """Return a tile's map of another image, which has the margin.
-
-    It is no method: a part that held its walk would be a cycle, whose maps stay until garbage is collected.
-    """
-    if stage.poolings > 0:
-        raise ValueError(f"{layer} lies above the joined blocks, so its maps must be kept")
-    with torch.no_grad():
-        return stage.map_of(layer, tile.seen(image))
-
-
-def whole_map(like: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return an empty map of this height and width, with the channels of a tile's map."""
-    shape = (1, like.shape[1], *size)
-    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)

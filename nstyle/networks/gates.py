@@ -21,9 +21,14 @@ class Gates:
 
     Below a ReLU, the gradient is that above it where the map is positive, and 0 elsewhere. Maximum pooling passes it
     to the largest of four. So the maps themselves are not needed again: bits are enough.
+
+    Args:
+        keep: returns a tensor, or a copy of it on any device, to be kept instead.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> None:
+        self._keep = keep
         self._bits: list[tuple[Tensor, torch.Size]] = []
 
     @property
@@ -50,7 +55,7 @@ class Gates:
         if missing := -len(flat) % 8:
             flat = torch.cat([flat, flat.new_zeros(missing)])
         bits = (flat.view(torch.int64) * _GATHER) >> 56
-        self._bits.append((bits.to(torch.uint8), rectified.shape))
+        self._bits.append((self._keep(bits.to(torch.uint8)), rectified.shape))
 
     def replay(self, x: Tensor, share: float, downwards: Sequence[Backward]) -> Tensor:
         """Return a tensor with undefined values, but the gradient of the pooled map.
@@ -64,10 +69,10 @@ class Gates:
         pooled: Tensor = _Replay.apply(x, self, share, downwards)  # type: ignore[no-untyped-call]  # torch's own
         return pooled
 
-    def _is_open(self, number: int) -> Tensor:
+    def _is_open(self, number: int, device: torch.device) -> Tensor:
         """Return where the map of this number, from the lowest, is positive: 1 x C x h x w, in channels_last."""
         bits, (_, channels, height, width) = self._bits[number]
-        spread = (bits.to(torch.int64) * _COPIES).bitwise_and_(_OWN_BIT).view(torch.uint8).to(torch.bool)
+        spread = (bits.to(device, torch.int64) * _COPIES).bitwise_and_(_OWN_BIT).view(torch.uint8).to(torch.bool)
         return spread[: height * width * channels].view(1, height, width, channels).permute(0, 3, 1, 2)
 
     def _spread(self, pooled: Tensor) -> Tensor:
@@ -97,5 +102,5 @@ class _Replay(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         gradient = ctx.gates._spread(gradient * ctx.share)
         for number, downward in reversed(list(enumerate(ctx.downwards))):
-            gradient = downward(gradient.mul_(ctx.gates._is_open(number)))
+            gradient = downward(gradient.mul_(ctx.gates._is_open(number, gradient.device)))
         return gradient, None, None, None

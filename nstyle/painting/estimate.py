@@ -17,13 +17,13 @@ from nstyle.errors import ImageError
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.patches import nearest_patches, work_of_matching
 from nstyle.optim.descent import descend
-from nstyle.painting.memory import Way
 from nstyle.painting.painters import Painter
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import beginning, most_epochs
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.stylize import prepared_for, set_up, tuned
+from nstyle.painting.ways import Way
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config, parse_size

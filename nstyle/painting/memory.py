@@ -3,49 +3,30 @@
 import logging
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from nstyle.devices import free_memory
 from nstyle.errors import DeviceError, Kind
 from nstyle.losses.catalog import STYLE_LOSSES
-from nstyle.losses.footprint import bytes_of_maps, work_of_gradient, work_of_patches
+from nstyle.losses.footprint import bytes_of_maps, bytes_offloaded, work_of_gradient, work_of_patches
 from nstyle.losses.tiles import Tiling
 from nstyle.networks.blocks import Surrounded, blocks_of
 from nstyle.networks.model import Model
 from nstyle.networks.padding import MARGINS, Padded, seamless
 from nstyle.networks.vgg19 import VGG19
 from nstyle.numerics import STRIP
+from nstyle.offload import free_room
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.painting.finish import bytes_of_finishing
 from nstyle.painting.inputs import Inputs
 from nstyle.painting.sizes import ScaleSize
 from nstyle.painting.smaller import smaller
+from nstyle.painting.ways import TILINGS, WHOLE, Way
 from nstyle.settings.config import Config
 
 _log = logging.getLogger(__name__)
-
-TILINGS: tuple[Tiling | None, ...] = (
-    None,
-    Tiling(blocks=2, values=2**28),
-    Tiling(blocks=2, values=2**26),
-    Tiling(blocks=2),
-    Tiling(blocks=2, values=2**23),
-    Tiling(values=2**28),
-    Tiling(values=2**26),
-    Tiling(),
-    Tiling(values=2**23),
-    Tiling(joined=3, values=2**28),
-    Tiling(joined=2, values=2**23),
-    Tiling(joined=3, values=2**25),
-    Tiling(joined=2, values=2**21),
-    Tiling(joined=4, values=2**27, keeps_content=False),
-    Tiling(joined=4, values=2**26, keeps_content=False),
-)
-"""How the network may run over the picture; whole first, then the fastest. Small tiles need the least memory for
-small pictures, joined blocks for large ones: of these, little is kept for each pixel. See `GPU_VALUES` for the
-exception."""
 
 GPU_VALUES = 2**31
 """Number of a map's values from which a GPU's library has only slow algorithms. In float32, an epoch at 7200 pixels
@@ -108,35 +89,6 @@ SCALE_BYTES = 20_000_000
 """Bytes that each coarser scale leaves behind besides its content: what PyTorch keeps for convolutions of its size,
 and what malloc cannot give back. The three coarser scales of `painterly` at 384 pixels leave 80 to 90 MB, compared
 with a painting in one scale; 30 of them lie within `RESERVE`."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a scale is painted in the memory that there is.
-
-    Attributes:
-        tiling: how the network runs over parts of the image; None: over the whole image.
-        history: the number of steps that the optimizer remembers; None: its own.
-
-    """
-
-    tiling: Tiling | None = None
-    history: int | None = None
-
-    def __str__(self) -> str:
-        """Say it in words: "whole", "in tiles of 4 million values"."""
-        words, tiling = "whole", self.tiling
-        if tiling is not None:
-            words = f"in tiles of {tiling.values // 2**20} million values"
-            if tiling.blocks is not None:
-                words += f" (the {tiling.blocks} lowest blocks of the network only)"
-            elif tiling.joined > 1:
-                words += f" (the {tiling.joined} lowest blocks of the network together)"
-        return words if self.history is None else f"{words}, remembering {self.history} steps only"
-
-
-WHOLE = Way()
-"""The way of a painting that has all the memory it needs."""
 
 
 @dataclass(frozen=True)
@@ -210,17 +162,9 @@ class Memory:
 
         Tiles cost time, a short history costs quality: so it is shortened only if no tiles are small enough.
         """
-        tilings = [tiling for tiling in TILINGS if self._is_possible(tiling)]
+        tilings = TILINGS if self.network is not None else (None,)
         shorter = OPTIMIZERS[self.config.optimizer].histories[1:]
         return [Way(tiling, history) for history in (None, *shorter) for tiling in tilings]
-
-    def _is_possible(self, tiling: Tiling | None) -> bool:
-        """Tell whether the network can run in these tiles."""
-        if tiling is None or self.network is None:
-            return tiling is None
-        joined = self.network.blocks[: tiling.joined]
-        in_joined = {layer for block in joined for layer in block.reach}
-        return tiling.keeps_content or in_joined.issuperset(self.content_layers)
 
     def needed(self, size: ScaleSize, way: Way, epochs: int) -> int:
         """Return the bytes that this many epochs of a painting of this size take, besides the process itself."""
@@ -268,13 +212,26 @@ class Memory:
         """Return the bytes of the content's maps at the content layers."""
         if self.network is None:
             return 0  # `BYTES_PER_PIXEL` has them
-        if tiling is not None and not tiling.keeps_content:
-            return PIXEL_BYTES * size.height * size.width if self.network.margin > 0 else 0
+        if tiling is not None and tiling.offloads:
+            return 0
         target = 0
         for i, block in enumerate(self.network.blocks):
             layers = len(block.reach.keys() & set(self.content_layers))
             target += (size.height >> i) * (size.width >> i) * block.widest * layers * self.dtype.itemsize
         return target
+
+    def offloaded(self, size: ScaleSize, way: Way) -> int:
+        """Return the bytes that a painting of this size takes on disk, or in main memory for a GPU."""
+        tiling = way.tiling
+        if tiling is None or not tiling.offloads or self.network is None:
+            return 0
+        kept = replace(tiling, offloads=False)
+        styles = (frame.window for frame in size.frames.values())
+        maps = (
+            bytes_offloaded(self.network, self.layers, tiling, edges, self.dtype.itemsize)
+            for edges in ((size.height, size.width), *styles)
+        )
+        return self._of_content_target(size, kept) + max(maps)
 
     def _of_painting(self, size: ScaleSize, tiling: Tiling | None) -> int:
         """Return the bytes of the network's maps while the painting's gradient is computed."""
@@ -304,7 +261,8 @@ class Memory:
         is_summed = bool(STYLE_LOSSES[self.config.style_loss].summed)
         for i, block in enumerate(self.network.blocks if self.network is not None else ()):
             whole = 0 if is_summed else 2 * len(block.reach.keys() & set(self.layers))
-            values += (block.widest * whole + block.pooled_channels / 4) / 4**i
+            pooled = 0 if tiling.offloads else block.pooled_channels / 4
+            values += (block.widest * whole + pooled) / 4**i
         return int(pixels * (values * 4 + PIXEL_BYTES))  # with the picture in model space
 
     def of_process(self, needed: Sequence[int], sizes: Sequence[ScaleSize]) -> int:
@@ -350,13 +308,17 @@ class Memory:
         """Return the best way that fits for one scale; whole, if the memory is unknown."""
         if there is None:
             return WHOLE
+        room = free_room(self.device, self.config.output_dir)
         ways = [way for way in self.ways() if way.tiling is not None or not self._is_slow_whole(size)]
+        ways = [way for way in ways if self.offloaded(size, way) <= room]
         for way in ways:
             if (needed := self.needed(size, way, epochs)) <= there:
                 if way != WHOLE:
                     _log.info(
-                        "%dx%d pixels: painting %s, with about %s besides the program; whole it would be %s",
-                        *(size.width, size.height, way, amount(needed), amount(self.needed(size, WHOLE, epochs))),
+                        "%dx%d pixels: painting %s, with about %s besides the program%s; whole it would be %s",
+                        *(size.width, size.height, way, amount(needed)),
+                        f" and {amount(offloaded)} elsewhere" if (offloaded := self.offloaded(size, way)) else "",
+                        amount(self.needed(size, WHOLE, epochs)),
                     )
                 return way
         smallest = min(ways, key=lambda way: self.needed(size, way, epochs))

@@ -22,12 +22,13 @@ from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_files, inputs_of
 from nstyle.painting.layers import ChosenLayers
-from nstyle.painting.memory import Memory, Way, Work
+from nstyle.painting.memory import Memory, Work
 from nstyle.painting.painters import Painter, Pass, choose_pass
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.painting.start import fitted_start, noise
+from nstyle.painting.ways import Way
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.masks import Mask, rounded, to_mask
 from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
@@ -186,7 +187,7 @@ class ObjectiveMaker:
     ) -> Objective:
         """Return the objective; the network processes content and styles for that."""
         config, model = self.config, self.loaded.model
-        features: StyleTargets | Features = self.loaded.targets_in(tiling)
+        features: StyleTargets | Features = self.loaded.targets_in(tiling, config.output_dir)
         if model.adapt is not None:
             shown = styles[0].image[..., :, :]
             features = model.adapt((shown,) if config.size is not None else (content[..., :, :], shown))

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from nstyle.losses.objective import Objective
 from nstyle.painting.finish import Finish
-from nstyle.painting.memory import WHOLE, Way, Work
+from nstyle.painting.memory import Work
+from nstyle.painting.ways import WHOLE, Way
 
 
 @dataclass

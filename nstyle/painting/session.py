@@ -16,11 +16,13 @@ from nstyle.devices import memory_in_use, return_freed_memory, reusing_freed_mem
 from nstyle.errors import WeightsError
 from nstyle.files import known_sha256
 from nstyle.losses.objective import StyleTargets
+from nstyle.losses.rooms import Room
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.lru import made_once
 from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.networks.weights import hash_of_weights
+from nstyle.offload import FileRoom, MainMemoryRoom
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import Picture
 
@@ -41,22 +43,32 @@ class Loaded:
     Attributes:
         model: the network.
         targets: a cache of style targets; not used by a network that is fitted to each pair of pictures.
+        device: the network's device.
         around_stage: makes a context for the tiles of each stage; see `streamed.Streamed`.
 
     """
 
     model: Model
     targets: StyleTargets
+    device: torch.device
     around_stage: Callable[[], AbstractContextManager[None]] = nullcontext
-    _in_tiles: dict[Tiling, StyleTargets] = field(default_factory=dict)
+    _in_tiles: dict[Hashable, StyleTargets] = field(default_factory=dict)
 
-    def targets_in(self, tiling: Tiling | None) -> StyleTargets:
-        """Return the network with its cache of targets: the whole network (None), or one that runs in tiles."""
+    def targets_in(self, tiling: Tiling | None, folder: Path) -> StyleTargets:
+        """Return the network with its cache of targets.
+
+        Args:
+            tiling: how the network runs in tiles; None: whole.
+            folder: for the files of tiles that offload.
+
+        """
         if tiling is None:
             return self.targets
-        return made_once(
-            self._in_tiles, tiling, lambda: StyleTargets(Streamed(self.model.features, tiling, self.around_stage))
-        )
+        room: Room | None = None
+        if tiling.offloads:
+            room = FileRoom(folder) if self.device.type == "cpu" else MainMemoryRoom()
+        make = partial(Streamed, self.model.features, tiling, self.around_stage, room)
+        return made_once(self._in_tiles, (tiling, folder), lambda: StyleTargets(make()))
 
 
 class Session:
@@ -120,7 +132,7 @@ class Session:
         self._in_use = None
         if self.owns_process:
             return_freed_memory()  # of the weights as they were read
-        return Loaded(model, StyleTargets(model.features), self.around_tiles(options.device))
+        return Loaded(model, StyleTargets(model.features), options.device, self.around_tiles(options.device))
 
     def read(self, path: Path, edge: int | None) -> Picture:
         """Return `read_picture` of a file, from the cache if `keeps_decoded` and its content is the same."""

@@ -24,7 +24,6 @@ from nstyle.devices import (
 from nstyle.errors import DeviceError, DivergenceError, Kind, OutputError, RecipeError
 from nstyle.painting.convergence import warn_if_unchanged
 from nstyle.painting.inputs import inputs_of, kept_metadata
-from nstyle.painting.memory import Way
 from nstyle.painting.observers import (
     BackoffNotice,
     CallbackObserver,
@@ -43,6 +42,7 @@ from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import Painted, Painting, fits, most_epochs
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
+from nstyle.painting.ways import Way
 from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.picture import Picture, to_uint8
 from nstyle.settings.config import Config
@@ -334,8 +334,7 @@ def _too_few_epochs(folder: RunFolder, flag: str, done: int) -> RecipeError:
 def _ways(prepared: Prepared) -> dict[str, list[Any]]:
     """Return how each scale is painted in little memory, as `RunRecord` writes it."""
     ways = [scale.way for scale in prepared.scales]
-    # Whether the content's maps are kept changes no bit.
-    names = ("blocks", "joined", "values")
+    names = ("blocks", "values")  # whether maps are offloaded changes no bit
     tiles = [None if way.tiling is None else {name: getattr(way.tiling, name) for name in names} for way in ways]
     return {"tiles": tiles, "history": [way.history for way in ways]}
 

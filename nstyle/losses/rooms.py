@@ -1,0 +1,55 @@
+"""Where a network that runs in tiles keeps what it needs later."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Room(Protocol):
+    """Memory for what is kept from one stage to another: maps, gates, and the content's maps.
+
+    Its tensors may be on another device than the network. Nothing that they are used for changes their bits.
+    """
+
+    def empty(self, size: int) -> Tensor:
+        """Return this many bytes, undefined, as one row of uint8."""
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """Return the tensor, or a copy of it in this room."""
+
+    def leave(self) -> None:
+        """Give back what memory it can: nothing is read or written before the next tile."""
+
+
+@dataclass(frozen=True)
+class DeviceRoom:
+    """Memory of the network's device."""
+
+    device: torch.device
+
+    def empty(self, size: int) -> Tensor:
+        """Return an ordinary tensor."""
+        return torch.empty(size, dtype=torch.uint8, device=self.device)
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """Return the tensor itself."""
+        return tensor
+
+    def leave(self) -> None:
+        """Give nothing back."""
+
+
+def map_in(room: Room, like: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return an undefined map in a room, 1 x C x h x w in channels_last, with the channels and dtype of another map.
+
+    Args:
+        room: the room.
+        like: the other map.
+        size: h and w.
+
+    """
+    shape = (1, *size, like.shape[1])
+    flat = room.empty(torch.Size(shape).numel() * like.itemsize)
+    return flat.view(like.dtype).view(shape).permute(0, 3, 1, 2)
