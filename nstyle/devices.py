@@ -4,7 +4,7 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 bytes are free at the end of the heap. M_MMAP_MAX: the number of large blocks that malloc may map one by one; each is
 returned to the system when it is freed."""
 
+_LEAST_TILE = 32_000_000  # bytes; less is no reason to return freed memory
+_CPU = torch.device("cpu")
 _NEVER = -1  # as a trim threshold: free() returns nothing
 _ADAPTED_TRIM, _DEFAULT_MMAPS = 2**26, 2**16
 """Values to restore. Trim threshold: 64 MiB, the most that glibc raises it to after large blocks were freed.
@@ -282,25 +284,47 @@ def return_freed_memory() -> None:
         trim(0)
 
 
+class _Excess:
+    """Return freed memory to the system between tiles, if more has come in than two of them need."""
+
+    def __init__(self, trim: Callable[[int], int]) -> None:
+        self._trim = trim
+        self._start = memory_in_use(_CPU)
+        self._tile: int | None = None  # bytes of the first tile
+
+    def __call__(self) -> None:
+        grown = memory_in_use(_CPU) - self._start
+        if self._tile is None:
+            self._tile = max(grown, _LEAST_TILE)
+        elif grown > 2 * self._tile:
+            self._trim(0)
+            self._start = memory_in_use(_CPU)
+
+
 @contextmanager
-def reusing_freed_memory() -> Iterator[None]:
+def reusing_freed_memory() -> Iterator[Callable[[], None]]:
     """Make the C library keep freed memory for the next feature maps, and return all of it at the end.
 
     New pages from the system take a fifth of the time of an epoch. But what is kept does not always fit what is asked
     for: at 800 pixels, tiles of one stage after the other took three times the memory that they need. So networks in
     tiles reuse memory within a stage only. It is done only with glibc. Maps that other threads than the main one
     allocate still come from the system, because glibc's heaps for those threads are too small for them.
+
+    Yields:
+        A function to call between tiles. Tiles of slightly different sizes use other places of the heap: after a
+        hundred of them, that was six times what one needs. So it returns freed memory when that is more than twice.
+
     """
     global _blocks_that_reuse
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:
-        yield
+        yield lambda: None
         return
     _blocks_that_reuse += 1
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, _NEVER)
     try:
-        yield
+        yield _Excess(ctypes.CDLL(None).malloc_trim) if _blocks_that_reuse == 1 else lambda: None
     finally:
         _blocks_that_reuse -= 1
         if _blocks_that_reuse == 0:
@@ -309,7 +333,7 @@ def reusing_freed_memory() -> Iterator[None]:
             return_freed_memory()
 
 
-def keeping_freed_memory(device: torch.device, needed: int) -> AbstractContextManager[None]:
+def keeping_freed_memory(device: torch.device, needed: int) -> AbstractContextManager[object]:
     """Reuse freed memory for a whole run (`reusing_freed_memory`), if the device has three times what it needs.
 
     Every epoch frees and allocates the same large maps. A run that keeps them can use 1.6 times the memory. It is

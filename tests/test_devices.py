@@ -263,6 +263,36 @@ def test_a_context_inside_another_ends_nothing() -> None:
     assert freed_memory(end=end) == ["True", "True", "True"]
 
 
+BETWEEN_TILES = """
+import contextlib, torch
+from nstyle import devices
+
+def resident():
+    return devices.memory_in_use(torch.device("cpu"))
+
+def grown_after_a_tile(megabytes):
+    before = resident()
+    del bytearray(megabytes * 10**6)[:]
+    between()
+    return round((resident() - before) / 1e8)
+
+with {around} as outer, devices.reusing_freed_memory() as between:
+    print(*map(grown_after_a_tile, (100, 100, 180, 500, 100)))
+"""
+
+
+@glibc_only
+@pytest.mark.parametrize(
+    ("around", "growth"),
+    [("contextlib.nullcontext()", "1 0 1 -2 1"), ("devices.reusing_freed_memory()", "1 0 1 3 0")],
+)
+def test_between_tiles_what_is_more_than_two_of_them_is_given_back(around: str, growth: str) -> None:
+    """Not where freed memory is kept for the whole run. All of it is given back, so that the next tile is new."""
+    script = BETWEEN_TILES.format(around=around)
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == growth
+
+
 @glibc_only
 def test_more_than_two_gigabytes_are_kept() -> None:
     free_and_look = "before = memory()[0]; bytearray(3 * 2**30); kept = memory()[0] > before + 3 * 2**30 * 0.9"

@@ -184,7 +184,7 @@ def test_masks_regions_styles_and_grey(balance: str, tiling: Tiling) -> None:
         assert balance != "absolute" or both[0].gradient_norm > 3 * int((mask > 0).sum())  # clipped
 
 
-@pytest.mark.parametrize("tiling", [TILINGS["all"], TILINGS["all"]])
+@pytest.mark.parametrize("tiling", [TILINGS["all"], TILINGS["offloaded"]])
 @pytest.mark.parametrize(("padding", "seamless"), [("mirror", False), ("zero", True), ("mirror", True)])
 def test_paddings(padding: str, seamless: bool, tiling: Tiling) -> None:
     network = TinyNetwork() if padding == "zero" else Padded(TinyNetwork(), padding)
@@ -357,15 +357,15 @@ def test_a_stage_above_the_tiles_runs_once() -> None:
 def test_each_stage_runs_in_a_context_of_its_own() -> None:
     """A process can keep freed memory for the tiles of one stage, and return it before the next one."""
     network = TinyNetwork()
-    blocks_in_contexts: list[int] = []
+    blocks_in_contexts, blocks_before_calls = list[int](), list[int]()
     is_inside = False
 
     @contextmanager
-    def noted() -> Iterator[None]:
+    def noted() -> Iterator[Callable[[], None]]:
         nonlocal is_inside
         assert not is_inside
         is_inside, before = True, len(network.seen)
-        yield
+        yield lambda: blocks_before_calls.append(len(network.seen))
         is_inside = False
         blocks_in_contexts.append(len(network.seen) - before)
 
@@ -373,6 +373,7 @@ def test_each_stage_runs_in_a_context_of_its_own() -> None:
     objective = Objective(features, painting(64, 64), painting(64, 64))
     network.seen.clear()
     blocks_in_contexts.clear()
+    blocks_before_calls.clear()
     objective.gradient(painting(64, 64))
     tiles = [
         len(stage.tiles(64 >> i, 64 >> i))
@@ -380,6 +381,7 @@ def test_each_stage_runs_in_a_context_of_its_own() -> None:
     ]
     assert blocks_in_contexts == [*tiles, 0, *reversed(tiles[:-1])]  # the last stage is one tile: its graph is kept
     assert len(network.seen) == sum(blocks_in_contexts)
+    assert sorted(set(blocks_before_calls)) == list(range(1, len(network.seen) + 1))  # after each tile
     assert features.seamless().around_stage is noted
 
 

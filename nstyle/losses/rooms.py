@@ -1,16 +1,26 @@
 """Where a network that runs in tiles keeps what it needs later."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
+
+AroundTiles: TypeAlias = Callable[[], AbstractContextManager[Callable[[], None]]]
+"""Function that makes a context for tiles that run one after the other. It yields a function to call between them."""
+
+
+def around_tiles() -> AbstractContextManager[Callable[[], None]]:
+    """Make a context in which nothing happens between the tiles."""
+    return nullcontext(lambda: None)
 
 
 class Room(Protocol):
     """Memory for what is kept from one stage to another: maps, gates, and the content's maps.
 
-    Its tensors may be on another device than the network. Nothing that they are used for changes their bits.
+    Its tensors may be on another device than the network. It keeps them bit for bit.
     """
 
     def empty(self, size: int) -> Tensor:

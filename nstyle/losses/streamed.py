@@ -10,8 +10,7 @@ Galerne, Raad, Lezama and Morel do this for Gram matrices with tiles of the whol
 Transfer", 2024). Tiles of a stage need halos of a few positions instead of many pixels.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nstyle.losses.parts import Image, Part
-from nstyle.losses.rooms import DeviceRoom, Room, map_in
+from nstyle.losses.rooms import AroundTiles, DeviceRoom, Room, around_tiles, map_in
 from nstyle.losses.terms import (
     ContentTerm,
     DirectTerm,
@@ -55,7 +54,7 @@ class Streamed:
         self,
         features: Features,
         tiling: Tiling | None = None,
-        around_stage: Callable[[], AbstractContextManager[None]] = nullcontext,
+        around_stage: AroundTiles = around_tiles,
         room: Room | None = None,
     ) -> None:
         network = blocks_of(features)

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nstyle.losses.parts import Part, Window
-from nstyle.losses.rooms import DeviceRoom, Room, map_in
+from nstyle.losses.rooms import AroundTiles, DeviceRoom, Room, around_tiles, map_in
 from nstyle.losses.tiles import Span, Stage, Tile, Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
 from nstyle.networks.gates import Gates
@@ -61,7 +60,7 @@ class Walk:
         image: Tensor,
         layers: Collection[str],
         tiling: Tiling,
-        around_stage: Callable[[], AbstractContextManager[None]] = nullcontext,
+        around_stage: AroundTiles = around_tiles,
         room: Room | None = None,
     ) -> None:
         self.network = network
@@ -91,7 +90,7 @@ class Walk:
             gates = {tile: Gates(self.room.keep) for tile in tiles} if keeps and stage.feeds else {}
             if keeps:
                 self._gates.append(gates)
-            with self.around_stage():
+            with self.around_stage() as between_tiles:
                 for tile in tiles:
                     is_kept = keeps and len(tiles) == 1 and not stage.feeds
                     run = self._run(stage, tile, x, gates.get(tile), graph=is_kept)
@@ -107,6 +106,7 @@ class Walk:
                         run.maps.clear()
                     del run
                     self.room.leave()
+                    between_tiles()
             if following is not None:
                 x = following
 
@@ -146,7 +146,7 @@ class Walk:
         if again or x is self.image:
             whole = torch.empty_like(x) if number == 0 else map_in(self.room, x, (x.shape[-2], x.shape[-1]))
         after = x[..., :0, :].to(self.image.device)  # the gradient so far, in what the next row of tiles sees, too
-        with self.around_stage():
+        with self.around_stage() as between_tiles:
             for tiles, following in _rows_of(stage.tiles(*x.shape[-2:])):
                 rows = tiles[0].rows
                 ready = x.shape[-2] if following is None else following.first
@@ -164,6 +164,7 @@ class Walk:
                         del found
                     del run, pairs
                     self.room.leave()
+                    between_tiles()
                 whole[..., rows.first : ready, :] = gradient[..., : ready - rows.first, :]
                 after = gradient[..., ready - rows.first :, :].clone()
         return whole

@@ -22,7 +22,7 @@ from nstyle.painter.layers import Conv, InstanceNorm, Span, Statistics, Sum, Tra
 Region = tuple[tuple[int, int], tuple[int, int]]
 """First row and the one after the last, and likewise the columns."""
 
-AroundStep: TypeAlias = Callable[[], AbstractContextManager[None]]
+AroundStep: TypeAlias = Callable[[], AbstractContextManager[object]]
 """Function that makes a context in which the tiles of one step run."""
 
 

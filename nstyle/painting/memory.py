@@ -20,7 +20,7 @@ from nstyle.numerics import STRIP
 from nstyle.offload import free_room
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.painting.finish import bytes_of_finishing
-from nstyle.painting.inputs import Inputs
+from nstyle.painting.inputs import Inputs, Source
 from nstyle.painting.sizes import ScaleSize
 from nstyle.painting.smaller import smaller
 from nstyle.painting.ways import TILINGS, WHOLE, Way
@@ -61,8 +61,8 @@ STRIP_IMAGES = 3
 RESIZE_BYTES = 24
 """Bytes for each pixel of the painting while the content is resized."""
 
-STYLE_IMAGE_BYTES = 16
-"""Bytes for each pixel of each style picture: the picture and its transparency."""
+ALPHA_BYTES = 4
+"""Bytes of a pixel's transparency."""
 
 RESERVE = 1.2
 """Factor on the estimate, for what malloc cannot use: measured paintings of 384 and 512 pixels take 0.9 to 1.15 times
@@ -71,9 +71,9 @@ the estimate."""
 MOST_UNUSABLE = 400_000_000
 """Bytes of images to which that factor applies: large ones get pages of their own, which malloc returns."""
 
-TILES_RESERVE, TILE_RESERVE = 55_000_000, 0.9
-"""Bytes that malloc keeps while tiles come and go, as measured at 512 pixels: a constant, and a multiple of the bytes
-of a tile's values."""
+TILES_RESERVE, TILE_RESERVE = 90_000_000, 1.5
+"""Bytes that malloc keeps while tiles come and go, as measured at 1024 and 2048 pixels: a constant, and a multiple of
+the bytes of a tile's values. `devices.reusing_freed_memory` holds it to that."""
 
 SPREAD = 1.03
 """Factor on the limit that an error names: what a process uses when it starts differs by some MB from run to run."""
@@ -119,7 +119,7 @@ class Memory:
         style_layers: the names of the style layers.
         in_use: bytes that the process uses on the device before the scales are made: `needed` has their pictures.
         decoded: those of `in_use` that are free again when the painting begins: the pictures as they were read.
-        has_alpha: whether the content is transparent somewhere.
+        transparent: the pictures that are transparent somewhere.
         is_painted: whether a painter paints the starts.
         all_epochs: the number of epochs in all scales, which decides whether a snapshot is due; if it is less than
             those of a scale, only they count.
@@ -135,7 +135,7 @@ class Memory:
     style_layers: Collection[str]
     in_use: int = 0
     decoded: int = 0
-    has_alpha: bool = False
+    transparent: Collection[Source] = ()
     is_painted: bool = False
     all_epochs: int = 0
 
@@ -173,7 +173,9 @@ class Memory:
         image = pixels * PIXEL_BYTES
         held = (self._pictures + 1 + self._images_of_optimizer(way, epochs)) * image  # with the image itself
         recolored = PIXEL_BYTES * (self.config.preserve_colors != "none")
-        held += sum(styles) * (STYLE_IMAGE_BYTES + recolored) + pixels * MASK_BYTES * self._masks
+        held += sum(styles) * (PIXEL_BYTES + recolored) + pixels * MASK_BYTES * self._masks
+        clear = size.frames.keys() & set(self.transparent)
+        held += ALPHA_BYTES * sum(math.prod(size.frames[style].window) for style in clear)
         tiling = way.tiling
         maps = max(self._of_painting(size, tiling), *(self._of_style(style, tiling) for style in (0, *styles)))
         gradient = image + RESERVE * maps
@@ -199,7 +201,7 @@ class Memory:
     def _masks(self) -> int:
         """The number of masks of the painting; transparency is one."""
         regions = sum(placement.region is not None for placement in self.inputs.placements)
-        return regions + (self.inputs.mask is not None) + self.has_alpha
+        return regions + (self.inputs.mask is not None) + (self.inputs.content in self.transparent)
 
     def _images_of_optimizer(self, way: Way, epochs: int) -> int:
         """Return the number of images that the optimizer keeps; its history has a step less than there are epochs."""

@@ -127,11 +127,11 @@ def prepare(
     in_use = session.memory_in_use(device, pictures.values()) + besides
     read = [picture for source, picture in pictures.items() if source.name not in in_memory]
     decoded = session.decoded_bytes(device, read)
-    has_alpha = inputs.content is not None and pictures[inputs.content].alpha is not None
+    transparent = [source for source, picture in pictures.items() if picture.alpha is not None]
     used = layers.content, layers.style
     epochs, is_painted = epochs_at_scales(config.max_num_epochs, len(sizes)), painter is not None
     memory = Memory(
-        config, inputs, loaded.model, dtype, device, *used, in_use, decoded, has_alpha, is_painted, sum(epochs)
+        config, inputs, loaded.model, dtype, device, *used, in_use, decoded, transparent, is_painted, sum(epochs)
     )
     ways = memory.choose(sizes, epochs) if ways is None else ways
     needed = list(map(memory.needed, sizes, ways, epochs))

@@ -4,7 +4,7 @@ Sharing does not change a bit of any painting: each key holds everything that it
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from nstyle.devices import memory_in_use, return_freed_memory, reusing_freed_mem
 from nstyle.errors import WeightsError
 from nstyle.files import known_sha256
 from nstyle.losses.objective import StyleTargets
-from nstyle.losses.rooms import Room
+from nstyle.losses.rooms import AroundTiles, Room, around_tiles
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.lru import made_once
@@ -51,7 +51,7 @@ class Loaded:
     model: Model
     targets: StyleTargets
     device: torch.device
-    around_stage: Callable[[], AbstractContextManager[None]] = nullcontext
+    around_stage: AroundTiles = around_tiles
     _in_tiles: dict[Hashable, StyleTargets] = field(default_factory=dict)
 
     def targets_in(self, tiling: Tiling | None, folder: Path) -> StyleTargets:
@@ -102,12 +102,12 @@ class Session:
         key = (name, options, content)
         return made_once(self._models, key, partial(self._load, name, options))
 
-    def around_tiles(self, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+    def around_tiles(self, device: torch.device) -> AroundTiles:
         """Return what makes a context for tiles that run one after the other on a device.
 
         In a process that belongs to nstyle, they reuse freed memory.
         """
-        return reusing_freed_memory if self.owns_process and device.type == "cpu" else nullcontext
+        return reusing_freed_memory if self.owns_process and device.type == "cpu" else around_tiles
 
     def memory_in_use(self, device: torch.device, pictures: Iterable[Picture]) -> int:
         """Return the bytes that the process uses on the device with the network and these pictures, before it paints.

@@ -366,7 +366,7 @@ def set_up(config: Config, device: torch.device, precision: Precision) -> Iterat
         yield
 
 
-def tuned(config: Config, session: Session, device: torch.device, memory: int) -> AbstractContextManager[None]:
+def tuned(config: Config, session: Session, device: torch.device, memory: int) -> AbstractContextManager[object]:
     """Keep freed memory while the block runs, if the process is nstyle's and the settings do not limit its memory.
 
     `memory` is that of `Prepared`. For a painter that paints in one pass, this saves a quarter of the time.
