@@ -23,7 +23,7 @@ from nstyle.painting.finish import bytes_of_finishing
 from nstyle.painting.inputs import Inputs, Source
 from nstyle.painting.sizes import ScaleSize
 from nstyle.painting.smaller import smaller
-from nstyle.painting.ways import TILINGS, WHOLE, Way
+from nstyle.painting.ways import CPU_VALUES, TILINGS, WHOLE, Way
 from nstyle.settings.config import Config
 
 _log = logging.getLogger(__name__)
@@ -162,7 +162,8 @@ class Memory:
 
         Tiles cost time, a short history costs quality: so it is shortened only if no tiles are small enough.
         """
-        tilings = TILINGS if self.network is not None else (None,)
+        most = CPU_VALUES if self.device.type == "cpu" else math.inf
+        tilings = [one for one in TILINGS if one is None or (self.network is not None and one.values <= most)]
         shorter = OPTIMIZERS[self.config.optimizer].histories[1:]
         return [Way(tiling, history) for history in (None, *shorter) for tiling in tilings]
 
