@@ -68,7 +68,7 @@ class Loaded:
         if tiling.offloads:
             room = FileRoom(folder) if self.device.type == "cpu" else MainMemoryRoom()
         make = partial(Streamed, self.model.features, tiling, self.around_stage, room)
-        return made_once(self._in_tiles, (tiling, folder), lambda: StyleTargets(make()))
+        return made_once(self._in_tiles, (tiling, folder if tiling.offloads else None), lambda: StyleTargets(make()))
 
 
 class Session:

@@ -22,8 +22,8 @@ TILINGS: tuple[Tiling | None, ...] = (
 `memory.GPU_VALUES` for the exception."""
 
 CPU_VALUES = 2**26
-"""Most values of a tile on a CPU. Tiles of four times as many gain 2% there, and malloc keeps four times their bytes: a
-painting of 100 megapixels took 9.2 GB, with a limit of 8."""
+"""Most values of a tile on a CPU. Tiles of four times as many gain 2% there, and malloc keeps four times their bytes:
+a painting of 100 megapixels took 9.2 GB, with a limit of 8."""
 
 
 @dataclass(frozen=True)
