@@ -276,19 +276,20 @@ def return_freed_memory() -> None:
     After many small tensors, large ones cannot use it: each of them gets pages of its own. Only glibc can do this.
     While `reusing_freed_memory` keeps it, nothing is returned.
     """
-    if (
-        _blocks_that_reuse == 0
-        and sys.platform == "linux"
-        and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None
-    ):
+    if _blocks_that_reuse == 0:
+        _trim()
+
+
+def _trim() -> None:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
         trim(0)
 
 
 class _Excess:
-    """Return freed memory to the system between tiles, if more has come in than two of them need."""
+    """Return freed memory to the system between tiles, if the process grew by more than twice its first tile."""
 
-    def __init__(self, trim: Callable[[int], int]) -> None:
-        self._trim = trim
+    def __init__(self) -> None:
         self._start = memory_in_use(_CPU)
         self._tile: int | None = None  # bytes of the first tile
 
@@ -297,7 +298,7 @@ class _Excess:
         if self._tile is None:
             self._tile = max(grown, _LEAST_TILE)
         elif grown > 2 * self._tile:
-            self._trim(0)
+            _trim()
             self._start = memory_in_use(_CPU)
 
 
@@ -324,7 +325,7 @@ def reusing_freed_memory() -> Iterator[Callable[[], None]]:
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, _NEVER)
     try:
-        yield _Excess(ctypes.CDLL(None).malloc_trim) if _blocks_that_reuse == 1 else lambda: None
+        yield _Excess() if _blocks_that_reuse == 1 else lambda: None
     finally:
         _blocks_that_reuse -= 1
         if _blocks_that_reuse == 0:

@@ -20,9 +20,13 @@ _ALIGNMENT = 64
 
 
 def free_room(device: torch.device, folder: Path) -> int:
-    """Return the free bytes where tensors of a device are offloaded to: `FileRoom` or `MainMemoryRoom`."""
+    """Return the free bytes where tensors of a device are offloaded to, in `FileRoom` or `MainMemoryRoom`.
+
+    The folder need not exist yet.
+    """
     if device.type == "cpu":
-        return shutil.disk_usage(_existing(folder)).free
+        there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
+        return shutil.disk_usage(there).free
     return free_memory(torch.device("cpu")) or 0
 
 

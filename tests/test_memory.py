@@ -1,6 +1,7 @@
 """How much memory a painting takes, and that it is painted in tiles if the whole does not fit."""
 
 import json
+import math
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -218,6 +219,36 @@ def test_a_gpu_paints_in_tiles_what_it_would_paint_slowly_whole(
     large = replace(size, height=2**12, width=round(pixels / 2**12))
     (way,) = replace(memory, device=torch.device(device)).choose([large], [10])
     assert (way == WHOLE) == is_whole
+
+
+def test_tiles_that_offload_need_room_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With enough of it, and little memory, they are chosen; without any, they are not even tried."""
+    memory, size = memory_of_filters(300_000_000, max_memory="500MB")
+    offloading = [way for way in memory.ways() if memory.offloaded(size, way)]
+    needs = [memory.needed(size, way, 10) for way in offloading]
+    limit = f"{(min(needs) + 300_000_000 + STARTUP) // 10**6 + 1}MB"
+    memory, size = memory_of_filters(300_000_000, max_memory=limit)
+    (way,) = memory.choose([size], [10])
+    assert way in offloading
+    monkeypatch.setattr("nstyle.painting.memory.free_room", lambda device, folder: memory.offloaded(size, way) - 1)
+    with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
+        memory.choose([size], [10])
+
+
+@pytest.mark.parametrize(("device", "most"), [("cpu", 2**26), ("cuda:0", 2**28)])
+def test_only_gpus_have_very_large_tiles(device: str, most: int) -> None:
+    memory, _ = memory_of_filters()
+    ways = replace(memory, device=torch.device(device)).ways()
+    assert max(way.tiling.values for way in ways if way.tiling is not None) == most
+
+
+def test_transparent_pictures_count() -> None:
+    memory, size = memory_of_filters()
+    (style,) = size.frames
+    way = Way(TILINGS[-1])
+    more = replace(memory, transparent=[style]).needed(size, way, 1) - memory.needed(size, way, 1)
+    alpha = 4 * math.prod(size.frames[style].window)
+    assert alpha <= more <= 1.2 * alpha + 1
 
 
 def test_ways_in_words() -> None:

@@ -70,7 +70,7 @@ def test_a_folder_that_is_missing_is_replaced(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     room = FileRoom(tmp_path / "missing")
     assert room.folder == tmp_path
-    assert free_room(CPU, tmp_path / "missing") > 0
+    assert free_room(CPU, tmp_path / "missing" / "too") > 0
     assert room.keep(torch.ones(3)).sum() == 3
 
 

@@ -3,6 +3,7 @@
 import gc
 import itertools
 import random
+import tempfile
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from nstyle.losses.walk import Walk
 from nstyle.networks.blocks import blocks_of, run_blocks
 from nstyle.networks.features import Features
 from nstyle.networks.filter_bank import LAYERS, FilterBank
+from nstyle.networks.gates import Gates
+from nstyle.networks.layers import CONTENT_LAYER, STYLE_LAYERS
 from nstyle.networks.model_space import ShownImage, to_model_space
 from nstyle.networks.padding import Padded
 from nstyle.networks.vgg19 import POOLING
@@ -65,8 +68,48 @@ class TinyBlock:
         for layer, kernel in zip(self.reach, self.kernels, strict=True):
             x = self.activation(F.conv2d(x, kernel, padding=1))
             maps[layer] = x
-        pool = POOLING[self.pooling][min(self.number, 4) - 1]
-        return {layer: maps[layer] for layer in maps if layer in layers}, pool(x, 2) if pooled else None
+        return {layer: maps[layer] for layer in maps if layer in layers}, self._pool(x, 2) if pooled else None
+
+    @property
+    def _pool(self) -> Callable[[Tensor, int], Tensor]:
+        return POOLING[self.pooling][min(self.number, 4) - 1]
+
+
+@dataclass(frozen=True)
+class GatedTinyBlock(TinyBlock):
+    """The same with ReLU, which has gates."""
+
+    def kept_with_gates(self, layers: Collection[str]) -> float:
+        return CHANNELS * self._needed(layers)
+
+    def with_gates(self, x: Tensor, layers: Collection[str], gates: Gates) -> tuple[dict[str, Tensor], Tensor | None]:
+        needed = self._needed(layers)
+        if not gates.are_set or needed == 2:
+            self._set(x, gates, needed)
+            return self(x, layers, pooled=True)
+        self.seen.append(x.shape)
+        x, maps = x.to(self.kernels[0].dtype), {}
+        for layer, kernel in zip(list(self.reach)[:needed], self.kernels, strict=False):
+            x = self.activation(F.conv2d(x, kernel, padding=1))
+            maps[layer] = x
+        share = 1.0 if self._pool is F.max_pool2d else 0.25
+        backwards = [lambda g, kernel=kernel: F.conv_transpose2d(g, kernel, padding=1) for kernel in self.kernels]
+        wanted = {layer: maps[layer] for layer in maps if layer in layers}
+        return wanted, gates.replay(x, share, backwards[needed:])
+
+    def _needed(self, layers: Collection[str]) -> int:
+        return max((number for layer, number in self.reach.items() if layer in layers), default=0)
+
+    def _set(self, x: Tensor, gates: Gates, needed: int) -> None:
+        if gates.are_set:
+            return
+        with torch.no_grad():
+            x = x.to(self.kernels[0].dtype)
+            for number, kernel in enumerate(self.kernels, 1):
+                x = self.activation(F.conv2d(x, kernel, padding=1))
+                if number > needed:
+                    is_last = number == len(self.kernels)
+                    gates.add(x, self._pool if is_last and self._pool is F.max_pool2d else None)
 
 
 class TinyNetwork:
@@ -84,13 +127,14 @@ class TinyNetwork:
     ) -> None:
         generator = torch.Generator().manual_seed(1)
         self.seen: list[torch.Size] = []
-        self.blocks = []
+        self.blocks: list[TinyBlock] = []
         for number in range(1, 6):
             kernels = [
                 (torch.randn(CHANNELS, 3 if number == i == 1 else CHANNELS, 3, 3, generator=generator) / 5).to(dtype)
                 for i in (1, 2)
             ]
-            self.blocks.append(TinyBlock(number, kernels, pooling, activation, self.seen))
+            kind = GatedTinyBlock if activation is torch.relu else TinyBlock
+            self.blocks.append(kind(number, kernels, pooling, activation, self.seen))
 
     def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         return run_blocks(self.blocks, image, layers)
@@ -102,6 +146,11 @@ def painting(height: int, width: int, seed: int = 0) -> Tensor:
     coarse = torch.randn(1, 3, height // 7 + 2, width // 7 + 2, generator=generator)
     fine = torch.randn(1, 3, height, width, generator=generator)
     return 40 * F.interpolate(coarse, size=(height, width), mode="bicubic") + 4 * fine
+
+
+def room_for(tiling: Tiling) -> FileRoom | None:
+    """Files, if the tiles offload."""
+    return FileRoom(Path(tempfile.gettempdir())) if tiling.offloads else None
 
 
 def evaluations(
@@ -116,7 +165,7 @@ def evaluations(
     settings = {"style_layers": dict.fromkeys(TINY_LAYERS[::2], 1.0), "content_layers": {"relu4_2": 1.0}} | settings
     whole, parts = (
         Objective(features, content, style, **settings).gradient(image)
-        for features in (network, Streamed(network, tiling))
+        for features in (network, Streamed(network, tiling, room=room_for(tiling)))
     )
     return whole, parts
 
@@ -377,7 +426,7 @@ def test_each_stage_runs_in_a_context_of_its_own() -> None:
     objective.gradient(painting(64, 64))
     tiles = [
         len(stage.tiles(64 >> i, 64 >> i))
-        for i, stage in enumerate(features.walk(painting(64, 64), TINY_LAYERS).stages)
+        for i, stage in enumerate(features.walk(painting(64, 64), {*STYLE_LAYERS, CONTENT_LAYER}).stages)
     ]
     assert blocks_in_contexts == [*tiles, 0, *reversed(tiles[:-1])]  # the last stage is one tile: its graph is kept
     assert len(network.seen) == sum(blocks_in_contexts)
@@ -456,7 +505,11 @@ def test_no_maps_wait_for_the_garbage_collector(tiling: Tiling, again: bool, mon
     gc.disable()
     try:
         objective = Objective(
-            Streamed(TinyNetwork(), tiling), content, style, style_layers={"relu1_1": 1.0}, balance="photo"
+            Streamed(TinyNetwork(), tiling, room=room_for(tiling)),
+            content,
+            style,
+            style_layers={"relu1_1": 1.0},
+            balance="photo",
         )
         assert len(inputs) == 3
         assert not any(inputs)
@@ -465,6 +518,11 @@ def test_no_maps_wait_for_the_garbage_collector(tiling: Tiling, again: bool, mon
         assert not any(reference() is not None for reference in walks)
     finally:
         gc.enable()
+
+
+def test_tiles_that_offload_need_a_room() -> None:
+    with pytest.raises(ValueError, match="room"):
+        Streamed(TinyNetwork(), TILINGS["offloaded"])
 
 
 @pytest.mark.parametrize("wrong", [{"blocks": 0}, {"values": 0}])

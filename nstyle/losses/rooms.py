@@ -12,7 +12,7 @@ AroundTiles: TypeAlias = Callable[[], AbstractContextManager[Callable[[], None]]
 """Function that makes a context for tiles that run one after the other. It yields a function to call between them."""
 
 
-def around_tiles() -> AbstractContextManager[Callable[[], None]]:
+def nothing_between() -> AbstractContextManager[Callable[[], None]]:
     """Make a context in which nothing happens between the tiles."""
     return nullcontext(lambda: None)
 
@@ -27,10 +27,10 @@ class Room(Protocol):
         """Return this many bytes, undefined, as one row of uint8."""
 
     def keep(self, tensor: Tensor) -> Tensor:
-        """Return the tensor, or a copy of it in this room."""
+        """Return a tensor in one row, or a copy of it in this room."""
 
     def leave(self) -> None:
-        """Give back what memory it can: nothing is read or written before the next tile."""
+        """Give back what memory it can, between two tiles."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nstyle.losses.parts import Image, Part
-from nstyle.losses.rooms import AroundTiles, DeviceRoom, Room, around_tiles, map_in
+from nstyle.losses.rooms import AroundTiles, DeviceRoom, Room, map_in, nothing_between
 from nstyle.losses.terms import (
     ContentTerm,
     DirectTerm,
@@ -46,7 +46,8 @@ class Streamed:
         room: where what is kept goes; None: the device of each image.
 
     Raises:
-        ValueError: the network does not tell its blocks (`blocks.Blockwise`).
+        ValueError: the network does not tell its blocks (`blocks.Blockwise`), or the tiling offloads but there is no
+            room for that.
 
     """
 
@@ -54,12 +55,14 @@ class Streamed:
         self,
         features: Features,
         tiling: Tiling | None = None,
-        around_stage: AroundTiles = around_tiles,
+        around_stage: AroundTiles = nothing_between,
         room: Room | None = None,
     ) -> None:
         network = blocks_of(features)
         if network is None:
             raise ValueError(f"{type(features).__name__} has no `blocks`: it runs only over whole pictures")
+        if tiling is not None and tiling.offloads and room is None:
+            raise ValueError("tiles that offload need a room: give one of `offload`")
         self.features = features
         self.network = network
         self.tiling = Tiling() if tiling is None else tiling

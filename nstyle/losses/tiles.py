@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import operator
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -151,15 +150,14 @@ class Stage:
 
         Args:
             x: what the tile sees of the stage's input.
-            gates: those of the stage's highest block, if that has some; see `GatedBlock`.
+            gates: those of the tile; only `gated` has some.
 
         """
+        if gates is not None and self.gated is not None:
+            return self.gated.with_gates(x, self.layers, gates)
         maps: dict[str, Tensor] = {}
         for block, following in itertools.zip_longest(self.blocks, self.blocks[1:]):
-            if following is None and gates is not None and isinstance(block, GatedBlock):
-                found, pooled = block.with_gates(x, self.layers, gates)
-            else:
-                found, pooled = block(x, self.layers, pooled=self.feeds or following is not None)
+            found, pooled = block(x, self.layers, pooled=self.feeds or following is not None)
             maps |= found
             if pooled is None:
                 return maps, None
@@ -171,14 +169,20 @@ class Stage:
         return next(i for i, block in enumerate(self.blocks) if layer in block.reach)
 
     @property
+    def gated(self) -> GatedBlock | None:
+        """The stage's only block, if the way down needs that block's gates instead of its maps."""
+        block = self.blocks[0]
+        return block if self.feeds and isinstance(block, GatedBlock) else None
+
+    @property
     def kept(self) -> float:
         """Number of values that autograd keeps at one position of the input of a tile on the way down."""
-        return _at_input(self._kept_with_gates)
+        return self._kept_whole if self.gated is None else self.gated.kept_with_gates(self.layers)
 
     @property
     def gates(self) -> float:
-        """Number of gates at one position of the input, one bit each."""
-        return _at_input(block.kept for block in self.blocks) - self.kept
+        """Number of gates at one position of the input, one bit each; slightly too many for maximum pooling."""
+        return self._kept_whole - self.kept
 
     @property
     def work(self) -> tuple[float, float]:
@@ -187,17 +191,13 @@ class Stage:
         Each value counts as many times as the widest map of its block has channels: a convolution sums about so many
         products.
         """
-        widths = [block.widest for block in self.blocks]
-        again = _at_input(map(operator.mul, self._kept_with_gates, widths))
-        return _at_input(block.kept * block.widest for block in self.blocks), again
+        once = _at_input(block.kept * block.widest for block in self.blocks)
+        return once, once if self.gated is None else self.kept * self.gated.widest
 
     @property
-    def _kept_with_gates(self) -> list[float]:
-        """What autograd keeps of each block; the highest has gates."""
-        *lower, highest = self.blocks
-        if self.feeds and isinstance(highest, GatedBlock):
-            return [*(block.kept for block in lower), highest.kept_with_gates(self.layers)]
-        return [block.kept for block in self.blocks]
+    def _kept_whole(self) -> float:
+        """What autograd keeps without gates."""
+        return _at_input(block.kept for block in self.blocks)
 
     @property
     def widest(self) -> float:
@@ -240,10 +240,11 @@ def _stage(
 ) -> Stage:
     """Make a stage. Its tiles have about `values` values; None means that it is not cut."""
     own = frozenset(layer for layer in layers if any(layer in block.reach for block in blocks))
-    unit = 2 ** (len(blocks) - 1 + feeds)
+    unit = 2 if feeds else 1
     halo = 0
-    for i, block in reversed(list(enumerate(blocks))):
-        halo = block.reach_of_pooled + 2 * halo if feeds or i + 1 < len(blocks) else 0
-        halo = max([halo, *(block.reach[layer] + MARGIN for layer in own & block.reach.keys())])
+    if values is not None:
+        (block,) = blocks  # only what is not cut has several
+        reaches = [block.reach[layer] + MARGIN for layer in own]
+        halo = max([*reaches, block.reach_of_pooled] if feeds else reaches)
     stage = Stage(tuple(blocks), poolings, own, feeds, math.ceil(halo / unit) * unit, unit, None)
     return stage if values is None else replace(stage, edge=max(unit, math.isqrt(int(values / stage.held))))

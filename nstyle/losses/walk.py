@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nstyle.losses.parts import Part, Window
-from nstyle.losses.rooms import AroundTiles, DeviceRoom, Room, around_tiles, map_in
+from nstyle.losses.rooms import AroundTiles, DeviceRoom, Room, map_in, nothing_between
 from nstyle.losses.tiles import Span, Stage, Tile, Tiling, stages_of
 from nstyle.networks.blocks import Surrounded
 from nstyle.networks.gates import Gates
@@ -60,7 +60,7 @@ class Walk:
         image: Tensor,
         layers: Collection[str],
         tiling: Tiling,
-        around_stage: AroundTiles = around_tiles,
+        around_stage: AroundTiles = nothing_between,
         room: Room | None = None,
     ) -> None:
         self.network = network
@@ -161,7 +161,7 @@ class Walk:
                         values, gradients = zip(*pairs, strict=True)
                         (found,) = torch.autograd.grad(values, run.seen, gradients, retain_graph=again)
                         gradient[..., tile.columns.first : tile.columns.last].add_(found)
-                        del found
+                        del found, values, gradients
                     del run, pairs
                     self.room.leave()
                     between_tiles()

@@ -52,7 +52,7 @@ class Block(Protocol):
 
 
 @runtime_checkable
-class GatedBlock(Protocol):
+class GatedBlock(Block, Protocol):
     """A `Block` whose gradient needs no maps above the highest wanted layer, only their gates. So it is faster."""
 
     def kept_with_gates(self, layers: Collection[str]) -> float:
@@ -62,7 +62,7 @@ class GatedBlock(Protocol):
         """
 
     def with_gates(self, x: Tensor, layers: Collection[str], gates: Gates) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Return the same as the block itself, with its pooled map.
+        """Return the wanted maps and the pooled map, as the block itself does with `pooled=True`.
 
         Args:
             x: as for the block.

@@ -23,7 +23,7 @@ class Gates:
     to the largest of four. So the maps themselves are not needed again: bits are enough.
 
     Args:
-        keep: returns a tensor, or a copy of it on any device, to be kept instead.
+        keep: called with bits, in one row; returns what to keep: these, or a copy on any device.
 
     """
 
@@ -58,12 +58,14 @@ class Gates:
         self._bits.append((self._keep(bits.to(torch.uint8)), rectified.shape))
 
     def replay(self, x: Tensor, share: float, downwards: Sequence[Backward]) -> Tensor:
-        """Return a tensor with undefined values, but the gradient of the pooled map.
+        """Return undefined values, 1 x C x h // 2 x w // 2, with the gradient of the pooled map.
+
+        The gates must be set.
 
         Args:
             x: the input of the lowest convolution that was noted, 1 x C x h x w.
             share: the part of the gradient of a pooled value that each position gets, if it gets any.
-            downwards: the gradients of the noted convolutions, from the lowest upwards.
+            downwards: for each map that was noted, the gradient of its convolution, from the lowest upwards.
 
         """
         pooled: Tensor = _Replay.apply(x, self, share, downwards)  # type: ignore[no-untyped-call]  # torch's own

@@ -244,7 +244,7 @@ class ConvolutionBlock:
         return maps, self.pool(x, 2) if pooled and self.pool is not None else None
 
     def with_gates(self, x: Tensor, layers: Collection[str], gates: Gates) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Return the same; the gates are those of the convolutions above the highest wanted layer."""
+        """Return the wanted maps and the pooled map; the gates are those above the highest wanted layer."""
         needed = self._needed(layers)
         above = self.convolutions[needed:]
         if self.pool is None or not above:

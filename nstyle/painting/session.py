@@ -16,7 +16,7 @@ from nstyle.devices import memory_in_use, return_freed_memory, reusing_freed_mem
 from nstyle.errors import WeightsError
 from nstyle.files import known_sha256
 from nstyle.losses.objective import StyleTargets
-from nstyle.losses.rooms import AroundTiles, Room, around_tiles
+from nstyle.losses.rooms import AroundTiles, Room, nothing_between
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.tiles import Tiling
 from nstyle.lru import made_once
@@ -51,7 +51,7 @@ class Loaded:
     model: Model
     targets: StyleTargets
     device: torch.device
-    around_stage: AroundTiles = around_tiles
+    around_stage: AroundTiles = nothing_between
     _in_tiles: dict[Hashable, StyleTargets] = field(default_factory=dict)
 
     def targets_in(self, tiling: Tiling | None, folder: Path) -> StyleTargets:
@@ -107,7 +107,7 @@ class Session:
 
         In a process that belongs to nstyle, they reuse freed memory.
         """
-        return reusing_freed_memory if self.owns_process and device.type == "cpu" else around_tiles
+        return reusing_freed_memory if self.owns_process and device.type == "cpu" else nothing_between
 
     def memory_in_use(self, device: torch.device, pictures: Iterable[Picture]) -> int:
         """Return the bytes that the process uses on the device with the network and these pictures, before it paints.
