@@ -288,7 +288,8 @@ class Machine:
     max_memory: str | None = setting(
         None,
         "use at most this much memory: what would need more is painted in tiles, which takes longer and gives the "
-        "same picture up to rounding; if even that is too much, L-BFGS remembers fewer steps",
+        "same picture up to rounding, some of it in temporary files in the output folder; if even that is too much, "
+        "L-BFGS remembers fewer steps",
         OURS,
         MACHINE,
         default_words="what is free",
