@@ -209,7 +209,7 @@ class Memory:
         optimizer = OPTIMIZERS[self.config.optimizer]
         default = optimizer.histories[0] if optimizer.histories else 0
         history = default if way.history is None else way.history
-        return (epochs > 1) + optimizer.images + 2 * min(history, epochs - 1)
+        return 1 + optimizer.images + 2 * min(history, epochs - 1)
 
     def _of_content_target(self, size: ScaleSize, tiling: Tiling | None) -> int:
         """Return the bytes of the content's maps at the content layers."""
