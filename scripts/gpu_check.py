@@ -35,7 +35,13 @@ PAIR: dict[str, Any] = {
     "style_image": ROOT / "input" / "vortices.jpg",
 }
 PRECISIONS = ("float32", "tf32", "bfloat16")
-WAYS: dict[str, Tiling | None] = {"": None, ", in large tiles": Tiling(values=2**28), ", in tiles": Tiling()}
+WAYS: dict[str, Tiling | None] = {
+    "": None,
+    ", two blocks in large tiles": Tiling(blocks=2, values=2**28),
+    ", in large tiles": Tiling(values=2**28),
+    ", in tiles": Tiling(),
+    ", in tiles, offloaded": Tiling(offloads=True),
+}
 EPOCHS = 12  # the first two warm up and are not counted
 ASPECT = 1.5  # of the sample pair, long edge to short edge
 STEP = 32  # pixels; long edges that are tried are multiples of it

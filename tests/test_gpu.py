@@ -7,6 +7,7 @@ import gc
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from nstyle.losses.tiles import Tiling
 from nstyle.networks.padding import Padded
 from nstyle.networks.vgg19 import VGG19
 from nstyle.networks.weights import load_vgg19
+from nstyle.offload import MainMemoryRoom
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import descend
 from nstyle.painter import tiles
@@ -223,6 +225,8 @@ def test_nearly_the_cpus_picture(
 TILES = Tiling(values=2**19)
 """Small tiles, so that even a picture of 240 pixels has many."""
 
+OFFLOADED = replace(TILES, offloads=True)
+
 
 @pytest.mark.parametrize("padding", ["zero", "mirror"])
 @pytest.mark.parametrize("style_loss", STYLE_LOSSES)
@@ -238,20 +242,27 @@ def test_tiles_are_the_whole_picture(style_loss: str, padding: str, golden: Path
     network = Padded(double, padding) if padding != "zero" else double
     settings: dict[str, Any] = {"style_loss": style_loss, "padding": padding, "clip": False}
     with reproducible(DEVICE):
+        offloaded = Streamed(network, OFFLOADED, room=MainMemoryRoom())
         whole, parts, again = (
             Objective(features, content, style, **settings).gradient(image).gradient
-            for features in (network, Streamed(network, TILES), Streamed(network, TILES))
+            for features in (network, Streamed(network, TILES), offloaded)
         )
     assert float((parts - whole).double().norm() / whole.double().norm()) < 1e-6
     assert torch.equal(parts, again)
 
 
+@pytest.mark.parametrize("tiling", [TILES, OFFLOADED])
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("preset", ["reference", "painterly"])
 def test_a_run_in_tiles_that_is_killed_goes_on_as_if_nothing_had_happened(
-    preset: str, precision: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    preset: str,
+    precision: str,
+    tiling: Tiling,
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(memory, "TILINGS", (TILES,))
+    monkeypatch.setattr(memory, "TILINGS", (tiling,))
     options = {**SHORT, "preset": preset, "precision": precision, "scales": 1, "save_epochs": 2}
     kill_and_resume(pair, tmp_path, monkeypatch, 5, options, epochs=6)
     assert json.loads((tmp_path / "killed" / "run.json").read_text())["tiles"]
