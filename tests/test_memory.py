@@ -1,7 +1,6 @@
 """How much memory a painting takes, and that it is painted in tiles if the whole does not fit."""
 
 import json
-import math
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -139,9 +138,27 @@ def test_each_scale_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_optimizers_and_losses_take_memory() -> None:
     way = Way(TILINGS[-1])
     plain = memory_of_filters()[0].needed(memory_of_filters()[1], way, 1000)
-    for settings in ({"optimizer": "lbfgs"}, {"style_loss": "mrf"}, {"blend_style": [("other.png", 1)]}):
+    more: list[dict[str, Any]] = [{"optimizer": "lbfgs"}, {"style_loss": "mrf"}]
+    for settings in more:
         memory, size = memory_of_filters(**settings)
         assert memory.needed(size, way, 1000) > 1.03 * plain
+
+
+STYLE = 12 * 1500 * 2000
+"""Bytes of a style picture of `memory_of_filters`."""
+
+
+def test_style_pictures_take_memory_only_until_their_targets_are_made() -> None:
+    def needed(styles: int, **settings: Any) -> int:
+        others = [(f"{i}.png", 1) for i in range(1, styles)]
+        memory, size = memory_of_filters(remove_noise=0, blend_style=others, **settings)
+        return memory.needed(size, Way(TILINGS[-1]), 1000)
+
+    assert needed(30) - needed(29) == STYLE
+    assert needed(9, optimizer="lbfgs") == needed(8, optimizer="lbfgs")  # its descent takes more
+    (plain, one), (memory, two) = memory_of_filters(), memory_of_filters(blend_style=[("other.png", 1)])
+    coarser = memory.of_process([0], [two] * 2) - plain.of_process([0], [one] * 2)
+    assert coarser == STYLE  # those of a coarser scale stay until it begins
 
 
 @pytest.mark.parametrize(
@@ -163,10 +180,10 @@ def test_each_picture_that_stays_in_memory_counts(settings: dict[str, Any], imag
     memory, _ = memory_of_filters(**({"init": "noise"} | few | settings))
     image, scales = 12 * 1500 * 2000, [size] * 3
     more = memory.needed(size, way, 1000) - plain.needed(size, way, 1000)
-    needed = images + ("preserve_colors" in settings)  # a style picture in the content's colors
-    assert needed * image <= more <= 1.4 * needed * image  # with what malloc cannot use
+    recolored = "preserve_colors" in settings  # a style picture in the content's colors
+    assert images * image <= more <= 1.4 * (images + recolored) * image  # with what malloc cannot use
     if "optimizer" not in settings:
-        assert memory.of_process([0], scales) - plain.of_process([0], scales) == 2 * images * image
+        assert memory.of_process([0], scales) - plain.of_process([0], scales) == 2 * (images + recolored) * image
     painted = replace(plain, is_painted=True).needed(size, way, 1000) - plain.needed(size, way, 1000)
     assert image <= painted <= 1.4 * image
 
@@ -245,10 +262,8 @@ def test_only_gpus_have_very_large_tiles(device: str, most: int) -> None:
 def test_transparent_pictures_count() -> None:
     memory, size = memory_of_filters()
     (style,) = size.frames
-    way = Way(TILINGS[-1])
-    more = replace(memory, transparent=[style]).needed(size, way, 1) - memory.needed(size, way, 1)
-    alpha = 4 * math.prod(size.frames[style].window)
-    assert alpha <= more <= 1.2 * alpha + 1
+    clear = replace(memory, transparent=[style])
+    assert clear.of_process([0], [size] * 2) - memory.of_process([0], [size] * 2) == STYLE / 3
 
 
 def test_ways_in_words() -> None:

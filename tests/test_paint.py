@@ -313,3 +313,17 @@ def test_paintings_in_several_threads_are_those_of_one(pair: tuple[Path, Path]) 
     for thread in threads:
         thread.join()
     assert all(torch.equal(images[seed], image) for seed, image in enumerate(alone))
+
+
+def test_style_pictures_are_dropped_when_their_targets_are_made(pair: tuple[Path, Path]) -> None:
+    ready = prepared(pair, scales=2, max_long_edge=64)
+    coarse, fine = ready.scales
+    pictures = [weakref.ref(scale.make_objective.keywords["styles"][0].image) for scale in (coarse, fine)]  # type: ignore[union-attr]
+    assert all(picture() is not None for picture in pictures)
+    for scale in (coarse, fine):
+        scale.objective()
+    gc.collect()
+    assert [picture() is not None for picture in pictures] == [True, False]  # a coarser scale may be painted again
+    fine.free()
+    with pytest.raises(ValueError, match="prepare the painting anew"):
+        fine.objective()

@@ -170,27 +170,20 @@ class Memory:
     def needed(self, size: ScaleSize, way: Way, epochs: int) -> int:
         """Return the bytes that this many epochs of a painting of this size take, besides the process itself."""
         pixels = size.height * size.width
-        styles = [height * width for height, width in (frame.window for frame in size.frames.values())]
-        image = pixels * PIXEL_BYTES
-        held = (self._pictures + 1 + self._images_of_optimizer(way, epochs)) * image  # with the image itself
-        recolored = PIXEL_BYTES * (self.config.preserve_colors != "none")
-        held += sum(styles) * (PIXEL_BYTES + recolored) + pixels * MASK_BYTES * self._masks
-        clear = size.frames.keys() & set(self.transparent)
-        held += ALPHA_BYTES * sum(math.prod(size.frames[style].window) for style in clear)
-        tiling = way.tiling
-        maps = max(self._of_painting(size, tiling), *(self._of_style(style, tiling) for style in (0, *styles)))
-        gradient = image + RESERVE * maps
-        if tiling is not None:
-            gradient += TILES_RESERVE + TILE_RESERVE * tiling.values * self.dtype.itemsize
+        image, tiling = pixels * PIXEL_BYTES, way.tiling
+        held = (self._pictures + 1) * image + pixels * MASK_BYTES * self._masks  # with the image itself
+        reading = held + self._of_reading(size, tiling)
+        held += self._images_of_optimizer(way, epochs) * image + self._of_patches(size)
+        gradient = image + RESERVE * self._of_painting(size, tiling) + self._of_tiles(tiling)
         update = (UPDATE_IMAGES + GUIDED_IMAGES * (self._masks > 0)) * image
         update += STRIP_IMAGES * min(image, STRIP * 4)
         target = self._of_content_target(size, tiling)
         later = target + max(update, pixels * bytes_of_finishing(self.config, max(epochs, self.all_epochs)))
-        images = held + max(gradient, later)
+        painting = held + max(gradient, later)
         constant = CONVOLUTION_BYTES + self._of_kernels() + STYLE_LOSSES[self.config.style_loss].working_bytes
         reserve = (RESERVE - 1) * min(held + later, MOST_UNUSABLE)
         preparing = pixels * RESIZE_BYTES + self.decoded
-        return max(int(images + reserve) + constant - self.decoded, preparing)
+        return max(int(max(reading, painting) + reserve) + constant - self.decoded, preparing)
 
     @property
     def _pictures(self) -> int:
@@ -256,6 +249,35 @@ class Memory:
         in_float32 = self.dtype == torch.float32 and self.device.type == "cpu"
         return features.winograd_bytes(self.layers) if isinstance(features, VGG19) and in_float32 else 0
 
+    def _of_reading(self, size: ScaleSize, tiling: Tiling | None) -> float:
+        """Return the bytes of the style pictures and the network's maps while the targets are made."""
+        styles = [math.prod(frame.window) for frame in size.frames.values()]
+        of_content = self._of_style(size.height * size.width, tiling) + self._of_content_target(size, tiling)
+        maps = max(of_content, *(self._of_style(style, tiling) for style in (0, *styles)))
+        return self._of_styles(size) + RESERVE * maps + self._of_tiles(tiling)
+
+    def _of_styles(self, size: ScaleSize) -> int:
+        """Return the bytes of the style pictures."""
+        recolored = PIXEL_BYTES * (self.config.preserve_colors != "none")
+        return sum(
+            math.prod(frame.window) * (PIXEL_BYTES + recolored + ALPHA_BYTES * (style in self.transparent))
+            for style, frame in size.frames.items()
+        )
+
+    def _of_patches(self, size: ScaleSize) -> int:
+        """Return the bytes of targets that are the styles' maps, and not only sums over them."""
+        if self.network is None or STYLE_LOSSES[self.config.style_loss].summed:
+            return 0
+        values = sum(
+            block.widest * len(block.reach.keys() & set(self.style_layers)) / 4**i
+            for i, block in enumerate(self.network.blocks)
+        )
+        return int(4 * values * sum(math.prod(frame.window) for frame in size.frames.values()))
+
+    def _of_tiles(self, tiling: Tiling | None) -> float:
+        """Return the bytes that malloc keeps while tiles come and go."""
+        return 0 if tiling is None else TILES_RESERVE + TILE_RESERVE * tiling.values * self.dtype.itemsize
+
     def _of_style(self, pixels: int, tiling: Tiling | None) -> int:
         """Return the bytes of the network's maps while a style picture is read."""
         if tiling is None:
@@ -274,8 +296,9 @@ class Memory:
 
     def _of_coarser(self, sizes: Sequence[ScaleSize]) -> int:
         """Return the bytes that all scales but the finest leave behind, and those of their pictures."""
-        per_pixel = PIXEL_BYTES * self._pictures
-        return sum(SCALE_BYTES + per_pixel * size.height * size.width for size in sizes[:-1])
+        coarser = sizes[:-1]
+        pictures = sum(self._pictures * size.height * size.width * PIXEL_BYTES for size in coarser)
+        return SCALE_BYTES * len(coarser) + pictures + sum(map(self._of_styles, coarser))
 
     def work(self, size: ScaleSize, way: Way) -> Work:
         """Return the amount of arithmetic of an epoch; of matching, 0 if the network does not tell its blocks."""

@@ -142,6 +142,7 @@ def prepare(
     # The finest first: its errors are the clearest.
     work = list(map(memory.work, sizes, ways))
     scales = list(map(maker.make, reversed(sizes), reversed(ways), reversed(work)))
+    scales[0].remakes = False  # no other scale follows, so nothing frees it
     if config.init == "noise" and painter is None and scales[-1].parts == (None,):
         scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()

@@ -19,23 +19,26 @@ class Scale:
         make_start: makes `start`. If a painter has to paint for it, that is done once, and kept.
         finish: converts an image at this scale to the picture for display.
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
-            begins.
+            begins. None: it is made, and cannot be made again.
         parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
         slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
         way: how it is painted in the memory that there is.
         work: the amount of arithmetic of an epoch.
+        remakes: whether the objective can be made again after `free`. If not, `make_objective` is dropped with the
+            style pictures that it holds, which may take as much memory as the painting's image.
 
     """
 
     make_start: Callable[[], Tensor]
     finish: Finish
-    make_objective: Callable[[], Objective]
+    make_objective: Callable[[], Objective] | None
     parts: tuple[Tensor | None, ...] = (None,)
     slowdown: float = 1.0
     details: float = 0.0
     way: Way = WHOLE
     work: Work = field(default_factory=Work)
+    remakes: bool = True
     _objective: Objective | None = field(default=None, init=False)
 
     @property
@@ -58,9 +61,18 @@ class Scale:
         return {} if self.way.history is None else {"history": self.way.history}
 
     def objective(self) -> Objective:
-        """Return the objective; it is made when it is first needed, and kept until `free`."""
+        """Return the objective; it is made when it is first needed, and kept until `free`.
+
+        Raises:
+            ValueError: it was freed, and cannot be made again.
+
+        """
         if self._objective is None:
+            if self.make_objective is None:
+                raise ValueError("the objective was freed, and cannot be made again: prepare the painting anew")
             self._objective = self.make_objective()
+            if not self.remakes:
+                self.make_objective = None
         return self._objective
 
     def free(self) -> None:
