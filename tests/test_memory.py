@@ -155,9 +155,10 @@ def test_style_pictures_take_memory_only_until_their_targets_are_made() -> None:
         return memory.needed(size, Way(TILINGS[-1]), 1000)
 
     assert needed(30) - needed(29) == STYLE
-    assert needed(9, optimizer="lbfgs") == needed(8, optimizer="lbfgs")  # its descent takes more
-    (plain, one), (memory, two) = memory_of_filters(), memory_of_filters(blend_style=[("other.png", 1)])
-    coarser = memory.of_process([0], [two] * 2) - plain.of_process([0], [one] * 2)
+    one, two, three = (needed(styles, optimizer="lbfgs") for styles in (1, 2, 3))  # its updates take more
+    assert one < two == three  # the session keeps some
+    (plain, size), (memory, blended) = memory_of_filters(), memory_of_filters(blend_style=[("other.png", 1)])
+    coarser = memory.of_process([0, 0], [blended] * 2) - plain.of_process([0, 0], [size] * 2)
     assert coarser == STYLE  # those of a coarser scale stay until it begins
 
 
@@ -183,7 +184,9 @@ def test_each_picture_that_stays_in_memory_counts(settings: dict[str, Any], imag
     recolored = "preserve_colors" in settings  # a style picture in the content's colors
     assert images * image <= more <= 1.4 * (images + recolored) * image  # with what malloc cannot use
     if "optimizer" not in settings:
-        assert memory.of_process([0], scales) - plain.of_process([0], scales) == 2 * (images + recolored) * image
+        assert (
+            memory.of_process([0] * 3, scales) - plain.of_process([0] * 3, scales) == 2 * (images + recolored) * image
+        )
     painted = replace(plain, is_painted=True).needed(size, way, 1000) - plain.needed(size, way, 1000)
     assert image <= painted <= 1.4 * image
 
@@ -248,8 +251,11 @@ def test_tiles_that_offload_need_room_elsewhere(monkeypatch: pytest.MonkeyPatch)
     (way,) = memory.choose([size], [10])
     assert way in offloading
     monkeypatch.setattr("nstyle.painting.memory.free_room", lambda device, folder: memory.offloaded(size, way) - 1)
-    with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory"):
+    with refuses(nstyle.DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-memory") as refused:
         memory.choose([size], [10])
+    assert f"or have 100 MB free in {memory.config.output_dir}" in str(refused.value)
+    monkeypatch.setattr("nstyle.painting.memory.free_room", lambda device, folder: 100_000_000)
+    assert memory.choose([size], [10]) == [way]
 
 
 @pytest.mark.parametrize(("device", "most"), [("cpu", 2**26), ("cuda:0", 2**28)])
@@ -263,7 +269,7 @@ def test_transparent_pictures_count() -> None:
     memory, size = memory_of_filters()
     (style,) = size.frames
     clear = replace(memory, transparent=[style])
-    assert clear.of_process([0], [size] * 2) - memory.of_process([0], [size] * 2) == STYLE / 3
+    assert clear.of_process([0, 0], [size] * 2) - memory.of_process([0, 0], [size] * 2) == STYLE / 3
 
 
 def test_ways_in_words() -> None:

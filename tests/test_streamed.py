@@ -23,7 +23,7 @@ from nstyle.losses.objective import Evaluation, Objective, Style, StyleTargets
 from nstyle.losses.parts import Part, Window
 from nstyle.losses.streamed import Streamed
 from nstyle.losses.terms import Statistic
-from nstyle.losses.tiles import Tiling, stages_of
+from nstyle.losses.tiles import Stage, Tiling, stages_of
 from nstyle.losses.walk import Walk
 from nstyle.networks.blocks import blocks_of, run_blocks
 from nstyle.networks.features import Features
@@ -444,6 +444,27 @@ def test_tiles_own_each_position_once() -> None:
                 count[tile.rows.start : tile.rows.stop, tile.columns.start : tile.columns.stop] += 1
                 assert tile.rows.first % stage.unit == tile.columns.first % stage.unit == 0
             assert (count == 1).all()
+
+
+@pytest.mark.parametrize(("edge", "halo", "unit"), [(4, 2, 2), (6, 8, 2), (5, 3, 1), (1, 0, 1), (2, 4, 2)])
+def test_tiles_see_equally_many_positions(edge: int, halo: int, unit: int) -> None:
+    """So that each reuses the memory of the one before."""
+    stage = Stage((), 0, frozenset(), feeds=unit == 2, halo=halo, unit=unit, edge=edge)
+    for length in range(1, 100):
+        spans = sorted({tile.columns for tile in stage.tiles(1, length)}, key=lambda span: span.start)
+        assert len({span.last - span.first for span in spans}) == 1
+        assert stage.seen_by_tile(1, length) == spans[0].last <= stage.tallest_tile(length)
+        assert [span.start for span in spans] == [0, *(span.stop for span in spans[:-1])]
+        assert spans[-1].stop == spans[-1].last == length
+        for span in spans:
+            assert 0 <= span.first <= span.start < span.stop <= span.last <= length
+            assert span.first % unit == span.start % unit == 0
+            assert span.first == 0 or span.start - span.first >= halo
+            assert span.last == length or span.last - span.stop >= halo
+            inside = span.first > 0 and span.last < length
+            assert not inside or span.stop - span.start <= edge
+        assert len(spans) <= 2 or length > edge + 2 * halo
+    assert len(spans) > 2
 
 
 def test_a_network_that_does_not_tell_its_blocks_runs_only_whole() -> None:

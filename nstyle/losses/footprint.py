@@ -42,7 +42,7 @@ def bytes_of_maps(
         is_cut = network.margin > 0 or len(stage.tiles(rows, columns)) > 1
         wanted = (len(block.reach.keys() & stage.layers) for block in stage.blocks)
         copied = sum(block.widest * n / 4**i for i, (block, n) in enumerate(zip(stage.blocks, wanted, strict=True)))
-        tile = stage.largest_tile(rows, columns) * ((stage.kept + is_cut * copied) * itemsize + working)
+        tile = stage.seen_by_tile(rows, columns) * ((stage.kept + is_cut * copied) * itemsize + working)
         band = own * stage.tallest_tile(rows) // rows
         if tiling is None or not tiling.offloads:
             kept += own + _bytes_of_gates(stage, rows, columns)  # of the stages so far

@@ -53,8 +53,8 @@ class Span:
     Attributes:
         start: the first that the tile owns.
         stop: the one after the last that it owns.
-        first: the first that it sees; `start` less the halo.
-        last: the one after the last that it sees.
+        first: the first that it sees, at least a halo before `start`, unless the picture begins there.
+        last: the one after the last that it sees, at least a halo after `stop`, unless the picture ends there.
 
     """
 
@@ -103,9 +103,10 @@ class Stage:
         poolings: the number of poolings below them.
         layers: the layers whose maps are needed.
         feeds: whether another stage follows, which needs the pooled map.
-        halo: positions of the input that a tile sees on each side of its own.
+        halo: positions of the input that a tile sees on each side of its own, at least.
         unit: tiles begin at multiples of this many positions, so that pooling meets the same ones in each tile.
-        edge: length of a tile's edge in positions; None means that one tile is the whole input.
+        edge: the most positions, in each direction, that an inner tile owns; the first and the last own a halo more.
+            None means that one tile is the whole input.
 
     """
 
@@ -121,28 +122,37 @@ class Stage:
         """Return the tiles of an input of this size, row by row."""
         return list(itertools.starmap(Tile, itertools.product(self._spans(height), self._spans(width))))
 
-    def largest_tile(self, height: int, width: int) -> int:
-        """Return the number of positions that the largest tile sees."""
-        rows, columns = (max(span.last - span.first for span in self._spans(n)) for n in (height, width))
-        return rows * columns
+    def seen_by_tile(self, height: int, width: int) -> int:
+        """Return the number of positions that each tile sees."""
+        rows, columns = (self._spans(n)[0] for n in (height, width))
+        return (rows.last - rows.first) * (columns.last - columns.first)
 
     def tallest_tile(self, height: int) -> int:
-        """Return the most rows that a tile of an input of this height can see; a larger input has no less."""
+        """Return an upper limit of the rows that a tile sees; that of a larger input is no less."""
         return height if self.edge is None else min(height, self.edge + self.unit + 2 * self.halo)
 
     def positions_seen(self, height: int, width: int) -> int:
         """Return the number of positions that all tiles together see; those in halos count several times."""
-        rows, columns = (sum(span.last - span.first for span in self._spans(n)) for n in (height, width))
-        return rows * columns
+        rows, columns = self._spans(height), self._spans(width)
+        return len(rows) * len(columns) * self.seen_by_tile(height, width)
 
     def _spans(self, length: int) -> list[Span]:
-        """Cut a length into parts of about the same size. Positions that pooling drops belong to the last part."""
-        units = max(1, length // self.unit)
-        count = 1 if self.edge is None else min(units, math.ceil(length / self.edge))
-        cuts = [units * i // count * self.unit for i in range(count)] + [length]
+        """Cut a length into parts that see equally many positions, so that each tile reuses the memory of the last.
+
+        So the first part and the last one own about a halo more than the others. Positions that pooling drops belong
+        to the last one.
+        """
+        inner, rest = divmod(length - 2 * self.halo, self.unit)  # in units
+        count = 1 if self.edge is None else math.ceil(inner / (self.edge // self.unit))
+        if count <= 1:
+            return [Span(0, length, 0, length)]
+        own = math.ceil(inner / count)
+        seen = own * self.unit + 2 * self.halo + rest
+        firsts = [(inner - own) * i // (count - 1) * self.unit for i in range(count)]
+        cuts = [0, *(first + self.halo for first in firsts[1:]), length]
         return [
-            Span(start, stop, max(0, start - self.halo), min(length, stop + self.halo))
-            for start, stop in itertools.pairwise(cuts)
+            Span(start, stop, first, first + seen)
+            for first, (start, stop) in zip(firsts, itertools.pairwise(cuts), strict=True)
         ]
 
     def run(self, x: Tensor, gates: Gates | None = None) -> tuple[dict[str, Tensor], Tensor | None]:

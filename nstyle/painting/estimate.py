@@ -171,7 +171,7 @@ class _Timed:
 
     Attributes:
         pixels: its size.
-        work: the amount of the network's arithmetic in an epoch; see `memory.Work`.
+        work: the amount of the network's arithmetic in an epoch; see `ways.Work`.
         making: seconds to make its objective, from the content and the styles.
         epoch: seconds of an epoch, without those of the search for patches.
 

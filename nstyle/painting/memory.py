@@ -21,9 +21,10 @@ from nstyle.offload import free_room
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.painting.finish import bytes_of_finishing
 from nstyle.painting.inputs import Inputs, Source
+from nstyle.painting.session import STYLE_BYTES
 from nstyle.painting.sizes import ScaleSize
 from nstyle.painting.smaller import smaller
-from nstyle.painting.ways import CPU_VALUES, TILINGS, WHOLE, Way
+from nstyle.painting.ways import CPU_VALUES, TILINGS, WHOLE, Way, Work
 from nstyle.settings.config import Config
 
 _log = logging.getLogger(__name__)
@@ -89,20 +90,6 @@ SCALE_BYTES = 20_000_000
 """Bytes that each coarser scale leaves behind besides its content: what PyTorch keeps for convolutions of its size,
 and what malloc cannot give back. The three coarser scales of `painterly` at 384 pixels leave 80 to 90 MB, compared
 with a painting in one scale; 30 of them lie within `RESERVE`."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """The amount of arithmetic of an epoch, to compare with that of another size in the same way.
-
-    Attributes:
-        network: of the network; the unit differs from network to network.
-        matching: products that the search for patches takes (`patches.work_of_matching`); 0 if there is none.
-
-    """
-
-    network: float = 0.0
-    matching: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -172,8 +159,10 @@ class Memory:
         pixels = size.height * size.width
         image, tiling = pixels * PIXEL_BYTES, way.tiling
         held = (self._pictures + 1) * image + pixels * MASK_BYTES * self._masks  # with the image itself
-        reading = held + self._of_reading(size, tiling)
-        held += self._images_of_optimizer(way, epochs) * image + self._of_patches(size)
+        held += self._of_patches(size)
+        # A checkpoint to continue from is read before the targets are made.
+        reading = held + self._images_of_checkpoint(way, epochs) * image + self._of_reading(size, tiling)
+        held += self._images_of_optimizer(way, epochs) * image + self._of_kept_styles(size)
         gradient = image + RESERVE * self._of_painting(size, tiling) + self._of_tiles(tiling)
         update = (UPDATE_IMAGES + GUIDED_IMAGES * (self._masks > 0)) * image
         update += STRIP_IMAGES * min(image, STRIP * 4)
@@ -203,6 +192,11 @@ class Memory:
         default = optimizer.histories[0] if optimizer.histories else 0
         history = default if way.history is None else way.history
         return 1 + optimizer.images + 2 * min(history, epochs - 1)
+
+    def _images_of_checkpoint(self, way: Way, epochs: int) -> int:
+        """Return the number of images in a checkpoint besides the painting's: a velocity, moments, or a history."""
+        optimizer = OPTIMIZERS[self.config.optimizer]
+        return self._images_of_optimizer(way, epochs) - max(0, optimizer.images - 1)
 
     def _of_content_target(self, size: ScaleSize, tiling: Tiling | None) -> int:
         """Return the bytes of the content's maps at the content layers."""
@@ -250,10 +244,10 @@ class Memory:
         return features.winograd_bytes(self.layers) if isinstance(features, VGG19) and in_float32 else 0
 
     def _of_reading(self, size: ScaleSize, tiling: Tiling | None) -> float:
-        """Return the bytes of the style pictures and the network's maps while the targets are made."""
+        """Return the bytes that making the targets takes: the style pictures, and the network's maps of a picture."""
         styles = [math.prod(frame.window) for frame in size.frames.values()]
         of_content = self._of_style(size.height * size.width, tiling) + self._of_content_target(size, tiling)
-        maps = max(of_content, *(self._of_style(style, tiling) for style in (0, *styles)))
+        maps = max([of_content, *(self._of_style(style, tiling) for style in styles)])
         return self._of_styles(size) + RESERVE * maps + self._of_tiles(tiling)
 
     def _of_styles(self, size: ScaleSize) -> int:
@@ -263,6 +257,11 @@ class Memory:
             math.prod(frame.window) * (PIXEL_BYTES + recolored + ALPHA_BYTES * (style in self.transparent))
             for style, frame in size.frames.items()
         )
+
+    def _of_kept_styles(self, size: ScaleSize) -> int:
+        """Return the bytes of the style pictures that stay when their targets are made: in the session's cache."""
+        styles = [math.prod(frame.window) * PIXEL_BYTES for frame in size.frames.values()]
+        return min(sum(style for style in styles if style <= STYLE_BYTES), STYLE_BYTES)
 
     def _of_patches(self, size: ScaleSize) -> int:
         """Return the bytes of targets that are the styles' maps, and not only sums over them."""
@@ -291,14 +290,18 @@ class Memory:
         return int(pixels * (values * 4 + PIXEL_BYTES))  # with the picture in model space
 
     def of_process(self, needed: Sequence[int], sizes: Sequence[ScaleSize]) -> int:
-        """Return the bytes of the whole process, as `max_memory` counts them, if the scales need so many."""
-        return self.in_use + STARTUP + self._of_coarser(sizes) + max(needed)
+        """Return the bytes of the whole process, as `max_memory` counts them, if the scales need so many.
 
-    def _of_coarser(self, sizes: Sequence[ScaleSize]) -> int:
-        """Return the bytes that all scales but the finest leave behind, and those of their pictures."""
-        coarser = sizes[:-1]
-        pictures = sum(self._pictures * size.height * size.width * PIXEL_BYTES for size in coarser)
-        return SCALE_BYTES * len(coarser) + pictures + sum(map(self._of_styles, coarser))
+        `sizes` are those of all scales, coarsest first.
+        """
+        scales = zip(needed, range(len(sizes)), strict=True)
+        return self.in_use + STARTUP + max(one + self._of_others(sizes, number) for one, number in scales)
+
+    def _of_others(self, sizes: Sequence[ScaleSize], number: int) -> int:
+        """Return the bytes of all scales but one: their pictures, and what the coarser ones leave behind."""
+        others = [*sizes[:number], *sizes[number + 1 :]]
+        pictures = sum(self._pictures * size.height * size.width * PIXEL_BYTES for size in others)
+        return SCALE_BYTES * number + pictures + sum(map(self._of_styles, others))
 
     def work(self, size: ScaleSize, way: Way) -> Work:
         """Return the amount of arithmetic of an epoch; of matching, 0 if the network does not tell its blocks."""
@@ -323,20 +326,21 @@ class Memory:
         """
         limit = self.config.memory_limit
         there = free_memory(self.device) if limit is None else limit - self.in_use - STARTUP
-        there = None if there is None else there - self._of_coarser(sizes)
-        scales = zip(reversed(sizes), reversed(epochs), strict=True)  # an error names the finest
-        ways = [self._choose(size, count, there, limit, sizes[:-1]) for size, count in scales]
+        numbers = reversed(range(len(sizes)))  # an error names the finest
+        ways = [self._choose(sizes, number, epochs[number], there, limit) for number in numbers]
         return ways[::-1]
 
     def _choose(
-        self, size: ScaleSize, epochs: int, there: int | None, limit: int | None, coarser: Sequence[ScaleSize]
+        self, sizes: Sequence[ScaleSize], number: int, epochs: int, there: int | None, limit: int | None
     ) -> Way:
-        """Return the best way that fits for one scale; whole, if the memory is unknown."""
+        """Return the best way that fits for the scale of this number; whole, if the memory is unknown."""
         if there is None:
             return WHOLE
+        size = sizes[number]
+        there -= self._of_others(sizes, number)
         room = free_room(self.device, self.config.output_dir)
-        ways = [way for way in self.ways() if way.tiling is not None or not self._is_slow_whole(size)]
-        ways = [way for way in ways if self.offloaded(size, way) <= room]
+        every = [way for way in self.ways() if way.tiling is not None or not self._is_slow_whole(size)]
+        ways = [way for way in every if self.offloaded(size, way) <= room]
         for way in ways:
             if (needed := self.needed(size, way, epochs)) <= there:
                 if way != WHOLE:
@@ -353,23 +357,27 @@ class Memory:
         def fits(smaller_size: ScaleSize) -> bool:
             # with a coarsest edge, a smaller painting has fewer scales; otherwise it has as many
             has_fewer = self.config.coarsest_edge is not None
-            spared = [one for one in coarser if has_fewer and one.height >= smaller_size.height]
-            more = there + self._of_coarser([*spared, smaller_size])
+            left = [one for one in sizes[:number] if not has_fewer or one.height < smaller_size.height]
+            finer = sizes[number + 1 :]
+            more = there + self._of_others(sizes, number) - self._of_others([*left, smaller_size, *finer], len(left))
             return any(self.needed(smaller_size, way, epochs) <= more for way in ways)
 
         flag, value, fitting = smaller(self.config, size, fits)
         lower = "" if fitting is None else f"lower {flag} to {fitting}"
+        elsewhere = [self.offloaded(size, way) for way in every if self.needed(size, way, epochs) <= there]
+        place = self.config.output_dir if self.device.type == "cpu" else "main memory"
+        more_room = f", or have {amount(math.ceil(min(elsewhere) / 1e8) * 1e8)} free in {place}" if elsewhere else ""
         if limit is None:
             raise DeviceError(
                 f"{flag} {value} needs {amount(least)} of memory, but {self.device} has {amount(there)}; "
-                f"{lower or 'end other programs'}",
+                f"{lower or 'end other programs'}{more_room}",
                 flag=flag,
                 kind=Kind.OUT_OF_RANGE,
             )
         enough = math.ceil((limit - there + least) * SPREAD / 1e7) * 10
         raise DeviceError(
             f"{flag} {value} needs --max-memory {enough}MB, not {self.config.max_memory}; "
-            f"{f'raise it, or {lower}' if lower else 'raise it'}",
+            f"{f'raise it, or {lower}' if lower else 'raise it'}{more_room}",
             flag="--max-memory",
             kind=Kind.OUT_OF_RANGE,
         )

@@ -22,13 +22,13 @@ from nstyle.painting.convergence import parts_that_count
 from nstyle.painting.finish import Finish
 from nstyle.painting.inputs import Inputs, Source, hash_files, inputs_of
 from nstyle.painting.layers import ChosenLayers
-from nstyle.painting.memory import Memory, Work
+from nstyle.painting.memory import Memory
 from nstyle.painting.painters import Painter, Pass, choose_pass
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
 from nstyle.painting.start import fitted_start, noise
-from nstyle.painting.ways import Way
+from nstyle.painting.ways import Way, Work
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.masks import Mask, rounded, to_mask
 from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
@@ -142,7 +142,7 @@ def prepare(
     # The finest first: its errors are the clearest.
     work = list(map(memory.work, sizes, ways))
     scales = list(map(maker.make, reversed(sizes), reversed(ways), reversed(work)))
-    scales[0].remakes = False  # no other scale follows, so nothing frees it
+    scales[0].remakes = False  # no scale follows that would free it; this drops the style pictures
     if config.init == "noise" and painter is None and scales[-1].parts == (None,):
         scales[-1].slowdown = 1.0  # the reference's rule for the reference's start
     descent = config.descent_settings()

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from nstyle.losses.objective import Objective
 from nstyle.painting.finish import Finish
-from nstyle.painting.memory import Work
-from nstyle.painting.ways import WHOLE, Way
+from nstyle.painting.ways import WHOLE, Way, Work
 
 
 @dataclass
@@ -19,7 +18,7 @@ class Scale:
         make_start: makes `start`. If a painter has to paint for it, that is done once, and kept.
         finish: converts an image at this scale to the picture for display.
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
-            begins. None: it is made, and cannot be made again.
+            begins. None: the objective has been made, and cannot be made again once it is freed.
         parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
         slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.

@@ -1,4 +1,4 @@
-"""The ways in which a scale may be painted in little memory."""
+"""The ways in which a scale may be painted in little memory, and the work of an epoch."""
 
 from dataclasses import dataclass
 
@@ -53,3 +53,17 @@ class Way:
 
 WHOLE = Way()
 """The way of a painting that has all the memory it needs."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The amount of arithmetic of an epoch, to compare with that of another size in the same way.
+
+    Attributes:
+        network: of the network; the unit differs from network to network.
+        matching: products that the search for patches takes (`patches.work_of_matching`); 0 if there is none.
+
+    """
+
+    network: float = 0.0
+    matching: float = 0.0
