@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from nstyle.painting.inputs import Source
 from nstyle.painting.sizes import ScaleSize
 from nstyle.pictures.limits import SHORTEST_EDGE
 from nstyle.pictures.style_fit import Frame
@@ -20,14 +19,17 @@ def smaller(config: Config, size: ScaleSize, fits: Callable[[ScaleSize], bool]) 
     Args:
         config: the settings.
         size: the size that does not fit.
-        fits: tells whether a size fits. If one does, smaller ones do, too.
+        fits: tells whether a size fits. If one does, nearly all smaller ones do, too: but a tile of an odd size can
+            see a row more. So both sizes are asked for to which an edge may be rounded.
 
     """
     if config.style_scale > 1 and fits(replace(size, frames={})):
-        share = _largest_share(lambda share: fits(replace(size, frames=_shrunk_frames(size, share))))
+        share = _largest_share(
+            lambda share: all(fits(replace(size, frames=one.frames)) for one in _shrunk(size, share))
+        )
         fitting = math.floor(config.style_scale * share * 100) / 100
         return "--style-scale", f"{config.style_scale:g}", f"{fitting:g}" if fitting > 0 else None
-    share = _largest_share(lambda share: _is_too_small(size, share) or fits(_shrunk(size, share)))
+    share = _largest_share(lambda share: _is_too_small(size, share) or all(map(fits, _shrunk(size, share))))
     edges = [max(size.height, size.width)] if config.size is None else parse_size(config.size)
     fitting_edges = None if _is_too_small(size, share) else "x".join(str(int(edge * share)) for edge in edges)
     if config.size is None:
@@ -52,16 +54,14 @@ def _is_too_small(size: ScaleSize, share: float) -> bool:
     return int(min(size.height, size.width) * share) < SHORTEST_EDGE
 
 
-def _shrunk(size: ScaleSize, share: float) -> ScaleSize:
-    """Return the size with each edge multiplied by a share, rounded up."""
-    height, width = math.ceil(size.height * share), math.ceil(size.width * share)
-    return ScaleSize(height, width, _shrunk_frames(size, share))
+def _shrunk(size: ScaleSize, share: float) -> list[ScaleSize]:
+    """Return the size with each edge, also of the style pictures, multiplied by a share, rounded down and up."""
+    return [_multiplied(size, share, rounded) for rounded in (math.floor, math.ceil)]
 
 
-def _shrunk_frames(size: ScaleSize, share: float) -> dict[Source, Frame]:
-    """Return the frames of the style pictures, likewise."""
-
+def _multiplied(size: ScaleSize, share: float, rounded: Callable[[float], int]) -> ScaleSize:
     def shrunk(edges: tuple[int, int]) -> tuple[int, int]:
-        return math.ceil(edges[0] * share), math.ceil(edges[1] * share)
+        return rounded(edges[0] * share), rounded(edges[1] * share)
 
-    return {source: Frame(shrunk(frame.resized), shrunk(frame.window)) for source, frame in size.frames.items()}
+    frames = {source: Frame(shrunk(frame.resized), shrunk(frame.window)) for source, frame in size.frames.items()}
+    return ScaleSize(*shrunk((size.height, size.width)), frames)
