@@ -160,6 +160,8 @@ def test_style_pictures_take_memory_only_until_their_targets_are_made() -> None:
     (plain, size), (memory, blended) = memory_of_filters(), memory_of_filters(blend_style=[("other.png", 1)])
     coarser = memory.of_process([0, 0], [blended] * 2) - plain.of_process([0, 0], [size] * 2)
     assert coarser == STYLE  # those of a coarser scale stay until it begins
+    coarse_alone, both = plain.of_process([10**9], [size]), plain.of_process([10**9, 0], [size] * 2)
+    assert both - coarse_alone == 2 * STYLE  # content and style of the finer one are there meanwhile
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,11 @@ def bytes_of_maps(
         working = per_value * stage.widest
         rows, columns = height >> stage.poolings, width >> stage.poolings
         # Losses copy the part of a map that counts, without margin and halo; autograd keeps the copy.
-        is_cut = network.margin > 0 or len(stage.tiles(rows, columns)) > 1
+        seen = stage.seen_by_tile(rows, columns)
+        is_cut = network.margin > 0 or seen < rows * columns
         wanted = (len(block.reach.keys() & stage.layers) for block in stage.blocks)
         copied = sum(block.widest * n / 4**i for i, (block, n) in enumerate(zip(stage.blocks, wanted, strict=True)))
-        tile = stage.seen_by_tile(rows, columns) * ((stage.kept + is_cut * copied) * itemsize + working)
+        tile = seen * ((stage.kept + is_cut * copied) * itemsize + working)
         band = own * stage.tallest_tile(rows) // rows
         if tiling is None or not tiling.offloads:
             kept += own + _bytes_of_gates(stage, rows, columns)  # of the stages so far
@@ -77,7 +78,7 @@ def work_of_gradient(
     for stage in stages_of(network, layers, tiling):
         once, again = stage.work
         rows, columns = height >> stage.poolings, width >> stage.poolings
-        is_kept = not stage.feeds and len(stage.tiles(rows, columns)) == 1
+        is_kept = not stage.feeds and stage.seen_by_tile(rows, columns) == rows * columns
         work += stage.positions_seen(rows, columns) * (2 * once + (0 if is_kept else again))
     return work
 

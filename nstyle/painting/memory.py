@@ -294,8 +294,8 @@ class Memory:
 
         `sizes` are those of all scales, coarsest first.
         """
-        scales = zip(needed, range(len(sizes)), strict=True)
-        return self.in_use + STARTUP + max(one + self._of_others(sizes, number) for one, number in scales)
+        scales = enumerate(needed)
+        return self.in_use + STARTUP + max(one + self._of_others(sizes, number) for number, one in scales)
 
     def _of_others(self, sizes: Sequence[ScaleSize], number: int) -> int:
         """Return the bytes of all scales but one: their pictures, and what the coarser ones leave behind."""
