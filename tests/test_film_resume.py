@@ -22,7 +22,7 @@ from refusals import refuses
 from nstyle.commands.paint import main
 from nstyle.errors import ImageError, Kind, OutputError
 from nstyle.film import shot_run
-from nstyle.film.folder import FrameRow
+from nstyle.film.folder import FilmFolder, FrameRow
 from nstyle.film.run import FilmProgress
 from nstyle.film.sequence import ShotState
 from nstyle.film.shot_file import read_shot, write_shot
@@ -130,6 +130,26 @@ def test_ctrl_c(clip: Path, style: Path, tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert not (tmp_path / "output" / "clip.mp4").exists()
     assert not (tmp_path / "output" / "run.lock").exists()
+
+
+@pytest.mark.parametrize("is_logged", [False, True])
+def test_an_interruption_around_the_log_loses_no_frame(
+    is_logged: bool, clip: Path, style: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_to_log = FilmFolder.add_to_log
+
+    def interrupted(folder: FilmFolder, row: FrameRow) -> None:
+        if row.frame < 2 or is_logged:
+            add_to_log(folder, row)
+        if row.frame == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(FilmFolder, "add_to_log", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        painted_film(clip, style, tmp_path / "output", cuts=False)
+    assert caught.value.__notes__ == ["2 of 6 frames are painted; the same command continues"]
+    log = (tmp_path / "output" / "frames.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log] == ["frame", "1", "2"]
 
 
 @pytest.mark.parametrize("kept", [-30, 100])

@@ -198,7 +198,9 @@ class _FilmRun:
                 reason = StopReason.EPOCHS
             except KeyboardInterrupt as interrupt:
                 reason = StopReason.INTERRUPTED
-                interrupt.add_note(self._left(len(done) + len(painted), total))
+                saved = [row for one in plans for row in one.rows()]  # the signal may have come before the log's line
+                self.folder.write_log(saved)
+                interrupt.add_note(self._left(len(saved), total))
                 raise
             finally:
                 self.folder.write_record(recipe, facts, reason)

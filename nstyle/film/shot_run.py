@@ -255,9 +255,9 @@ class _Saver:
             self._save()
 
     def _save(self) -> None:
-        state, self._unsaved = self._unsaved, None
-        if state is not None:
-            self._next = self._shot.save(state, self._rows) / STATE_RATE + time.monotonic()
+        if self._unsaved is not None:
+            self._next = self._shot.save(self._unsaved, self._rows) / STATE_RATE + time.monotonic()
+            self._unsaved = None
 
 
 def _pass_of(shot: ShotPlan, session: Session) -> OnePass | Pass | None:
