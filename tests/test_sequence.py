@@ -232,22 +232,11 @@ def test_what_the_last_painting_does_not_show_mirrors_what_it_shows(pair: tuple[
     known = ~unseen(motion)
     assert 0.05 < (~known).mean() < 0.5
     painted = torch.from_numpy(levels > 0)
-    start = torch.where(painted, filled(warped(painting, motion.backward), known), begun[0])
+    content = torch.from_numpy(film.frame(1)).movedim(-1, 0)[None]
+    start = torch.where(painted, filled(warped(painting, motion.backward), known, content), begun[0])
     torch.testing.assert_close(begun[0], start)
     fresh = prepared(config, film, 1).scales[-1].start
     torch.testing.assert_close(begun[0][..., :10], fresh[..., :10])
-
-
-def test_unknown_pixels_mirror_the_known_ones() -> None:
-    row = torch.arange(12.0).repeat(1, 2, 3, 1)
-    known = np.ones((3, 12), dtype=bool)
-    known[:, [0, 1, 6, 7, 8]] = False
-    assert filled(row, known)[0, 0, 0].tolist() == [4, 3, 2, 3, 4, 5, 4, 3, 10, 9, 10, 11]
-    known[:, 4:9] = False  # if the mirror image is not known, the nearest pixel is copied
-    found = filled(row, known)
-    assert found[0, 1, 2].tolist() == [2, 3, 2, 3, 2, 3, 3, 11, 10, 9, 10, 11]
-    assert found.is_contiguous()
-    assert filled(row, np.ones((3, 12), dtype=bool)) is row
 
 
 def test_a_frame_of_which_little_is_known_is_painted_like_a_single_picture(pair: tuple[Path, Path]) -> None:

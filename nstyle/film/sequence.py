@@ -339,8 +339,8 @@ class Shot:
 def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Tensor:
     """Return the image that a frame starts from: for each pixel the nearest painting that shows it.
 
-    What none shows mirrors the painting around it. If it were the content, its style loss would be higher even after
-    the epochs of a frame, and would add up from frame to frame. What is not to be painted stays the content's.
+    What none shows is filled from the painting elsewhere. If it were the content, its style loss would be higher even
+    after the epochs of a frame, and would add up from frame to frame. What is not to be painted stays the content's.
 
     If an earlier pass has painted the frame (`own`), it is a blend of that with the paintings that are known:
     (1 - delta c) own + delta c warped (section 4.5).
@@ -352,7 +352,8 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     start = scale.start
     for one in reversed(carried.values()):
         start = torch.where(one.shows > 0, one.image, start)
-    start = filled(start, _known(carried))
+    content = torch.from_numpy(255 * scale.finish.content.rgb).movedim(-1, 0)[None]
+    start = filled(start, _known(carried), content)
     if scale.finish.mask is not None:
         start = torch.lerp(scale.start, start, _mask(scale.finish.mask, start))
     return start.contiguous()
