@@ -8,13 +8,14 @@ from torch import Tensor
 from nstyle.film.filling import filled
 from nstyle.film.reliability import BoolMask
 
-HEIGHT, WIDTH = 60, 130
+HEIGHT, WIDTH = 60, 200
+PLAIN = np.zeros((HEIGHT, WIDTH), dtype=np.float32)
 
 
 def texture(row_period: int = 19, column_period: int = 53) -> Tensor:
     """Return a random texture that repeats."""
     tile = 255 * torch.rand(1, 3, row_period, column_period, generator=torch.Generator().manual_seed(0)) - 120
-    return tile.repeat(1, 1, 4, 12)[..., :HEIGHT, :WIDTH]
+    return tile.repeat(1, 1, 4, 20)[..., :HEIGHT, :WIDTH]
 
 
 def known_but(*, rows: slice = slice(None), columns: slice) -> BoolMask:
@@ -23,42 +24,53 @@ def known_but(*, rows: slice = slice(None), columns: slice) -> BoolMask:
     return known
 
 
-@pytest.mark.parametrize("columns", [slice(WIDTH - 5, WIDTH), slice(0, 3), slice(60, 80)])
+@pytest.mark.parametrize("columns", [slice(WIDTH - 5, WIDTH), slice(0, 3), slice(100, 120)])
 def test_a_strip_continues_the_texture_beside_it(columns: slice) -> None:
     image, known = texture(), known_but(columns=columns)
     broken = torch.where(torch.from_numpy(known), image, 999.0)
-    found = filled(broken, known, torch.zeros_like(image))
+    found = filled(broken, known, PLAIN)
     assert torch.equal(found, image)
     assert found.is_contiguous()
+
+
+def test_a_wide_gap_is_filled_from_its_edges_inward() -> None:
+    """In its middle, only blocks that are filled already tell what fits."""
+    image = torch.cat([texture(), texture()[..., WIDTH % 53 :]], dim=-1)
+    known = np.ones(image.shape[-2:], dtype=bool)
+    known[:, 150:220] = False
+    assert torch.equal(
+        filled(torch.where(torch.from_numpy(known), image, 999.0), known, np.zeros(known.shape, np.float32)), image
+    )
 
 
 def test_copies_come_from_far_away() -> None:
     image, known = texture(19, 11), known_but(columns=slice(WIDTH - 5, WIDTH))
     near = image.clone()
-    near[..., 98 : WIDTH - 5] += 1  # so what is near is more alike than what is farther away
+    near[..., WIDTH - 32 : WIDTH - 5] += 1  # so what is near is more alike than what is farther away
     strip = slice(WIDTH - 5, WIDTH)
-    assert torch.equal(filled(near, known, torch.zeros_like(image))[..., strip], image[..., strip])
+    assert torch.equal(filled(near, known, PLAIN)[..., strip], image[..., strip])
 
 
 def test_what_is_unknown_is_not_copied() -> None:
     image = texture(19, 53)
+    image[..., :115] = image[..., :115].flip(-1)  # nothing else is alike
     known = known_but(columns=slice(WIDTH - 5, WIDTH)) & known_but(columns=slice(WIDTH - 5 - 53, WIDTH - 53))
     broken = torch.where(torch.from_numpy(known), image, 999.0)
-    assert filled(broken, known, torch.zeros_like(image)).max() < 999
+    assert filled(broken, known, PLAIN).max() < 999
 
 
 def test_the_content_decides_between_places_that_are_painted_alike() -> None:
-    image, content = torch.zeros(1, 3, HEIGHT, WIDTH), torch.zeros(1, 3, HEIGHT, WIDTH)
-    for column, level in ((16, 10.0), (48, 20.0), (112, 20.0)):  # in the content; the painting is brighter
-        content[..., 22:26, column : column + 8] = level
-        image[..., 22:26, column : column + 8] = 5 * level
-    known = known_but(rows=slice(22, 26), columns=slice(112, 120))
+    image, content = torch.zeros(1, 3, HEIGHT, WIDTH), PLAIN.copy()
+    for column, level in ((32, 0.1), (96, 0.2), (160, 0.2)):  # in the content; the painting is brighter
+        content[22:26, column : column + 8] = level
+        image[..., 22:26, column : column + 8] = 500 * level
+    known = known_but(rows=slice(22, 26), columns=slice(160, 168))
     broken = torch.where(torch.from_numpy(known), image, 999.0)
     assert torch.equal(filled(broken, known, content), image)
 
 
 def test_where_no_copy_fits_unknown_pixels_mirror_the_known_ones() -> None:
-    row, content = torch.arange(12.0).repeat(1, 3, 3, 1), torch.zeros(1, 3, 3, 12)
+    row, content = torch.arange(12.0).repeat(1, 3, 3, 1), np.zeros((3, 12), dtype=np.float32)
     known = np.ones((3, 12), dtype=bool)
     known[:, [0, 1, 6, 7, 8]] = False
     assert filled(row, known, content)[0, 0, 0].tolist() == [4, 3, 2, 3, 4, 5, 4, 3, 10, 9, 10, 11]
@@ -71,6 +83,6 @@ def test_where_no_copy_fits_unknown_pixels_mirror_the_known_ones() -> None:
 
 def test_thin_gaps_mirror_the_known_pixels() -> None:
     image, known = texture(), known_but(rows=slice(0, 15), columns=slice(50, 51))
-    found = filled(image, known, torch.zeros_like(image))
+    found = filled(image, known, PLAIN)
     assert any(torch.equal(found[..., :15, 50], image[..., :15, column]) for column in (48, 52))
     assert torch.equal(found[..., torch.from_numpy(known)], image[..., torch.from_numpy(known)])

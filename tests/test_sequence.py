@@ -31,6 +31,7 @@ from nstyle.painting.prepare import Prepared, model_options, prepare
 from nstyle.painting.run import paint
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending, PaintingStep
+from nstyle.pictures.color_transfer import luminance
 from nstyle.pictures.picture import Picture
 
 CPU = torch.device("cpu")
@@ -232,7 +233,7 @@ def test_what_the_last_painting_does_not_show_mirrors_what_it_shows(pair: tuple[
     known = ~unseen(motion)
     assert 0.05 < (~known).mean() < 0.5
     painted = torch.from_numpy(levels > 0)
-    content = torch.from_numpy(film.frame(1)).movedim(-1, 0)[None]
+    content = luminance(film.frame(1))
     start = torch.where(painted, filled(warped(painting, motion.backward), known, content), begun[0])
     torch.testing.assert_close(begun[0], start)
     fresh = prepared(config, film, 1).scales[-1].start

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
@@ -12,31 +13,33 @@ from nstyle.film.reliability import BoolMask
 BLOCK = 16
 """Edge of a block in pixels, which is copied at once. As many unknown pixels are the least for which a block is."""
 
-MARGIN = 8
+MARGIN = 24
 """How many pixels around a block must be alike, too."""
 
 LEAST, REACH = 48, 128
 """How far away in pixels a copy comes from: at least, since copies of what is beside it would make a pattern, and at
 most, in each direction."""
 
-CONTENT = 0.25
-"""Weight of the differences of the content, if those of the painting weigh 1."""
+LUMINANCE = 0.75
+"""Weight of the squared differences of the content's luminance, if those of the painting's colors weigh 1."""
 
 
-def filled(image: Tensor, known: BoolMask, content: Tensor) -> Tensor:
+def filled(image: Tensor, known: BoolMask, content: NDArray[np.float32]) -> Tensor:
     """Return an image whose unknown pixels continue the known ones around them.
 
     First, they mirror the known pixels at the nearest of these. Thin gaps stay so. But if a picture moves sideways, a
     strip comes in with each frame, and strips that mirror each other make stripes. So each block with more unknown
-    pixels than a line is copied from the place whose painting is most like what is known around the block, and whose
-    content is most like the content here, in squared differences. That is the texture synthesis of Efros and Leung
-    (ICCV 1999) with blocks instead of pixels; blocks near the known pixels come first, as in Criminisi, Perez and
-    Toyama (CVPR 2003).
+    pixels than a line is copied from where the painting is most like what is known around the block, and the
+    luminance of the content is most like that here (least sum of squared differences). Blocks near the known pixels
+    come first.
+
+    This is the texture synthesis of Efros and Leung (ICCV 1999), with blocks instead of pixels and the order of
+    Criminisi, Perez and Toyama (CVPR 2003).
 
     Args:
         image: 1 x 3 x H x W, model space.
         known: which pixels are known, H x W; at least one.
-        content: the content picture of the same size, 0..255 or shifted by constants.
+        content: luminance of the content picture, H x W, 0..1.
 
     Returns:
         1 x 3 x H x W, contiguous.
@@ -46,8 +49,8 @@ def filled(image: Tensor, known: BoolMask, content: Tensor) -> Tensor:
         return image
     far = distance_transform_edt(~known)
     out = _mirrored(image, known)
-    pictures = torch.cat([image, content.to(image)], dim=1)[0]
-    weights = torch.tensor([1.0] * 3 + [CONTENT] * 3, device=image.device)[:, None, None]
+    pictures = torch.cat([out[0], 255 * torch.from_numpy(content).to(image)[None]])
+    weights = torch.tensor([1.0, 1.0, 1.0, LUMINANCE], device=image.device)[:, None, None]
     there = torch.from_numpy(known).to(image.device)
     found = there.clone()
     for block in _blocks(far):
@@ -57,7 +60,9 @@ def filled(image: Tensor, known: BoolMask, content: Tensor) -> Tensor:
         relevant = weights.expand_as(template).clone()
         relevant[:3] *= found[window]
         differences = _differences(pictures[:, *region], template, relevant)
-        is_known = _correlated((~there[region])[None].float(), torch.ones_like(template[:1])) < 0.5
+        copied = torch.zeros_like(found)
+        copied[block] = ~found[block]
+        is_known = _correlated((~there[region])[None].float(), copied[window][None].float()) < 0.5
         origin = [part.start - side.start for part, side in zip(region, window, strict=True)]
         down, right = (
             torch.arange(n, device=image.device) + o for n, o in zip(differences.shape, origin, strict=True)
@@ -89,7 +94,7 @@ def _mirrored(image: Tensor, known: BoolMask) -> Tensor:
     return image.flatten(-2)[..., places].contiguous()
 
 
-def _blocks(far: np.ndarray) -> Iterator[tuple[slice, slice]]:
+def _blocks(far: NDArray[np.float64]) -> Iterator[tuple[slice, slice]]:
     """Yield the rows and columns of the blocks to copy, those near the known pixels first.
 
     Args:

@@ -35,6 +35,7 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
 from nstyle.painting.stylize import prepared_for
 from nstyle.painting.ways import Way
+from nstyle.pictures.color_transfer import luminance
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
 from nstyle.settings.film import TEMPORAL_WEIGHTS
@@ -352,8 +353,7 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     start = scale.start
     for one in reversed(carried.values()):
         start = torch.where(one.shows > 0, one.image, start)
-    content = torch.from_numpy(255 * scale.finish.content.rgb).movedim(-1, 0)[None]
-    start = filled(start, _known(carried), content)
+    start = filled(start, _known(carried), luminance(scale.finish.content.rgb))
     if scale.finish.mask is not None:
         start = torch.lerp(scale.start, start, _mask(scale.finish.mask, start))
     return start.contiguous()
