@@ -9,7 +9,7 @@ from nstyle.film.filling import filled
 from nstyle.film.reliability import BoolMask
 
 HEIGHT, WIDTH = 60, 200
-PLAIN = np.zeros((HEIGHT, WIDTH), dtype=np.float32)
+EVERYWHERE, PLAIN = np.ones((HEIGHT, WIDTH), dtype=bool), np.zeros((HEIGHT, WIDTH), dtype=np.float32)
 
 
 def texture(row_period: int = 19, column_period: int = 53) -> Tensor:
@@ -28,8 +28,10 @@ def known_but(*, rows: slice = slice(None), columns: slice) -> BoolMask:
 def test_a_strip_continues_the_texture_beside_it(columns: slice) -> None:
     image, known = texture(), known_but(columns=columns)
     broken = torch.where(torch.from_numpy(known), image, 999.0)
-    found = filled(broken, known, PLAIN)
+    before = known.copy()
+    found = filled(broken, known, EVERYWHERE, PLAIN)
     assert torch.equal(found, image)
+    assert np.array_equal(known, before)
     assert found.is_contiguous()
 
 
@@ -39,7 +41,13 @@ def test_a_wide_gap_is_filled_from_its_edges_inward() -> None:
     known = np.ones(image.shape[-2:], dtype=bool)
     known[:, 150:220] = False
     assert torch.equal(
-        filled(torch.where(torch.from_numpy(known), image, 999.0), known, np.zeros(known.shape, np.float32)), image
+        filled(
+            torch.where(torch.from_numpy(known), image, 999.0),
+            known,
+            np.ones_like(known),
+            np.zeros(known.shape, np.float32),
+        ),
+        image,
     )
 
 
@@ -48,7 +56,7 @@ def test_copies_come_from_far_away() -> None:
     near = image.clone()
     near[..., WIDTH - 32 : WIDTH - 5] += 1  # so what is near is more alike than what is farther away
     strip = slice(WIDTH - 5, WIDTH)
-    assert torch.equal(filled(near, known, PLAIN)[..., strip], image[..., strip])
+    assert torch.equal(filled(near, known, EVERYWHERE, PLAIN)[..., strip], image[..., strip])
 
 
 def test_what_is_unknown_is_not_copied() -> None:
@@ -56,7 +64,24 @@ def test_what_is_unknown_is_not_copied() -> None:
     image[..., :115] = image[..., :115].flip(-1)  # nothing else is alike
     known = known_but(columns=slice(WIDTH - 5, WIDTH)) & known_but(columns=slice(WIDTH - 5 - 53, WIDTH - 53))
     broken = torch.where(torch.from_numpy(known), image, 999.0)
-    assert filled(broken, known, PLAIN).max() < 999
+    assert filled(broken, known, EVERYWHERE, PLAIN).max() < 999
+
+
+def test_what_is_not_painted_is_neither_copied_nor_filled() -> None:
+    image, known = texture(), known_but(columns=slice(WIDTH - 5, WIDTH))
+    painted = np.ones_like(known)
+    painted[:, WIDTH - 5 - 53 : WIDTH - 53] = False
+    marked = image.clone()
+    marked[..., WIDTH - 5 - 53 : WIDTH - 53] = 999
+    assert torch.equal(filled(marked, known, painted, PLAIN)[..., -5:], image[..., -5:])
+    painted[20:, -5:] = False
+    assert not torch.equal(filled(marked, known, painted, PLAIN)[..., 32:, -5:], image[..., 32:, -5:])
+
+
+def test_blocks_at_the_edge_are_smaller_and_filled_all_the_same() -> None:
+    image, known = texture()[..., :24, :], known_but(columns=slice(WIDTH - 1, WIDTH))[:24]
+    broken = torch.where(torch.from_numpy(known), image, 999.0)
+    assert torch.equal(filled(broken, known, EVERYWHERE[:24], PLAIN[:24]), image)
 
 
 def test_the_content_decides_between_places_that_are_painted_alike() -> None:
@@ -66,23 +91,36 @@ def test_the_content_decides_between_places_that_are_painted_alike() -> None:
         image[..., 22:26, column : column + 8] = 500 * level
     known = known_but(rows=slice(22, 26), columns=slice(160, 168))
     broken = torch.where(torch.from_numpy(known), image, 999.0)
-    assert torch.equal(filled(broken, known, content), image)
+    assert torch.equal(filled(broken, known, np.ones_like(known), content), image)
 
 
 def test_where_no_copy_fits_unknown_pixels_mirror_the_known_ones() -> None:
     row, content = torch.arange(12.0).repeat(1, 3, 3, 1), np.zeros((3, 12), dtype=np.float32)
     known = np.ones((3, 12), dtype=bool)
     known[:, [0, 1, 6, 7, 8]] = False
-    assert filled(row, known, content)[0, 0, 0].tolist() == [4, 3, 2, 3, 4, 5, 4, 3, 10, 9, 10, 11]
+    assert filled(row, known, np.ones_like(known), content)[0, 0, 0].tolist() == [
+        4,
+        3,
+        2,
+        3,
+        4,
+        5,
+        4,
+        3,
+        10,
+        9,
+        10,
+        11,
+    ]
     known[:, 4:9] = False  # if the mirror image is not known, the nearest pixel is copied
-    found = filled(row, known, content)
+    found = filled(row, known, np.ones_like(known), content)
     assert found[0, 1, 2].tolist() == [2, 3, 2, 3, 2, 3, 3, 11, 10, 9, 10, 11]
     assert found.is_contiguous()
-    assert filled(row, np.ones((3, 12), dtype=bool), content) is row
+    assert filled(row, np.ones_like(known), known, content) is row
 
 
 def test_thin_gaps_mirror_the_known_pixels() -> None:
     image, known = texture(), known_but(rows=slice(0, 15), columns=slice(50, 51))
-    found = filled(image, known, PLAIN)
+    found = filled(image, known, EVERYWHERE, PLAIN)
     assert any(torch.equal(found[..., :15, 50], image[..., :15, column]) for column in (48, 52))
     assert torch.equal(found[..., torch.from_numpy(known)], image[..., torch.from_numpy(known)])

@@ -9,20 +9,24 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
 import torch
 from film_runs import SMALL, contents, negative, painted_film
 from films import scene, write_video
+from moving import pan
 from PIL import Image
 from refusals import refuses
+from torch import Tensor
 
 from nstyle.commands.paint import main
 from nstyle.errors import ImageError, Kind, OutputError
-from nstyle.film import shot_run
+from nstyle.film import sequence, shot_run
+from nstyle.film.filling import filled
 from nstyle.film.folder import FilmFolder, FrameRow
+from nstyle.film.reliability import BoolMask
 from nstyle.film.run import FilmProgress
 from nstyle.film.sequence import ShotState
 from nstyle.film.shot_file import read_shot, write_shot
@@ -152,6 +156,30 @@ def test_an_interruption_around_the_log_loses_no_frame(
     assert [line.split(",")[0] for line in log] == ["frame", "1", "2"]
 
 
+def test_an_interruption_between_a_row_and_its_state_saves_neither() -> None:
+    class Rows(list[FrameRow]):
+        def append(self, row: FrameRow) -> None:
+            super().append(row)
+            if len(self) == 3:
+                raise KeyboardInterrupt
+
+    class Film:
+        frames = range(1, 9)
+        saved: ClassVar[list[tuple[int, int]]] = []
+
+        def save(self, state: ShotState, rows: list[FrameRow]) -> int:
+            self.saved.append((state.frame, len(rows)))
+            return 10**12  # bytes: the next state is saved much later
+
+    saver, row = shot_run._Saver(cast(ShotPlan, Film()), Rows(), lambda: True), cast(FrameRow, None)
+    saver.add(ShotState(2), row)
+    saver.add(ShotState(3), row)
+    with pytest.raises(KeyboardInterrupt):
+        saver.add(ShotState(4), row)
+    saver.close()
+    assert Film.saved == [(2, 1), (3, 2)]
+
+
 @pytest.mark.parametrize("kept", [-30, 100])
 def test_a_state_that_is_cut_off_does_not_count(
     kept: int, clip: Path, style: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -203,6 +231,30 @@ def test_another_end(clip: Path, style: Path, tmp_path: Path) -> None:
     assert (again.painted, len(again.frames)) == (0, 6)
     assert contents(again.frames) == contents(whole.frames)
     assert len(open_video(output / "clip.mp4").timing.starts) == 6
+
+
+def test_a_film_that_copies_what_comes_in_goes_on_the_same(
+    style: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[bool] = []
+
+    def watched(image: Tensor, known: BoolMask, *others: Any) -> Tensor:
+        found = filled(image, known, *others)
+        copied.append(not torch.equal(found, filled(image, known, ~known, others[1])))  # mirrored only
+        return found
+
+    monkeypatch.setattr(sequence, "filled", watched)
+    moving, photos = pan(6, 0, width=176, height=64), tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        Image.fromarray((255 * moving.frame(number)).round().astype(np.uint8)).save(photos / f"{number}.png")
+    options = {"cuts": False, "max_long_edge": 176}
+    whole = painted_film(photos, style, tmp_path / "whole", **options)
+    assert copied == [True] * 3
+    painted_film(photos, style, tmp_path / "output", to="2f", **options)
+    more = painted_film(photos, style, tmp_path / "output", **options)
+    assert more.painted == 2
+    assert contents(more.frames) == contents(whole.frames)
 
 
 @pytest.mark.parametrize("passes", [2, 3])

@@ -208,12 +208,13 @@ def test_what_the_optimizer_found_out_moves_along(pair: tuple[Path, Path]) -> No
             assert torch.equal(begun[name][..., :-1, :-2], image[..., 1:, 2:].float())
 
 
-def test_what_the_last_painting_does_not_show_mirrors_what_it_shows(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_the_last_painting_does_not_show_is_filled_from_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """And what is not to be painted stays the content's."""
-    levels = np.full((48, 64), 255, dtype=np.uint8)
+    levels = np.full((64, 160), 255, dtype=np.uint8)
     levels[:, :10] = 0
+    levels[:20, -40:] = 0
     Image.fromarray(levels).save(tmp_path / "mask.png")
-    film, config = cut_out(**SIZE), settings(pair[1])
+    film, config = pan(12, 0, width=160, height=64), settings(pair[1], max_long_edge=160)
     begun: list[Tensor] = []
 
     class Keeping:
@@ -226,7 +227,7 @@ def test_what_the_last_painting_does_not_show_mirrors_what_it_shows(pair: tuple[
             pass
 
     config = replace(config, max_num_epochs=1, optimizer="adam", lr=1e-12, mask=tmp_path / "mask.png")
-    painting = 50 * torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    painting = 50 * torch.rand(1, 3, 64, 160, generator=torch.Generator().manual_seed(0))
     frames = shot(film, config, observers=lambda number: [Keeping()], numbers=range(2))
     list(frames.paint(ShotState(1, (painting,))))
     motion = film.motion(0, 1)
@@ -234,8 +235,11 @@ def test_what_the_last_painting_does_not_show_mirrors_what_it_shows(pair: tuple[
     assert 0.05 < (~known).mean() < 0.5
     painted = torch.from_numpy(levels > 0)
     content = luminance(film.frame(1))
-    start = torch.where(painted, filled(warped(painting, motion.backward), known, content), begun[0])
+    carried = warped(painting, motion.backward)
+    start = torch.where(painted, filled(carried, known, painted.numpy(), content), begun[0])
     torch.testing.assert_close(begun[0], start)
+    for other in (filled(carried, known, known, content), filled(carried, known, painted.numpy(), 0 * content)):
+        assert not torch.allclose(torch.where(painted, other, begun[0]), start)  # the mask and the content matter
     fresh = prepared(config, film, 1).scales[-1].start
     torch.testing.assert_close(begun[0][..., :10], fresh[..., :10])
 

@@ -198,6 +198,7 @@ class _FilmRun:
                 reason = StopReason.EPOCHS
             except KeyboardInterrupt as interrupt:
                 reason = StopReason.INTERRUPTED
+                self.folder.write_record(recipe, facts, reason)  # a worker of a cluster stops when it reads that
                 saved = [row for one in plans for row in one.rows()]  # the signal may have come before the log's line
                 self.folder.write_log(saved)
                 interrupt.add_note(self._left(len(saved), total))

@@ -353,7 +353,7 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     start = scale.start
     for one in reversed(carried.values()):
         start = torch.where(one.shows > 0, one.image, start)
-    start = filled(start, _known(carried), luminance(scale.finish.content.rgb))
+    start = filled(start, _known(carried), scale.finish.where, luminance(scale.finish.content.rgb))
     if scale.finish.mask is not None:
         start = torch.lerp(scale.start, start, _mask(scale.finish.mask, start))
     return start.contiguous()

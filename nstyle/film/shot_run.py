@@ -239,13 +239,13 @@ class _Saver:
 
     def __init__(self, shot: ShotPlan, rows: list[FrameRow], is_wanted: Callable[[], bool]) -> None:
         self._shot, self._rows, self._is_wanted = shot, rows, is_wanted
-        self._unsaved: ShotState | None = None
+        self._unsaved: tuple[ShotState, int] | None = None  # and the number of rows up to it
         self._next = -math.inf  # in seconds of time.monotonic
 
     def add(self, state: ShotState, row: FrameRow) -> None:
         """Take the state after a frame, and what is known of the frame."""
         self._rows.append(row)
-        self._unsaved = state
+        self._unsaved = state, len(self._rows)
         if time.monotonic() >= self._next or state.frame not in self._shot.frames:
             self._save()
 
@@ -256,7 +256,8 @@ class _Saver:
 
     def _save(self) -> None:
         if self._unsaved is not None:
-            self._next = self._shot.save(self._unsaved, self._rows) / STATE_RATE + time.monotonic()
+            state, rows = self._unsaved
+            self._next = self._shot.save(state, self._rows[:rows]) / STATE_RATE + time.monotonic()
             self._unsaved = None
 
 
