@@ -90,6 +90,10 @@ class Browser:
     def press(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def wait_until_drawn(self) -> None:
+        """Wait until a page that was just loaded is drawn. Before, a busy browser ignores keys."""
+        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
     def script(self, code: str, *arguments: object) -> Any:
         return self.driver.execute_script(code, *arguments)
 
@@ -651,6 +655,7 @@ def test_film_while_it_is_painted(tmp_path: Path, open_page: Open) -> None:
     publish(8, every=600)
     browser.driver.refresh()
     browser.wait(lambda: browser.caption == "Frame 8 of 12, shot 2")
+    browser.wait_until_drawn()
     browser.press(Keys.ARROW_LEFT)
     publish(9, every=0.3)
     browser.driver.refresh()
