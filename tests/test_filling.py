@@ -35,11 +35,12 @@ def test_a_strip_continues_the_texture_beside_it(columns: slice) -> None:
     assert found.is_contiguous()
 
 
-def test_a_wide_gap_is_filled_from_its_edges_inward() -> None:
+@pytest.mark.parametrize("columns", [slice(150, 220), slice(0, 70)])
+def test_a_wide_gap_is_filled_from_its_edges_inward(columns: slice) -> None:
     """In its middle, only blocks that are filled already tell what fits."""
     image = torch.cat([texture(), texture()[..., WIDTH % 53 :]], dim=-1)
     known = np.ones(image.shape[-2:], dtype=bool)
-    known[:, 150:220] = False
+    known[:, columns] = False
     assert torch.equal(
         filled(
             torch.where(torch.from_numpy(known), image, 999.0),

@@ -139,6 +139,11 @@ def run_film(
         return _FilmRun(plan, folder, progress, session).run(followed, painter)
 
 
+def _saved(shots: Sequence[ShotPlan]) -> list[FrameRow]:
+    """Return what is known of the frames of all shots from which the film can go on."""
+    return [row for shot in shots for row in shot.rows()]
+
+
 class _FilmRun:
     """A film that is being painted, in a folder that this run owns."""
 
@@ -172,7 +177,7 @@ class _FilmRun:
                 )
                 for number, frames in enumerate(shots, start=1)
             ]
-            done = [row for one in plans for row in one.rows()]
+            done = _saved(plans)
             facts = self._facts(recipe, plans, earlier, replaced)
             self.folder.begin()
             self.folder.write_record(recipe, facts, StopReason.RUNNING)
@@ -191,7 +196,7 @@ class _FilmRun:
                         self.folder.add_to_log(row)
                         self.progress.painted(row)
                         painted.append(row.frame)
-                self.folder.write_log(row for one in plans for row in one.rows())  # of workers that died, too
+                self.folder.write_log(_saved(plans))  # of workers that died, too
                 film = self._film(earlier, recipe.size, is_new=bool(painted))
                 self.folder.clear_passes()
                 self._remove_replaced(facts)
@@ -199,7 +204,7 @@ class _FilmRun:
             except KeyboardInterrupt as interrupt:
                 reason = StopReason.INTERRUPTED
                 self.folder.write_record(recipe, facts, reason)  # a worker of a cluster stops when it reads that
-                saved = [row for one in plans for row in one.rows()]  # the signal may have come before the log's line
+                saved = _saved(plans)  # the signal may have come before the log's line
                 self.folder.write_log(saved)
                 interrupt.add_note(self._left(len(saved), total))
                 raise
