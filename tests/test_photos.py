@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pictures import painted
@@ -12,7 +13,7 @@ from refusals import refuses
 from nstyle.errors import ImageError, Kind
 from nstyle.networks.model_space import from_model_space
 from nstyle.painter import photos as module
-from nstyle.painter.photos import Photos
+from nstyle.painter.photos import LONGEST, Photos, crop_size
 
 
 def photo(path: Path, height: int = 90, width: int = 120, seed: int = 0) -> Path:
@@ -23,7 +24,7 @@ def photo(path: Path, height: int = 90, width: int = 120, seed: int = 0) -> Path
 def test_crops_are_those_of_the_seed_and_the_step(tmp_path: Path) -> None:
     paths = [photo(tmp_path / f"{n}.png", seed=n) for n in range(3)]
     drawn = Photos(paths, edge=64, crop=32).crops(0, 7, 4)
-    assert drawn.shape == (4, 3, 32, 32)
+    assert drawn.shape == (4, 3, 28, 37)
     assert drawn.dtype == torch.float32
     others = Photos(paths, edge=64, crop=32)
     others.crops(0, 3, 2)  # what was drawn before does not count
@@ -49,13 +50,36 @@ def test_large_photos_are_shrunk_and_panoramas_keep_a_crop(tmp_path: Path) -> No
     paths = [photo(tmp_path / "large.png", 300, 600), photo(tmp_path / "panorama.png", 40, 900)]
     photos = Photos(paths, edge=100, crop=32)
     assert photos._read(paths[0]).shape == (70, 141, 3)
-    assert photos._read(paths[1]).shape == (32, 720, 3)
+    assert photos._read(paths[1]).shape == (23, 518, 3)  # a crop has 23x45 of that
+
+
+@pytest.mark.parametrize("size", [(64, 64), (60, 240), (100, 75), (30, 900), (900, 30), (33, 34)])
+def test_crops_have_the_shape_of_their_photo(size: tuple[int, int]) -> None:
+    height, width = crop_size(48, size)
+    assert height * width == pytest.approx(48**2, rel=0.03)
+    wanted = min(max(size[1] / size[0], 1 / LONGEST), LONGEST)
+    assert width / height == pytest.approx(wanted, rel=0.03)
+
+
+def test_a_crop_can_be_the_whole_photo(tmp_path: Path) -> None:
+    Image.radial_gradient("L").resize((90, 60)).convert("RGB").save(tmp_path / "rings.png")
+    photos = Photos([tmp_path / "rings.png"], edge=40, crop=46)  # 38x56 of a photo that has 38x57 now
+    crop = from_model_space(photos.crops(0, 0, 1))
+    rings = np.asarray(Image.radial_gradient("L").resize((crop.shape[1], crop.shape[0])), np.float32) / 255
+    assert np.abs(crop - rings[..., None]).max() < 0.03
+
+
+def test_a_step_has_crops_of_one_size_from_photos_of_different_shapes(tmp_path: Path) -> None:
+    """The window stays inside each photo, also where that photo is smaller than the crop in one direction."""
+    paths = [photo(tmp_path / "wide.png", 40, 160), photo(tmp_path / "tall.png", 160, 40, seed=1)]
+    sizes = {Photos(paths, edge=100, crop=48).crops(0, step, 6).shape for step in range(20)}
+    assert sizes == {(6, 3, 34, 68), (6, 3, 68, 34)}
 
 
 def test_small_photos_are_enlarged_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = photo(tmp_path / "small.png", 20, 24)
     photos = Photos([path], edge=64, crop=32)
-    assert photos.crops(0, 0, 3).shape == (3, 3, 32, 32)
+    assert photos.crops(0, 0, 3).shape == (3, 3, 29, 35)
     photos._cache.clear()
     photos.crops(0, 1, 1)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]

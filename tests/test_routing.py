@@ -1,5 +1,6 @@
 """Gradients for a generator: against numerical ones, stage by stage, and MXNet's clipping."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -79,6 +80,36 @@ def test_a_single_stage_gets_the_gradient_of_the_mean_objective() -> None:
     (painted,) = route_gradients([stage], crops, objective_of)
     assert float(painted.loss) == pytest.approx(mean_loss(objective_of, stage(crops).detach()), rel=1e-6)
     check_slopes(lambda: mean_loss(objective_of, stage(crops).detach()), stage)
+
+
+def test_relative_gradients_are_those_of_the_mean_logarithm() -> None:
+    torch.manual_seed(1)
+    stage, crops = Tiny(), image(2, count=2)
+    objective_of = [*objectives(crops[:1]), *objectives(crops[1:], 1e4)]  # the second one's loss is much larger
+    units: list[float] = []
+
+    def penalty(paintings: Tensor, unit: Tensor) -> Tensor:
+        units.append(float(unit))
+        return 0 * paintings.sum()
+
+    def mean_logarithm() -> float:
+        paintings = stage(crops).detach()
+        losses = [mean_loss([one], each[None]) for one, each in zip(objective_of, paintings, strict=True)]
+        return sum(map(math.log, losses)) / len(losses)
+
+    route_gradients([stage], crops, objective_of, penalty, is_relative=True)
+    check_slopes(mean_logarithm, stage)
+    assert units == [1]
+
+
+def test_a_painting_without_loss_has_no_gradient() -> None:
+    crops, shift = image(2), torch.zeros((), dtype=torch.float64, requires_grad=True)
+    only_content = Objective(
+        features, crops, None, style_weight=0.0, content_layers=LAYERS, tv_weight=0.0, clip=False
+    )
+    (painted,) = route_gradients([lambda photo: photo + shift], crops, [only_content], is_relative=True)
+    assert float(painted.loss) == 0
+    assert shift.grad == 0
 
 
 def follow(stage: nn.Module, below: Tensor, gradient: Tensor) -> float:

@@ -16,9 +16,10 @@ from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.layers import reflected
 from nstyle.painter.objectives import CropObjectives
+from nstyle.painter.optimizers import ADAM_SHARE, WEIGHT_DECAY
 from nstyle.painter.photos import Photos
 from nstyle.painter.state import read_state, write_state
-from nstyle.painter.training import FIRST_SHARE, LAST_SHARE, WEIGHT_DECAY, Lesson, Trainer, one_cycle
+from nstyle.painter.training import FIRST_SHARE, LAST_SHARE, Lesson, Trainer, one_cycle
 from nstyle.painting.session import Session
 from nstyle.settings.training import Training
 
@@ -34,15 +35,19 @@ def generator(kind: str = "small", seed: int = 1) -> Generator:
 
 
 def trainer(
-    folder: Path, kind: str = "small", lesson: Lesson = LESSON, seed: int = 1, device: torch.device = CPU
+    folder: Path,
+    kind: str = "small",
+    lesson: Lesson = LESSON,
+    seed: int = 1,
+    device: torch.device = CPU,
+    dtype: torch.dtype = torch.float32,
 ) -> Trainer:
     painted(60, 80, seed=3).save(folder / "photo.png")
     painted(40, 50, seed=4).save(folder / "style.png")
     training = Training(output=folder / "y.safetensors", style_image=folder / "style.png", max_long_edge=48)
     objectives = CropObjectives(training.painting(OBJECTIVE), device, torch.float32, SESSION)
-    return Trainer(
-        generator(kind, seed).to(device), Photos([folder / "photo.png"], edge=64, crop=32), objectives, lesson
-    )
+    photos = Photos([folder / "photo.png"], edge=64, crop=32)
+    return Trainer(generator(kind, seed).to(device), photos, objectives, lesson, dtype)
 
 
 def equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
@@ -95,10 +100,10 @@ def test_a_state_without_what_the_optimizer_keeps_is_refused(tmp_path: Path, kin
     one = trainer(tmp_path, kind)
     one.step()
     state = one.state()
-    kept = [name for name in state if name.startswith("optimizer.1.")]
-    assert kept
+    kept = [name for name in state if name.startswith("optimizer.") and ".1." in name]
+    assert {name.split(".")[1] for name in kept} == ({"sgd"} if kind == "boosted" else {"muon", "adam"})
     broken = [{name: tensor for name, tensor in state.items() if name != without} for without in kept]
-    broken += [{**state, kept[-1]: state[kept[-1]].double()}, {**state, "optimizer.1.more": torch.zeros(())}]
+    broken += [{**state, kept[-1]: state[kept[-1]].double()}, {**state, f"{kept[0]}.more": torch.zeros(())}]
     for each in broken:
         with pytest.raises(ValueError, match="incomplete"):
             trainer(tmp_path, kind).restore(1, each)
@@ -185,6 +190,36 @@ def test_a_chain_learns_as_in_mxnet(tmp_path: Path) -> None:
         assert float(weight.grad.abs().max()) <= 5
         decay = WEIGHT_DECAY * before[name] if name.endswith(".weight") else 0
         assert torch.allclose(weight, before[name] - 1e-4 * (weight.grad + decay), atol=1e-9), name
+
+
+def test_kernels_learn_by_muon_and_the_rest_by_adam(tmp_path: Path) -> None:
+    """The first step of Adam moves each weight by the rate. That of Muon has nearly equal singular values."""
+    one = trainer(tmp_path)
+    before = {name: weight.detach().clone() for name, weight in one.generator.named_parameters()}
+    rate = one.step().learning_rate
+    for name, weight in one.generator.named_parameters():
+        moved = before[name] - weight.detach()
+        assert weight.grad is not None
+        assert float((moved * weight.grad).sum()) > 0, name
+        if weight.dim() == 4:
+            rows, columns = moved.flatten(1).shape
+            found = torch.linalg.svdvals(moved.flatten(1)) / rate / max(1, rows / columns) ** 0.5
+            assert 0.5 < float(found.median()) < 1.5, name
+            assert float(found.max()) < 1.5, name
+        elif float(weight.grad.abs().max()) > 1e-6:  # a shift that the next norm takes away has no gradient
+            assert moved.abs().max() == pytest.approx(ADAM_SHARE * rate, rel=0.01), name
+
+
+def test_in_bfloat16_the_weights_stay_in_float32(tmp_path: Path) -> None:
+    """The convolutions of a chain do, too: it learns as in MXNet."""
+    for kind, is_exact in (("small", False), ("boosted", True)):
+        exact, rounded = (trainer(tmp_path, kind, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
+        losses = [one.step().loss for one in (exact, rounded)]
+        assert losses[1] == pytest.approx(losses[0], rel=0.01)
+        assert (losses[0] == losses[1]) == is_exact
+        assert {tensor.dtype for tensor in rounded.state().values()} == {torch.float32}
+        crop = torch.zeros(1, 3, 32, 32)
+        assert {stage(crop).dtype for stage in rounded.stages} == {torch.float32}
 
 
 def test_the_learning_rate_has_one_cycle() -> None:

@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 ZOOM = math.sqrt(2)
 """Crops come from photos whose longer edge is `edge` divided by this, to `edge` times this."""
 
+LONGEST = 2.0
+"""Largest ratio of a crop's edges. Of a panorama, crops are parts."""
+
 CACHE_BYTES = 256_000_000
 """Bytes of decoded photos in memory: 900 at an edge of 256. Of more photos, the least recently used is read again."""
 
@@ -30,8 +33,10 @@ CACHE_BYTES = 256_000_000
 class Photos:
     """A source of crops. A photo is read when a crop of it is first needed.
 
-    Each crop is a square window of a photo, resized to `crop` pixels and mirrored half of the time. What is drawn
-    depends on the seed, the step and the photos alone, so a resumed training sees the crops that it would have seen.
+    Each crop is a window of a photo, resized to the crop's size and mirrored half of the time. All crops of a step
+    have one size, in the shape of the first one's photo (`crop_size`). So crops that are as large as the photo show
+    all of it. What is drawn depends on the seed, the step and the photos alone, so a resumed training sees the crops
+    that it would have seen.
 
     A photo that cannot be read is left out, with a warning. A photo smaller than a crop is enlarged, with a warning.
     Transparent parts are white.
@@ -39,7 +44,7 @@ class Photos:
     Args:
         paths: the files.
         edge: the longer edge of the photos, in pixels, around which crops are drawn; see `ZOOM`.
-        crop: the edge of a crop, in pixels.
+        crop: the edge, in pixels, of a square with as many pixels as a crop has.
 
     """
 
@@ -52,24 +57,34 @@ class Photos:
         self._cache: LRUCache[Hashable, NDArray[np.uint8]] = LRUCache(CACHE_BYTES, lambda photo: photo.nbytes)
 
     def crops(self, seed: int, step: int, count: int) -> Tensor:
-        """Draw the crops of a step: count x 3 x crop x crop, model space, float32.
+        """Draw the crops of a step: count x 3 x h x w, model space, float32.
 
         Raises:
             ImageError: no photo can be read.
 
         """
         generator = np.random.default_rng([seed, step])
-        return torch.cat([to_model_space(self._draw(generator)) for _ in range(count)])
+        first = self._draw_photo(generator)
+        size = crop_size(self.crop, first.shape[:2])
+        crops = [self._draw(generator, first, size)]
+        crops += [self._draw(generator, self._draw_photo(generator), size) for _ in range(count - 1)]
+        return torch.cat([to_model_space(crop) for crop in crops])
 
-    def _draw(self, generator: np.random.Generator) -> NDArray[np.float32]:
-        """Draw a crop: crop x crop x 3, 0..1."""
-        photo = self._draw_photo(generator)
-        height, width, _ = photo.shape
-        largest = max(self.crop, min(round(self.crop * ZOOM**2), height, width))
-        window = round(math.exp(generator.uniform(math.log(self.crop), math.log(largest))))
-        top, left = (int(generator.integers(edge - window + 1)) for edge in (height, width))
-        cut = np.multiply(photo[top : top + window, left : left + window], 1 / 255, dtype=np.float32)
-        cut = resize(cut, self.crop, self.crop)
+    def _draw(
+        self, generator: np.random.Generator, photo: NDArray[np.uint8], size: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Draw a crop of this size from a photo: h x w x 3, 0..1.
+
+        The window has the crop's shape. It is as large as the crop or larger, unless the photo has another shape and
+        is too small for that.
+        """
+        largest = min(ZOOM**2, *(there / edge for there, edge in zip(photo.shape, size, strict=False)))
+        factor = math.exp(generator.uniform(math.log(min(1.0, largest)), math.log(largest)))
+        height, width = (max(1, round(factor * edge)) for edge in size)
+        top = int(generator.integers(photo.shape[0] - height + 1))
+        left = int(generator.integers(photo.shape[1] - width + 1))
+        cut = np.multiply(photo[top : top + height, left : left + width], 1 / 255, dtype=np.float32)
+        cut = resize(cut, *size)
         return cut[:, ::-1] if generator.random() < 0.5 else cut
 
     def _draw_photo(self, generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -94,15 +109,28 @@ class Photos:
         )
 
     def _read(self, path: Path) -> NDArray[np.uint8]:
-        """Read a photo at the size that crops need: H x W x 3, each edge at least `crop`."""
+        """Read a photo at the size that crops need: H x W x 3, at least as large as a crop of its shape."""
         largest = round(self.edge * ZOOM)
         rgb = on_white(read_picture(path, largest))
         height, width, _ = rgb.shape
-        factor = max(min(1, largest / max(height, width)), self.crop / min(height, width))
+        rows, columns = crop_size(self.crop, (height, width))
+        factor = max(min(1, largest / max(height, width)), rows / height, columns / width)
         if factor > 1 and path not in self._enlarged:
             self._enlarged.add(path)
             _log.warning(
-                "%s has only %dx%d pixels, and crops have %d: it is enlarged", path, width, height, self.crop
+                "%s has only %dx%d pixels, and crops have %dx%d: it is enlarged", path, width, height, columns, rows
             )
-        size = (max(self.crop, round(height * factor)), max(self.crop, round(width * factor)))
-        return to_uint8(resize(rgb, *size))
+        return to_uint8(resize(rgb, max(rows, round(height * factor)), max(columns, round(width * factor))))
+
+
+def crop_size(edge: int, photo: tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width) of a crop with about edge^2 pixels in the shape of a photo, as far as `LONGEST` allows.
+
+    Args:
+        edge: the edge of a square crop.
+        photo: height and width of the photo.
+
+    """
+    height, width = photo
+    stretch = math.sqrt(min(max(width / height, 1 / LONGEST), LONGEST))
+    return round(edge / stretch), round(edge * stretch)

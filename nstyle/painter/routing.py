@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nstyle.losses.objective import Evaluation, Objective
 from nstyle.numerics import clip_to_norm
@@ -34,10 +34,12 @@ class Stage:
 
 
 def route_gradients(
-    stages: Sequence[nn.Module],
+    stages: Sequence[Callable[[Tensor], Tensor]],
     crops: Tensor,
     objectives: Sequence[Objective],
     penalty: Callable[[Tensor, Tensor], Tensor] | None = None,
+    *,
+    is_relative: bool = False,
 ) -> list[Stage]:
     """Add the gradient of the crops' mean objective to the `grad` of the stages' weights.
 
@@ -51,8 +53,10 @@ def route_gradients(
         stages: networks from N x 3 x H x W to the same shape, model space.
         crops: what the first stage paints, N x 3 x H x W.
         objectives: one for each crop.
-        penalty: a function from the paintings of the last stage (with their graph) and the mean loss to a scalar; its
-            gradient is added to the last stage's weights.
+        penalty: a function from the paintings of the last stage (with their graph) and a unit to a scalar; its
+            gradient is added to the last stage's weights. The unit is the mean loss, or 1 if gradients are relative.
+        is_relative: whether to divide the gradient at each painting by the loss of content + style there, as in the
+            gradient of log(loss). So a crop that is far from its objective counts as much as any other.
 
     Returns:
         What each stage painted.
@@ -66,9 +70,12 @@ def route_gradients(
         evaluations = [objective.gradient(image[None]) for objective, image in zip(objectives, images, strict=True)]
         painted.append(Stage(images, evaluations))
     gradient = torch.zeros_like(crops)
-    added = [] if penalty is None else [penalty(outputs[-1], painted[-1].loss)]
+    unit = torch.ones_like(painted[-1].loss) if is_relative else painted[-1].loss
+    added = [] if penalty is None else [penalty(outputs[-1], unit)]
     for output, stage_painted in zip(reversed(outputs), reversed(painted), strict=True):
-        gradient = gradient + torch.cat([evaluation.gradient for evaluation in stage_painted.evaluations])
+        gradient = gradient + torch.cat(
+            [_relative(one) if is_relative else one.gradient for one in stage_painted.evaluations]
+        )
         if len(outputs) > 1:
             gradient = torch.cat(
                 [clip_to_norm(one, SHARE_OF_VALUES * one.numel())[0] for one in torch.split(gradient, 1)]
@@ -77,3 +84,9 @@ def route_gradients(
         torch.autograd.backward([output, *added], [mean, *(None for _ in added)])
         added = []
     return painted
+
+
+def _relative(evaluation: Evaluation) -> Tensor:
+    """Return the gradient divided by the loss of content + style; a loss of 0 has no gradient."""
+    loss = evaluation.loss
+    return evaluation.gradient / loss.clamp_min(torch.finfo(loss.dtype).tiny)

@@ -195,9 +195,9 @@ class _Run:
                 photos.crops(
                     lesson.seed, step, lesson.batch_size
                 )  # a photo is read once, which is not the steps' time
-            trial = Trainer(copy.deepcopy(generator), photos, objectives, lesson)
+            trial = Trainer(copy.deepcopy(generator), photos, objectives, lesson, self.precision.dtype)
             lesson = replace(lesson, steps=_steps_in(training.minutes, trial))
-        return Trainer(generator, photos, objectives, lesson)
+        return Trainer(generator, photos, objectives, lesson, self.precision.dtype)
 
     def _announce(self, trainer: Trainer) -> None:
         """Log what is trained, and on what."""

@@ -1,31 +1,26 @@
-"""Training of a generator: steps of Adam or SGD along the gradient of the objective at its paintings."""
+"""Training of a generator: steps along the gradient of the objective at its paintings."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nstyle.errors import DivergenceError, Kind
 from nstyle.losses.objective import UNIT, Evaluation, Objective
 from nstyle.numerics import sum_of_squares
 from nstyle.painter.graph import Generator
 from nstyle.painter.layers import keeping_averages
+from nstyle.painter.optimizers import Optimizers
 from nstyle.painter.photos import Photos
 from nstyle.painter.routing import route_gradients
 
 WARM_UP, FIRST_SHARE, LAST_SHARE = 0.1, 0.04, 0.001
-"""The schedule of Adam's learning rate: it rises from `FIRST_SHARE` of its largest value to that value in the first
+"""The schedule of the learning rate: it rises from `FIRST_SHARE` of its largest value to that value in the first
 `WARM_UP` of the steps, and falls along half a cosine to `LAST_SHARE` (Smith and Topin, 2018: "one cycle")."""
-
-MOMENTUM, WEIGHT_DECAY, LARGEST_GRADIENT = 0.9, 5e-3, 5.0
-"""Of MXNet's boost_train.py, which trains with SGD. Each value of the weights' gradient is clipped to the last."""
-
-_KEPT_BY_ADAM, _KEPT_BY_SGD = ("step", "exp_avg", "exp_avg_sq"), ("momentum_buffer",)
-"""Names of what PyTorch's optimizers keep for each parameter, once a step is done."""
 
 NOISE, SHIFT, MARGIN = 4.0, 4, 8
 """For `stability`: the standard deviation of the noise in grey levels; the most pixels that are cut off at the top
@@ -89,15 +84,22 @@ class Trainer:
         photos: where crops come from.
         objective_of: makes the objective for a crop.
         lesson: the settings.
+        dtype: bfloat16: the convolutions of a single generator run in it, and its weights stay in float32.
 
     Attributes:
         done: the number of steps done.
         device: the device of the generator.
+        stages: paint with each stage of the generator, as it learns.
 
     """
 
     def __init__(
-        self, generator: Generator, photos: Photos, objective_of: Callable[[Tensor], Objective], lesson: Lesson
+        self,
+        generator: Generator,
+        photos: Photos,
+        objective_of: Callable[[Tensor], Objective],
+        lesson: Lesson,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.generator = generator.train()
         self.photos = photos
@@ -106,7 +108,9 @@ class Trainer:
         self.done = 0
         self._is_chain = len(generator.graphs) > 1
         self.device = next(generator.parameters()).device
-        self._optimizer = _sgd(generator) if self._is_chain else torch.optim.Adam(generator.parameters())
+        self.stages = [partial(self._run, graph) for graph in generator.graphs]
+        self._dtype = torch.float32 if self._is_chain else dtype
+        self._optimizers = Optimizers(generator)
 
     def step(self) -> TrainingStep:
         """Do a step.
@@ -122,18 +126,20 @@ class Trainer:
         rate = lesson.learning_rate
         if not self._is_chain:
             rate *= one_cycle(self.done, lesson.steps)
-        self._optimizer.zero_grad()
+        self.generator.zero_grad()
         penalty = _Stability(self, crops) if lesson.stability > 0 else None
-        painted = route_gradients(self.generator.graphs, crops, objectives, penalty)
+        painted = route_gradients(self.stages, crops, objectives, penalty, is_relative=not self._is_chain)
         self._check(float(painted[-1].loss))
-        if self._is_chain:
-            torch.nn.utils.clip_grad_value_(self.generator.parameters(), LARGEST_GRADIENT)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        self._optimizer.step()
+        self._optimizers.step(rate)
         self.done += 1
         stages = tuple(float(stage.loss) for stage in painted) if self._is_chain else ()
         return _summary(self.done, lesson.steps, rate, painted[-1].evaluations, stages)
+
+    def _run(self, stage: nn.Module, image: Tensor) -> Tensor:
+        """Return what a stage paints, in float32, with convolutions in the precision of the training."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
+            painting: Tensor = stage(image)
+        return painting.float()
 
     def _check(self, loss: float) -> None:
         gradients = [weight.grad for weight in self.generator.parameters() if weight.grad is not None]
@@ -158,8 +164,7 @@ class Trainer:
     def state(self) -> dict[str, Tensor]:
         """Return all tensors that the next step depends on, by name; not copies."""
         tensors = {f"generator.{name}": tensor for name, tensor in self.generator.state_dict().items()}
-        for parameter, memory in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{parameter}.{name}": tensor for name, tensor in memory.items()}
+        tensors |= {f"optimizer.{name}": tensor for name, tensor in self._optimizers.state().items()}
         return tensors
 
     def restore(self, done: int, state: Mapping[str, Tensor]) -> None:
@@ -169,35 +174,22 @@ class Trainer:
             ValueError: the state is that of another generator, or lacks what the optimizer keeps.
 
         """
-        kept = _KEPT_BY_SGD if self._is_chain else _KEPT_BY_ADAM
-        wanted = {f"generator.{name}": (t.shape, t.dtype) for name, t in self.generator.state_dict().items()}
-        parameters = [weight for group in self._optimizer.param_groups for weight in group["params"]]
-        for number, weight in enumerate(parameters):
-            for name in kept:
-                shape = torch.Size() if name == "step" else weight.shape
-                wanted[f"optimizer.{number}.{name}"] = shape, torch.float32
-        if {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()} != wanted:
+        wanted = {f"generator.{name}": tensor for name, tensor in self.generator.state_dict().items()}
+        wanted |= {f"optimizer.{name}": tensor for name, tensor in self._optimizers.wanted().items()}
+        if {n: (t.shape, t.dtype) for n, t in state.items()} != {n: (t.shape, t.dtype) for n, t in wanted.items()}:
             raise ValueError("the state is that of another generator, or incomplete")
-        memories = {
-            number: {
-                name: state[f"optimizer.{number}.{name}"].to("cpu" if name == "step" else self.device)
-                for name in kept  # Adam counts its steps on the CPU
-            }
-            for number in range(len(parameters))
-        }
-        weights = {name.removeprefix("generator."): t for name, t in state.items() if name.startswith("generator.")}
-        self.generator.load_state_dict(weights)
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": memories, "param_groups": groups})
+        self.generator.load_state_dict(_without(state, "generator."))
+        self._optimizers.restore(_without(state, "optimizer."))
         self.done = done
 
 
 class _Stability:
     """Penalty on a painting that changes if noise is added to the photo, and if the photo is cut elsewhere.
 
-    It is stability * loss * mean((a - b)^2) / `UNIT`, where a is a part of the painting of a crop, b the painting of
-    this part of the crop with noise, and loss, a constant, is that of the objective. So the same weight suits any
-    style: at 1, a difference from grey to white everywhere counts as much as all the objective.
+    It is stability * unit * mean((a - b)^2) / `UNIT`, where a is a part of the painting of a crop, b the painting of
+    this part of the crop with noise, and unit, a constant, is by what the objective is measured; see
+    `route_gradients`. So the same weight suits any style: at 1, a difference from grey to white everywhere counts as
+    much as all the objective.
     """
 
     def __init__(self, trainer: Trainer, crops: Tensor) -> None:
@@ -208,10 +200,10 @@ class _Stability:
         self.noisy = part + NOISE * noise
         self.trainer = trainer
 
-    def __call__(self, paintings: Tensor, loss: Tensor) -> Tensor:
+    def __call__(self, paintings: Tensor, unit: Tensor) -> Tensor:
         """Return the penalty of the last stage's paintings of the crops."""
         inside = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-        *earlier, last = self.trainer.generator.graphs
+        *earlier, last = self.trainer.stages
         image = self.noisy
         with keeping_averages(self.trainer.generator):
             with torch.no_grad():
@@ -220,7 +212,7 @@ class _Stability:
             others = last(image)
         difference = others[inside] - paintings[..., self.top :, self.left :][inside]
         weight = self.trainer.lesson.stability / UNIT / difference.numel()
-        penalty: Tensor = loss * weight * sum_of_squares(difference)
+        penalty: Tensor = unit * weight * sum_of_squares(difference)
         return penalty
 
 
@@ -233,13 +225,9 @@ def one_cycle(done: int, steps: int) -> float:
     return LAST_SHARE + (1 - LAST_SHARE) * (1 + math.cos(math.pi * falling)) / 2
 
 
-def _sgd(generator: Generator) -> torch.optim.Optimizer:
-    """Return MXNet's SGD: weights and scales decay, biases do not."""
-    named = list(generator.named_parameters())
-    decaying = [weight for name, weight in named if name.endswith(".weight")]
-    others = [weight for name, weight in named if not name.endswith(".weight")]
-    groups: list[dict[str, Any]] = [{"params": decaying, "weight_decay": WEIGHT_DECAY}, {"params": others}]
-    return torch.optim.SGD(groups, lr=1.0, momentum=MOMENTUM)
+def _without(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, by their names without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
 def _summary(

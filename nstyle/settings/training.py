@@ -32,14 +32,14 @@ MOST_WIDTH = 128
 GENERATOR = "johnson"
 """The kind if neither a kind nor a painter to start from is given."""
 
-STEPS = 10_000
+STEPS = 20_000
 """Number of steps if neither steps nor minutes are given: 1,000 show the style, but fail on some photos."""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "width": {"johnson": 16, "small": 8, "boosted": 64},
     "crop_edge": {"johnson": 128, "small": 128, "boosted": 384},
-    "batch_size": {"johnson": 4, "small": 4, "boosted": 1},
-    "lr": {"johnson": 0.002, "small": 0.004, "boosted": 0.0001},
+    "batch_size": {"johnson": 2, "small": 2, "boosted": 1},
+    "lr": {"johnson": 0.01, "small": 0.01, "boosted": 0.0001},
 }
 """Defaults that depend on the generator. Those of "boosted" are MXNet's (example/neural-style/end_to_end)."""
 
@@ -137,7 +137,7 @@ class Training:
     )
     crop_edge: int | None = setting(
         None,
-        "edge of the squares that are cut from the photos, in pixels",
+        "size of the crops, parts of photos or whole ones: they have as many pixels as a square with this edge",
         MXNET,
         LEARNING,
         default_words=_default_words("crop_edge"),
@@ -147,7 +147,7 @@ class Training:
     )
     batch_size: int | None = setting(
         None,
-        "number of squares in a step",
+        "number of crops in a step",
         MXNET,
         LEARNING,
         default_words=_default_words("batch_size"),
@@ -157,7 +157,7 @@ class Training:
     )
     lr: float | None = setting(
         None,
-        "learning rate. Adam rises to it and falls again; boosted keeps it, with SGD",
+        "learning rate of Muon, which rises to it and falls again; Adam has a fifth. boosted keeps it, with SGD",
         MXNET,
         LEARNING,
         default_words=_default_words("lr"),
@@ -184,7 +184,7 @@ class Training:
     )
     seed: int = setting(
         0,
-        "seed of the first weights and of the squares; the same seed repeats the painter on the same machine",
+        "seed of the first weights and of the crops; the same seed repeats the painter on the same machine",
         OURS,
         LEARNING,
         at_least=0,
