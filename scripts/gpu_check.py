@@ -201,7 +201,9 @@ def main() -> None:
         measure_epochs(device, table, options.edges)
     if "largest" in only:
         measure_largest(device, table, options.seconds)
-    print(f"\n| {describe_device(device)}, PyTorch {torch.__version__} | {' | '.join(PRECISIONS)} |\n|---|---|---|")
+    print(
+        f"\n| {describe_device(device)}, PyTorch {torch.__version__} | {' | '.join(PRECISIONS)} |\n|---|---|---|---|"
+    )
     for row, cells in table.items():
         print(f"| {row} | {' | '.join(cells.get(precision, '') for precision in PRECISIONS)} |")
 

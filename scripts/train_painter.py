@@ -1,4 +1,4 @@
-"""Train a painter as "vortices" was, which comes with nstyle, on photos that other packages have installed.
+"""Train a painter of the kind of "vortices", which comes with nstyle, on photos that other packages installed.
 
   python scripts/train_painter.py --minutes 90
   python scripts/train_painter.py --minutes 90 --photos '/usr/share/wallpapers/*/contents/images/1920x1080.*'

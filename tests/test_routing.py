@@ -82,14 +82,14 @@ def test_a_single_stage_gets_the_gradient_of_the_mean_objective() -> None:
     check_slopes(lambda: mean_loss(objective_of, stage(crops).detach()), stage)
 
 
-def test_relative_gradients_are_those_of_the_mean_logarithm() -> None:
+def test_gradients_of_the_mean_logarithm() -> None:
     torch.manual_seed(1)
     stage, crops = Tiny(), image(2, count=2)
     objective_of = [*objectives(crops[:1]), *objectives(crops[1:], 1e4)]  # the second one's loss is much larger
-    units: list[float] = []
+    scales: list[float] = []
 
-    def penalty(paintings: Tensor, unit: Tensor) -> Tensor:
-        units.append(float(unit))
+    def penalty(paintings: Tensor, scale: Tensor) -> Tensor:
+        scales.append(float(scale))
         return 0 * paintings.sum()
 
     def mean_logarithm() -> float:
@@ -97,9 +97,9 @@ def test_relative_gradients_are_those_of_the_mean_logarithm() -> None:
         losses = [mean_loss([one], each[None]) for one, each in zip(objective_of, paintings, strict=True)]
         return sum(map(math.log, losses)) / len(losses)
 
-    route_gradients([stage], crops, objective_of, penalty, is_relative=True)
+    route_gradients([stage], crops, objective_of, penalty, of_logarithms=True)
     check_slopes(mean_logarithm, stage)
-    assert units == [1]
+    assert scales == [1]
 
 
 def test_a_painting_without_loss_has_no_gradient() -> None:
@@ -107,7 +107,7 @@ def test_a_painting_without_loss_has_no_gradient() -> None:
     only_content = Objective(
         features, crops, None, style_weight=0.0, content_layers=LAYERS, tv_weight=0.0, clip=False
     )
-    (painted,) = route_gradients([lambda photo: photo + shift], crops, [only_content], is_relative=True)
+    (painted,) = route_gradients([lambda photo: photo + shift], crops, [only_content], of_logarithms=True)
     assert float(painted.loss) == 0
     assert shift.grad == 0
 
@@ -168,7 +168,7 @@ def test_a_penalty_is_added_to_the_last_stage_alone() -> None:
     without = [weight.grad.clone() for stage in stages for weight in stage.parameters() if weight.grad is not None]
     for stage in stages:
         stage.zero_grad()
-    route_gradients(stages, crops, objectives(crops), lambda paintings, loss: paintings.square().sum())
+    route_gradients(stages, crops, objectives(crops), lambda paintings, scale: paintings.square().sum())
     weights = [weight for stage in stages for weight in stage.parameters()]
     added = [weight.grad - before for weight, before in zip(weights, without, strict=True) if weight.grad is not None]
     assert not any(one.any() for one in added[:2])

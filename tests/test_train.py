@@ -71,6 +71,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def trained(folder: Path, name: str = "y", progress: Any = None, **given: Any) -> Trained:
     objective = {**OBJECTIVE, **{name: given.pop(name) for name in ("style_weight",) if name in given}}
+    objective |= given.pop("of_the_objective", {})
     training = Training(
         **{
             **SMALL,
@@ -264,6 +265,40 @@ def test_seconds_are_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
             pass
 
     assert module._steps_in(1, Trial()) == 30  # type: ignore[arg-type]
+
+
+def test_the_generator_runs_in_the_precision_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    def step(self: Trainer) -> TrainingStep:
+        crop = torch.linspace(-100, 100, 3 * 32 * 32).reshape(1, 3, 32, 32)
+        exact = self.generator(crop)
+        found.append("float32" if torch.equal(self.stages[0](crop), exact) else "bfloat16")
+        return original(self)
+
+    original = Trainer.step
+    monkeypatch.setattr(Trainer, "step", step)
+    for precision in ("bfloat16", "float32"):
+        found.clear()
+        trained(folder, precision, steps=None, minutes=1e-6, of_the_objective={"precision": precision})
+        assert set(found) == {precision}  # of the steps that are timed, too
+
+
+def test_crops_too_narrow_for_the_style_loss_are_refused_before_the_first_step(folder: Path) -> None:
+    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--crop-edge"):
+        trained(folder, of_the_objective={"style_loss": "mrf", "style_layers": "scale4"})
+    assert not (folder / "y.training").exists()
+
+
+def test_a_training_of_an_earlier_optimizer_is_another_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        facts = module._Run._facts
+        without = {"learns_by": None}
+        earlier.setattr(module._Run, "_facts", lambda self, *given: {**facts(self, *given), **without})
+        trained(folder, steps=2)
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, path=folder / "y.safetensors", flag="--output") as refused:
+        trained(folder, steps=2)
+    assert "the optimizer of an earlier nstyle" in str(refused.value)
 
 
 @pytest.mark.parametrize("given", [{"steps": 7}, {"lr": 0.1}, {"seed": 3}, {"style_weight": 2.0}, {"stability": 1.0}])

@@ -27,6 +27,7 @@ _IN_WORDS = {
     "number_of_photos": "other --photos",
     "start_from": "another painter in --start-from",
     "blocks": "another generator",
+    "learns_by": "the optimizer of an earlier nstyle",
 }
 """What to say of the facts whose values tell a user nothing."""
 

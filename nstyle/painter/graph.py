@@ -6,6 +6,9 @@ from torch import Tensor, nn
 
 from nstyle.painter.layers import Layer, Span
 
+CHAIN = "boosted"
+"""The kind of generator that is a chain of several."""
+
 IMAGE = "image"
 """The name of a graph's input."""
 
@@ -83,6 +86,11 @@ class Generator(nn.Module):
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.facts = dict(facts)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it is MXNet's chain, whose stages learn one by one."""
+        return self.facts["generator"] == CHAIN
 
     @property
     def graphs(self) -> list[Graph]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.networks.model_space import MEAN_RGB
+from nstyle.numerics import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ class Scaled(Layer):
 
 
 class ScaledTanh(Layer):
-    """The hyperbolic tangent, times a number."""
+    """The hyperbolic tangent, times a number, in at least float32: bfloat16 has steps of up to a grey level."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -296,7 +297,7 @@ class ScaledTanh(Layer):
 
     def forward(self, maps: Sequence[Tensor], rows: Span, columns: Span) -> Tensor:
         """Return this part of the output."""
-        return maps[0].tanh() * self.factor
+        return at_least_float32(maps[0]).tanh() * self.factor
 
 
 class Sum(Layer):

@@ -1,4 +1,4 @@
-"""The optimizers that change a generator's weights: Muon and Adam, or for a chain of generators MXNet's SGD."""
+"""The optimizers that change a generator's weights: Muon and Adam, or for MXNet's chain its SGD."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,11 +32,14 @@ class KernelMuon(torch.optim.Muon):
         matrices = [nn.Parameter(kernel.detach().view(len(kernel), -1)) for kernel in kernels]  # the same memory
         super().__init__(matrices, lr=1.0, weight_decay=0.0)
 
-    def step(self, closure: None = None) -> None:  # type: ignore[override]  # there is no closure
+    def step(self) -> None:  # type: ignore[override]  # without a closure
         """Change the kernels along their gradients."""
-        for matrix, kernel in zip(self.param_groups[0]["params"], self._kernels, strict=True):
+        matrices = self.param_groups[0]["params"]
+        for matrix, kernel in zip(matrices, self._kernels, strict=True):
             matrix.grad = None if kernel.grad is None else kernel.grad.flatten(1)
         super().step()  # type: ignore[no-untyped-call]  # PyTorch's own
+        for matrix in matrices:
+            matrix.grad = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class _Part:
         optimizer: the optimizer.
         kept: the names of what it keeps for each weight, once a step is done.
         share: its learning rate as a share of the whole's.
+        largest_gradient: to which each value of the gradient is clipped; None: it is not.
 
     """
 
     optimizer: torch.optim.Optimizer
     kept: tuple[str, ...]
     share: float = 1.0
+    largest_gradient: float | None = None
 
     @property
     def weights(self) -> list[Tensor]:
@@ -69,18 +74,17 @@ class _Part:
 class Optimizers:
     """What changes the weights of a generator along their gradients (`grad`).
 
-    A single generator: Muon for the kernels of convolutions, Adam for scales and biases. A chain: SGD, as in MXNet's
-    example, with each gradient clipped.
+    Muon changes the kernels of convolutions, Adam scales and biases. A chain has SGD as in MXNet's example, with each
+    value of the gradient clipped.
     """
 
     def __init__(self, generator: Generator) -> None:
-        self._weights = list(generator.parameters())
-        self._is_chain = len(generator.graphs) > 1
-        if self._is_chain:
-            self._parts = {"sgd": _Part(_sgd(generator), ("momentum_buffer",))}
+        if generator.is_chain:
+            self._parts = {"sgd": _Part(_sgd(generator), ("momentum_buffer",), largest_gradient=LARGEST_GRADIENT)}
             return
-        kernels = [weight for weight in self._weights if weight.dim() == 4]
-        others = [weight for weight in self._weights if weight.dim() != 4]
+        weights = list(generator.parameters())
+        kernels = [weight for weight in weights if weight.dim() == 4]
+        others = [weight for weight in weights if weight.dim() != 4]
         self._parts = {
             "muon": _Part(KernelMuon(kernels), ("momentum_buffer",)),
             "adam": _Part(torch.optim.Adam(others), ("step", "exp_avg", "exp_avg_sq"), ADAM_SHARE),
@@ -88,9 +92,9 @@ class Optimizers:
 
     def step(self, rate: float) -> None:
         """Change the weights, at a learning rate."""
-        if self._is_chain:
-            torch.nn.utils.clip_grad_value_(self._weights, LARGEST_GRADIENT)
         for part in self._parts.values():
+            if part.largest_gradient is not None:
+                torch.nn.utils.clip_grad_value_(part.weights, part.largest_gradient)
             for group in part.optimizer.param_groups:
                 group["lr"] = part.share * rate
             part.optimizer.step()
@@ -117,8 +121,8 @@ class Optimizers:
         for part_name, part in self._parts.items():
             memories: dict[int, dict[str, Tensor]] = {}
             for number, name, like in part.wanted():
-                tensor = state[f"{part_name}.{number}.{name}"].to(like.device)  # Adam counts its steps on the CPU
-                memories.setdefault(number, {})[name] = tensor
+                tensor = state[f"{part_name}.{number}.{name}"].clone()  # PyTorch changes it in place
+                memories.setdefault(number, {})[name] = tensor.to(like.device)  # Adam counts its steps on the CPU
             groups = part.optimizer.state_dict()["param_groups"]
             part.optimizer.load_state_dict({"state": memories, "param_groups": groups})
 

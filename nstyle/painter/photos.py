@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 ZOOM = math.sqrt(2)
 """Crops come from photos whose longer edge is `edge` divided by this, to `edge` times this."""
 
-LONGEST = 2.0
+LARGEST_RATIO = 2.0
 """Largest ratio of a crop's edges. Of a panorama, crops are parts."""
 
 CACHE_BYTES = 256_000_000
@@ -34,9 +34,9 @@ class Photos:
     """A source of crops. A photo is read when a crop of it is first needed.
 
     Each crop is a window of a photo, resized to the crop's size and mirrored half of the time. All crops of a step
-    have one size, in the shape of the first one's photo (`crop_size`). So crops that are as large as the photo show
-    all of it. What is drawn depends on the seed, the step and the photos alone, so a resumed training sees the crops
-    that it would have seen.
+    have one size, in the shape of the first one's photo (`crop_size`), so a crop can be nearly all of a photo. Photos
+    of another shape are enlarged for it, if need be. What is drawn depends on the seed, the step and the photos
+    alone, so a resumed training sees the crops that it would have seen.
 
     A photo that cannot be read is left out, with a warning. A photo smaller than a crop is enlarged, with a warning.
     Transparent parts are white.
@@ -44,14 +44,16 @@ class Photos:
     Args:
         paths: the files.
         edge: the longer edge of the photos, in pixels, around which crops are drawn; see `ZOOM`.
-        crop: the edge, in pixels, of a square with as many pixels as a crop has.
+        crop_edge: the edge, in pixels, of a square with as many pixels as a crop has.
+        squares: whether crops are that square, whatever the shape of their photos.
 
     """
 
-    def __init__(self, paths: Sequence[Path], *, edge: int, crop: int) -> None:
+    def __init__(self, paths: Sequence[Path], *, edge: int, crop_edge: int, squares: bool = False) -> None:
         self.paths = list(paths)
         self.edge = edge
-        self.crop = crop
+        self.crop_edge = crop_edge
+        self.largest_ratio = 1.0 if squares else LARGEST_RATIO
         self._unreadable: set[Path] = set()
         self._enlarged: set[Path] = set()
         self._cache: LRUCache[Hashable, NDArray[np.uint8]] = LRUCache(CACHE_BYTES, lambda photo: photo.nbytes)
@@ -65,7 +67,7 @@ class Photos:
         """
         generator = np.random.default_rng([seed, step])
         first = self._draw_photo(generator)
-        size = crop_size(self.crop, first.shape[:2])
+        size = crop_size(self.crop_edge, first.shape[:2], self.largest_ratio)
         crops = [self._draw(generator, first, size)]
         crops += [self._draw(generator, self._draw_photo(generator), size) for _ in range(count - 1)]
         return torch.cat([to_model_space(crop) for crop in crops])
@@ -75,10 +77,10 @@ class Photos:
     ) -> NDArray[np.float32]:
         """Draw a crop of this size from a photo: h x w x 3, 0..1.
 
-        The window has the crop's shape. It is as large as the crop or larger, unless the photo has another shape and
-        is too small for that.
+        The window has the crop's shape. It is as large as the crop or larger, unless a photo of another shape is too
+        small for that.
         """
-        largest = min(ZOOM**2, *(there / edge for there, edge in zip(photo.shape, size, strict=False)))
+        largest = min(ZOOM**2, *(there / edge for there, edge in zip(photo.shape[:2], size, strict=True)))
         factor = math.exp(generator.uniform(math.log(min(1.0, largest)), math.log(largest)))
         height, width = (max(1, round(factor * edge)) for edge in size)
         top = int(generator.integers(photo.shape[0] - height + 1))
@@ -113,7 +115,7 @@ class Photos:
         largest = round(self.edge * ZOOM)
         rgb = on_white(read_picture(path, largest))
         height, width, _ = rgb.shape
-        rows, columns = crop_size(self.crop, (height, width))
+        rows, columns = crop_size(self.crop_edge, (height, width), self.largest_ratio)
         factor = max(min(1, largest / max(height, width)), rows / height, columns / width)
         if factor > 1 and path not in self._enlarged:
             self._enlarged.add(path)
@@ -123,14 +125,15 @@ class Photos:
         return to_uint8(resize(rgb, max(rows, round(height * factor)), max(columns, round(width * factor))))
 
 
-def crop_size(edge: int, photo: tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width) of a crop with about edge^2 pixels in the shape of a photo, as far as `LONGEST` allows.
+def crop_size(edge: int, photo: tuple[int, int], largest_ratio: float = LARGEST_RATIO) -> tuple[int, int]:
+    """Return (height, width) of a crop with about edge^2 pixels, in the shape of a photo as far as it may be.
 
     Args:
         edge: the edge of a square crop.
         photo: height and width of the photo.
+        largest_ratio: the largest ratio of the crop's edges.
 
     """
     height, width = photo
-    stretch = math.sqrt(min(max(width / height, 1 / LONGEST), LONGEST))
+    stretch = math.sqrt(min(max(width / height, 1 / largest_ratio), largest_ratio))
     return round(edge / stretch), round(edge * stretch)

@@ -39,7 +39,7 @@ def route_gradients(
     objectives: Sequence[Objective],
     penalty: Callable[[Tensor, Tensor], Tensor] | None = None,
     *,
-    is_relative: bool = False,
+    of_logarithms: bool = False,
 ) -> list[Stage]:
     """Add the gradient of the crops' mean objective to the `grad` of the stages' weights.
 
@@ -53,10 +53,12 @@ def route_gradients(
         stages: networks from N x 3 x H x W to the same shape, model space.
         crops: what the first stage paints, N x 3 x H x W.
         objectives: one for each crop.
-        penalty: a function from the paintings of the last stage (with their graph) and a unit to a scalar; its
-            gradient is added to the last stage's weights. The unit is the mean loss, or 1 if gradients are relative.
-        is_relative: whether to divide the gradient at each painting by the loss of content + style there, as in the
-            gradient of log(loss). So a crop that is far from its objective counts as much as any other.
+        penalty: a function from the paintings of the last stage (with their graph) and the objective's scale to a
+            scalar; its gradient is added to the last stage's weights. The scale is the mean loss of content + style,
+            or 1 with logarithms.
+        of_logarithms: whether to divide the gradient at each painting by the loss of content + style there. Without
+            other terms, that is the gradient of log(loss). So a crop that is far from its objective counts as much as
+            any other. Where the loss is 0, so is the gradient.
 
     Returns:
         What each stage painted.
@@ -70,11 +72,11 @@ def route_gradients(
         evaluations = [objective.gradient(image[None]) for objective, image in zip(objectives, images, strict=True)]
         painted.append(Stage(images, evaluations))
     gradient = torch.zeros_like(crops)
-    unit = torch.ones_like(painted[-1].loss) if is_relative else painted[-1].loss
-    added = [] if penalty is None else [penalty(outputs[-1], unit)]
+    scale = torch.ones_like(painted[-1].loss) if of_logarithms else painted[-1].loss
+    added = [] if penalty is None else [penalty(outputs[-1], scale)]
     for output, stage_painted in zip(reversed(outputs), reversed(painted), strict=True):
         gradient = gradient + torch.cat(
-            [_relative(one) if is_relative else one.gradient for one in stage_painted.evaluations]
+            [_of_logarithm(one) if of_logarithms else one.gradient for one in stage_painted.evaluations]
         )
         if len(outputs) > 1:
             gradient = torch.cat(
@@ -86,7 +88,7 @@ def route_gradients(
     return painted
 
 
-def _relative(evaluation: Evaluation) -> Tensor:
-    """Return the gradient divided by the loss of content + style; a loss of 0 has no gradient."""
+def _of_logarithm(evaluation: Evaluation) -> Tensor:
+    """Return the gradient divided by the loss of content + style, or 0 without a loss."""
     loss = evaluation.loss
-    return evaluation.gradient / loss.clamp_min(torch.finfo(loss.dtype).tiny)
+    return torch.where(loss > 0, evaluation.gradient / loss, torch.zeros_like(evaluation.gradient))

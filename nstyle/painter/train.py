@@ -7,6 +7,7 @@ validation photo are the snapshots. The same call continues a training that was 
 import copy
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,13 +19,13 @@ from typing import Any, Protocol
 import torch
 
 from nstyle.devices import Precision, choose_device, choose_precision, describe_device, is_out_of_memory, reproducible
-from nstyle.errors import DeviceError, DivergenceError, ImageError, Kind, OutputError, WeightsError
+from nstyle.errors import DeviceError, DivergenceError, ImageError, Kind, OptionError, OutputError, WeightsError
 from nstyle.painter.earlier import find_earlier, read_earlier_state
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.objectives import CropObjectives
 from nstyle.painter.painter_file import PainterFile, read_painter
-from nstyle.painter.photos import Photos
+from nstyle.painter.photos import LARGEST_RATIO, Photos, crop_size
 from nstyle.painter.state import damaged_state
 from nstyle.painter.training import Lesson, Trainer, TrainingStep
 from nstyle.painter.training_files import TrainingFiles
@@ -181,7 +182,9 @@ class _Run:
     ) -> Trainer:
         """Return the trainer before its first step; `steps` is the number of all steps if an earlier call set it."""
         training = self.training
-        photos = Photos(self.photos, edge=training.max_long_edge, crop=facts["crop_edge"])
+        edge, crop_edge, squares = training.max_long_edge, facts["crop_edge"], generator.is_chain
+        photos = Photos(self.photos, edge=edge, crop_edge=crop_edge, squares=squares)
+        _check_for_objective(objectives, crop_edge)
         lesson = Lesson(
             steps or training.steps or STEPS,
             facts["lr"],
@@ -308,10 +311,31 @@ class _Run:
             "steps": training.steps or (None if training.minutes else STEPS),
             "minutes": training.minutes,
             "stability": training.stability,
+            "learns_by": "sgd" if generator.is_chain else "muon",
             "start_from": started_from,
             "number_of_photos": len(self.photos),
             "photos": _digest(self.photos),
         }
+
+
+def _check_for_objective(objectives: CropObjectives, crop_edge: int) -> None:
+    """Check that the objective can be evaluated at the narrowest crop.
+
+    Raises:
+        OptionError: crops can be too small for it.
+
+    """
+    height, width = crop_size(crop_edge, (1, math.ceil(LARGEST_RATIO)))
+    crop = torch.zeros(1, 3, height, width, device=objectives.device)
+    try:
+        objectives(crop).gradient(crop)
+    except ImageError as error:
+        raise OptionError(
+            f"--crop-edge {crop_edge} is too small for the style loss at these layers, because crops of wide photos "
+            f"have {width}x{height} pixels; raise it",
+            flag="--crop-edge",
+            kind=Kind.OUT_OF_RANGE,
+        ) from error
 
 
 def _steps_in(minutes: float, trial: Trainer) -> int:

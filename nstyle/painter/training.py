@@ -84,12 +84,12 @@ class Trainer:
         photos: where crops come from.
         objective_of: makes the objective for a crop.
         lesson: the settings.
-        dtype: bfloat16: the convolutions of a single generator run in it, and its weights stay in float32.
+        dtype: bfloat16: the generator runs in it, except for its last layer; its weights stay in float32. A chain
+            always runs in float32, as in MXNet's example.
 
     Attributes:
         done: the number of steps done.
         device: the device of the generator.
-        stages: paint with each stage of the generator, as it learns.
 
     """
 
@@ -106,10 +106,8 @@ class Trainer:
         self.objective_of = objective_of
         self.lesson = lesson
         self.done = 0
-        self._is_chain = len(generator.graphs) > 1
         self.device = next(generator.parameters()).device
-        self.stages = [partial(self._run, graph) for graph in generator.graphs]
-        self._dtype = torch.float32 if self._is_chain else dtype
+        self._dtype = torch.float32 if generator.is_chain else dtype
         self._optimizers = Optimizers(generator)
 
     def step(self) -> TrainingStep:
@@ -124,22 +122,27 @@ class Trainer:
         crops = self.photos.crops(lesson.seed, self.done, lesson.batch_size).to(self.device)
         objectives = [self.objective_of(crop[None]) for crop in crops]
         rate = lesson.learning_rate
-        if not self._is_chain:
+        if not self.generator.is_chain:
             rate *= one_cycle(self.done, lesson.steps)
         self.generator.zero_grad()
         penalty = _Stability(self, crops) if lesson.stability > 0 else None
-        painted = route_gradients(self.stages, crops, objectives, penalty, is_relative=not self._is_chain)
+        painted = route_gradients(self.stages, crops, objectives, penalty, of_logarithms=not self.generator.is_chain)
         self._check(float(painted[-1].loss))
         self._optimizers.step(rate)
         self.done += 1
-        stages = tuple(float(stage.loss) for stage in painted) if self._is_chain else ()
+        stages = tuple(float(stage.loss) for stage in painted) if len(painted) > 1 else ()
         return _summary(self.done, lesson.steps, rate, painted[-1].evaluations, stages)
 
+    @property
+    def stages(self) -> list[Callable[[Tensor], Tensor]]:
+        """Functions that paint with each stage of the generator, as it learns; the paintings are in float32."""
+        return [partial(self._run, graph) for graph in self.generator.graphs]
+
     def _run(self, stage: nn.Module, image: Tensor) -> Tensor:
-        """Return what a stage paints, in float32, with convolutions in the precision of the training."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
+        is_rounded = self._dtype == torch.bfloat16 and self.device.type in ("cpu", "cuda")
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_rounded):
             painting: Tensor = stage(image)
-        return painting.float()
+        return painting
 
     def _check(self, loss: float) -> None:
         gradients = [weight.grad for weight in self.generator.parameters() if weight.grad is not None]
@@ -186,8 +189,8 @@ class Trainer:
 class _Stability:
     """Penalty on a painting that changes if noise is added to the photo, and if the photo is cut elsewhere.
 
-    It is stability * unit * mean((a - b)^2) / `UNIT`, where a is a part of the painting of a crop, b the painting of
-    this part of the crop with noise, and unit, a constant, is by what the objective is measured; see
+    It is stability * scale * mean((a - b)^2) / `UNIT`, where a is a part of the painting of a crop, and b the
+    painting of this part of the crop with noise. The scale, a constant, is that of the objective; see
     `route_gradients`. So the same weight suits any style: at 1, a difference from grey to white everywhere counts as
     much as all the objective.
     """
@@ -200,7 +203,7 @@ class _Stability:
         self.noisy = part + NOISE * noise
         self.trainer = trainer
 
-    def __call__(self, paintings: Tensor, unit: Tensor) -> Tensor:
+    def __call__(self, paintings: Tensor, scale: Tensor) -> Tensor:
         """Return the penalty of the last stage's paintings of the crops."""
         inside = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
         *earlier, last = self.trainer.stages
@@ -212,7 +215,7 @@ class _Stability:
             others = last(image)
         difference = others[inside] - paintings[..., self.top :, self.left :][inside]
         weight = self.trainer.lesson.stability / UNIT / difference.numel()
-        penalty: Tensor = unit * weight * sum_of_squares(difference)
+        penalty: Tensor = scale * weight * sum_of_squares(difference)
         return penalty
 
 

@@ -33,7 +33,7 @@ GENERATOR = "johnson"
 """The kind if neither a kind nor a painter to start from is given."""
 
 STEPS = 20_000
-"""Number of steps if neither steps nor minutes are given: 1,000 show the style, but fail on some photos."""
+"""Number of steps if neither steps nor minutes are given."""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "width": {"johnson": 16, "small": 8, "boosted": 64},
@@ -137,7 +137,7 @@ class Training:
     )
     crop_edge: int | None = setting(
         None,
-        "size of the crops, parts of photos or whole ones: they have as many pixels as a square with this edge",
+        "edge of a square with as many pixels as a crop. Crops have the shape of their photos; boosted: squares",
         MXNET,
         LEARNING,
         default_words=_default_words("crop_edge"),
@@ -157,7 +157,7 @@ class Training:
     )
     lr: float | None = setting(
         None,
-        "learning rate of Muon, which rises to it and falls again; Adam has a fifth. boosted keeps it, with SGD",
+        "learning rate of Muon, which rises to it and falls again; Adam has a part of it. boosted keeps it, with SGD",
         MXNET,
         LEARNING,
         default_words=_default_words("lr"),
