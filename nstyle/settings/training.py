@@ -157,7 +157,7 @@ class Training:
     )
     lr: float | None = setting(
         None,
-        "learning rate of Muon, which rises to it and falls again; Adam has a part of it. boosted keeps it, with SGD",
+        "highest learning rate: it rises to this and falls again. boosted: constant",
         MXNET,
         LEARNING,
         default_words=_default_words("lr"),
