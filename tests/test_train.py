@@ -290,6 +290,22 @@ def test_crops_too_narrow_for_the_style_loss_are_refused_before_the_first_step(f
     assert not (folder / "y.training").exists()
 
 
+def test_a_chain_has_squares(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are large enough for a style loss for which crops of wide photos would not be."""
+    shapes: set[torch.Size] = set()
+
+    def crops(self: photos.Photos, seed: int, step: int, count: int) -> torch.Tensor:
+        drawn = original(self, seed, step, count)
+        shapes.add(drawn.shape[-2:])
+        return drawn
+
+    original = photos.Photos.crops
+    monkeypatch.setattr(photos.Photos, "crops", crops)
+    objective = {"style_loss": "mrf", "style_layers": "scale4"}
+    assert trained(folder, generator="boosted", width=4, steps=1, of_the_objective=objective).steps == 1
+    assert shapes == {(32, 32)}
+
+
 def test_a_training_of_an_earlier_optimizer_is_another_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as earlier:
         facts = module._Run._facts

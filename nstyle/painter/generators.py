@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 
 from nstyle.errors import Kind, OptionError
-from nstyle.painter.graph import IMAGE, Generator, Graph
+from nstyle.painter.graph import CHAIN, IMAGE, Generator, Graph
 from nstyle.painter.layers import BatchNorm, Blend, Conv, Enlarge, InstanceNorm, Scaled, ScaledTanh, Sum, Transposed
 from nstyle.settings.training import DEFAULTS, MOST_WIDTH
 
@@ -178,6 +178,6 @@ def _with_mxnet_weights(graph: Graph) -> Graph:
 GENERATORS: dict[str, GeneratorKind] = {
     "johnson": GeneratorKind(partial(_residual, kernel=9, deepest=4), 5),
     "small": GeneratorKind(partial(_residual, kernel=5, deepest=2), 2),
-    "boosted": GeneratorKind(_boosted, 4),
+    CHAIN: GeneratorKind(_boosted, 4),
 }
 """The generators by name. `settings.training.GENERATORS` says what each is."""

@@ -58,6 +58,11 @@ class Photos:
         self._enlarged: set[Path] = set()
         self._cache: LRUCache[Hashable, NDArray[np.uint8]] = LRUCache(CACHE_BYTES, lambda photo: photo.nbytes)
 
+    @property
+    def narrowest(self) -> tuple[int, int]:
+        """Height and width of the crops of a panorama: no crop has a shorter edge."""
+        return crop_size(self.crop_edge, (1, math.ceil(self.largest_ratio)), self.largest_ratio)
+
     def crops(self, seed: int, step: int, count: int) -> Tensor:
         """Draw the crops of a step: count x 3 x h x w, model space, float32.
 

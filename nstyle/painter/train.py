@@ -7,7 +7,6 @@ validation photo are the snapshots. The same call continues a training that was 
 import copy
 import hashlib
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.objectives import CropObjectives
 from nstyle.painter.painter_file import PainterFile, read_painter
-from nstyle.painter.photos import LARGEST_RATIO, Photos, crop_size
+from nstyle.painter.photos import Photos
 from nstyle.painter.state import damaged_state
 from nstyle.painter.training import Lesson, Trainer, TrainingStep
 from nstyle.painter.training_files import TrainingFiles
@@ -184,7 +183,7 @@ class _Run:
         training = self.training
         edge, crop_edge, squares = training.max_long_edge, facts["crop_edge"], generator.is_chain
         photos = Photos(self.photos, edge=edge, crop_edge=crop_edge, squares=squares)
-        _check_for_objective(objectives, crop_edge)
+        _check_for_objective(objectives, photos)
         lesson = Lesson(
             steps or training.steps or STEPS,
             facts["lr"],
@@ -318,21 +317,21 @@ class _Run:
         }
 
 
-def _check_for_objective(objectives: CropObjectives, crop_edge: int) -> None:
+def _check_for_objective(objectives: CropObjectives, photos: Photos) -> None:
     """Check that the objective can be evaluated at the narrowest crop.
 
     Raises:
         OptionError: crops can be too small for it.
 
     """
-    height, width = crop_size(crop_edge, (1, math.ceil(LARGEST_RATIO)))
+    height, width = photos.narrowest
     crop = torch.zeros(1, 3, height, width, device=objectives.device)
     try:
         objectives(crop).gradient(crop)
     except ImageError as error:
         raise OptionError(
-            f"--crop-edge {crop_edge} is too small for the style loss at these layers, because crops of wide photos "
-            f"have {width}x{height} pixels; raise it",
+            f"--crop-edge {photos.crop_edge} is too small for the style loss at these layers, because crops can have "
+            f"{width}x{height} pixels; raise it",
             flag="--crop-edge",
             kind=Kind.OUT_OF_RANGE,
         ) from error
