@@ -385,6 +385,26 @@ def test_the_start_takes_no_memory_once_it_is_left(
         assert alive[1:] == [[False] * 2, [False] * 3]
 
 
+@pytest.mark.parametrize("optimizer", ["nag", "adam", "lbfgs"])
+def test_what_an_optimizer_keeps_takes_no_memory_while_the_painting_is_compared_with_its_start(
+    optimizer: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[weakref.ref[torch.Tensor]] = []
+    alive = []
+
+    def callback(step: PaintingStep) -> None:
+        images = [tensor for tensor in step.state.memory.values() if tensor.dim() == 4]
+        kept.extend(map(weakref.ref, [*images, step.evaluation.gradient]))
+
+    def compared(*_arguments: Any) -> None:
+        alive.append(sum(ref() is not None for ref in kept))
+
+    monkeypatch.setattr("nstyle.painting.stylize.warn_if_unchanged", compared)
+    nstyle.stylize(*pair, output_dir=tmp_path, callback=callback, optimizer=optimizer, **SETTINGS)
+    assert len(kept) > SETTINGS["max_num_epochs"]
+    assert alive == [0]
+
+
 def test_a_hundred_megapixels_fit_into_8_gigabytes() -> None:
     """In one epoch of the reference, besides half a gigabyte for the process."""
     config = Config()

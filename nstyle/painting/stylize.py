@@ -167,6 +167,7 @@ def _run_in(
                 painted = _paint(config, folder, painting, recipe, pictures, callback, progress)
         finally:
             folder.keep_earlier_run()  # if something prevented the end of the run
+        del painting  # what the optimizer keeps would take memory while the start is made again
         if not prepared.in_one_pass:
             size = painted.image.shape[:-3:-1]
             scale = next(scale for scale in prepared.scales if scale.size == size)
