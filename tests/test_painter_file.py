@@ -162,9 +162,23 @@ def test_a_whole_file_with_other_shapes_is_of_another_version(file: Path) -> Non
 
 
 def test_numbers_that_are_not_finite_are_refused(file: Path) -> None:
+    generator = painter()
+    next(generator.parameters()).data.flatten()[0] = torch.nan
+    write_painter(file, generator, {})
+    error = refused(file)
+    assert error.kind == Kind.DAMAGED
+    assert "is not finite" in str(error)
+
+
+def test_a_changed_bit_is_found(file: Path) -> None:
     header, numbers = parts(file)
-    put(file, header, b"\xff" * len(numbers))
-    assert refused(file).kind == Kind.DAMAGED
+    put(file, header, numbers)
+    assert read_painter(file).recipe == {"steps": 7}
+    for place in (0, len(numbers) // 2, len(numbers) - 1):
+        changed = bytearray(numbers)
+        changed[place] ^= 1
+        put(file, header, bytes(changed))
+        assert refused(file).kind == Kind.DAMAGED
 
 
 def test_a_file_that_cannot_be_written_is_one_line_and_leaves_the_old_one(file: Path) -> None:

@@ -2,7 +2,7 @@
 
 The format (https://github.com/huggingface/safetensors): the length of the header as a little-endian uint64; the
 header, a JSON object {name: {"dtype", "shape", "data_offsets"}} with texts under "__metadata__"; then the numbers.
-Reading one runs no code: it is JSON and numbers.
+Reading one runs no code: it is JSON and numbers. One of the texts is the numbers' SHA-256, so a changed bit shows.
 """
 
 import hashlib
@@ -66,9 +66,7 @@ def write_painter(path: Path, generator: Generator, recipe: Mapping[str, Any], *
         OutputError: the file cannot be written.
 
     """
-    header: dict[str, Any] = {
-        _METADATA: {"format": FORMAT, "generator": json.dumps(generator.facts), "recipe": json.dumps(dict(recipe))}
-    }
+    header: dict[str, Any] = {}
     parts, end = [], 0
     for name, tensor in generator.state_dict().items():
         array = tensor.detach().cpu().numpy()
@@ -78,6 +76,12 @@ def write_painter(path: Path, generator: Generator, recipe: Mapping[str, Any], *
         header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [end, end + len(part)]}
         parts.append(part)
         end += len(part)
+    header[_METADATA] = {
+        "format": FORMAT,
+        "generator": json.dumps(generator.facts),
+        "recipe": json.dumps(dict(recipe)),
+        "sha256": hashlib.sha256(b"".join(parts)).hexdigest(),
+    }
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     with replacing(path) as file:
@@ -106,6 +110,8 @@ def read_painter(path: Path) -> PainterFile:
         raise _error(
             path, f"{path} holds no painter of nstyle's; give --painter a file of nstyle-train", Kind.UNSUPPORTED
         )
+    if hashlib.sha256(numbers).hexdigest() != about.get("sha256"):
+        raise _damaged(path)
     try:
         facts, recipe = json.loads(about["generator"]), json.loads(about["recipe"])
         with torch.device("meta"):  # no memory and no random numbers
