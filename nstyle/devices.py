@@ -12,9 +12,7 @@ from pathlib import Path
 import torch
 
 from nstyle.errors import DeviceError, Kind
-
-_CONTAINER_LIMIT, _CONTAINER_USE = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-_CONTAINER_DETAILS = Path("/sys/fs/cgroup/memory.stat")
+from nstyle.system_memory import available_memory, memory_limits
 
 _OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FAILED")
 """Parts of PyTorch's out-of-memory messages: on a CPU, on a GPU that is full at the start, and from cuBLAS, cuDNN
@@ -196,34 +194,27 @@ def memory_of(device: torch.device) -> int | None:
     """Return the bytes of memory that a process can expect on the device; None if unknown.
 
     On a GPU, that is free memory plus what PyTorch keeps cached for new tensors. On a CPU, it is physical memory or
-    the container's limit, whichever is less.
+    the limit of a control group, such as a container's, whichever is less.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.type == "cpu" and hasattr(os, "sysconf"):
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        try:
-            return min(physical, int(_CONTAINER_LIMIT.read_text()))
-        except (OSError, ValueError):  # no container, or one without a limit ("max")
-            return physical
+        return min([physical, *(limit for limit, _ in memory_limits())])
     return None
 
 
 def free_memory(device: torch.device) -> int | None:
     """Return the bytes of memory that are free on the device now, for this process; None if unknown.
 
-    On a CPU, that is what the system calls available, or what is left of the container's limit, whichever is less.
+    On a CPU, that is what the system calls available, or what is left in a control group, such as a container's,
+    whichever is less.
     """
     there = memory_of(device)
     if device.type != "cpu" or there is None:
         return there
-    with suppress(OSError, ValueError, StopIteration):  # not Linux
-        there = min(there, _entry(Path("/proc/meminfo"), "MemAvailable:") * 1024)
-    with suppress(OSError, ValueError, StopIteration):  # no container, or one without a limit
-        used = int(_CONTAINER_USE.read_text()) - _entry(_CONTAINER_DETAILS, "inactive_file")
-        there = min(there, int(_CONTAINER_LIMIT.read_text()) - used)
-    return there
+    return min([there, *available_memory(), *(limit - used for limit, used in memory_limits())])
 
 
 def memory_in_use(device: torch.device) -> int:
@@ -262,12 +253,6 @@ def limited_memory(device: torch.device, limit: int | None) -> Iterator[None]:
             torch.cuda.set_per_process_memory_fraction(min(_memory_shares[device]), device)
             if len(_memory_shares[device]) == 1:
                 del _memory_shares[device]
-
-
-def _entry(path: Path, name: str) -> int:
-    """Return the number that follows a name at the start of a line of the system's text file."""
-    lines = map(str.split, path.read_text().splitlines())
-    return int(next(words[1] for words in lines if words and words[0] == name))
 
 
 def return_freed_memory() -> None:
