@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from nstyle.painter.train_painter import train_painter
     from nstyle.painter.training import TrainingStep
     from nstyle.painting.estimate import Estimate
+    from nstyle.painting.result import Result
     from nstyle.painting.steps import PaintingStep
-    from nstyle.painting.stylize import Result
     from nstyle.settings.config import Config
 
 __version__ = "0.1.0"
@@ -94,7 +94,7 @@ _LATE = {
     "Estimate": "painting.estimate",
     "estimate": "painter.run",
     "PaintingStep": "painting.steps",
-    "Result": "painting.stylize",
+    "Result": "painting.result",
     "Trained": "painter.train",
     "TrainingStep": "painter.training",
     "run": "painter.run",

@@ -27,8 +27,9 @@ from nstyle.losses.objective import Objective, Style, StyleTargets
 from nstyle.networks.model import ModelOptions
 from nstyle.networks.vgg19 import VGG19
 from nstyle.networks.weights import hash_of_weights, read_weights
+from nstyle.painting.result import Result
 from nstyle.painting.session import Session
-from nstyle.painting.stylize import Result, run
+from nstyle.painting.stylize import run
 from nstyle.pictures.picture import Picture
 
 ROOT = Path(__file__).parent.parent

@@ -29,7 +29,8 @@ from nstyle.commands.log_lines import _LineHandler
 from nstyle.commands.paint import main
 from nstyle.commands.terminal import HungUp
 from nstyle.networks.weights import read_weights
-from nstyle.painting.stylize import Result, run
+from nstyle.painting.result import Result
+from nstyle.painting.stylize import run
 from nstyle.pictures.encode import write_picture
 from nstyle.pictures.picture import Picture
 

@@ -9,9 +9,9 @@ from nstyle.painter.one_pass import OnePass, load_painter
 from nstyle.painting import estimate as estimates
 from nstyle.painting import stylize as paintings
 from nstyle.painting.estimate import Estimate
+from nstyle.painting.result import Result
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, ProgressMaker
-from nstyle.painting.stylize import Result
 from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 from nstyle.settings.painters import find_painter

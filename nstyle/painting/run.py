@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 from nstyle.errors import DivergenceError
 from nstyle.losses.terms import Term
 from nstyle.optim.descent import DescentState, descend, diverged, has_converged
+from nstyle.painting.finish import Finish
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.prepare import Prepared
 from nstyle.painting.scale import Scale
@@ -26,16 +28,21 @@ class Painted:
 
     Attributes:
         image: 1 x 3 x H x W, model space, float32, on the device.
-        picture: the picture for display.
+        finish: converts it to the picture for display.
         epochs: the number of epochs in all scales.
         stop_reason: why the painting ended.
 
     """
 
     image: Tensor
-    picture: Picture
+    finish: Finish
     epochs: int
     stop_reason: StopReason
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The picture for display. It is made when it is first asked for: it takes as much memory as the image."""
+        return self.finish(self.image, 0)
 
 
 def paint(
@@ -174,7 +181,7 @@ class Painting:
             finally:
                 self._close()
         image = self.checkpoint.descent.image
-        return Painted(image, self.scale.finish(image, 0), self.checkpoint.epoch, self.stop_reason)
+        return Painted(image, self.scale.finish, self.checkpoint.epoch, self.stop_reason)
 
     def _descend_all(self) -> None:
         """Descend at each scale, and set the stop reason."""

@@ -3,14 +3,10 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from nstyle.devices import (
     Precision,
@@ -39,12 +35,13 @@ from nstyle.painting.observers import (
 from nstyle.painting.one_pass import prepare_one_pass
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared, prepare
+from nstyle.painting.result import Result
 from nstyle.painting.run import Painted, Painting, fits, most_epochs
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
 from nstyle.painting.ways import Way
 from nstyle.pictures.formats import WRITTEN
-from nstyle.pictures.picture import Picture, to_uint8
+from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 from nstyle.storage.checkpoint import Checkpoint, damaged_checkpoint, read_checkpoint
 from nstyle.storage.layout import StopReason
@@ -63,34 +60,6 @@ _OTHER_WAYS = {
     "picture will be different from that of a run without interruption",
 }
 """Warnings for a run that is resumed in another way, by what differs; they need the folder."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished painting.
-
-    Attributes:
-        image: 1 x 3 x H x W, model space, float32, on the CPU.
-        picture: the picture for display, as written to the file.
-        epochs: the number of epochs in all scales.
-        stop_reason: "relative change" (it fell below `stop_eps`), "epochs" (`max_num_epochs` are done), or "one pass"
-            (a painter painted the picture).
-        path: the file of the final picture.
-        record: the file of the run record.
-
-    """
-
-    image: Tensor
-    picture: Picture
-    epochs: int
-    stop_reason: str
-    path: Path
-    record: Path
-
-    @property
-    def rgb(self) -> NDArray[np.uint8]:
-        """The colors of the picture for display: H x W x 3, sRGB, 0..255."""
-        return to_uint8(self.picture.rgb)
 
 
 def run(
@@ -173,7 +142,7 @@ def _run_in(
             scale = next(scale for scale in prepared.scales if scale.size == size)
             warn_if_unchanged(scale.start, painted.image, scale.parts)
     return Result(
-        painted.image.cpu(), painted.picture, painted.epochs, painted.stop_reason, folder.final, folder.record
+        painted.image.cpu(), painted.finish, painted.epochs, painted.stop_reason, folder.final, folder.record
     )
 
 
