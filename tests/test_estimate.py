@@ -65,14 +65,30 @@ def test_the_size_that_a_refusal_names_fits(
     settings = {**FILTERS, "optimizer": optimizer, "max_num_epochs": 2, **scales}
 
     def refused(edge: int) -> int:
-        with pytest.raises(DeviceError, match=r"lower --max-long-edge to \d+") as refusal:
+        with pytest.raises(DeviceError) as refusal:
             nstyle.estimate(*pictures, max_long_edge=edge, **settings)
-        return int(str(refusal.value).rpartition(" ")[2])
+        return int(re.findall(r"lower --max-long-edge to (\d+); or", str(refusal.value))[0])
 
     edge = refused(2000)
     assert nstyle.estimate(*pictures, max_long_edge=edge, **settings).size[0] == edge
     if scales == {"scales": 1}:
         assert 0.99 * edge <= refused(edge + edge // 20) < 1.05 * edge  # and it is nearly the largest
+
+
+def test_what_does_not_fit_here_is_estimated_for_another_machine(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.painting.memory.free_memory", lambda device: 10_000_000)
+    settings = {**FILTERS, "max_long_edge": 40, "max_num_epochs": 2}
+    with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge") as refused:
+        nstyle.estimate(*pair, **settings)
+    assert "a machine with more, such as --max-memory 64GB" in str(refused.value)
+    found = nstyle.estimate(*pair, **settings, max_memory="64GB")
+    assert (found.size, found.way) == ((40, 26), "whole")
+    assert found.memory > 10_000_000
+    with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge") as refused:
+        nstyle.stylize(*pair, **settings, output_dir=tmp_path)
+    assert "64GB" not in str(refused.value)
 
 
 @pytest.fixture

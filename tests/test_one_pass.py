@@ -25,9 +25,9 @@ from nstyle.painter.one_pass import OnePass, load_painter
 from nstyle.painter.painter_file import read_painter, write_painter
 from nstyle.painter.run import painter_of
 from nstyle.painter.tiles import TILINGS, paint, paintings
-from nstyle.painting.finish import Finish
+from nstyle.painting.finish import COLORS_BYTES, Finish
 from nstyle.painting.one_pass import prepare_one_pass
-from nstyle.painting.painters import PICTURE_BYTES, STAGE_BYTES, choose_pass
+from nstyle.painting.painters import PAINTED_BYTES, PICTURE_BYTES, STAGE_BYTES, choose_pass, pass_in
 from nstyle.painting.session import Session
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import to_uint8
@@ -329,6 +329,19 @@ def test_ten_megapixels_fit_into_a_gigabyte_beside_the_process() -> None:
     chosen = choose_pass(OnePass(made, torch.device("meta")), (2582, 3873), ten, torch.device("cpu"), 0)
     assert chosen.needed <= 1_000_000_000
     assert chosen.way == TILINGS[0]
+
+
+def test_matching_all_colors_counts_in_the_memory() -> None:
+    """In float64, as for the optimizer's paintings."""
+    with torch.device("meta"):
+        made = OnePass(make_generator("johnson", width=16), torch.device("meta"))
+    size = (2582, 3873)
+    of_colors = {
+        colors: pass_in(made, TILINGS[0], size, Config(painter="y", preserve_colors=colors)).needed
+        for colors in ("none", "luma", "histogram")
+    }
+    assert of_colors["none"] == of_colors["luma"]
+    assert of_colors["histogram"] >= (PAINTED_BYTES + COLORS_BYTES) * size[0] * size[1] > of_colors["none"]
 
 
 def test_the_memory_limit_decides_about_tiles(

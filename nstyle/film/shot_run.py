@@ -266,7 +266,7 @@ def _pass_of(shot: ShotPlan, session: Session) -> OnePass | Pass | None:
     painter = painter_of(shot.plan.config, session)
     if painter is None or shot.painter_way is None:
         return painter
-    return pass_in(painter, shot.painter_way, shot.size)
+    return pass_in(painter, shot.painter_way, shot.size, shot.plan.config)
 
 
 def coherence_of(plan: FilmPlan) -> Coherence:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, pairwise
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nstyle.devices import choose_device, choose_precision
-from nstyle.errors import ImageError
+from nstyle.errors import DeviceError, ImageError, Kind
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.losses.patches import nearest_patches, work_of_matching
 from nstyle.optim.descent import descend
@@ -86,7 +86,8 @@ def estimate_run(
     with set_up(config, device, precision):
         begin = time.perf_counter()
         unpainted = None if painter is None else _Unpainted(painter)
-        prepared = prepared_for(config, device, precision.dtype, session, unpainted, in_memory)
+        with _naming_other_machines(config):
+            prepared = prepared_for(config, device, precision.dtype, session, unpainted, in_memory)
         seconds = time.perf_counter() - begin
         if unpainted is not None:
             seconds += unpainted.seconds(prepared.scales)
@@ -106,6 +107,21 @@ def estimate_run(
         config.stop_eps > 0,
         seconds,
     )
+
+
+@contextmanager
+def _naming_other_machines(config: Config) -> Iterator[None]:
+    """Add to the error of a painting that does not fit here how to estimate it for a machine with more memory."""
+    try:
+        yield
+    except DeviceError as error:
+        if error.kind != Kind.OUT_OF_RANGE or config.max_memory is not None:
+            raise
+        raise DeviceError(
+            f"{error}; or estimate it for a machine with more, such as --max-memory 64GB",
+            flag=error.flag,
+            kind=error.kind,
+        ) from error
 
 
 class _Unpainted:

@@ -12,15 +12,16 @@ from torch import Tensor
 from nstyle.devices import free_memory
 from nstyle.errors import DeviceError, Kind
 from nstyle.networks.model_space import to_model_space
+from nstyle.painting.finish import bytes_of_finishing
 from nstyle.painting.memory import SPREAD, STARTUP, amount
 from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
 
 _log = logging.getLogger(__name__)
 
-PICTURE_BYTES, FINISHING_BYTES = 36, 80
+PICTURE_BYTES, PAINTED_BYTES, LEAST_FINISHING_BYTES = 36, 24, 80
 """Bytes for each pixel while the network paints, besides what it needs: the content picture twice, and the painting.
-And bytes for each pixel when it is done, as the picture is finished and written."""
+When it is done, the content picture and the painting. And both together with what finishing them takes, at least."""
 
 STAGE_BYTES = 12
 """Bytes for each pixel of a stage's painting that is kept until it is written."""
@@ -72,13 +73,13 @@ class Pass:
         return stages[-1]
 
 
-def pass_in(painter: Painter, way: Any, size: tuple[int, int], *, keeps_stages: bool = False) -> Pass:
+def pass_in(painter: Painter, way: Any, size: tuple[int, int], config: Config, *, keeps_stages: bool = False) -> Pass:
     """Return how a painter paints a picture in one of its ways; see `choose_pass` for the other arguments."""
     pixels = size[0] * size[1]
+    painting = painter.needed(size, way) + PICTURE_BYTES * pixels
+    finishing = max(LEAST_FINISHING_BYTES, PAINTED_BYTES + bytes_of_finishing(config, 0)) * pixels
     kept = STAGE_BYTES * pixels * (painter.stages - 1) if keeps_stages else 0
-    return Pass(
-        painter, way, max(painter.needed(size, way) + PICTURE_BYTES * pixels, FINISHING_BYTES * pixels) + kept
-    )
+    return Pass(painter, way, max(painting, finishing) + kept)
 
 
 def choose_pass(
@@ -96,7 +97,7 @@ def choose_pass(
         painter: the painter. A pass that was chosen before stays as it is, so that memory that others free or take
             meanwhile changes nothing from one frame of a film to the next.
         size: height and width of the picture.
-        config: the settings, of which `max_memory` counts.
+        config: the settings: how the picture is finished, and `max_memory`.
         device: the device.
         in_use: bytes that the process uses already, as `max_memory` counts them.
         keeps_stages: whether the paintings of all stages are kept until they are written.
@@ -109,7 +110,7 @@ def choose_pass(
         return painter
     limit = config.memory_limit
     there = free_memory(device) if limit is None else limit - in_use - STARTUP
-    ways = [pass_in(painter, way, size, keeps_stages=keeps_stages) for way in painter.ways]
+    ways = [pass_in(painter, way, size, config, keeps_stages=keeps_stages) for way in painter.ways]
     for one in ways:
         if there is None or one.needed <= there:
             if one is not ways[0]:
