@@ -42,7 +42,13 @@ SLACK = 180_000_000  # the plan reserves 100 MB for a tile of this size, and 80 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the plan is for glibc's malloc")
 @pytest.mark.parametrize(
     ("optimizer", "init", "colors"),
-    [("nag", "noise", "none"), ("nag", "style", "luma"), ("adam", "style", "none"), ("adam", "noise", "luma")],
+    [
+        ("nag", "noise", "none"),
+        ("nag", "style", "luma"),
+        ("adam", "style", "none"),
+        ("adam", "noise", "luma"),
+        ("lbfgs", "content", "none"),
+    ],
 )
 def test_the_smallest_tiles_take_what_is_said(optimizer: str, init: str, colors: str, tmp_path: Path) -> None:
     """With one snapshot, of the last epoch."""

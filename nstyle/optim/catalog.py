@@ -48,8 +48,8 @@ OPTIMIZERS = {
         help="limited-memory BFGS along the unclipped gradient",
         rule="nstyle.optim.lbfgs:LBFGS",
         learning_rate=1.0,
-        images=13,  # the spectra and the direction
-        histories=(HISTORY, 5, 3),
+        images=5,  # the spectra and the direction
+        histories=tuple(range(HISTORY, 1, -1)),
     ),
     "adam": Optimizer(
         help="Adam along the unclipped gradient",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nstyle.numerics import euclidean_norm, inner_product, root_mean_square
+from nstyle.numerics import euclidean_norm, inner_product, root_mean_square, strips
 from nstyle.optim.catalog import HISTORY
 
 FIRST_RMS = 4.0
@@ -69,8 +69,9 @@ class LBFGS:
         if self.last is not None:
             self._learn(image - self.last[0], gradient - self.last[1])
         self.last = image, gradient
-        update = learning_rate * self._direction(gradient)
-        return image - update * (LARGEST_RMS / root_mean_square(update)).clamp_max(1)
+        update = self._direction(gradient).mul_(learning_rate)
+        update *= (LARGEST_RMS / root_mean_square(update)).clamp_max(1)
+        return torch.sub(image, update, out=update)
 
     def _learn(self, step: Tensor, change: Tensor) -> None:
         """Remember a pair, unless the gradient hardly grows along the step."""
@@ -87,24 +88,24 @@ class LBFGS:
         return self.spectrum
 
     def _direction(self, gradient: Tensor) -> Tensor:
-        """Return the approximate inverse Hessian times the gradient."""
+        """Return the approximate inverse Hessian times the gradient, as a new tensor."""
         spectrum = self._spectrum_of(gradient)
         factors = spectrum.factors(self.ratios)
         if not self.pairs:
             direction = spectrum.scale(gradient, factors)
-            return direction * (FIRST_RMS / root_mean_square(direction).clamp_min(LEAST_RMS))
-        direction = gradient
+            return direction.mul_(FIRST_RMS / root_mean_square(direction).clamp_min(LEAST_RMS))
+        direction = gradient.clone()
         along = []
         for step, change in reversed(self.pairs):
             curvature = inner_product(step, change)
             part = inner_product(step, direction) / curvature
-            direction = direction - part * change
+            _add(direction, -part, change)
             along.append((part, curvature))
         step, change = self.pairs[-1]
         length = inner_product(step, change) / inner_product(change, spectrum.scale(change, factors))
-        direction = length * spectrum.scale(direction, factors)
+        direction = spectrum.scale(direction, factors).mul_(length)
         for (step, change), (part, curvature) in zip(self.pairs, reversed(along), strict=True):
-            direction = direction + (part - inner_product(change, direction) / curvature) * step
+            _add(direction, part - inner_product(change, direction) / curvature, step)
         return direction
 
     def memory(self) -> dict[str, Tensor]:
@@ -139,6 +140,12 @@ def last_pairs(memory: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{name}_{i - first}": memory[f"{name}_{i}"] for i in range(first, number) for name in ("step", "change")}
 
 
+def _add(image: Tensor, factor: Tensor, other: Tensor) -> None:
+    """Add a multiple of another image to an image, in place."""
+    for strip in strips(image):
+        image[strip] += factor * other[strip]
+
+
 def _number_of_pairs(memory: Mapping[str, Tensor]) -> int:
     return sum(name.startswith("step_") for name in memory)
 
@@ -168,7 +175,7 @@ class Spectrum:
         return (of_step.clamp_min(least).log() - of_change.clamp_min(least).log()) / 2
 
     def _powers(self, image: Tensor) -> Tensor:
-        powers = torch.view_as_real(self._waves(image)).square().sum(dim=-1).flatten(start_dim=1)
+        powers = torch.stack([_power(torch.fft.rfft2(plane)) for plane in self._planes(image)])
         return torch.stack([powers[:, band].sum(dim=-1) for band in self.bands], dim=-1)
 
     def factors(self, ratios: Sequence[Tensor]) -> Tensor:
@@ -184,17 +191,25 @@ class Spectrum:
         above = torch.searchsorted(self.centres, self.logs).clamp(1, len(self.bands) - 1)
         low, high = self.centres[above - 1], self.centres[above]
         part = ((self.logs - low) / (high - low)).clamp(0, 1)
-        interpolated: Tensor = (mean[:, above - 1] * (1 - part) + mean[:, above] * part).exp()
-        return interpolated
+        return torch.stack([(one[above - 1] * (1 - part) + one[above] * part).exp() for one in mean])
 
     def scale(self, image: Tensor, factors: Tensor) -> Tensor:
-        """Return the image with its waves multiplied by `factors`."""
-        waves = self._waves(image)
-        scaled = torch.fft.irfft2(waves * factors.reshape(waves.shape), s=self.size)
-        image = torch.einsum("ac,ahw->chw", self.axes, scaled)[None]
-        return image
+        """Return the image with its waves multiplied by `factors`, as a new tensor."""
+        planes = self._planes(image)
+        for plane, factor in zip(planes, factors, strict=True):
+            waves = torch.fft.rfft2(plane)
+            waves *= factor.reshape(waves.shape)
+            plane.copy_(torch.fft.irfft2(waves, s=self.size))
+        scaled: Tensor = torch.einsum("ac,ahw->chw", self.axes, planes)[None]
+        return scaled
 
-    def _waves(self, image: Tensor) -> Tensor:
-        """Return the Fourier transform along each color axis: 3 x H x (W // 2 + 1), complex."""
-        waves: Tensor = torch.fft.rfft2(torch.einsum("ac,chw->ahw", self.axes, image[0]))
-        return waves
+    def _planes(self, image: Tensor) -> Tensor:
+        """Return the image along each color axis, 3 x H x W, as a new tensor."""
+        planes: Tensor = torch.einsum("ac,chw->ahw", self.axes, image[0])
+        return planes
+
+
+def _power(waves: Tensor) -> Tensor:
+    """Return the squares of the waves' amplitudes, in one row."""
+    power: Tensor = torch.view_as_real(waves).square().sum(dim=-1).flatten()
+    return power
