@@ -46,6 +46,7 @@ from nstyle.settings.painters import find_painter
 from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, STEPS, Training
 from nstyle.storage.layout import StopReason
 from nstyle.storage.lock import locked
+from nstyle.storage.run_folder import RunFolder
 from nstyle.view.runs import read_run
 
 SESSION = Session()
@@ -510,6 +511,14 @@ def test_a_full_disk_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch
     read_painter(folder / "y.safetensors")
     trained(folder)
     assert weights(folder) == weights(folder, "whole")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_under_the_losses_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunFolder, "epochs", Path("/dev/full"))
+    with refuses(OutputError, kind=Kind.UNWRITABLE, flag="--output", path=Path("/dev/full")):
+        trained(folder)
+    assert read_run(folder / "y.training").record["stop_reason"] == StopReason.FAILED
 
 
 def test_a_damaged_state_is_no_reason_to_lose_the_painter(folder: Path) -> None:

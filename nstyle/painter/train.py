@@ -240,8 +240,7 @@ class _Run:
         losses: list[float] = []
         watcher = None if self.progress is None else self.progress(first, steps)
         try:
-            log = EpochLog(self.folder.epochs, done=first)
-            with log.file:
+            with EpochLog(self.folder.epochs, done=first) as log:
                 while trainer.done < steps:
                     with Interrupts() as interrupts:
                         interrupts.hold()  # a step is done as a whole, or not at all
