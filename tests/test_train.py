@@ -32,7 +32,8 @@ from nstyle.errors import (
     RecipeError,
     WeightsError,
 )
-from nstyle.painter import photos
+from nstyle.files import unwritable
+from nstyle.painter import photos, training_files
 from nstyle.painter import train as module
 from nstyle.painter.generators import GENERATORS as KINDS
 from nstyle.painter.generators import make_generator
@@ -511,6 +512,25 @@ def test_a_full_disk_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch
     read_painter(folder / "y.safetensors")
     trained(folder)
     assert weights(folder) == weights(folder, "whole")
+
+
+@pytest.mark.parametrize("full", ["write_state", "write_painter"])
+def test_overwrite_on_a_full_disk_keeps_the_earlier_training(
+    folder: Path, full: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(folder)
+    files = [folder / "y.safetensors", *(folder / "y.training").iterdir()]
+    before = {path: path.read_bytes() for path in files}
+
+    def write(path: Path, *arguments: Any) -> None:
+        raise unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_files, full, write)
+        with pytest.raises(OutputError, match="make room"):
+            trained(folder, lr=0.002, overwrite=True)
+    assert {path: path.read_bytes() for path in files} == before
+    assert not trained(folder).is_new
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

@@ -111,7 +111,9 @@ class TrainingFiles:
             self.save(StopReason.RUNNING)
 
     def save(self, reason: StopReason) -> None:
-        """Write the painter, its painting of the photo, the state and the record.
+        """Write the painter's painting of the photo, the state, the painter and the record.
+
+        The state, the largest file, comes before the painter: if the disk is full, the earlier painter stays.
 
         Raises:
             OutputError: a file cannot be written. What was saved before stays.
@@ -123,15 +125,15 @@ class TrainingFiles:
             self.record.pictures.add(path.name)
             self._write_record(StopReason.RUNNING)  # a picture that no record names counts as a stranger's
         write_picture(path, self._finish(self._painting(), 0))
-        write_painter(self.output, self.trainer.generator, self._painter_recipe())
-        self.saved = done
         write_state(self.folder.checkpoint, done, self.trainer.state(), self.facts)
-        if self.folder.staging is None:
-            self._write_record(reason)
-            return
         with Interrupts() as interrupts:
-            interrupts.hold()  # a half-done replacement could not be closed
-            self.folder.replace_earlier_run(partial(self._write_record, reason))
+            interrupts.hold()  # the painter and its folder are replaced together
+            write_painter(self.output, self.trainer.generator, self._painter_recipe())
+            self.saved = done
+            if self.folder.staging is None:
+                self._write_record(reason)
+            else:
+                self.folder.replace_earlier_run(partial(self._write_record, reason))
 
     def end(self, reason: StopReason) -> None:
         """Write that the training ended without saving, if that is possible, and has not kept an earlier one."""
@@ -161,7 +163,6 @@ class TrainingFiles:
         return {**facts, "settings": settings, TRAINING: {**self.facts, "done": self.trainer.done}}
 
     def _write_record(self, reason: StopReason, more: Mapping[str, object] | None = None) -> None:
-        done = self.saved if reason in (StopReason.FAILED, StopReason.DIVERGED) else self.trainer.done
-        state = DescentState(self._image, done, {})
+        saved = Checkpoint(DescentState(self._image, self.saved, {}))
         self.record.path = self.folder.record
-        self.record.write(reason, Checkpoint(state), {TRAINING: dict(self.facts), **(more or {})})
+        self.record.write(reason, saved, {TRAINING: dict(self.facts), **(more or {})})
