@@ -329,6 +329,26 @@ def test_another_training_is_in_the_way(folder: Path, given: Mapping[str, Any]) 
     assert (folder / "y.safetensors").read_bytes() == before
 
 
+def test_a_training_that_saved_nothing_is_in_nobodys_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Trainer) -> TrainingStep:
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", full)
+        with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--batch-size"):
+            trained(folder, batch_size=2)
+    assert trained(folder, batch_size=1).steps == 6
+
+
+def test_the_folder_of_another_training_is_in_the_way(folder: Path) -> None:
+    """It is named if its painter was moved away."""
+    trained(folder, steps=1)
+    (folder / "y.safetensors").unlink()
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.training") as refused:
+        trained(folder, steps=2)
+    assert "is the folder of a training with other settings: --steps 1 (now 2); " in str(refused.value)
+
+
 def test_other_photos_are_another_training(folder: Path) -> None:
     trained(folder, steps=1)
     painted(50, 60, seed=9).save(folder / "photos" / "9.png")

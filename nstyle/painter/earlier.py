@@ -73,21 +73,29 @@ def find_earlier(
         return Earlier()
     if overwrite:
         return Earlier(frozenset() if run is None else run.pictures)
+    if run is not None and painter is None and _has_learned_nothing(run, folder):
+        return Earlier(run.pictures)
     found = [] if run is None else differences(run, recipe, facts)
     if not found and painter is not None:
         found = differences(_training_of(painter), recipe, facts)
     if run is None or found:
-        what = f"is the painter of a training with other settings: {', '.join(found[:3])}" if found else "exists"
+        path, what = (output, "painter") if painter is not None else (folder.path, "folder")
+        what = f"is the {what} of a training with other settings: {', '.join(found[:3])}" if found else "exists"
         raise OutputError(
-            f"{output} {what}; choose another --output, or add --overwrite",
+            f"{path} {what}; choose another --output, or add --overwrite",
             flag="--output",
-            path=output,
+            path=path,
             kind=Kind.IN_THE_WAY,
         )
     is_done = (
         run.stop_reason in FINISHED and painter is not None and painter.recipe[TRAINING].get("done") == run.epochs
     )
     return Earlier(run.pictures, is_same=True, finished=run.epochs if is_done else None)
+
+
+def _has_learned_nothing(run: EarlierRun, folder: RunFolder) -> bool:
+    """Tell whether an earlier run is a training that ended before it was first saved; a painting counts."""
+    return isinstance(run.facts.get(TRAINING), dict) and run.epochs == 0 and not folder.checkpoint.exists()
 
 
 def differences(run: EarlierRun, recipe: Recipe, facts: Mapping[str, Any]) -> list[str]:
