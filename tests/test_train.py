@@ -573,6 +573,35 @@ def test_a_damaged_state_is_no_reason_to_lose_the_painter(folder: Path) -> None:
     assert trained(folder, overwrite=True).steps == 6
 
 
+def test_a_painter_whose_state_is_gone_is_replaced_on_request_only(folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, progress=lambda done, steps: Stopping(3, KeyboardInterrupt()))
+    before = (folder / "y.safetensors").read_bytes()
+    (folder / "y.training" / "state.npz").unlink()
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
+        trained(folder)
+    assert "--start-from" in str(refused.value)
+    assert (folder / "y.safetensors").read_bytes() == before
+    assert trained(folder, overwrite=True).steps == 6
+    (folder / "y.training" / "state.npz").unlink()
+    assert not trained(folder).is_new  # it is finished
+
+
+def test_a_disk_that_is_full_at_the_first_saving_leaves_nothing_in_the_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **arrays: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with refuses(OutputError, kind=Kind.UNWRITABLE, flag="--output", path=folder / "y.training" / "state.npz"):
+            trained(folder)
+    assert not (folder / "y.safetensors").exists()
+    assert trained(folder).steps == 6
+    assert {path.name for path in (folder / "y.training").glob("*.jpg")} == {"e_2.jpg", "e_4.jpg", "final.jpg"}
+
+
 def test_a_training_may_start_from_another_painter(folder: Path) -> None:
     trained(folder, "first")
     trained(folder, generator=None, width=None, start_from=folder / "first.safetensors", steps=1, lr=1e-12)

@@ -63,7 +63,8 @@ def find_earlier(
         overwrite: whether it may replace another training or painter, and begins again.
 
     Raises:
-        OutputError: there is another training or painter, and `overwrite` is false; or a file that is not nstyle's.
+        OutputError: there is another training or painter, or one whose state is gone, and `overwrite` is false; or a
+            file that is not nstyle's.
 
     """
     delete_leftovers(output.parent, output.name)
@@ -90,6 +91,14 @@ def find_earlier(
     is_done = (
         run.stop_reason in FINISHED and painter is not None and painter.recipe[TRAINING].get("done") == run.epochs
     )
+    if painter is not None and not is_done and not folder.checkpoint.exists():
+        raise OutputError(
+            f"{output} cannot be trained further without {folder.checkpoint}, which is gone; give it to --start-from "
+            "with another --output, or begin again with --overwrite",
+            flag="--output",
+            path=output,
+            kind=Kind.IN_THE_WAY,
+        )
     return Earlier(run.pictures, is_same=True, finished=run.epochs if is_done else None)
 
 
