@@ -352,8 +352,16 @@ def test_the_folder_of_another_training_is_in_the_way(folder: Path) -> None:
 def test_other_photos_are_another_training(folder: Path) -> None:
     trained(folder, steps=1)
     painted(50, 60, seed=9).save(folder / "photos" / "9.png")
-    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
         trained(folder, steps=1)
+    assert "other settings: --photos with 2 files (now 3); " in str(refused.value)
+    assert f"--start-from {folder / 'y.safetensors'}, it keeps what was learned" in str(refused.value)
+    trained(folder, "z", steps=1, start_from=folder / "y.safetensors", generator=None, width=None)
+    (folder / "photos" / "9.png").unlink()
+    painted(70, 80, seed=1).save(folder / "photos" / "1.png")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
+        trained(folder, steps=1)
+    assert "other settings: --photos with 2 files (now 2 others); " in str(refused.value)
 
 
 def test_overwrite_replaces_another_training(folder: Path) -> None:
@@ -427,7 +435,7 @@ def test_refusals_name_flags_that_exist(folder: Path) -> None:
     painted(50, 60, seed=9).save(folder / "photos" / "9.png")
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
         trained(folder, start_from=folder / "b.safetensors", **given)
-    words = "with other settings: --width 2 (now 3), another painter in --start-from, other --photos; choose"
+    words = "with other settings: --width 2 (now 3), another painter in --start-from, --photos with 2 files (now 3); choose"
     assert words in str(refused.value)
     (folder / "photos" / "9.png").unlink()
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:

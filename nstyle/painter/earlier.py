@@ -18,13 +18,12 @@ from nstyle.storage.earlier import EarlierRun
 from nstyle.storage.layout import FINISHED
 from nstyle.storage.recipe import Recipe, recipe_of
 from nstyle.storage.run_folder import RunFolder
+from nstyle.wording import counted
 
 TRAINING = "training"
 """Name of the entry of a record, and of a painter's recipe, with the facts of the training."""
 
 _IN_WORDS = {
-    "photos": "other --photos",
-    "number_of_photos": "other --photos",
     "start_from": "another painter in --start-from",
     "blocks": "another generator",
     "learns_by": "the optimizer of an earlier nstyle",
@@ -82,8 +81,9 @@ def find_earlier(
     if run is None or found:
         path, what = (output, "painter") if painter is not None else (folder.path, "folder")
         what = f"is the {what} of a training with other settings: {', '.join(found[:3])}" if found else "exists"
+        keeping = f" (with --start-from {output}, it keeps what was learned)" if found and painter is not None else ""
         raise OutputError(
-            f"{path} {what}; choose another --output, or add --overwrite",
+            f"{path} {what}; choose another --output{keeping}, or add --overwrite",
             flag="--output",
             path=path,
             kind=Kind.IN_THE_WAY,
@@ -116,16 +116,22 @@ def differences(run: EarlierRun, recipe: Recipe, facts: Mapping[str, Any]) -> li
     if run.recipe is None or not isinstance(there, dict):
         return [run.reason or "a painting"]
     names = [name for name in facts if name != "steps" or facts["minutes"] is None]
-    found = [
-        _IN_WORDS.get(name) or f"{flag(name)} {_said(there.get(name))} (now {_said(facts[name])})"
-        for name in names
-        if there.get(name) != facts[name]
-    ]
+    found = [_in_words(name, there, facts) for name in names if there.get(name) != facts[name]]
     content = flag("content_image")
     for each in run.recipe.differences(recipe, may_differ={"max_num_epochs"}):
         is_photo = each.startswith(content)
         found.append(flag("validation_photo") + each.removeprefix(content) if is_photo else each)
     return list(dict.fromkeys(found))
+
+
+def _in_words(name: str, there: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Return what to say of a fact that differs between an earlier training and a new one."""
+    if name in ("photos", "number_of_photos"):
+        before, now = there.get("number_of_photos"), facts["number_of_photos"]
+        if not isinstance(before, int):
+            return "other --photos"
+        return f"--photos with {counted(before, 'file')} (now {now}{' others' if before == now else ''})"
+    return _IN_WORDS.get(name) or f"{flag(name)} {_said(there.get(name))} (now {_said(facts[name])})"
 
 
 def _said(value: Any) -> str:
