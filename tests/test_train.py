@@ -507,6 +507,17 @@ def test_a_painter_without_its_training_is_replaced_on_request_only(folder: Path
     assert trained(folder, steps=1, overwrite=True).is_new
 
 
+def test_a_painter_of_an_earlier_nstyle_is_replaced_on_request_only(folder: Path) -> None:
+    trained(folder, steps=1)
+    path = folder / "y.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"sha256"', b'"sha255"'))
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=path) as refused:
+        trained(folder, steps=2)
+    assert "or add --overwrite" in str(refused.value)
+    assert trained(folder, steps=2, overwrite=True).is_new
+    assert read_painter(path).recipe["training"]["done"] == 2
+
+
 def test_a_training_owns_its_folder(folder: Path) -> None:
     (folder / "y.training").mkdir()
     code = "import sys,time; from pathlib import Path; from nstyle.storage.lock import locked\n"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nstyle.errors import Kind, OutputError, RecipeError, WeightsError
 from nstyle.files import delete_leftovers
-from nstyle.painter.painter_file import PainterFile, read_painter
+from nstyle.painter.painter_file import PainterFile, is_painter, read_painter
 from nstyle.painter.state import damaged_state, read_state
 from nstyle.settings.options import flag
 from nstyle.storage.earlier import EarlierRun
@@ -68,7 +68,7 @@ def find_earlier(
     """
     delete_leftovers(output.parent, output.name)
     folder.check(recipe, continues=False)
-    run, painter = folder.earlier_run(), _painter_at(output)
+    run, painter = folder.earlier_run(), _painter_at(output, overwrite=overwrite)
     if run is None and painter is None:
         return Earlier()
     if overwrite:
@@ -160,11 +160,11 @@ def read_earlier_state(
     return done, state, steps
 
 
-def _painter_at(output: Path) -> PainterFile | None:
-    """Return the painter in a file, or None if there is no file.
+def _painter_at(output: Path, *, overwrite: bool) -> PainterFile | None:
+    """Return the painter in a file, or None if there is no file, or one of nstyle's that it cannot use any more.
 
     Raises:
-        OutputError: something else is there.
+        OutputError: something else is there; or such a file, and `overwrite` is false.
 
     """
     if not os.path.lexists(output):
@@ -172,8 +172,13 @@ def _painter_at(output: Path) -> PainterFile | None:
     try:
         return read_painter(output)
     except WeightsError as error:
+        what, remedy = "is no painter of nstyle's, so it is not replaced", ""
+        if is_painter(output):
+            if overwrite:
+                return None
+            what, remedy = "is a painter that this nstyle cannot use", ", or add --overwrite"
         raise OutputError(
-            f"{output} is no painter of nstyle's, so it is not replaced; choose another --output",
+            f"{output} {what}; choose another --output{remedy}",
             flag="--output",
             path=output,
             kind=Kind.IN_THE_WAY,
