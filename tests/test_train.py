@@ -677,7 +677,8 @@ def test_photos_of_which_none_can_be_read(folder: Path) -> None:
         ("--photos photos --output y.safetensors --size 64x64", 2, "there is no flag --size"),
         ("--photos photos --output https://a.b/y.safetensors", 2, "choose a folder of this machine"),
         ("--photos photos --output y.safetensors --photo x", 2, "did you mean --photos"),
-        ("--photos gone --output y.safetensors", 1, "none of the 1 photos can be read"),
+        ("--photos gone --output y.safetensors", 1, "gone does not exist; check --photos"),
+        ("--photos photos gone --output y.safetensors", 1, "gone does not exist; check --photos"),
         ("--photos *.gif --output y.safetensors", 1, "no file matches"),
         ("--photos empty --output y.safetensors", 1, "no pictures in it"),
         ("--photos photos --output photo.png/y.safetensors", 1, "choose another --output"),
@@ -759,6 +760,8 @@ def test_python_refuses_options_as_the_command_does(folder: Path) -> None:
         nstyle.train_painter("style.png", output="y.safetensors")
     with refuses(OptionError, kind=Kind.MISSING, flag="--output"):
         nstyle.train_painter("style.png", "photos")
+    with refuses(ImageError, kind=Kind.MISSING, flag="--photos", path=Path("gone")):
+        nstyle.train_painter("style.png", ["photos", "gone"], output="y.safetensors", **SMALL)
     assert not (folder / "y.training").exists()
 
 
