@@ -435,7 +435,7 @@ def test_refusals_name_flags_that_exist(folder: Path) -> None:
     painted(50, 60, seed=9).save(folder / "photos" / "9.png")
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
         trained(folder, start_from=folder / "b.safetensors", **given)
-    words = "with other settings: --width 2 (now 3), another painter in --start-from, --photos with 2 files (now 3); choose"
+    words = "settings: --width 2 (now 3), another painter in --start-from, --photos with 2 files (now 3); choose"
     assert words in str(refused.value)
     (folder / "photos" / "9.png").unlink()
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
@@ -461,7 +461,9 @@ def test_the_record_says_how_a_training_ended(folder: Path, monkeypatch: pytest.
     assert stop_reason(OutputError, lambda done, steps: Stopping(1, interrupt)) == StopReason.FAILED
 
 
-def test_the_validation_photo_is_painted_once_a_saving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_validation_photo_is_painted_at_the_start_and_once_a_saving(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done, whole = [], Trainer.paint
 
     def paint(self: Trainer, image: Any) -> Any:
@@ -470,7 +472,7 @@ def test_the_validation_photo_is_painted_once_a_saving(folder: Path, monkeypatch
 
     monkeypatch.setattr(Trainer, "paint", paint)
     trained(folder)
-    assert done == [2, 4, 6]
+    assert done == [0, 2, 4, 6]
 
 
 def test_tf32_is_that_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -646,6 +648,26 @@ def test_a_validation_photo_of_wrong_proportions(folder: Path) -> None:
     painted(20, 60, seed=1).save(folder / "photo.png")
     with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--validation-photo", path=folder / "photo.png"):
         trained(folder)
+
+
+def test_a_validation_photo_too_narrow_for_the_style_loss_is_refused_before_the_first_step(folder: Path) -> None:
+    painted(22, 40, seed=1).save(folder / "photo.png")
+    objective = {"style_loss": "mrf", "style_layers": "scale4"}
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--validation-photo", path=folder / "photo.png"):
+        trained(folder, generator="boosted", width=4, of_the_objective=objective)
+    assert not (folder / "y.training").exists()
+
+
+def test_a_validation_photo_too_large_for_the_memory_is_refused_before_the_first_step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paint(self: Trainer, image: Any) -> Any:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Trainer, "paint", paint)
+    with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge"):
+        trained(folder)
+    assert not (folder / "y.training").exists()
 
 
 def test_a_style_that_becomes_too_small(folder: Path) -> None:

@@ -8,8 +8,8 @@ import copy
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import torch
 
-from nstyle.devices import Precision, choose_device, choose_precision, describe_device, is_out_of_memory, reproducible
-from nstyle.errors import DeviceError, DivergenceError, ImageError, Kind, OptionError, OutputError, WeightsError
+from nstyle.devices import Precision, choose_device, choose_precision, describe_device, reproducible
+from nstyle.errors import DivergenceError, ImageError, Kind, WeightsError
 from nstyle.painter.earlier import find_earlier, read_earlier_state
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
@@ -27,6 +27,7 @@ from nstyle.painter.painter_file import PainterFile, read_painter
 from nstyle.painter.photos import Photos
 from nstyle.painter.state import damaged_state
 from nstyle.painter.training import Lesson, Trainer, TrainingStep
+from nstyle.painter.training_errors import check_crops, naming_output, out_of_memory_as_error
 from nstyle.painter.training_files import TrainingFiles
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.observers import EpochLog
@@ -104,10 +105,10 @@ def train(
     folder = RunFolder(training.folder, config.image_format, sources)
     try:
         with (
-            _naming_output(),
+            naming_output(),
             folder.owned(),
             reproducible(device, tf32=precision.tf32),
-            _out_of_memory_as_error(device),
+            out_of_memory_as_error(device, "--batch-size", "in training; lower --batch-size, --crop-edge or --width"),
         ):
             try:
                 return _Run(training, config, photos, folder, device, precision, progress, callback).run(session)
@@ -172,6 +173,7 @@ class _Run:
         recipe = replace(recipe, settings={**recipe.settings, "max_num_epochs": steps})
         facts["steps"] = steps
         files = TrainingFiles(training.output, self.folder, recipe, facts, trainer, photo, training.save_steps)
+        files.check()
         files.begin(earlier.pictures, fresh=not done)
         self._announce(trainer)
         return self._follow(trainer, files)
@@ -183,7 +185,7 @@ class _Run:
         training = self.training
         edge, crop_edge, squares = training.max_long_edge, facts["crop_edge"], generator.is_chain
         photos = Photos(self.photos, edge=edge, crop_edge=crop_edge, squares=squares)
-        _check_for_objective(objectives, photos)
+        check_crops(objectives, photos)
         lesson = Lesson(
             steps or training.steps or STEPS,
             facts["lr"],
@@ -316,26 +318,6 @@ class _Run:
         }
 
 
-def _check_for_objective(objectives: CropObjectives, photos: Photos) -> None:
-    """Check that the objective can be evaluated at the narrowest crop.
-
-    Raises:
-        OptionError: crops can be too small for it.
-
-    """
-    height, width = photos.narrowest
-    crop = torch.zeros(1, 3, height, width, device=objectives.device)
-    try:
-        objectives(crop).gradient(crop)
-    except ImageError as error:
-        raise OptionError(
-            f"--crop-edge {photos.crop_edge} is too small for the style loss at these layers, because crops can have "
-            f"{width}x{height} pixels; raise it",
-            flag="--crop-edge",
-            kind=Kind.OUT_OF_RANGE,
-        ) from error
-
-
 def _steps_in(minutes: float, trial: Trainer) -> int:
     """Return how many steps take about so many minutes; `trial` does some steps for that."""
     seconds = []
@@ -356,28 +338,3 @@ def _digest(photos: Sequence[Path]) -> str:
             size = -1
         digest.update(f"{path.name}\0{size}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
-
-
-@contextmanager
-def _naming_output() -> Iterator[None]:
-    """Let errors about files that are written name the flag of this command."""
-    try:
-        yield
-    except OutputError as error:
-        message = str(error).replace("--output-dir", "--output")
-        raise OutputError(message, flag="--output", path=error.path, kind=error.kind) from error
-
-
-@contextmanager
-def _out_of_memory_as_error(device: torch.device) -> Iterator[None]:
-    """Turn out-of-memory errors into a `DeviceError`."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise DeviceError(
-            f"{device} ran out of memory; lower --batch-size, --crop-edge or --width",
-            flag="--batch-size",
-            kind=Kind.OUT_OF_RANGE,
-        ) from error

@@ -16,6 +16,7 @@ from nstyle.painter.earlier import TRAINING
 from nstyle.painter.painter_file import write_painter
 from nstyle.painter.state import write_state
 from nstyle.painter.training import Trainer, TrainingStep
+from nstyle.painter.training_errors import about_validation_photo
 from nstyle.painting.finish import Finish
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.observers import EpochLog
@@ -72,6 +73,16 @@ class TrainingFiles:
         self._image = to_model_space(photo.rgb).to(trainer.device)
         self._finish = Finish(photo)
         self._painted: tuple[int, torch.Tensor] | None = None
+
+    def check(self) -> None:
+        """Paint and evaluate the validation photo as every saving does: what fails then fails before the first step.
+
+        Raises:
+            ImageError: it is too small for the objective.
+            DeviceError: it is too large for the memory.
+
+        """
+        self._validation_loss()
 
     def begin(self, pictures: Collection[str], *, fresh: bool) -> None:
         """Write that the training runs.
@@ -150,8 +161,10 @@ class TrainingFiles:
 
     def _validation_loss(self) -> float:
         """Return the objective's loss of content + style at the painting of the validation photo."""
-        objective = self.trainer.objective_of(self._image)
-        return float(objective.gradient(self._painting()).loss)
+        path, edge = Path(self.recipe.inputs["content_image"]["path"]), self.recipe.settings["max_long_edge"]
+        with about_validation_photo(path, edge, self.trainer.device):
+            objective = self.trainer.objective_of(self._image)
+            return float(objective.gradient(self._painting()).loss)
 
     def _painter_recipe(self) -> dict[str, Any]:
         """Return how the painter was trained, with names instead of paths, because people share painters.
