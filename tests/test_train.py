@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -389,6 +390,27 @@ def test_an_overwriting_training_that_is_interrupted_continues_without_overwrite
     trained(folder, "whole", steps=5)
     assert weights(folder) == weights(folder, "whole")
     assert {path.name for path in (folder / "y.training").glob("*.jpg")} == {"e_2.jpg", "e_4.jpg", "final.jpg"}
+
+
+@pytest.mark.parametrize("given", [{}, {"steps": 5}, {"lr": 0.002}])
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_an_overwriting_training_that_is_interrupted_early_keeps_the_earlier_one(
+    folder: Path, has_folder: bool, given: Mapping[str, Any]
+) -> None:
+    trained(folder, save_steps=1)
+    if not has_folder:
+        shutil.rmtree(folder / "y.training")
+    files = [folder / "y.safetensors", *folder.glob("y.training/*")]
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        trained(folder, **given, overwrite=True, progress=lambda done, steps: Stopping(1, KeyboardInterrupt()))
+    assert interrupt.value.__notes__ == [f"{folder / 'y.safetensors'} stays as it was, after 6 steps"]
+    assert {path: path.read_bytes() for path in files} == before
+    if has_folder:
+        assert not trained(folder).is_new
+    else:
+        with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
+            trained(folder, **given)
 
 
 @pytest.mark.parametrize("error", [OSError("a bug"), SystemExit()])

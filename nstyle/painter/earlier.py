@@ -39,12 +39,14 @@ class Earlier:
         pictures: names of the pictures in its folder.
         is_same: whether it is the same training as the new one, which continues it.
         finished: the number of steps if it is the same, is complete, and its painter is there; else None.
+        to_beat: the number of its steps if the new one replaces it on request; else 0.
 
     """
 
     pictures: frozenset[str] = frozenset()
     is_same: bool = False
     finished: int | None = None
+    to_beat: int = 0
 
 
 def find_earlier(
@@ -72,7 +74,8 @@ def find_earlier(
     if run is None and painter is None:
         return Earlier()
     if overwrite:
-        return Earlier(frozenset() if run is None else run.pictures)
+        pictures, steps = (frozenset[str](), 0) if run is None else (run.pictures, run.epochs)
+        return Earlier(pictures, to_beat=max(steps, _steps_of(painter)))
     if run is not None and painter is None and _has_learned_nothing(run, folder):
         return Earlier(run.pictures)
     found = [] if run is None else differences(run, recipe, facts)
@@ -88,9 +91,7 @@ def find_earlier(
             path=path,
             kind=Kind.IN_THE_WAY,
         )
-    is_done = (
-        run.stop_reason in FINISHED and painter is not None and painter.recipe[TRAINING].get("done") == run.epochs
-    )
+    is_done = run.stop_reason in FINISHED and painter is not None and _steps_of(painter) == run.epochs
     if painter is not None and not is_done and not folder.checkpoint.exists():
         raise OutputError(
             f"{output} cannot be trained further without {folder.checkpoint}, which is gone; give it to --start-from "
@@ -183,6 +184,13 @@ def _painter_at(output: Path, *, overwrite: bool) -> PainterFile | None:
             path=output,
             kind=Kind.IN_THE_WAY,
         ) from error
+
+
+def _steps_of(painter: PainterFile | None) -> int:
+    """Return the number of steps that a painter has learned for; 0: there is none, or its recipe does not say."""
+    facts = None if painter is None else painter.recipe.get(TRAINING)
+    done = facts.get("done") if isinstance(facts, dict) else None
+    return done if isinstance(done, int) else 0
 
 
 def _training_of(painter: PainterFile) -> EarlierRun:

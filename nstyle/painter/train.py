@@ -96,7 +96,7 @@ def train(
 
     Raises:
         NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
-        KeyboardInterrupt: after the painter is saved as it is.
+        KeyboardInterrupt: after the painter is saved as it is, unless an earlier one with more steps stays.
 
     """
     device = choose_device(config.device, config.gpu)
@@ -174,7 +174,7 @@ class _Run:
         facts["steps"] = steps
         files = TrainingFiles(training.output, self.folder, recipe, facts, trainer, photo, training.save_steps)
         files.check()
-        files.begin(earlier.pictures, fresh=not done)
+        files.begin(earlier, fresh=not done)
         self._announce(trainer)
         return self._follow(trainer, files)
 
@@ -263,7 +263,9 @@ class _Run:
         """Save an interrupted training, and note how it continues."""
         with Interrupts() as interrupts:
             interrupts.hold()
-            if trainer.done == 0:
+            if files.keeps_earlier:
+                interrupt.add_note(f"{files.output} stays as it was, after {files.to_beat} steps")
+            if files.keeps_earlier or trainer.done == 0:
                 files.end(StopReason.INTERRUPTED)
                 return
             files.save(StopReason.INTERRUPTED)

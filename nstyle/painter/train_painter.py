@@ -28,7 +28,7 @@ def train_painter(
     Raises:
         NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
         TypeError: an option does not exist.
-        KeyboardInterrupt: after the painter is saved as it is.
+        KeyboardInterrupt: after the painter is saved as it is, unless an earlier one with more steps stays.
 
     """
     given = options if style_image is None else {**options, "style_image": style_image}

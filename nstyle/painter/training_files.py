@@ -1,7 +1,7 @@
 """The files of a training: the painter, the validation photo as it is painted, the losses, the state, the record."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from nstyle.errors import OutputError
 from nstyle.networks.model_space import to_model_space
 from nstyle.optim.descent import DescentState
-from nstyle.painter.earlier import TRAINING
+from nstyle.painter.earlier import TRAINING, Earlier
 from nstyle.painter.painter_file import write_painter
 from nstyle.painter.state import write_state
 from nstyle.painter.training import Trainer, TrainingStep
@@ -48,6 +48,7 @@ class TrainingFiles:
 
     Attributes:
         saved: the number of steps of the painter in the file; 0: this training has written none.
+        to_beat: the number of steps of the earlier training that this one replaces; 0: it replaces none.
 
     """
 
@@ -69,6 +70,7 @@ class TrainingFiles:
         self.photo = photo
         self.save_steps = save_steps
         self.saved = trainer.done
+        self.to_beat = 0
         self.record = RunRecord(folder.record, recipe)
         self._image = to_model_space(photo.rgb).to(trainer.device)
         self._finish = Finish(photo)
@@ -84,11 +86,16 @@ class TrainingFiles:
         """
         self._validation_loss()
 
-    def begin(self, pictures: Collection[str], *, fresh: bool) -> None:
+    @property
+    def keeps_earlier(self) -> bool:
+        """Whether the earlier training is still there and has more steps: a training that ends early leaves it."""
+        return self.saved == 0 and self.trainer.done < self.to_beat
+
+    def begin(self, earlier: Earlier, *, fresh: bool) -> None:
         """Write that the training runs.
 
         Args:
-            pictures: the names of the pictures of the earlier training.
+            earlier: what is there of an earlier training.
             fresh: whether it begins anew, and replaces the earlier one, if there is one.
 
         Raises:
@@ -97,7 +104,8 @@ class TrainingFiles:
         """
         if fresh:
             self.folder.make_way_for(self.recipe, overwrite=True)  # what may be replaced is known already
-        self.record.pictures = set() if fresh else set(pictures)
+        self.to_beat = earlier.to_beat
+        self.record.pictures = set() if fresh else set(earlier.pictures)
         self._write_record(StopReason.RUNNING)
 
     def note(self, log: EpochLog, step: TrainingStep) -> None:
