@@ -480,7 +480,7 @@ def test_the_record_says_how_a_training_ended(folder: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(np, "savez", full)
     interrupt = KeyboardInterrupt()
-    assert stop_reason(OutputError, lambda done, steps: Stopping(1, interrupt)) == StopReason.FAILED
+    assert stop_reason(OutputError, lambda done, steps: Stopping(2, interrupt)) == StopReason.FAILED
 
 
 def test_the_validation_photo_is_painted_at_the_start_and_once_a_saving(
@@ -793,6 +793,39 @@ def test_python_continues_a_training_that_its_callback_stopped(folder: Path) -> 
         nstyle.train_painter(photos=folder / "photos", callback=stop, **options)
     assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 2
     assert len(nstyle.train_painter(photos=[folder / "photos"], **options).losses) == 1
+
+
+def test_python_continues_a_training_whose_callback_raised(folder: Path) -> None:
+    def fail(step: nstyle.TrainingStep) -> None:
+        if step.number == 3:
+            raise ZeroDivisionError
+
+    options: dict[str, Any] = {**SMALL, **OBJECTIVE, "photos": folder / "photos", "save_steps": 9}
+    options |= {"style_image": folder / "style.png", "validation_photo": folder / "photo.png"}
+    with pytest.raises(ZeroDivisionError):
+        nstyle.train_painter(callback=fail, output=folder / "y.safetensors", **options)
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 3
+    run = read_run(folder / "y.training")
+    assert (run.record["stop_reason"], run.epochs) == (StopReason.FAILED, 3)
+    assert len(nstyle.train_painter(output=folder / "y.safetensors", **options).losses) == 3
+    nstyle.train_painter(output=folder / "whole.safetensors", **options)
+    assert weights(folder) == weights(folder, "whole")
+
+
+def test_a_signal_ends_a_callback(folder: Path) -> None:
+    seen: list[str] = []
+
+    def callback(step: nstyle.TrainingStep) -> None:
+        seen.append("begins")
+        signal.raise_signal(signal.SIGINT)
+        seen.append("ends")
+
+    options: dict[str, Any] = {**SMALL, **OBJECTIVE, "photos": folder / "photos", "output": folder / "y.safetensors"}
+    options |= {"style_image": folder / "style.png", "validation_photo": folder / "photo.png"}
+    with pytest.raises(KeyboardInterrupt):
+        nstyle.train_painter(callback=callback, **options)
+    assert seen == ["begins"]
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 1
 
 
 def test_python_refuses_options_as_the_command_does(folder: Path) -> None:

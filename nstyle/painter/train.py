@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 
 from nstyle.devices import Precision, choose_device, choose_precision, describe_device, reproducible
-from nstyle.errors import DivergenceError, ImageError, Kind, WeightsError
+from nstyle.errors import DivergenceError, ImageError, Kind, OutputError, WeightsError
 from nstyle.painter.earlier import find_earlier, read_earlier_state
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
@@ -92,7 +92,8 @@ def train(
         photos: files of the photos.
         progress: makes a watcher from the number of steps that are done and that of all steps.
         session: the cache of networks; None: a new one.
-        callback: called with each step, as soon as it is noted.
+        callback: called with each step after it is noted; not with one during which a signal came. If it raises, the
+            painter is saved as it is.
 
     Raises:
         NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
@@ -241,6 +242,7 @@ class _Run:
         steps, first = trainer.lesson.steps, trainer.done
         losses: list[float] = []
         watcher = None if self.progress is None else self.progress(first, steps)
+        watching = [each for each in (watcher, self.callback) if each is not None]
         try:
             with EpochLog(self.folder.epochs, done=first) as log:
                 while trainer.done < steps:
@@ -249,15 +251,27 @@ class _Run:
                         step = trainer.step()
                         files.note(log, step)
                         losses.append(step.loss)
-                        if watcher is not None:
-                            watcher(step)
-                        if self.callback is not None:
-                            self.callback(step)
+                    self._show(step, watching, files)
                 files.save(StopReason.EPOCHS)
         finally:
             if watcher is not None:
                 watcher.close()
         return losses
+
+    def _show(
+        self, step: TrainingStep, watching: Sequence[Callable[[TrainingStep], object]], files: TrainingFiles
+    ) -> None:
+        """Show a step to those who watch. If one raises, first save what there is, as after an interrupt."""
+        try:
+            for watch in watching:
+                watch(step)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            if not files.keeps_earlier:
+                with suppress(OutputError):
+                    files.save(StopReason.FAILED)
+            raise
 
     def _save_interrupted(self, trainer: Trainer, files: TrainingFiles, interrupt: KeyboardInterrupt) -> None:
         """Save an interrupted training, and note how it continues."""
