@@ -91,10 +91,13 @@ def test_epoch_log_in_the_place_of_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_epoch_log_on_a_full_disk() -> None:
-    log = EpochLog(Path("/dev/full"))
-    with refuses(OutputError, kind=Kind.UNWRITABLE, path=Path("/dev/full"), flag="--output-dir"):
+    full = Path("/dev/full")
+    log = EpochLog(full)
+    with refuses(OutputError, kind=Kind.UNWRITABLE, path=full, flag="--output-dir"):
         log(step(0))
     log.close(ENDING)
+    with refuses(OutputError, kind=Kind.UNWRITABLE, path=full, flag="--output-dir"), EpochLog(full) as log:
+        log(step(0))
 
 
 def test_only_a_lowered_rate_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -181,6 +181,15 @@ def test_a_changed_bit_is_found(file: Path) -> None:
         assert refused(file).kind == Kind.DAMAGED
 
 
+def test_a_file_without_a_hash_is_of_an_earlier_nstyle(file: Path) -> None:
+    header, numbers = parts(file)
+    del header["__metadata__"]["sha256"]
+    put(file, header, numbers)
+    error = refused(file)
+    assert error.kind == Kind.UNSUPPORTED
+    assert "was made by an earlier nstyle; train it again" in str(error)
+
+
 def test_a_file_that_cannot_be_written_is_one_line_and_leaves_the_old_one(file: Path) -> None:
     (file.parent / "folder").mkdir()
     with pytest.raises(OutputError):

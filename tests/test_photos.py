@@ -120,6 +120,20 @@ def test_unreadable_photos_are_left_out_with_one_warning_each(
     assert torch.equal(later.crops(0, 9, 4), early[9])  # as if the bad ones had been known
 
 
+def test_a_draw_takes_no_longer_with_many_photos(tmp_path: Path) -> None:
+    hashed: list[str] = []
+
+    class Counted(type(tmp_path)):  # type: ignore[misc]
+        def __hash__(self) -> int:
+            hashed.append(str(self))
+            return hash(str(self))
+
+    photos = Photos([Counted(photo(tmp_path / "photo.png"))] * 1000, edge=64, crop_edge=32)
+    hashed.clear()
+    photos.crops(0, 0, 4)
+    assert 0 < len(hashed) < 100
+
+
 def test_without_a_readable_photo(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     with refuses(ImageError, kind=Kind.UNREADABLE, flag="--photos"):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,8 @@ from nstyle.errors import (
     RecipeError,
     WeightsError,
 )
-from nstyle.painter import photos
+from nstyle.files import unwritable
+from nstyle.painter import photos, training_files
 from nstyle.painter import train as module
 from nstyle.painter.generators import GENERATORS as KINDS
 from nstyle.painter.generators import make_generator
@@ -46,6 +48,7 @@ from nstyle.settings.painters import find_painter
 from nstyle.settings.training import DEFAULTS, GENERATORS, OF_THE_OBJECTIVE, STEPS, Training
 from nstyle.storage.layout import StopReason
 from nstyle.storage.lock import locked
+from nstyle.storage.run_folder import RunFolder
 from nstyle.view.runs import read_run
 
 SESSION = Session()
@@ -327,11 +330,39 @@ def test_another_training_is_in_the_way(folder: Path, given: Mapping[str, Any]) 
     assert (folder / "y.safetensors").read_bytes() == before
 
 
+def test_a_training_that_saved_nothing_is_in_nobodys_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Trainer) -> TrainingStep:
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", full)
+        with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--batch-size"):
+            trained(folder, batch_size=2)
+    assert trained(folder, batch_size=1).steps == 6
+
+
+def test_the_folder_of_another_training_is_in_the_way(folder: Path) -> None:
+    """It is named if its painter was moved away."""
+    trained(folder, steps=1)
+    (folder / "y.safetensors").unlink()
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.training") as refused:
+        trained(folder, steps=2)
+    assert "is the folder of a training with other settings: --steps 1 (now 2); " in str(refused.value)
+
+
 def test_other_photos_are_another_training(folder: Path) -> None:
     trained(folder, steps=1)
     painted(50, 60, seed=9).save(folder / "photos" / "9.png")
-    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
         trained(folder, steps=1)
+    assert "other settings: --photos with 2 files (now 3); " in str(refused.value)
+    assert f"--start-from {folder / 'y.safetensors'}, it keeps what was learned" in str(refused.value)
+    trained(folder, "z", steps=1, start_from=folder / "y.safetensors", generator=None, width=None)
+    (folder / "photos" / "9.png").unlink()
+    painted(70, 80, seed=1).save(folder / "photos" / "1.png")
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
+        trained(folder, steps=1)
+    assert "other settings: --photos with 2 files (now 2 others); " in str(refused.value)
 
 
 def test_overwrite_replaces_another_training(folder: Path) -> None:
@@ -359,6 +390,27 @@ def test_an_overwriting_training_that_is_interrupted_continues_without_overwrite
     trained(folder, "whole", steps=5)
     assert weights(folder) == weights(folder, "whole")
     assert {path.name for path in (folder / "y.training").glob("*.jpg")} == {"e_2.jpg", "e_4.jpg", "final.jpg"}
+
+
+@pytest.mark.parametrize("given", [{}, {"steps": 5}, {"lr": 0.002}])
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_an_overwriting_training_that_is_interrupted_early_keeps_the_earlier_one(
+    folder: Path, has_folder: bool, given: Mapping[str, Any]
+) -> None:
+    trained(folder, save_steps=1)
+    if not has_folder:
+        shutil.rmtree(folder / "y.training")
+    files = [folder / "y.safetensors", *folder.glob("y.training/*")]
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        trained(folder, **given, overwrite=True, progress=lambda done, steps: Stopping(1, KeyboardInterrupt()))
+    assert interrupt.value.__notes__ == [f"{folder / 'y.safetensors'} stays as it was, after 6 steps"]
+    assert {path: path.read_bytes() for path in files} == before
+    if has_folder:
+        assert not trained(folder).is_new
+    else:
+        with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
+            trained(folder, **given)
 
 
 @pytest.mark.parametrize("error", [OSError("a bug"), SystemExit()])
@@ -405,7 +457,7 @@ def test_refusals_name_flags_that_exist(folder: Path) -> None:
     painted(50, 60, seed=9).save(folder / "photos" / "9.png")
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
         trained(folder, start_from=folder / "b.safetensors", **given)
-    words = "with other settings: --width 2 (now 3), another painter in --start-from, other --photos; choose"
+    words = "settings: --width 2 (now 3), another painter in --start-from, --photos with 2 files (now 3); choose"
     assert words in str(refused.value)
     (folder / "photos" / "9.png").unlink()
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
@@ -428,10 +480,12 @@ def test_the_record_says_how_a_training_ended(folder: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(np, "savez", full)
     interrupt = KeyboardInterrupt()
-    assert stop_reason(OutputError, lambda done, steps: Stopping(1, interrupt)) == StopReason.FAILED
+    assert stop_reason(OutputError, lambda done, steps: Stopping(2, interrupt)) == StopReason.FAILED
 
 
-def test_the_validation_photo_is_painted_once_a_saving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_validation_photo_is_painted_at_the_start_and_once_a_saving(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done, whole = [], Trainer.paint
 
     def paint(self: Trainer, image: Any) -> Any:
@@ -440,7 +494,7 @@ def test_the_validation_photo_is_painted_once_a_saving(folder: Path, monkeypatch
 
     monkeypatch.setattr(Trainer, "paint", paint)
     trained(folder)
-    assert done == [2, 4, 6]
+    assert done == [0, 2, 4, 6]
 
 
 def test_tf32_is_that_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,6 +529,17 @@ def test_a_painter_without_its_training_is_replaced_on_request_only(folder: Path
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
         trained(folder, steps=1)
     assert trained(folder, steps=1, overwrite=True).is_new
+
+
+def test_a_painter_of_an_earlier_nstyle_is_replaced_on_request_only(folder: Path) -> None:
+    trained(folder, steps=1)
+    path = folder / "y.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"sha256"', b'"sha255"'))
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=path) as refused:
+        trained(folder, steps=2)
+    assert "or add --overwrite" in str(refused.value)
+    assert trained(folder, steps=2, overwrite=True).is_new
+    assert read_painter(path).recipe["training"]["done"] == 2
 
 
 def test_a_training_owns_its_folder(folder: Path) -> None:
@@ -512,6 +577,33 @@ def test_a_full_disk_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert weights(folder) == weights(folder, "whole")
 
 
+@pytest.mark.parametrize("full", ["write_state", "write_painter"])
+def test_overwrite_on_a_full_disk_keeps_the_earlier_training(
+    folder: Path, full: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(folder)
+    files = [folder / "y.safetensors", *(folder / "y.training").iterdir()]
+    before = {path: path.read_bytes() for path in files}
+
+    def write(path: Path, *arguments: Any) -> None:
+        raise unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_files, full, write)
+        with pytest.raises(OutputError, match="make room"):
+            trained(folder, lr=0.002, overwrite=True)
+    assert {path: path.read_bytes() for path in files} == before
+    assert not trained(folder).is_new
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_under_the_losses_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunFolder, "epochs", Path("/dev/full"))
+    with refuses(OutputError, kind=Kind.UNWRITABLE, flag="--output", path=Path("/dev/full")):
+        trained(folder)
+    assert read_run(folder / "y.training").record["stop_reason"] == StopReason.FAILED
+
+
 def test_a_damaged_state_is_no_reason_to_lose_the_painter(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         trained(folder, progress=lambda done, steps: Stopping(3, KeyboardInterrupt()))
@@ -522,6 +614,35 @@ def test_a_damaged_state_is_no_reason_to_lose_the_painter(folder: Path) -> None:
         trained(folder)
     assert (folder / "y.safetensors").read_bytes() == before
     assert trained(folder, overwrite=True).steps == 6
+
+
+def test_a_painter_whose_state_is_gone_is_replaced_on_request_only(folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, progress=lambda done, steps: Stopping(3, KeyboardInterrupt()))
+    before = (folder / "y.safetensors").read_bytes()
+    (folder / "y.training" / "state.npz").unlink()
+    with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
+        trained(folder)
+    assert "--start-from" in str(refused.value)
+    assert (folder / "y.safetensors").read_bytes() == before
+    assert trained(folder, overwrite=True).steps == 6
+    (folder / "y.training" / "state.npz").unlink()
+    assert not trained(folder).is_new  # it is finished
+
+
+def test_a_disk_that_is_full_at_the_first_saving_leaves_nothing_in_the_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **arrays: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with refuses(OutputError, kind=Kind.UNWRITABLE, flag="--output", path=folder / "y.training" / "state.npz"):
+            trained(folder)
+    assert not (folder / "y.safetensors").exists()
+    assert trained(folder).steps == 6
+    assert {path.name for path in (folder / "y.training").glob("*.jpg")} == {"e_2.jpg", "e_4.jpg", "final.jpg"}
 
 
 def test_a_training_may_start_from_another_painter(folder: Path) -> None:
@@ -549,6 +670,26 @@ def test_a_validation_photo_of_wrong_proportions(folder: Path) -> None:
     painted(20, 60, seed=1).save(folder / "photo.png")
     with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--validation-photo", path=folder / "photo.png"):
         trained(folder)
+
+
+def test_a_validation_photo_too_narrow_for_the_style_loss_is_refused_before_the_first_step(folder: Path) -> None:
+    painted(22, 40, seed=1).save(folder / "photo.png")
+    objective = {"style_loss": "mrf", "style_layers": "scale4"}
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--validation-photo", path=folder / "photo.png"):
+        trained(folder, generator="boosted", width=4, of_the_objective=objective)
+    assert not (folder / "y.training").exists()
+
+
+def test_a_validation_photo_too_large_for_the_memory_is_refused_before_the_first_step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paint(self: Trainer, image: Any) -> Any:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Trainer, "paint", paint)
+    with refuses(DeviceError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge"):
+        trained(folder)
+    assert not (folder / "y.training").exists()
 
 
 def test_a_style_that_becomes_too_small(folder: Path) -> None:
@@ -580,7 +721,8 @@ def test_photos_of_which_none_can_be_read(folder: Path) -> None:
         ("--photos photos --output y.safetensors --size 64x64", 2, "there is no flag --size"),
         ("--photos photos --output https://a.b/y.safetensors", 2, "choose a folder of this machine"),
         ("--photos photos --output y.safetensors --photo x", 2, "did you mean --photos"),
-        ("--photos gone --output y.safetensors", 1, "none of the 1 photos can be read"),
+        ("--photos gone --output y.safetensors", 1, "gone does not exist; check --photos"),
+        ("--photos photos gone --output y.safetensors", 1, "gone does not exist; check --photos"),
         ("--photos *.gif --output y.safetensors", 1, "no file matches"),
         ("--photos empty --output y.safetensors", 1, "no pictures in it"),
         ("--photos photos --output photo.png/y.safetensors", 1, "choose another --output"),
@@ -653,6 +795,39 @@ def test_python_continues_a_training_that_its_callback_stopped(folder: Path) -> 
     assert len(nstyle.train_painter(photos=[folder / "photos"], **options).losses) == 1
 
 
+def test_python_continues_a_training_whose_callback_raised(folder: Path) -> None:
+    def fail(step: nstyle.TrainingStep) -> None:
+        if step.number == 3:
+            raise ZeroDivisionError
+
+    options: dict[str, Any] = {**SMALL, **OBJECTIVE, "photos": folder / "photos", "save_steps": 9}
+    options |= {"style_image": folder / "style.png", "validation_photo": folder / "photo.png"}
+    with pytest.raises(ZeroDivisionError):
+        nstyle.train_painter(callback=fail, output=folder / "y.safetensors", **options)
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 3
+    run = read_run(folder / "y.training")
+    assert (run.record["stop_reason"], run.epochs) == (StopReason.FAILED, 3)
+    assert len(nstyle.train_painter(output=folder / "y.safetensors", **options).losses) == 3
+    nstyle.train_painter(output=folder / "whole.safetensors", **options)
+    assert weights(folder) == weights(folder, "whole")
+
+
+def test_a_signal_ends_a_callback(folder: Path) -> None:
+    seen: list[str] = []
+
+    def callback(step: nstyle.TrainingStep) -> None:
+        seen.append("begins")
+        signal.raise_signal(signal.SIGINT)
+        seen.append("ends")
+
+    options: dict[str, Any] = {**SMALL, **OBJECTIVE, "photos": folder / "photos", "output": folder / "y.safetensors"}
+    options |= {"style_image": folder / "style.png", "validation_photo": folder / "photo.png"}
+    with pytest.raises(KeyboardInterrupt):
+        nstyle.train_painter(callback=callback, **options)
+    assert seen == ["begins"]
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 1
+
+
 def test_python_refuses_options_as_the_command_does(folder: Path) -> None:
     for name in ("brush", "mask", "preserve_colors"):
         unknown: dict[str, Any] = {name: "none"}
@@ -662,6 +837,8 @@ def test_python_refuses_options_as_the_command_does(folder: Path) -> None:
         nstyle.train_painter("style.png", output="y.safetensors")
     with refuses(OptionError, kind=Kind.MISSING, flag="--output"):
         nstyle.train_painter("style.png", "photos")
+    with refuses(ImageError, kind=Kind.MISSING, flag="--photos", path=Path("gone")):
+        nstyle.train_painter("style.png", ["photos", "gone"], output="y.safetensors", **SMALL)
     assert not (folder / "y.training").exists()
 
 

@@ -11,20 +11,19 @@ from torch import Tensor
 
 from nstyle.errors import Kind, OutputError, RecipeError, WeightsError
 from nstyle.files import delete_leftovers
-from nstyle.painter.painter_file import PainterFile, read_painter
+from nstyle.painter.painter_file import PainterFile, is_painter, read_painter
 from nstyle.painter.state import damaged_state, read_state
 from nstyle.settings.options import flag
 from nstyle.storage.earlier import EarlierRun
 from nstyle.storage.layout import FINISHED
 from nstyle.storage.recipe import Recipe, recipe_of
 from nstyle.storage.run_folder import RunFolder
+from nstyle.wording import counted
 
 TRAINING = "training"
 """Name of the entry of a record, and of a painter's recipe, with the facts of the training."""
 
 _IN_WORDS = {
-    "photos": "other --photos",
-    "number_of_photos": "other --photos",
     "start_from": "another painter in --start-from",
     "blocks": "another generator",
     "learns_by": "the optimizer of an earlier nstyle",
@@ -40,12 +39,14 @@ class Earlier:
         pictures: names of the pictures in its folder.
         is_same: whether it is the same training as the new one, which continues it.
         finished: the number of steps if it is the same, is complete, and its painter is there; else None.
+        to_beat: the number of its steps if the new one replaces it on request; else 0.
 
     """
 
     pictures: frozenset[str] = frozenset()
     is_same: bool = False
     finished: int | None = None
+    to_beat: int = 0
 
 
 def find_earlier(
@@ -63,31 +64,48 @@ def find_earlier(
         overwrite: whether it may replace another training or painter, and begins again.
 
     Raises:
-        OutputError: there is another training or painter, and `overwrite` is false; or a file that is not nstyle's.
+        OutputError: there is another training or painter, or one whose state is gone, and `overwrite` is false; or a
+            file that is not nstyle's.
 
     """
     delete_leftovers(output.parent, output.name)
     folder.check(recipe, continues=False)
-    run, painter = folder.earlier_run(), _painter_at(output)
+    run, painter = folder.earlier_run(), _painter_at(output, overwrite=overwrite)
     if run is None and painter is None:
         return Earlier()
     if overwrite:
-        return Earlier(frozenset() if run is None else run.pictures)
+        pictures, steps = (frozenset[str](), 0) if run is None else (run.pictures, run.epochs)
+        return Earlier(pictures, to_beat=max(steps, _steps_of(painter)))
+    if run is not None and painter is None and _has_learned_nothing(run, folder):
+        return Earlier(run.pictures)
     found = [] if run is None else differences(run, recipe, facts)
     if not found and painter is not None:
         found = differences(_training_of(painter), recipe, facts)
     if run is None or found:
-        what = f"is the painter of a training with other settings: {', '.join(found[:3])}" if found else "exists"
+        path, what = (output, "painter") if painter is not None else (folder.path, "folder")
+        what = f"is the {what} of a training with other settings: {', '.join(found[:3])}" if found else "exists"
+        keeping = f" (with --start-from {output}, it keeps what was learned)" if found and painter is not None else ""
         raise OutputError(
-            f"{output} {what}; choose another --output, or add --overwrite",
+            f"{path} {what}; choose another --output{keeping}, or add --overwrite",
+            flag="--output",
+            path=path,
+            kind=Kind.IN_THE_WAY,
+        )
+    is_done = run.stop_reason in FINISHED and painter is not None and _steps_of(painter) == run.epochs
+    if painter is not None and not is_done and not folder.checkpoint.exists():
+        raise OutputError(
+            f"{output} cannot be trained further without {folder.checkpoint}, which is gone; give it to --start-from "
+            "with another --output, or begin again with --overwrite",
             flag="--output",
             path=output,
             kind=Kind.IN_THE_WAY,
         )
-    is_done = (
-        run.stop_reason in FINISHED and painter is not None and painter.recipe[TRAINING].get("done") == run.epochs
-    )
     return Earlier(run.pictures, is_same=True, finished=run.epochs if is_done else None)
+
+
+def _has_learned_nothing(run: EarlierRun, folder: RunFolder) -> bool:
+    """Tell whether an earlier run is a training that ended before it was first saved; a painting counts."""
+    return isinstance(run.facts.get(TRAINING), dict) and run.epochs == 0 and not folder.checkpoint.exists()
 
 
 def differences(run: EarlierRun, recipe: Recipe, facts: Mapping[str, Any]) -> list[str]:
@@ -99,16 +117,22 @@ def differences(run: EarlierRun, recipe: Recipe, facts: Mapping[str, Any]) -> li
     if run.recipe is None or not isinstance(there, dict):
         return [run.reason or "a painting"]
     names = [name for name in facts if name != "steps" or facts["minutes"] is None]
-    found = [
-        _IN_WORDS.get(name) or f"{flag(name)} {_said(there.get(name))} (now {_said(facts[name])})"
-        for name in names
-        if there.get(name) != facts[name]
-    ]
+    found = [_in_words(name, there, facts) for name in names if there.get(name) != facts[name]]
     content = flag("content_image")
     for each in run.recipe.differences(recipe, may_differ={"max_num_epochs"}):
         is_photo = each.startswith(content)
         found.append(flag("validation_photo") + each.removeprefix(content) if is_photo else each)
     return list(dict.fromkeys(found))
+
+
+def _in_words(name: str, there: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Return what to say of a fact that differs between an earlier training and a new one."""
+    if name in ("photos", "number_of_photos"):
+        before, now = there.get("number_of_photos"), facts["number_of_photos"]
+        if not isinstance(before, int):
+            return "other --photos"
+        return f"--photos with {counted(before, 'file')} (now {now}{' others' if before == now else ''})"
+    return _IN_WORDS.get(name) or f"{flag(name)} {_said(there.get(name))} (now {_said(facts[name])})"
 
 
 def _said(value: Any) -> str:
@@ -137,11 +161,11 @@ def read_earlier_state(
     return done, state, steps
 
 
-def _painter_at(output: Path) -> PainterFile | None:
-    """Return the painter in a file, or None if there is no file.
+def _painter_at(output: Path, *, overwrite: bool) -> PainterFile | None:
+    """Return the painter in a file, or None if there is no file, or one of nstyle's that it cannot use any more.
 
     Raises:
-        OutputError: something else is there.
+        OutputError: something else is there; or such a file, and `overwrite` is false.
 
     """
     if not os.path.lexists(output):
@@ -149,12 +173,24 @@ def _painter_at(output: Path) -> PainterFile | None:
     try:
         return read_painter(output)
     except WeightsError as error:
+        what, remedy = "is no painter of nstyle's, so it is not replaced", ""
+        if is_painter(output):
+            if overwrite:
+                return None
+            what, remedy = "is a painter that this nstyle cannot use", ", or add --overwrite"
         raise OutputError(
-            f"{output} is no painter of nstyle's, so it is not replaced; choose another --output",
+            f"{output} {what}; choose another --output{remedy}",
             flag="--output",
             path=output,
             kind=Kind.IN_THE_WAY,
         ) from error
+
+
+def _steps_of(painter: PainterFile | None) -> int:
+    """Return the number of steps that a painter has learned for; 0: there is none, or its recipe does not say."""
+    facts = None if painter is None else painter.recipe.get(TRAINING)
+    done = facts.get("done") if isinstance(facts, dict) else None
+    return done if isinstance(done, int) else 0
 
 
 def _training_of(painter: PainterFile) -> EarlierRun:

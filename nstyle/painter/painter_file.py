@@ -97,19 +97,9 @@ def read_painter(path: Path) -> PainterFile:
             were others in an earlier nstyle.
 
     """
-    try:
-        with open_regular(path, MOST_BYTES) as file:
-            content = file.read()
-    except FileNotFoundError as error:
-        raise _error(path, f"there is no painter {path}; check --painter", Kind.MISSING) from error
-    except OSError as error:
-        raise _error(path, f"cannot read {path}: {error.strerror}; check --painter", Kind.UNREADABLE) from error
-    header, numbers = _split(path, content)
-    about = header.pop(_METADATA, None)
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise _error(
-            path, f"{path} holds no painter of nstyle's; give --painter a file of nstyle-train", Kind.UNSUPPORTED
-        )
+    content, about, header, numbers = _parts(path)
+    if "sha256" not in about:
+        raise _error(path, f"{path} was made by an earlier nstyle; train it again", Kind.UNSUPPORTED)
     if hashlib.sha256(numbers).hexdigest() != about.get("sha256"):
         raise _damaged(path)
     try:
@@ -125,6 +115,38 @@ def read_painter(path: Path) -> PainterFile:
     tensors = _tensors(path, header, numbers, generator)
     generator.load_state_dict(tensors, assign=True)
     return PainterFile(generator.eval().requires_grad_(False), recipe, path, hashlib.sha256(content).hexdigest())
+
+
+def is_painter(path: Path) -> bool:
+    """Tell whether a file's header says that nstyle wrote it, even if this nstyle cannot use what it holds."""
+    try:
+        _parts(path)
+    except WeightsError:
+        return False
+    return True
+
+
+def _parts(path: Path) -> tuple[bytes, dict[str, Any], dict[str, Any], memoryview]:
+    """Return a painter's content, and of it the metadata, the rest of the header, and the numbers.
+
+    Raises:
+        WeightsError: the file cannot be read, or its header is not that of a painter.
+
+    """
+    try:
+        with open_regular(path, MOST_BYTES) as file:
+            content = file.read()
+    except FileNotFoundError as error:
+        raise _error(path, f"there is no painter {path}; check --painter", Kind.MISSING) from error
+    except OSError as error:
+        raise _error(path, f"cannot read {path}: {error.strerror}; check --painter", Kind.UNREADABLE) from error
+    header, numbers = _split(path, content)
+    about = header.pop(_METADATA, None)
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise _error(
+            path, f"{path} holds no painter of nstyle's; give --painter a file of nstyle-train", Kind.UNSUPPORTED
+        )
+    return content, about, header, numbers
 
 
 def _split(path: Path, content: bytes) -> tuple[dict[str, Any], memoryview]:

@@ -54,6 +54,7 @@ class Photos:
         self.edge = edge
         self.crop_edge = crop_edge
         self.largest_ratio = 1.0 if squares else LARGEST_RATIO
+        self._number_of_different = len(set(self.paths))
         self._unreadable: set[Path] = set()
         self._enlarged: set[Path] = set()
         self._cache: LRUCache[Hashable, NDArray[np.uint8]] = LRUCache(CACHE_BYTES, lambda photo: photo.nbytes)
@@ -100,7 +101,7 @@ class Photos:
         Photos that cannot be read are drawn, too, and thrown away. So a crop does not depend on which of them are
         known already.
         """
-        while len(self._unreadable) < len(set(self.paths)):
+        while len(self._unreadable) < self._number_of_different:
             path = self.paths[int(generator.integers(len(self.paths)))]
             if path in self._unreadable:
                 continue

@@ -8,8 +8,8 @@ import copy
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import torch
 
-from nstyle.devices import Precision, choose_device, choose_precision, describe_device, is_out_of_memory, reproducible
-from nstyle.errors import DeviceError, DivergenceError, ImageError, Kind, OptionError, OutputError, WeightsError
+from nstyle.devices import Precision, choose_device, choose_precision, describe_device, reproducible
+from nstyle.errors import DivergenceError, ImageError, Kind, OutputError, WeightsError
 from nstyle.painter.earlier import find_earlier, read_earlier_state
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
@@ -27,6 +27,7 @@ from nstyle.painter.painter_file import PainterFile, read_painter
 from nstyle.painter.photos import Photos
 from nstyle.painter.state import damaged_state
 from nstyle.painter.training import Lesson, Trainer, TrainingStep
+from nstyle.painter.training_errors import check_crops, naming_output, out_of_memory_as_error
 from nstyle.painter.training_files import TrainingFiles
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.observers import EpochLog
@@ -91,11 +92,12 @@ def train(
         photos: files of the photos.
         progress: makes a watcher from the number of steps that are done and that of all steps.
         session: the cache of networks; None: a new one.
-        callback: called with each step, as soon as it is noted.
+        callback: called with each step after it is noted; not with one during which a signal came. If it raises, the
+            painter is saved as it is.
 
     Raises:
         NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
-        KeyboardInterrupt: after the painter is saved as it is.
+        KeyboardInterrupt: after the painter is saved as it is, unless an earlier one with more steps stays.
 
     """
     device = choose_device(config.device, config.gpu)
@@ -104,10 +106,10 @@ def train(
     folder = RunFolder(training.folder, config.image_format, sources)
     try:
         with (
-            _naming_output(),
+            naming_output(),
             folder.owned(),
             reproducible(device, tf32=precision.tf32),
-            _out_of_memory_as_error(device),
+            out_of_memory_as_error(device, "--batch-size", "in training; lower --batch-size, --crop-edge or --width"),
         ):
             try:
                 return _Run(training, config, photos, folder, device, precision, progress, callback).run(session)
@@ -172,7 +174,8 @@ class _Run:
         recipe = replace(recipe, settings={**recipe.settings, "max_num_epochs": steps})
         facts["steps"] = steps
         files = TrainingFiles(training.output, self.folder, recipe, facts, trainer, photo, training.save_steps)
-        files.begin(earlier.pictures, fresh=not done)
+        files.check()
+        files.begin(earlier, fresh=not done)
         self._announce(trainer)
         return self._follow(trainer, files)
 
@@ -183,7 +186,7 @@ class _Run:
         training = self.training
         edge, crop_edge, squares = training.max_long_edge, facts["crop_edge"], generator.is_chain
         photos = Photos(self.photos, edge=edge, crop_edge=crop_edge, squares=squares)
-        _check_for_objective(objectives, photos)
+        check_crops(objectives, photos)
         lesson = Lesson(
             steps or training.steps or STEPS,
             facts["lr"],
@@ -239,30 +242,44 @@ class _Run:
         steps, first = trainer.lesson.steps, trainer.done
         losses: list[float] = []
         watcher = None if self.progress is None else self.progress(first, steps)
+        watching = [each for each in (watcher, self.callback) if each is not None]
         try:
-            log = EpochLog(self.folder.epochs, done=first)
-            with log.file:
+            with EpochLog(self.folder.epochs, done=first) as log:
                 while trainer.done < steps:
                     with Interrupts() as interrupts:
                         interrupts.hold()  # a step is done as a whole, or not at all
                         step = trainer.step()
                         files.note(log, step)
                         losses.append(step.loss)
-                        if watcher is not None:
-                            watcher(step)
-                        if self.callback is not None:
-                            self.callback(step)
+                    self._show(step, watching, files)
                 files.save(StopReason.EPOCHS)
         finally:
             if watcher is not None:
                 watcher.close()
         return losses
 
+    def _show(
+        self, step: TrainingStep, watching: Sequence[Callable[[TrainingStep], object]], files: TrainingFiles
+    ) -> None:
+        """Show a step to those who watch. If one raises, first save what there is, as after an interrupt."""
+        try:
+            for watch in watching:
+                watch(step)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            if not files.keeps_earlier:
+                with suppress(OutputError):
+                    files.save(StopReason.FAILED)
+            raise
+
     def _save_interrupted(self, trainer: Trainer, files: TrainingFiles, interrupt: KeyboardInterrupt) -> None:
         """Save an interrupted training, and note how it continues."""
         with Interrupts() as interrupts:
             interrupts.hold()
-            if trainer.done == 0:
+            if files.keeps_earlier:
+                interrupt.add_note(f"{files.output} stays as it was, after {files.to_beat} steps")
+            if files.keeps_earlier or trainer.done == 0:
                 files.end(StopReason.INTERRUPTED)
                 return
             files.save(StopReason.INTERRUPTED)
@@ -317,26 +334,6 @@ class _Run:
         }
 
 
-def _check_for_objective(objectives: CropObjectives, photos: Photos) -> None:
-    """Check that the objective can be evaluated at the narrowest crop.
-
-    Raises:
-        OptionError: crops can be too small for it.
-
-    """
-    height, width = photos.narrowest
-    crop = torch.zeros(1, 3, height, width, device=objectives.device)
-    try:
-        objectives(crop).gradient(crop)
-    except ImageError as error:
-        raise OptionError(
-            f"--crop-edge {photos.crop_edge} is too small for the style loss at these layers, because crops can have "
-            f"{width}x{height} pixels; raise it",
-            flag="--crop-edge",
-            kind=Kind.OUT_OF_RANGE,
-        ) from error
-
-
 def _steps_in(minutes: float, trial: Trainer) -> int:
     """Return how many steps take about so many minutes; `trial` does some steps for that."""
     seconds = []
@@ -357,28 +354,3 @@ def _digest(photos: Sequence[Path]) -> str:
             size = -1
         digest.update(f"{path.name}\0{size}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
-
-
-@contextmanager
-def _naming_output() -> Iterator[None]:
-    """Let errors about files that are written name the flag of this command."""
-    try:
-        yield
-    except OutputError as error:
-        message = str(error).replace("--output-dir", "--output")
-        raise OutputError(message, flag="--output", path=error.path, kind=error.kind) from error
-
-
-@contextmanager
-def _out_of_memory_as_error(device: torch.device) -> Iterator[None]:
-    """Turn out-of-memory errors into a `DeviceError`."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise DeviceError(
-            f"{device} ran out of memory; lower --batch-size, --crop-edge or --width",
-            flag="--batch-size",
-            kind=Kind.OUT_OF_RANGE,
-        ) from error

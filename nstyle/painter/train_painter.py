@@ -22,13 +22,13 @@ def train_painter(
     Args:
         style_image: file of the picture whose style to learn. Default: nstyle's sample.
         photos: the photos to learn from: pictures, folders or globs.
-        callback: called with the `TrainingStep` after each step.
+        callback: called with the `TrainingStep` after each step. If it raises, the painter is saved as it is.
         options: the command's flags with underscores, `output="models/oil.safetensors", steps=2000`; see `Training`.
 
     Raises:
         NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
         TypeError: an option does not exist.
-        KeyboardInterrupt: after the painter is saved as it is.
+        KeyboardInterrupt: after the painter is saved as it is, unless an earlier one with more steps stays.
 
     """
     given = options if style_image is None else {**options, "style_image": style_image}

@@ -1,7 +1,7 @@
 """The files of a training: the painter, the validation photo as it is painted, the losses, the state, the record."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,11 @@ import torch
 from nstyle.errors import OutputError
 from nstyle.networks.model_space import to_model_space
 from nstyle.optim.descent import DescentState
-from nstyle.painter.earlier import TRAINING
+from nstyle.painter.earlier import TRAINING, Earlier
 from nstyle.painter.painter_file import write_painter
 from nstyle.painter.state import write_state
 from nstyle.painter.training import Trainer, TrainingStep
+from nstyle.painter.training_errors import about_validation_photo
 from nstyle.painting.finish import Finish
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.observers import EpochLog
@@ -47,6 +48,7 @@ class TrainingFiles:
 
     Attributes:
         saved: the number of steps of the painter in the file; 0: this training has written none.
+        to_beat: the number of steps of the earlier training that this one replaces; 0: it replaces none.
 
     """
 
@@ -68,16 +70,32 @@ class TrainingFiles:
         self.photo = photo
         self.save_steps = save_steps
         self.saved = trainer.done
+        self.to_beat = 0
         self.record = RunRecord(folder.record, recipe)
         self._image = to_model_space(photo.rgb).to(trainer.device)
         self._finish = Finish(photo)
         self._painted: tuple[int, torch.Tensor] | None = None
 
-    def begin(self, pictures: Collection[str], *, fresh: bool) -> None:
+    def check(self) -> None:
+        """Paint and evaluate the validation photo as every saving does: what fails then fails before the first step.
+
+        Raises:
+            ImageError: it is too small for the objective.
+            DeviceError: it is too large for the memory.
+
+        """
+        self._validation_loss()
+
+    @property
+    def keeps_earlier(self) -> bool:
+        """Whether the earlier training is still there and has more steps: a training that ends early leaves it."""
+        return self.saved == 0 and self.trainer.done < self.to_beat
+
+    def begin(self, earlier: Earlier, *, fresh: bool) -> None:
         """Write that the training runs.
 
         Args:
-            pictures: the names of the pictures of the earlier training.
+            earlier: what is there of an earlier training.
             fresh: whether it begins anew, and replaces the earlier one, if there is one.
 
         Raises:
@@ -86,7 +104,8 @@ class TrainingFiles:
         """
         if fresh:
             self.folder.make_way_for(self.recipe, overwrite=True)  # what may be replaced is known already
-        self.record.pictures = set() if fresh else set(pictures)
+        self.to_beat = earlier.to_beat
+        self.record.pictures = set() if fresh else set(earlier.pictures)
         self._write_record(StopReason.RUNNING)
 
     def note(self, log: EpochLog, step: TrainingStep) -> None:
@@ -111,7 +130,9 @@ class TrainingFiles:
             self.save(StopReason.RUNNING)
 
     def save(self, reason: StopReason) -> None:
-        """Write the painter, its painting of the photo, the state and the record.
+        """Write the painter's painting of the photo, the state, the painter and the record.
+
+        The state, the largest file, comes before the painter: if the disk is full, the earlier painter stays.
 
         Raises:
             OutputError: a file cannot be written. What was saved before stays.
@@ -123,15 +144,15 @@ class TrainingFiles:
             self.record.pictures.add(path.name)
             self._write_record(StopReason.RUNNING)  # a picture that no record names counts as a stranger's
         write_picture(path, self._finish(self._painting(), 0))
-        write_painter(self.output, self.trainer.generator, self._painter_recipe())
-        self.saved = done
         write_state(self.folder.checkpoint, done, self.trainer.state(), self.facts)
-        if self.folder.staging is None:
-            self._write_record(reason)
-            return
         with Interrupts() as interrupts:
-            interrupts.hold()  # a half-done replacement could not be closed
-            self.folder.replace_earlier_run(partial(self._write_record, reason))
+            interrupts.hold()  # the painter and its folder are replaced together
+            write_painter(self.output, self.trainer.generator, self._painter_recipe())
+            self.saved = done
+            if self.folder.staging is None:
+                self._write_record(reason)
+            else:
+                self.folder.replace_earlier_run(partial(self._write_record, reason))
 
     def end(self, reason: StopReason) -> None:
         """Write that the training ended without saving, if that is possible, and has not kept an earlier one."""
@@ -148,8 +169,10 @@ class TrainingFiles:
 
     def _validation_loss(self) -> float:
         """Return the objective's loss of content + style at the painting of the validation photo."""
-        objective = self.trainer.objective_of(self._image)
-        return float(objective.gradient(self._painting()).loss)
+        path, edge = Path(self.recipe.inputs["content_image"]["path"]), self.recipe.settings["max_long_edge"]
+        with about_validation_photo(path, edge, self.trainer.device):
+            objective = self.trainer.objective_of(self._image)
+            return float(objective.gradient(self._painting()).loss)
 
     def _painter_recipe(self) -> dict[str, Any]:
         """Return how the painter was trained, with names instead of paths, because people share painters.
@@ -161,7 +184,6 @@ class TrainingFiles:
         return {**facts, "settings": settings, TRAINING: {**self.facts, "done": self.trainer.done}}
 
     def _write_record(self, reason: StopReason, more: Mapping[str, object] | None = None) -> None:
-        done = self.saved if reason in (StopReason.FAILED, StopReason.DIVERGED) else self.trainer.done
-        state = DescentState(self._image, done, {})
+        saved = Checkpoint(DescentState(self._image, self.saved, {}))
         self.record.path = self.folder.record
-        self.record.write(reason, Checkpoint(state), {TRAINING: dict(self.facts), **(more or {})})
+        self.record.write(reason, saved, {TRAINING: dict(self.facts), **(more or {})})

@@ -1,12 +1,13 @@
 """What is trained: the settings of a training, from options that are the flags with underscores. Imports no torch."""
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nstyle.errors import Kind, OptionError
+from nstyle.errors import ImageError, Kind, OptionError
 from nstyle.painting.selection import Names, listed, select
 from nstyle.settings.config import Config
 from nstyle.settings.training import OF_THE_OBJECTIVE, Training
@@ -45,7 +46,7 @@ def plan_training(photos: Names | None, options: Mapping[str, Any]) -> TrainingP
 
     Raises:
         OptionError: a setting is missing or out of range, or two conflict.
-        ImageError: names of photos stand for no file.
+        ImageError: a name of photos stands for no file.
         TypeError: an option does not exist.
 
     """
@@ -66,6 +67,9 @@ def _files(photos: Names | None) -> list[Path]:
             kind=Kind.MISSING,
         )
     selection = select("photos", photos)
+    for path in selection.paths:
+        if not os.path.lexists(path):
+            raise ImageError(f"{path} does not exist; check --photos", flag="--photos", path=path, kind=Kind.MISSING)
     if selection.unread:
         _log.info("not read, because nstyle does not know the format: %s", listed(selection.unread))
     return selection.paths

@@ -287,7 +287,7 @@ class ScaleNotice:
         """Do nothing."""
 
 
-class EpochLog:
+class EpochLog(contextlib.AbstractContextManager["EpochLog", None]):
     """Writer of `epochs.csv`, one line per epoch, which can be read while the run continues.
 
     Columns: epoch (from 0, counted through all scales), scale (1 is the coarsest), relative_change, learning_rate,
@@ -373,10 +373,14 @@ class EpochLog:
             self._write(self.columns)
         self._write([row.get(name, "") for name in self.columns])  # a file by an older nstyle has fewer columns
 
-    def close(self, ending: Ending) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file and ignore errors: each line was flushed, so a full disk has already been reported."""
         with contextlib.suppress(OSError):
             self.file.close()
+
+    def close(self, ending: Ending) -> None:
+        """Close the file."""
+        self.__exit__()
 
 
 class CallbackObserver:

@@ -204,8 +204,7 @@ def _paint(
             if prepared.in_one_pass:
                 return painting.paint(observers)
             # The record comes before this file: a file that no record names counts as a stranger's.
-            log = EpochLog(folder.epochs, done=done)
-            with log.file:
+            with EpochLog(folder.epochs, done=done) as log:
                 return painting.paint([log, *observers])
     except KeyboardInterrupt as interrupt:
         if takeover.has_kept_earlier_run:
