@@ -7,6 +7,7 @@ flicker: how many times as much the frames painted alone differ from one to the 
 style: style loss of the film's frames, divided by that of the frames painted alone, in percent more.
 last: the same of the last frame: it tells whether the loss creeps up.
 loss: the whole loss of the last frame, in percent more.
+painted: how many times as much the frames painted alone differ as those of a painter, each painted alone, too.
 time: seconds for a frame after the first one, in percent of those for a picture painted alone.
 flow: seconds for the flow between two frames, in percent of those for a picture painted alone.
 masks: intersection over union of the pixels found to be hidden before, with those that are.
@@ -37,12 +38,15 @@ from nstyle.film.flow import Motion, warped  # noqa: E402
 from nstyle.film.motion_sources import EstimatedMotion  # noqa: E402
 from nstyle.film.reliability import disoccluded, out_of_frame, weights  # noqa: E402
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, Shot  # noqa: E402
+from nstyle.painter.one_pass import OnePass, load_painter  # noqa: E402
+from nstyle.painting.one_pass import prepare_one_pass  # noqa: E402
 from nstyle.painting.prepare import Prepared, prepare  # noqa: E402
 from nstyle.painting.run import paint  # noqa: E402
 from nstyle.painting.session import Session  # noqa: E402
 from nstyle.pictures.color_transfer import luminance  # noqa: E402
 from nstyle.pictures.picture import Picture, Rgb  # noqa: E402
 from nstyle.settings.config import Config  # noqa: E402
+from nstyle.settings.painters import find_painter  # noqa: E402
 
 FILMS: dict[str, Callable[..., Moving]] = {
     "pan": pan,
@@ -100,6 +104,12 @@ class Case:
         shot = Shot(self.config, numbers, self.picture, motion, CPU, torch.float32, coherence, self.session)
         return _timed(frame.painted.image for frame in shot.paint())
 
+    def painted(self, painter: OnePass) -> list[Tensor]:
+        """Paint each frame with a painter; return the images."""
+        config = Config(content_image=Path("film"), painter="y", max_long_edge=self.config.max_long_edge)
+        frames = ({"content_image": self.picture(number)} for number in range(self.film.count))
+        return [prepare_one_pass(config, painter, CPU, self.session, frame).scales[0].start for frame in frames]
+
     def flicker(self, images: Sequence[Tensor]) -> float:
         """Return the mean squared difference from each frame to the next, along the exact flow, where both show."""
         errors = []
@@ -145,8 +155,10 @@ def _timed(images: Iterator[Tensor]) -> tuple[list[Tensor], list[float]]:
     return made, seconds
 
 
-def measure(name: str, case: Case, coherence: Coherence, *, estimated: bool) -> dict[str, str]:
-    """Paint a film both ways; return the figures by their names."""
+def measure(
+    name: str, case: Case, coherence: Coherence, painters: Sequence[OnePass] = (), *, estimated: bool
+) -> dict[str, str]:
+    """Paint a film both ways, and with painters; return the figures by their names."""
     motion = Timed(EstimatedMotion() if estimated else case.exact)
     together, seconds = case.together(coherence, motion)
     per_frame = np.mean(seconds[1:])
@@ -158,19 +170,22 @@ def measure(name: str, case: Case, coherence: Coherence, *, estimated: bool) -> 
     single = np.mean(seconds_alone[1:])
     (style, whole), (style_alone, whole_alone) = case.losses(together), case.losses(alone)
     overlap = case.overlap(motion.source)
+    flicker = case.flicker(alone)
+    of_painters = (f"1/{flicker / case.flicker(case.painted(painter)):.1f}" for painter in painters)
     return {
         **row,
-        "flicker": f"1/{case.flicker(alone) / case.flicker(together):.0f}",
+        "flicker": f"1/{flicker / case.flicker(together):.0f}",
         "style": f"{100 * (sum(style) / sum(style_alone) - 1):+.1f}%",
         "last": f"{100 * (style[-1] / style_alone[-1] - 1):+.1f}%",
         "loss": f"{100 * (whole[-1] / whole_alone[-1] - 1):+.1f}%",
         "time": f"{100 * (per_frame - np.mean(motion.seconds) * (not estimated)) / single:.0f}%",
         "flow": f"{100 * np.mean(motion.seconds) / single:.1f}%" if estimated else "",
         "masks": "" if overlap is None else f"{overlap:.2f}",
+        "painted": " ".join(of_painters),
     }
 
 
-COLUMNS = ("film", "flicker", "style", "last", "loss", "time", "s", "flow", "masks", "rest")
+COLUMNS = ("film", "flicker", "style", "last", "loss", "time", "s", "flow", "masks", "rest", "painted")
 
 
 def main() -> None:
@@ -185,6 +200,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="epochs of a frame after the first")
     parser.add_argument("--temporal-weight", type=float)
     parser.add_argument("--distances", type=lambda text: tuple(map(int, text.split(","))), metavar="N,N,...")
+    parser.add_argument("--painters", nargs="+", default=[], metavar="NAME", help="painters to compare with")
     options = parser.parse_args()
     chosen: dict[str, Any] = {
         name: value
@@ -198,11 +214,13 @@ def main() -> None:
         model=options.model,
         max_long_edge=options.size,
     )
+    painters = [load_painter(find_painter(name), CPU) for name in options.painters]
     print("".join(f"{name:>10}" for name in COLUMNS))
     for name in FILMS if "all" in options.films else options.films:
         count = options.frames * 4 if name == "rest" else options.frames
         film = FILMS[name](width=options.size, height=options.size * 3 // 4, count=count)
-        row = measure(name, Case(film, config, Session()), Coherence(**chosen), estimated=options.flow == "estimated")
+        case = Case(film, config, Session())
+        row = measure(name, case, Coherence(**chosen), painters, estimated=options.flow == "estimated")
         print("".join(f"{row.get(column, ''):>10}" for column in COLUMNS), flush=True)
 
 
