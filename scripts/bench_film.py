@@ -7,7 +7,7 @@ flicker: how many times as much the frames painted alone differ from one to the 
 style: style loss of the film's frames, divided by that of the frames painted alone, in percent more.
 last: the same of the last frame: it tells whether the loss creeps up.
 loss: the whole loss of the last frame, in percent more.
-painted: how many times as much the frames painted alone differ as those of a painter, each painted alone, too.
+painted: as flicker, of each of the painters, which paint each frame alone; not for the film at rest.
 time: seconds for a frame after the first one, in percent of those for a picture painted alone.
 flow: seconds for the flow between two frames, in percent of those for a picture painted alone.
 masks: intersection over union of the pixels found to be hidden before, with those that are.
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="epochs of a frame after the first")
     parser.add_argument("--temporal-weight", type=float)
     parser.add_argument("--distances", type=lambda text: tuple(map(int, text.split(","))), metavar="N,N,...")
-    parser.add_argument("--painters", nargs="+", default=[], metavar="NAME", help="painters to compare with")
+    parser.add_argument("--painters", default="", metavar="NAME,NAME,...", help="painters to compare with")
     options = parser.parse_args()
     chosen: dict[str, Any] = {
         name: value
@@ -214,7 +214,7 @@ def main() -> None:
         model=options.model,
         max_long_edge=options.size,
     )
-    painters = [load_painter(find_painter(name), CPU) for name in options.painters]
+    painters = [load_painter(find_painter(name), CPU) for name in filter(None, options.painters.split(","))]
     print("".join(f"{name:>10}" for name in COLUMNS))
     for name in FILMS if "all" in options.films else options.films:
         count = options.frames * 4 if name == "rest" else options.frames

@@ -246,11 +246,11 @@ def test_the_gradient_that_is_not_clipped_is_that_of_the_losses(vgg19: VGG19) ->
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("make", [Adam, partial(Nesterov, 0.95, 1e-4)])
+@pytest.mark.parametrize("make", [Adam, partial(Nesterov, 0.95, 1e-4), LBFGS])
 def test_updates_in_strips_change_no_bit(
     make: Callable[[], UpdateRule], layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor the memory layout, which affects the rounding of what follows."""
+    """Nor the memory layout, which affects the rounding of what follows. L-BFGS has one of its own."""
     generator = torch.Generator().manual_seed(0)
     image, *gradients = (100 * torch.randn(1, 3, 53, 41, generator=generator) for _ in range(4))
     image = image.to(memory_format=layout)
@@ -266,4 +266,4 @@ def test_updates_in_strips_change_no_bit(
     for found, expected in zip(updated(), whole, strict=True):
         assert torch.equal(found, expected)
         assert found.stride() == expected.stride()
-    assert whole[1].stride() == image.stride()
+    assert make is LBFGS or whole[1].stride() == image.stride()

@@ -14,12 +14,14 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from nstyle import Config, DivergenceError, PaintingStep
+from nstyle import Config, DivergenceError, PaintingStep, stylize
 from nstyle.errors import OutputError
 from nstyle.losses.objective import Objective
 from nstyle.losses.parts import PIXELS, Part
 from nstyle.losses.terms import Statistic
 from nstyle.optim.catalog import OPTIMIZERS
+from nstyle.optim.lbfgs import Spectrum
+from nstyle.painting.finish import Finish
 from nstyle.painting.memory import UPDATE_IMAGES
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import _stretched, paint
@@ -111,6 +113,44 @@ def test_an_update_makes_only_the_images_that_it_needs(
     paint(painting)
     assert held == {"inner_product": of_gradient, "distance": of_update}
     assert max(of_update) == 1 + 1 + OPTIMIZERS[optimizer].images + UPDATE_IMAGES
+
+
+def test_an_update_of_lbfgs_makes_only_the_images_that_it_needs(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan counts as many, and hardly more."""
+    epochs, held = 5, []
+    settings = {"optimizer": "lbfgs", "init": "content", "stop_eps": 0}
+    painting = prepared(pair, model="filters", max_long_edge=47, max_num_epochs=epochs, **settings)
+    scale = Spectrum.scale
+
+    def counted(spectrum: Spectrum, image: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        held.append(images_held(painting.size))
+        return scale(spectrum, image, factors)
+
+    monkeypatch.setattr(Spectrum, "scale", counted)
+    paint(painting)
+    peak = max(held) + 3  # planes, waves and the result
+    planned = 1 + 1 + OPTIMIZERS["lbfgs"].images + 2 * (epochs - 1) + UPDATE_IMAGES
+    assert planned - 3 <= peak <= planned
+
+
+def test_a_finished_picture_is_made_when_it_is_asked_for(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for the file, and once for Python."""
+    made, finish = [], Finish.__call__
+
+    def counted(self: Finish, *arguments: Any) -> Picture:
+        made.append(1)
+        return finish(self, *arguments)
+
+    monkeypatch.setattr(Finish, "__call__", counted)
+    result = stylize(*pair, model="filters", max_long_edge=32, max_num_epochs=2, output_dir=tmp_path)
+    assert len(made) == 1
+    assert result.picture is result.picture
+    assert result.rgb.shape == (*result.picture.size, 3)
+    assert len(made) == 2
 
 
 def test_nothing_is_written(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nstyle.errors import Kind, OutputError, WeightsError
+from nstyle.painter import painter_file
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.painter_file import read_painter, write_painter
@@ -37,6 +38,13 @@ def parts(path: Path) -> tuple[dict[str, Any], bytes]:
 def put(path: Path, header: object, numbers: bytes) -> None:
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + numbers)
+
+
+def put_facts(path: Path, facts: str) -> None:
+    """Change what a file says of its generator, as if `write_painter` had written it."""
+    header, numbers = parts(path)
+    about = header["__metadata__"] | {"generator": facts}
+    put(path, header | {"__metadata__": about | {"sha256": painter_file._digest(about, numbers)}}, numbers)
 
 
 def refused(path: Path) -> WeightsError:
@@ -119,9 +127,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     ['{"generator": "other", "width": 4, "blocks": 2}', '{"generator": "small", "width": 4000000, "blocks": 2}'],
 )
 def test_a_network_that_is_not_known_is_refused(file: Path, facts: str) -> None:
-    header, numbers = parts(file)
-    header["__metadata__"]["generator"] = facts
-    put(file, header, numbers)
+    put_facts(file, facts)
     assert refused(file).kind == Kind.UNSUPPORTED
 
 
@@ -145,17 +151,13 @@ def test_a_header_that_is_not_of_the_numbers_is_refused(file: Path, key: str, va
 
 @pytest.mark.parametrize("facts", ["[", "[]", "{}", '{"generator": "small", "width": 4, "blocks": 3}'])
 def test_weights_of_another_network_are_refused(file: Path, facts: str) -> None:
-    header, numbers = parts(file)
-    header["__metadata__"]["generator"] = facts
-    put(file, header, numbers)
+    put_facts(file, facts)
     assert refused(file).kind == Kind.DAMAGED
 
 
 def test_a_whole_file_with_other_shapes_is_of_another_version(file: Path) -> None:
-    header, numbers = parts(file)
-    facts = json.loads(header["__metadata__"]["generator"])
-    header["__metadata__"]["generator"] = json.dumps(facts | {"width": facts["width"] + 1})
-    put(file, header, numbers)
+    facts = json.loads(parts(file)[0]["__metadata__"]["generator"])
+    put_facts(file, json.dumps(facts | {"width": facts["width"] + 1}))
     error = refused(file)
     assert error.kind == Kind.UNSUPPORTED
     assert "another version of nstyle; train it again" in str(error)
@@ -174,6 +176,9 @@ def test_a_changed_bit_is_found(file: Path) -> None:
     header, numbers = parts(file)
     put(file, header, numbers)
     assert read_painter(file).recipe == {"steps": 7}
+    recipe = header["__metadata__"]["recipe"]
+    put(file, header | {"__metadata__": header["__metadata__"] | {"recipe": recipe.replace("7", "8")}}, numbers)
+    assert refused(file).kind == Kind.DAMAGED
     for place in (0, len(numbers) // 2, len(numbers) - 1):
         changed = bytearray(numbers)
         changed[place] ^= 1

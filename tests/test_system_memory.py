@@ -47,13 +47,14 @@ def groups(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return made
 
 
-def test_the_limits_of_all_groups_around_the_process_count(groups: Groups) -> None:
+def test_the_limits_of_all_groups_around_the_process_count(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> None:
     groups.put("jobs/night/step", str(900 * MB), 100 * MB, 0)
     groups.put("jobs/night", str(800 * MB), 500 * MB, 200 * MB)
     groups.put("jobs/other", str(10 * MB), 0, 0)
     groups.put("elsewhere", str(10 * MB), 0, 0)
     groups.put("", str(2000 * MB), 700 * MB, 0)
     assert sorted(memory_limits()) == [(800 * MB, 300 * MB), (900 * MB, 100 * MB), (2000 * MB, 700 * MB)]
+    monkeypatch.setattr("nstyle.devices.available_memory", lambda: [900 * MB])
     assert memory_of(torch.device("cpu")) == 800 * MB
     assert free_memory(torch.device("cpu")) == 500 * MB
 
@@ -63,8 +64,12 @@ def test_a_container_sees_its_own_group_as_the_outermost(groups: Groups) -> None
     assert list(memory_limits()) == [(600 * MB, 50 * MB)]
 
 
-def test_groups_without_a_limit_and_systems_without_groups_limit_nothing(groups: Groups) -> None:
-    assert list(memory_limits()) == []
-    groups.put("jobs", "max", 100 * MB, 0)
+@pytest.mark.parametrize("limit", ["max", str(2**63 - 2**12)])
+def test_groups_without_a_limit_and_systems_without_groups_limit_nothing(groups: Groups, limit: str) -> None:
+    there = memory_of(torch.device("cpu"))
+    groups.put("jobs/night", limit, 100 * MB, 0)
+    assert memory_of(torch.device("cpu")) == there
+    groups.put("jobs/night", str(MB), 0, 0)
+    assert memory_of(torch.device("cpu")) == MB
     groups.own.unlink()
-    assert list(memory_limits()) == []
+    assert memory_of(torch.device("cpu")) == there

@@ -362,7 +362,7 @@ def test_other_photos_are_another_training(folder: Path) -> None:
     painted(70, 80, seed=1).save(folder / "photos" / "1.png")
     with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors") as refused:
         trained(folder, steps=1)
-    assert "other settings: --photos with 2 files (now 2 others); " in str(refused.value)
+    assert "other settings: --photos with 2 files (now others); " in str(refused.value)
 
 
 def test_overwrite_replaces_another_training(folder: Path) -> None:
@@ -411,6 +411,25 @@ def test_an_overwriting_training_that_is_interrupted_early_keeps_the_earlier_one
     else:
         with refuses(OutputError, kind=Kind.IN_THE_WAY, flag="--output", path=folder / "y.safetensors"):
             trained(folder, **given)
+
+
+def test_an_overwriting_training_that_has_done_all_its_steps_replaces_a_longer_one(folder: Path) -> None:
+    trained(folder)
+
+    def watch(done: int, steps: int) -> Stopping:
+        return Stopping(3, KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, steps=3, save_steps=9, overwrite=True, progress=watch)
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 3
+
+
+def test_an_overwriting_training_saves_its_steps_if_the_earlier_painter_is_gone(folder: Path) -> None:
+    trained(folder)
+    (folder / "y.safetensors").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, steps=5, overwrite=True, progress=lambda done, steps: Stopping(1, KeyboardInterrupt()))
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 1
 
 
 @pytest.mark.parametrize("error", [OSError("a bug"), SystemExit()])

@@ -39,7 +39,7 @@ class Earlier:
         pictures: names of the pictures in its folder.
         is_same: whether it is the same training as the new one, which continues it.
         finished: the number of steps if it is the same, is complete, and its painter is there; else None.
-        to_beat: the number of its steps if the new one replaces it on request; else 0.
+        to_beat: the number of steps of its painter if the new one replaces that on request; else 0.
 
     """
 
@@ -74,8 +74,7 @@ def find_earlier(
     if run is None and painter is None:
         return Earlier()
     if overwrite:
-        pictures, steps = (frozenset[str](), 0) if run is None else (run.pictures, run.epochs)
-        return Earlier(pictures, to_beat=max(steps, _steps_of(painter)))
+        return Earlier(frozenset() if run is None else run.pictures, to_beat=_steps_of(painter))
     if run is not None and painter is None and _has_learned_nothing(run, folder):
         return Earlier(run.pictures)
     found = [] if run is None else differences(run, recipe, facts)
@@ -131,7 +130,7 @@ def _in_words(name: str, there: Mapping[str, Any], facts: Mapping[str, Any]) -> 
         before, now = there.get("number_of_photos"), facts["number_of_photos"]
         if not isinstance(before, int):
             return "other --photos"
-        return f"--photos with {counted(before, 'file')} (now {now}{' others' if before == now else ''})"
+        return f"--photos with {counted(before, 'file')} (now {'others' if before == now else now})"
     return _IN_WORDS.get(name) or f"{flag(name)} {_said(there.get(name))} (now {_said(facts[name])})"
 
 

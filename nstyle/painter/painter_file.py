@@ -2,7 +2,8 @@
 
 The format (https://github.com/huggingface/safetensors): the length of the header as a little-endian uint64; the
 header, a JSON object {name: {"dtype", "shape", "data_offsets"}} with texts under "__metadata__"; then the numbers.
-Reading one runs no code: it is JSON and numbers. One of the texts is the numbers' SHA-256, so a changed bit shows.
+Reading one runs no code: it is JSON and numbers. One of the texts is the SHA-256 of the others and the numbers, so a
+changed bit shows.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ FORMAT = "nstyle painter 1"
 MOST_BYTES, MOST_HEADER_BYTES = 2**28, 2**20
 """Largest file and header that are read. The widest generator has 110 MB, and a header has some 10 kB."""
 
-_METADATA = "__metadata__"
+_METADATA, _TEXTS = "__metadata__", ("format", "generator", "recipe")
 _DTYPES: dict[str, np.dtype[np.floating]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 _ALIGNMENT = 8  # of the first number, as the format's own program writes it
 
@@ -76,12 +77,8 @@ def write_painter(path: Path, generator: Generator, recipe: Mapping[str, Any], *
         header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [end, end + len(part)]}
         parts.append(part)
         end += len(part)
-    header[_METADATA] = {
-        "format": FORMAT,
-        "generator": json.dumps(generator.facts),
-        "recipe": json.dumps(dict(recipe)),
-        "sha256": hashlib.sha256(b"".join(parts)).hexdigest(),
-    }
+    about = {"format": FORMAT, "generator": json.dumps(generator.facts), "recipe": json.dumps(dict(recipe))}
+    header[_METADATA] = {**about, "sha256": _digest(about, b"".join(parts))}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     with replacing(path) as file:
@@ -100,9 +97,9 @@ def read_painter(path: Path) -> PainterFile:
     content, about, header, numbers = _parts(path)
     if "sha256" not in about:
         raise _error(path, f"{path} was made by an earlier nstyle; train it again", Kind.UNSUPPORTED)
-    if hashlib.sha256(numbers).hexdigest() != about.get("sha256"):
-        raise _damaged(path)
     try:
+        if about["sha256"] != _digest(about, numbers):
+            raise ValueError("a bit was changed")
         facts, recipe = json.loads(about["generator"]), json.loads(about["recipe"])
         with torch.device("meta"):  # no memory and no random numbers
             generator = make_generator(facts["generator"], width=facts["width"], blocks=facts["blocks"])
@@ -115,6 +112,13 @@ def read_painter(path: Path) -> PainterFile:
     tensors = _tensors(path, header, numbers, generator)
     generator.load_state_dict(tensors, assign=True)
     return PainterFile(generator.eval().requires_grad_(False), recipe, path, hashlib.sha256(content).hexdigest())
+
+
+def _digest(about: Mapping[str, str], numbers: bytes | memoryview) -> str:
+    """Return the SHA-256 of what a file holds: the texts of its metadata and its numbers."""
+    digest = hashlib.sha256("\n".join(about[name] for name in _TEXTS).encode())
+    digest.update(numbers)
+    return digest.hexdigest()
 
 
 def is_painter(path: Path) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 
 from nstyle.devices import Precision, choose_device, choose_precision, describe_device, reproducible
-from nstyle.errors import DivergenceError, ImageError, Kind, OutputError, WeightsError
+from nstyle.errors import DivergenceError, ImageError, Kind, WeightsError
 from nstyle.painter.earlier import find_earlier, read_earlier_state
 from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
@@ -261,7 +261,7 @@ class _Run:
     def _show(
         self, step: TrainingStep, watching: Sequence[Callable[[TrainingStep], object]], files: TrainingFiles
     ) -> None:
-        """Show a step to those who watch. If one raises, first save what there is, as after an interrupt."""
+        """Show a step to those who watch. If one raises, first save what there is, unless `keeps_earlier`."""
         try:
             for watch in watching:
                 watch(step)
@@ -269,7 +269,7 @@ class _Run:
             raise
         except BaseException:
             if not files.keeps_earlier:
-                with suppress(OutputError):
+                with suppress(Exception):  # the first error is the one to show
                     files.save(StopReason.FAILED)
             raise
 

@@ -22,7 +22,7 @@ def train_painter(
     Args:
         style_image: file of the picture whose style to learn. Default: nstyle's sample.
         photos: the photos to learn from: pictures, folders or globs.
-        callback: called with the `TrainingStep` after each step. If it raises, the painter is saved as it is.
+        callback: called with the `TrainingStep` after each step. If it raises, that is as after Ctrl-C.
         options: the command's flags with underscores, `output="models/oil.safetensors", steps=2000`; see `Training`.
 
     Raises:

@@ -88,8 +88,11 @@ class TrainingFiles:
 
     @property
     def keeps_earlier(self) -> bool:
-        """Whether the earlier training is still there and has more steps: a training that ends early leaves it."""
-        return self.saved == 0 and self.trainer.done < self.to_beat
+        """Whether the earlier painter is there and has learned for more steps. A training that ends early keeps it.
+
+        One that has done all its steps replaces it.
+        """
+        return self.saved == 0 and self.trainer.done < min(self.to_beat, self.trainer.lesson.steps)
 
     def begin(self, earlier: Earlier, *, fresh: bool) -> None:
         """Write that the training runs.

@@ -118,7 +118,7 @@ def _naming_other_machines(config: Config) -> Iterator[None]:
         if error.kind != Kind.OUT_OF_RANGE or config.max_memory is not None:
             raise
         raise DeviceError(
-            f"{error}; or estimate it for a machine with more, such as --max-memory 64GB",
+            f"{error}; to estimate it for a machine with more memory, say how much: --max-memory",
             flag=error.flag,
             kind=error.kind,
         ) from error

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -287,7 +287,7 @@ class ScaleNotice:
         """Do nothing."""
 
 
-class EpochLog(contextlib.AbstractContextManager["EpochLog", None]):
+class EpochLog:
     """Writer of `epochs.csv`, one line per epoch, which can be read while the run continues.
 
     Columns: epoch (from 0, counted through all scales), scale (1 is the coarsest), relative_change, learning_rate,
@@ -373,14 +373,18 @@ class EpochLog(contextlib.AbstractContextManager["EpochLog", None]):
             self._write(self.columns)
         self._write([row.get(name, "") for name in self.columns])  # a file by an older nstyle has fewer columns
 
-    def __exit__(self, *_: object) -> None:
+    def close(self, ending: Ending) -> None:
         """Close the file and ignore errors: each line was flushed, so a full disk has already been reported."""
         with contextlib.suppress(OSError):
             self.file.close()
 
-    def close(self, ending: Ending) -> None:
-        """Close the file."""
-        self.__exit__()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file, as `close` does."""
+        with contextlib.suppress(OSError):
+            self.file.close()
 
 
 class CallbackObserver:

@@ -19,9 +19,15 @@ from nstyle.settings.config import Config
 
 _log = logging.getLogger(__name__)
 
-PICTURE_BYTES, PAINTED_BYTES, LEAST_FINISHING_BYTES = 36, 24, 80
-"""Bytes for each pixel while the network paints, besides what it needs: the content picture twice, and the painting.
-When it is done, the content picture and the painting. And both together with what finishing them takes, at least."""
+PICTURE_BYTES = 36
+"""Bytes for each pixel while the network paints, besides what it needs: the content picture, twice, and its painting.
+The content picture is there as it was read, and in model space."""
+
+PAINTED_BYTES = 24
+"""Bytes for each pixel of the content picture and the painting while the picture is finished and written."""
+
+LEAST_FINISHING_BYTES = 80
+"""Bytes for each pixel that these and the finishing take at least."""
 
 STAGE_BYTES = 12
 """Bytes for each pixel of a stage's painting that is kept until it is written."""
