@@ -38,7 +38,7 @@ from nstyle.film.flow import Motion, warped  # noqa: E402
 from nstyle.film.motion_sources import EstimatedMotion  # noqa: E402
 from nstyle.film.reliability import disoccluded, out_of_frame, weights  # noqa: E402
 from nstyle.film.sequence import Coherence, Frame, MotionBetween, Shot  # noqa: E402
-from nstyle.painter.one_pass import OnePass, load_painter  # noqa: E402
+from nstyle.painter.one_pass import load_painter  # noqa: E402
 from nstyle.painting.one_pass import prepare_one_pass  # noqa: E402
 from nstyle.painting.prepare import Prepared, prepare  # noqa: E402
 from nstyle.painting.run import paint  # noqa: E402
@@ -104,9 +104,10 @@ class Case:
         shot = Shot(self.config, numbers, self.picture, motion, CPU, torch.float32, coherence, self.session)
         return _timed(frame.painted.image for frame in shot.paint())
 
-    def painted(self, painter: OnePass) -> list[Tensor]:
-        """Paint each frame with a painter; return the images."""
-        config = Config(content_image=Path("film"), painter="y", max_long_edge=self.config.max_long_edge)
+    def painted(self, name: str) -> list[Tensor]:
+        """Paint each frame with a painter, by its name; return the images."""
+        painter = load_painter(find_painter(name), CPU)
+        config = Config(content_image=Path("film"), painter=name, max_long_edge=self.config.max_long_edge)
         frames = ({"content_image": self.picture(number)} for number in range(self.film.count))
         return [prepare_one_pass(config, painter, CPU, self.session, frame).scales[0].start for frame in frames]
 
@@ -156,7 +157,7 @@ def _timed(images: Iterator[Tensor]) -> tuple[list[Tensor], list[float]]:
 
 
 def measure(
-    name: str, case: Case, coherence: Coherence, painters: Sequence[OnePass] = (), *, estimated: bool
+    name: str, case: Case, coherence: Coherence, painters: Sequence[str] = (), *, estimated: bool
 ) -> dict[str, str]:
     """Paint a film both ways, and with painters; return the figures by their names."""
     motion = Timed(EstimatedMotion() if estimated else case.exact)
@@ -214,7 +215,7 @@ def main() -> None:
         model=options.model,
         max_long_edge=options.size,
     )
-    painters = [load_painter(find_painter(name), CPU) for name in filter(None, options.painters.split(","))]
+    painters = list(filter(None, options.painters.split(",")))
     print("".join(f"{name:>10}" for name in COLUMNS))
     for name in FILMS if "all" in options.films else options.films:
         count = options.frames * 4 if name == "rest" else options.frames
