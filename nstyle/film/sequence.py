@@ -29,7 +29,8 @@ from nstyle.numerics import sum_of_squares
 from nstyle.optim.descent import DescentState
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared
-from nstyle.painting.run import Painted, Painting, paint
+from nstyle.painting.result import Painted
+from nstyle.painting.run import Painting, paint
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer

@@ -93,7 +93,7 @@ def train(
         progress: makes a watcher from the number of steps that are done and that of all steps.
         session: the cache of networks; None: a new one.
         callback: called with each step after it is noted; not with one during which a signal came. If it raises, the
-            painter is saved as it is.
+            painter is saved as it is, unless an earlier one with more steps stays.
 
     Raises:
         NStyleError: the message is one line that says what to do. The painter of the last saved step stays.

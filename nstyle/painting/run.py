@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,37 +11,13 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 from nstyle.errors import DivergenceError
 from nstyle.losses.terms import Term
 from nstyle.optim.descent import DescentState, descend, diverged, has_converged
-from nstyle.painting.finish import Finish
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.prepare import Prepared
+from nstyle.painting.result import Painted
 from nstyle.painting.scale import Scale
 from nstyle.painting.steps import Ending, Observer, PaintingStep
-from nstyle.pictures.picture import Picture
 from nstyle.storage.checkpoint import Checkpoint
 from nstyle.storage.layout import FINISHED, StopReason
-
-
-@dataclass(frozen=True)
-class Painted:
-    """A finished painting.
-
-    Attributes:
-        image: 1 x 3 x H x W, model space, float32, on the device.
-        finish: converts it to the picture for display.
-        epochs: the number of epochs in all scales.
-        stop_reason: why the painting ended.
-
-    """
-
-    image: Tensor
-    finish: Finish
-    epochs: int
-    stop_reason: StopReason
-
-    @cached_property
-    def picture(self) -> Picture:
-        """The picture for display. It is made when it is first asked for: it takes as much memory as the image."""
-        return self.finish(self.image, 0)
 
 
 def paint(

@@ -35,8 +35,8 @@ from nstyle.painting.observers import (
 from nstyle.painting.one_pass import prepare_one_pass
 from nstyle.painting.painters import Painter, Pass
 from nstyle.painting.prepare import Prepared, prepare
-from nstyle.painting.result import Result
-from nstyle.painting.run import Painted, Painting, fits, most_epochs
+from nstyle.painting.result import Painted, Result
+from nstyle.painting.run import Painting, fits, most_epochs
 from nstyle.painting.session import Session
 from nstyle.painting.steps import Callback, Observer, ProgressMaker
 from nstyle.painting.ways import Way
