@@ -32,6 +32,7 @@ from nstyle.film.sequence import ShotState
 from nstyle.film.shot_file import read_shot, write_shot
 from nstyle.film.shot_run import ShotPlan
 from nstyle.film.video import open_video
+from nstyle.pictures.decode import read_picture
 from nstyle.storage.lock import locked
 
 ROOT = Path(__file__).parent.parent
@@ -257,9 +258,38 @@ def test_a_film_that_copies_what_comes_in_goes_on_the_same(
     assert contents(more.frames) == contents(whole.frames)
 
 
-@pytest.mark.parametrize("passes", [2, 3])
-def test_stopped_after_each_frame_of_several_passes(passes: int, clip: Path, style: Path, tmp_path: Path) -> None:
-    options = {"passes": passes, "to": "5f"}
+@pytest.mark.parametrize("supersampling", [1, 1.5])
+def test_stopped_after_each_frame(supersampling: float, clip: Path, style: Path, tmp_path: Path) -> None:
+    options = {"to": "3f", "supersampling": supersampling}
+    whole, output, painted = (
+        painted_film(clip, style, tmp_path / "whole", **options),
+        tmp_path / "output",
+        list[int](),
+    )
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(row: Any) -> None:
+        painted.append(row.frame)
+        raise StoppedError
+
+    for _ in range(3):
+        with pytest.raises(StoppedError):
+            painted_film(clip, style, output, progress=FilmProgress(painted=stop), **options)
+    assert painted == [1, 2, 3]
+    result = painted_film(clip, style, output, **options)
+    assert contents(result.frames) == contents(whole.frames)
+    assert {max(read_picture(path).size) for path in result.frames} == {48}
+    sources = [*(output / "source").iterdir()]
+    assert {max(read_picture(path).size) for path in sources} == {48}
+
+
+@pytest.mark.parametrize(("passes", "supersampling"), [(2, 1), (3, 1), (2, 1.5)])
+def test_stopped_after_each_frame_of_several_passes(
+    passes: int, supersampling: float, clip: Path, style: Path, tmp_path: Path
+) -> None:
+    options = {"passes": passes, "to": "5f", "supersampling": supersampling}
     whole, output = painted_film(clip, style, tmp_path / "whole", **options), tmp_path / "output"
 
     class StoppedError(Exception):

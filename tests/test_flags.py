@@ -326,7 +326,7 @@ def test_defaults_in_help_are_those_of_each_preset() -> None:
     assert DEFAULTS["content_weight"] == "10; painterly: 1; fast: 0.15"
     assert DEFAULTS["style_fit"] == "stretch; painterly, fast: area"
     assert DEFAULTS["style_loss"] == "gram; painterly: wasserstein"
-    assert DEFAULTS["max_num_epochs"].startswith("1000; painterly: 50,35,")
+    assert DEFAULTS["max_num_epochs"].startswith("1000; painterly: 30,22,")
     assert (DEFAULTS["seed"], DEFAULTS["seamless"], DEFAULTS["mask"]) == ("0", "", "")
     assert DEFAULTS["scales"].startswith("1 for gram, ")
     assert DEFAULTS["coarsest_edge"] == "off; painterly, fast: 128"

@@ -134,7 +134,7 @@ def test_the_same_bits_from_each_preset(preset: str, precision: str, pair: tuple
 def test_a_preset_that_is_killed_goes_on_as_if_nothing_had_happened(
     preset: str, precision: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scales = {"coarsest_edge": EDGE // 2, "scale_factor": 2.0, "save_epochs": 2}
+    scales = {"coarsest_edge": EDGE // 2, "scale_factor": 2.0, "supersampling": 1, "save_epochs": 2}
     options = {**SHORT, "preset": preset, "precision": precision, **scales}
     kill_and_resume(pair, tmp_path, monkeypatch, 9, options, epochs=12)
 

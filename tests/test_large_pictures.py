@@ -6,6 +6,7 @@ And written without copies of the whole picture.
 import io
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from skimage.transform import resize as skimage_resize
 
 from nstyle.errors import ImageError, Kind
 from nstyle.networks.model_space import to_model_space
-from nstyle.painting.finish import Finish
+from nstyle.painting.finish import SHRINKING_BYTES, Finish
 from nstyle.painting.prepare import prepare
 from nstyle.painting.sizes import longest_edge
 from nstyle.pictures.decode import read_picture
@@ -328,3 +329,13 @@ def test_a_picture_of_the_wanted_size_is_not_copied() -> None:
 def test_a_start_needs_no_copies_of_its_picture() -> None:
     rgb = noise(1500, 1000).rgb
     assert bytes_a_pixel(lambda: to_model_space(rgb), 1_500_000) < 13
+
+
+def test_a_picture_is_shrunk_without_copies_of_it() -> None:
+    """The image has 12 bytes a pixel, the shrunk one 6, a channel 4 and 2. As many are Pillow's, and not counted."""
+    content, image = noise(1061, 707), to_model_space(noise(1500, 1000).rgb[::-1])
+    for seamless in (False, True):
+        finish = Finish(content, seamless=seamless)
+        most = bytes_a_pixel(partial(finish, image, 0), 1_500_000)
+        assert most + 6 < SHRINKING_BYTES
+        assert most < 26

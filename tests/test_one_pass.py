@@ -267,7 +267,7 @@ def test_what_is_said_to_have_no_effect_has_none(painter: Path, photo: Path, tmp
         **{"lr_sched_delay": 3, "lr_sched_factor": 0.5, "image_range": "clamped", "on_divergence": "backoff"},
         **{"model": "filters", "weights": "no.pth", "weights_input": "bgr", "precision": "bfloat16"},
         **{"convolution": "winograd", "save_epochs": 1, "remove_noise": 1, "style_mask": [("no.png", "all")] * 2},
-        **{"grey": "keep"},
+        **{"grey": "keep", "supersampling": 2},
     }
     assert others.keys() == {*OF_THE_OPTIMIZER} - {"coarsest_edge", "preview_edge", "style_crop", "unrealness"}
     without = stylize(photo, painter=painter, output_dir=tmp_path / "without", **SMALL)

@@ -155,6 +155,7 @@ def test_a_preset_that_is_killed(
 ) -> None:
     """At each of three scales, with any loss, padding and range of values."""
     options = {**OWN_EPOCHS, "max_long_edge": 64, "coarsest_edge": 32, "scale_factor": 1.4, "preset": preset}
+    options["supersampling"] = 1  # which would make a fourth scale
     kill_and_resume(pair, tmp_path, monkeypatch, after, options, epochs=10)
 
 

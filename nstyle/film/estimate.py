@@ -64,7 +64,7 @@ def estimate_of(
     )
     further = estimate_run(later, session, in_memory).seconds
     if len(frames) > 1 and plan.settings.flow is None:
-        width, height = single.size
+        width, height = (round(edge * plan.config.enlargement) for edge in single.size)
         one, two = (Frame(n, resize_picture(frame, height, width)) for n, frame in enumerate(frames))
         began = time.perf_counter()
         EstimatedMotion()(one, two)

@@ -80,6 +80,7 @@ class FilmPlan:
         scale = self.config.max_long_edge / max(height, width)
         if not self.config.enlarge:
             scale = min(1.0, scale)
+        scale *= self.config.enlargement
         decoded, painted = height * width, height * width * scale**2
         distances = self.settings.distances
         on_device = painted * (WARPED_BYTES * len(distances) + PAIRS_BYTES * (self.config.optimizer == "lbfgs"))

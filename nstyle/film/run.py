@@ -170,7 +170,7 @@ class _FilmRun:
             identity = secrets.token_hex(8) if earlier is None else earlier.identity
             ways = ways_of(earlier, recipe) or tuple(scale.way for scale in prepared.scales)
             way = painter_way_of(earlier, recipe, prepared.chosen)
-            width, height = prepared.size
+            width, height = prepared.scales[-1].size
             plans = [
                 ShotPlan(
                     self.plan, self.folder, identity, number, frames, ways, prepared.memory, (height, width), way

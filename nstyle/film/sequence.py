@@ -243,7 +243,7 @@ class Shot:
             in_memory = {"content_image": self.picture(number)}
             prepared = prepared_for(self.config, self.device, self.dtype, self.session, painter, in_memory, self.ways)
             painter = prepared.chosen  # as for the first frame, whatever memory is free later
-            content = prepared.scales[-1].finish.content
+            content = prepared.scales[-1].content
             frames[number] = Frame(number, content)
             carried = (
                 {} if prepared.in_one_pass else self._carried(frames, number, state, prepared.descent.get("bounds"))
@@ -354,9 +354,9 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     start = scale.start
     for one in reversed(carried.values()):
         start = torch.where(one.shows > 0, one.image, start)
-    start = filled(start, _known(carried), scale.finish.where, luminance(scale.finish.content.rgb))
-    if scale.finish.mask is not None:
-        start = torch.lerp(scale.start, start, _mask(scale.finish.mask, start))
+    start = filled(start, _known(carried), scale.where, luminance(scale.content.rgb))
+    if scale.mask is not None:
+        start = torch.lerp(scale.start, start, _mask(scale.mask, start))
     return start.contiguous()
 
 

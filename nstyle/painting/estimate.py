@@ -99,8 +99,9 @@ def estimate_run(
             timer = partial(_time, config, device, precision.dtype, session, in_memory, rate)
             seconds += _seconds_of(prepared, rate, timer)
     last = _last_scale(prepared)
+    height, width = last.finish.content.size
     return Estimate(
-        last.size,
+        (width, height),
         prepared.process_memory,
         str(last.way),
         most_epochs(beginning(prepared), prepared),
@@ -295,7 +296,8 @@ def _time_matching(device: torch.device) -> float:
 
 def _small(config: Config, edge: int) -> Mapping[str, Any]:
     """Return the settings of a painting in one scale whose longer edge is `edge`."""
-    changed: dict[str, Any] = {"scales": 1, "coarsest_edge": None, "preview_edge": None, "max_long_edge": edge}
+    changed: dict[str, Any] = {"scales": 1, "coarsest_edge": None, "preview_edge": None, "supersampling": 1}
+    changed["max_long_edge"] = edge
     if config.size is not None:
         lengths = (*parse_size(config.size), config.max_long_edge)
         shrink = edge / max(lengths[:2])

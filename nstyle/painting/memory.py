@@ -159,7 +159,7 @@ class Memory:
         pixels = size.height * size.width
         image, tiling = pixels * PIXEL_BYTES, way.tiling
         held = (self._pictures + 1) * image + pixels * MASK_BYTES * self._masks  # with the image itself
-        held += self._of_patches(size)
+        held += self._of_patches(size) + self._of_shown(size)
         # A checkpoint to continue from is read before the targets are made.
         reading = held + self._images_of_checkpoint(way, epochs) * image + self._of_reading(size, tiling)
         held += self._images_of_optimizer(way, epochs) * image + self._of_kept_styles(size)
@@ -173,6 +173,10 @@ class Memory:
         reserve = (RESERVE - 1) * min(held + later, MOST_UNUSABLE)
         preparing = pixels * RESIZE_BYTES + self.decoded
         return max(int(max(reading, painting) + reserve) + constant - self.decoded, preparing)
+
+    def _of_shown(self, size: ScaleSize) -> int:
+        """Return the bytes of the content and its masks in the size of the picture for display, if it differs."""
+        return 0 if size.shown is None else math.prod(size.shown) * (PIXEL_BYTES + ALPHA_BYTES * self._masks)
 
     @property
     def _pictures(self) -> int:
@@ -300,7 +304,9 @@ class Memory:
     def _of_others(self, sizes: Sequence[ScaleSize], number: int) -> int:
         """Return the bytes of all scales but one: their pictures, and what the coarser ones leave behind."""
         others = [*sizes[:number], *sizes[number + 1 :]]
-        pictures = sum(self._pictures * size.height * size.width * PIXEL_BYTES for size in others)
+        pictures = sum(
+            self._pictures * size.height * size.width * PIXEL_BYTES + self._of_shown(size) for size in others
+        )
         return SCALE_BYTES * number + pictures + sum(map(self._of_styles, others))
 
     def work(self, size: ScaleSize, way: Way) -> Work:

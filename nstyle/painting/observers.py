@@ -280,8 +280,9 @@ class ScaleNotice:
         """Log the number and size of the scale at its first step."""
         if step.scales > 1 and step.scale != self.scale:
             self.scale = step.scale
-            _, _, height, width = step.image.shape
-            _log.info("scale %d of %d: %dx%d pixels", step.scale, step.scales, width, height)
+            (height, width), shown = step.image.shape[2:], step.finish.content.size
+            shrunk = "" if shown == (height, width) else f", shrunk to {shown[1]}x{shown[0]}"
+            _log.info("scale %d of %d: %dx%d pixels%s", step.scale, step.scales, width, height, shrunk)
 
     def close(self, ending: Ending) -> None:
         """Do nothing."""

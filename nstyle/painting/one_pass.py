@@ -55,7 +55,7 @@ def prepare_one_pass(
     stages: list[Tensor] | None = None if in_memory or chosen.painter.stages == 1 else []
     paint = chosen.paint if stages is None else partial(chosen.paint_stages, stages=stages)
     finish = Finish(picture, config.preserve_colors, mask)
-    scale = Scale(cache(partial(paint, picture, device)), finish, _no_objective)
+    scale = Scale(cache(partial(paint, picture, device)), finish, picture, mask, _no_objective)
     return Prepared(
         scales=(scale,),
         epochs=(0,),

@@ -125,18 +125,17 @@ def choose_pass(
                     *(size[1], size[0], one.way, amount(one.needed), amount(ways[0].needed)),
                 )
             return one
-    least = min(one.needed for one in ways)
+    least, longest = min(one.needed for one in ways), round(max(size) / config.enlargement)
     if limit is not None:
         enough = math.ceil((in_use + STARTUP + least) * SPREAD / 1e7) * 10
         raise DeviceError(
-            f"{max(size)} pixels need --max-memory {enough}MB, not {config.max_memory}; raise it, or lower "
+            f"{longest} pixels need --max-memory {enough}MB, not {config.max_memory}; raise it, or lower "
             "--max-long-edge",
             flag="--max-memory",
             kind=Kind.OUT_OF_RANGE,
         )
     raise DeviceError(
-        f"--max-long-edge {max(size)} needs {amount(least)} of memory, but {device} has {amount(there or 0)}; "
-        "lower it",
+        f"--max-long-edge {longest} needs {amount(least)} of memory, but {device} has {amount(there or 0)}; lower it",
         flag="--max-long-edge",
         kind=Kind.OUT_OF_RANGE,
     )

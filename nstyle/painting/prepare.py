@@ -1,7 +1,7 @@
 """Prepare a painting from its settings: an objective, a start and a finish for each scale."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from nstyle.networks.model_space import ShownImage, from_model_space, shown_rang
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.descent import SLOWDOWN
 from nstyle.painting.convergence import parts_that_count
-from nstyle.painting.finish import Finish
+from nstyle.painting.finish import Finish, where_visible
 from nstyle.painting.inputs import Inputs, Source, hash_files, inputs_of
 from nstyle.painting.layers import ChosenLayers
 from nstyle.painting.memory import Memory
@@ -78,8 +78,9 @@ class Prepared:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the painting."""
-        return self.scales[-1].size
+        """Width and height of the picture for display."""
+        height, width = self.scales[-1].finish.content.size
+        return width, height
 
     @property
     def has_alpha(self) -> bool:
@@ -235,9 +236,9 @@ class _ScaleMaker:
         """
         config, device = self.config, self.device
         masks = self._fit_masks(size)
-        picture = self._content_picture(size)
+        picture = self._content_picture((size.height, size.width))
         mask = None if self.inputs.mask is None else masks[self.inputs.mask]
-        finish = Finish(picture, config.preserve_colors, mask, seamless=config.seamless)
+        where = where_visible(picture.size, mask, picture.alpha)
         framed = {
             source: self.session.style_picture(
                 (self.hashes[source.name]["sha256"], source.crop, frame),
@@ -246,15 +247,13 @@ class _ScaleMaker:
             for source, frame in size.frames.items()
         }
         rgbs = {
-            source: recolor_style(
-                config.preserve_colors, style.rgb, picture.rgb, finish.where, style.alpha, picture.alpha
-            )
+            source: recolor_style(config.preserve_colors, style.rgb, picture.rgb, where, style.alpha, picture.alpha)
             for source, style in framed.items()
         }
         shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
         # With "luma" the descent paints in grey, and the finished picture gets the content's colors.
         keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
-        finish = replace(finish, grey=keeps_grey and is_grey(picture.rgb))
+        finish = self._finish(size, picture, mask, is_grey=keeps_grey and is_grey(picture.rgb))
         mask_tensor = _mask_tensor(mask, device)
         images = {source: ShownImage(rgb, device) for source, rgb in rgbs.items()}
         first = self.inputs.styles[0].picture
@@ -271,7 +270,9 @@ class _ScaleMaker:
         return Scale(
             partial(fitted_start, start, shown, mask_tensor, device, keeps_grey=keeps_grey),
             finish,
-            partial(make, ShownImage(shown, device)),  # `finish` holds the picture anyway, so no tensor stays
+            picture,
+            mask,
+            partial(make, ShownImage(shown, device)),  # the scale holds the picture anyway, so no tensor stays
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
@@ -279,11 +280,18 @@ class _ScaleMaker:
             work=work,
         )
 
-    def _content_picture(self, size: ScaleSize) -> Picture:
+    def _finish(self, size: ScaleSize, picture: Picture, mask: Mask | None, *, is_grey: bool) -> Finish:
+        """Return the finish; `picture` and `mask` have the size of the painting's image."""
+        if size.shown is not None:
+            picture = self._content_picture(size.shown)
+            mask = None if mask is None else rounded(resize(mask, *size.shown))
+        return Finish(picture, self.config.preserve_colors, mask, grey=is_grey, seamless=self.config.seamless)
+
+    def _content_picture(self, size: tuple[int, int]) -> Picture:
         """Return the content at this size; for a texture, a black picture, which the objective ignores."""
         if self.inputs.content is None:
-            return Picture(np.zeros((size.height, size.width, 3), dtype=np.float32), None)
-        return resize_picture(self.pictures[self.inputs.content], size.height, size.width)
+            return Picture(np.zeros((*size, 3), dtype=np.float32), None)
+        return resize_picture(self.pictures[self.inputs.content], *size)
 
     def _start(self, shown: Rgb, alpha: Alpha | None, style: Picture) -> Tensor | Callable[[], Tensor]:
         """Return the image that the painting starts from, 1 x 3 x H x W, or a function that makes it.

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nstyle.losses.objective import Objective
-from nstyle.painting.finish import Finish
+from nstyle.painting.finish import Finish, where_visible
 from nstyle.painting.ways import WHOLE, Way, Work
+from nstyle.pictures.masks import Mask
+from nstyle.pictures.picture import Picture
 
 
 @dataclass
@@ -17,6 +21,8 @@ class Scale:
     Attributes:
         make_start: makes `start`. If a painter has to paint for it, that is done once, and kept.
         finish: converts an image at this scale to the picture for display.
+        content: the content picture in the size of the image; with `supersampling`, larger than `finish.content`.
+        mask: the part that is painted, in that size; None: everything.
         make_objective: makes the objective, for which the network processes the pictures; called when the scale
             begins. None: the objective has been made, and cannot be made again once it is freed.
         parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
@@ -31,6 +37,8 @@ class Scale:
 
     make_start: Callable[[], Tensor]
     finish: Finish
+    content: Picture
+    mask: Mask | None
     make_objective: Callable[[], Objective] | None
     parts: tuple[Tensor | None, ...] = (None,)
     slowdown: float = 1.0
@@ -50,9 +58,14 @@ class Scale:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height."""
-        height, width = self.finish.content.size
+        """Width and height of the image."""
+        height, width = self.content.size
         return width, height
+
+    @property
+    def where(self) -> NDArray[np.bool_]:
+        """Which pixels of the image are both painted and visible, H x W; if there are none, all pixels."""
+        return where_visible(self.content.size, self.mask, self.content.alpha)
 
     @property
     def optimizer_settings(self) -> dict[str, float]:

@@ -1,10 +1,9 @@
 """The size of a painting at each scale, and the frames of its style pictures."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from nstyle.errors import ImageError, Kind, OptionError
@@ -21,7 +20,7 @@ PREVIEW_EDGE = 256
 
 
 Shrink: TypeAlias = Callable[[int], int]
-"""Function that converts a length at the finest scale to the length at another scale, both in pixels."""
+"""Function that converts a length of the picture for display to that of the painting at a scale, both in pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +31,40 @@ class ScaleSize:
         height: of the painting, in pixels.
         width: of the painting, in pixels.
         frames: how each style picture is resized and cropped at this scale.
+        shown: height and width of the picture for display, which `supersampling` makes smaller; None: the painting's.
 
     """
 
     height: int
     width: int
     frames: Mapping[Source, Frame]
+    shown: tuple[int, int] | None = None
 
 
 def longest_edge(config: Config) -> int:
     """Return the longest edge of the painting, or of a style picture's box if that is longer, in pixels."""
-    edge = config.max_long_edge if config.size is None else max(parse_size(config.size))
-    return math.ceil(edge * max(1, config.style_scale))
+    return math.ceil(_enlarged(config)(_own_edge(config)) * max(1, config.style_scale))
+
+
+def _own_edge(config: Config) -> int:
+    """Return the longer edge of the picture for display, as the settings ask for it."""
+    return config.max_long_edge if config.size is None else max(parse_size(config.size))
+
+
+def _enlarged(config: Config) -> Shrink:
+    """Return the function for the finest scale."""
+    return lambda length: round(length * config.enlargement)
 
 
 def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> list[ScaleSize]:
     """Return the size at each scale, coarsest first; the last is the painting's full size.
 
     Args:
-        config: the settings. With `coarsest_edge`, sizes are multiplied up from it; otherwise, the full size is
-            divided down. With `preview_edge`, the scales of a painting of that size come first, and larger sizes are
-            multiplied up from it. Without `enlarge`, the picture's own size limits `max_long_edge`.
+        config: the settings. With `supersampling`, all sizes are those of the image that is shrunk at the end; only
+            `max_long_edge`, `size` and `preview_edge` are those of the picture for display. With `coarsest_edge`,
+            sizes are multiplied up from it; otherwise, the full size is divided down. With `preview_edge`, the scales
+            of a painting of that size come first, and larger sizes are multiplied up from it. Without `enlarge`, the
+            picture's own size limits `max_long_edge`.
         inputs: the pictures.
         sizes: height and width of each picture in its file.
 
@@ -62,15 +74,26 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
 
     """
     config = _without_enlarging(config, inputs, sizes)
-    own = _size_at(config, inputs, sizes, lambda length: length)
+    shown = _painting_size(config, inputs, sizes, lambda length: length)
+    own = _size_at(config, inputs, sizes, _enlarged(config))
     if config.preview_edge is not None and config.preview_edge < config.max_long_edge:
-        preview = dataclasses.replace(config, max_long_edge=config.preview_edge, preview_edge=None)
-        counted_up = _counted_up(own, config, inputs, sizes, config.preview_edge)
-        larger = [size for size in counted_up if max(size.height, size.width) > config.preview_edge]
-        return [*scale_sizes(preview, inputs, sizes), *larger]
+        edge = _enlarged(config)(config.preview_edge)
+        counted_up = _counted_up(own, config, inputs, sizes, edge)
+        larger = [size for size in counted_up if max(size.height, size.width) > edge]
+        preview = replace(config, max_long_edge=config.preview_edge, preview_edge=None)
+        return [*scale_sizes(preview, inputs, sizes), *_with_shown(larger, config, shown)]
     if config.coarsest_edge is None:
-        return _counted_down(own, config, inputs, sizes)
-    return _counted_up(own, config, inputs, sizes, config.coarsest_edge)
+        return _with_shown(_counted_down(own, config, inputs, sizes), config, shown)
+    return _with_shown(_counted_up(own, config, inputs, sizes, config.coarsest_edge), config, shown)
+
+
+def _with_shown(scales: list[ScaleSize], config: Config, shown: tuple[int, int]) -> list[ScaleSize]:
+    """Return the scales with the sizes of their pictures for display; `shown` is the last one's."""
+    factor = config.enlargement
+    if factor == 1:
+        return scales
+    coarse = [replace(size, shown=(round(size.height / factor), round(size.width / factor))) for size in scales[:-1]]
+    return [*coarse, replace(scales[-1], shown=shown)]
 
 
 def _without_enlarging(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]) -> Config:
@@ -93,13 +116,13 @@ def _without_enlarging(config: Config, inputs: Inputs, sizes: Mapping[Source, tu
             path=sized.path,
             kind=Kind.OUT_OF_RANGE,
         )
-    return dataclasses.replace(config, max_long_edge=max(height, width))
+    return replace(config, max_long_edge=max(height, width))
 
 
 def _counted_down(
     own: ScaleSize, config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int, int]]
 ) -> list[ScaleSize]:
-    """Return the painting's size divided by the scale factor again and again, coarsest first.
+    """Return the image's size divided by the scale factor again and again, coarsest first.
 
     If the user gives the number of scales, it must be possible. Otherwise "auto" or the style loss decides; scales
     at which the painting or a style picture would be too small are left out.
@@ -118,7 +141,7 @@ def _counted_down(
         most, shortest = STYLE_LOSSES[config.style_loss].scales, STYLE_LOSSES[config.style_loss].coarsest_edge
     for divisions in range(1, most):
         try:
-            coarser = _size_at(config, inputs, sizes, _division(config.scale_factor, divisions))
+            coarser = _size_at(config, inputs, sizes, _division(config, divisions))
         except ImageError as error:
             if not isinstance(config.scales, int):
                 break
@@ -137,11 +160,12 @@ def _counted_down(
     return scales
 
 
-def _division(factor: float, times: int) -> Shrink:
-    """Return a function that divides a length by factor^times: it rounds down if the factor is 2, else to nearest."""
+def _division(config: Config, times: int) -> Shrink:
+    """Return a function that divides a length of the image by F^times: it rounds down if F is 2, else to nearest."""
+    own, factor = _enlarged(config), config.scale_factor
     if factor == 2:
-        return lambda length: length >> times
-    return lambda length: round(length / factor**times)
+        return lambda length: own(length) >> times
+    return lambda length: round(own(length) / factor**times)
 
 
 def _counted_up(
@@ -155,9 +179,8 @@ def _counted_up(
         OptionError: there are too many scales.
 
     """
-    own_edge = config.max_long_edge if config.size is None else max(parse_size(config.size))
-    scales: list[ScaleSize] = []
-    for edge in coarse_edges(coarsest_edge, config.scale_factor, own_edge):
+    own_edge, scales = _own_edge(config), list[ScaleSize]()
+    for edge in coarse_edges(coarsest_edge, config.scale_factor, _enlarged(config)(own_edge)):
         with suppress(ImageError):
             scales.append(_size_at(config, inputs, sizes, _proportion(edge, own_edge)))
     shortest = STYLE_LOSSES[config.style_loss].coarsest_edge

@@ -30,7 +30,7 @@ def smaller(config: Config, size: ScaleSize, fits: Callable[[ScaleSize], bool]) 
         fitting = math.floor(config.style_scale * share * 100) / 100
         return "--style-scale", f"{config.style_scale:g}", f"{fitting:g}" if fitting > 0 else None
     share = _largest_share(lambda share: _is_too_small(size, share) or all(map(fits, _shrunk(size, share))))
-    edges = [max(size.height, size.width)] if config.size is None else parse_size(config.size)
+    edges = [max(size.shown or (size.height, size.width))] if config.size is None else parse_size(config.size)
     fitting_edges = None if _is_too_small(size, share) else "x".join(str(int(edge * share)) for edge in edges)
     if config.size is None:
         return "--max-long-edge", str(edges[0]), fitting_edges
@@ -51,7 +51,7 @@ def _largest_share(fits: Callable[[float], bool]) -> float:
 
 def _is_too_small(size: ScaleSize, share: float) -> bool:
     """Tell whether nothing can be painted at this share of the size."""
-    return int(min(size.height, size.width) * share) < SHORTEST_EDGE
+    return int(min(size.shown or (size.height, size.width)) * share) < SHORTEST_EDGE
 
 
 def _shrunk(size: ScaleSize, share: float) -> list[ScaleSize]:
@@ -64,4 +64,5 @@ def _multiplied(size: ScaleSize, share: float, rounded: Callable[[float], int]) 
         return rounded(edges[0] * share), rounded(edges[1] * share)
 
     frames = {source: Frame(shrunk(frame.resized), shrunk(frame.window)) for source, frame in size.frames.items()}
-    return ScaleSize(*shrunk((size.height, size.width)), frames)
+    shown = None if size.shown is None else shrunk(size.shown)
+    return ScaleSize(*shrunk((size.height, size.width)), frames, shown)

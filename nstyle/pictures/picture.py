@@ -1,9 +1,11 @@
 """Pictures as arrays: sizes, resizing, colors of transparent pixels, denoising."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import affine_transform, distance_transform_edt, gaussian_filter, zoom
 
 from nstyle.pictures.limits import LARGE
@@ -17,6 +19,9 @@ Alpha = NDArray[np.float32]
 
 SEAM = 16
 """Width of the wrapped border, in pixels on each side, with which a seamless picture is denoised."""
+
+LANCZOS_RADIUS = 3
+"""Radius of Lanczos's filter in pixels of the shrunk picture."""
 
 FAINTEST = 1 / 510
 """Smallest alpha of a visible pixel: half an 8-bit level. Below it, a resized pixel's color is rounding noise."""
@@ -107,6 +112,30 @@ def _block_means(levels: NDArray[np.float32], block: int) -> NDArray[np.float32]
             total += every[offset::block]
         levels = np.moveaxis(total, 0, axis)
     return levels / np.float32(block**2)
+
+
+def shrink(rgb: Rgb, height: int, width: int, *, wrap: bool = False) -> Rgb:
+    """Shrink a picture to height x width with Lanczos's filter, which keeps lines sharp.
+
+    Do not change the result: a picture that has this size already is returned itself, not a copy.
+
+    Args:
+        rgb: the picture.
+        height: its new height.
+        width: its new width.
+        wrap: whether the picture tiles: then its other edge is what lies beyond an edge.
+
+    """
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    most = max(rgb.shape[0] / height, rgb.shape[1] / width)
+    beyond = math.ceil(LANCZOS_RADIUS * most) + 1 if wrap else 0
+    box = beyond, beyond, beyond + rgb.shape[1], beyond + rgb.shape[0]
+    result = np.empty((height, width, 3), np.float32)
+    for channel in range(3):
+        plane = Image.fromarray(np.pad(rgb[..., channel], beyond, mode="wrap"))
+        result[..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS, box))
+    return np.clip(result, 0, 1, out=result)
 
 
 def resize_picture(picture: Picture, height: int, width: int) -> Picture:

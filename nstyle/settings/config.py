@@ -108,6 +108,8 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             return None  # the user's scales override a preset's coarsest edge
         if name == "scales" and self.coarsest_edge is not None:
             return None  # and the user's coarsest edge a painter's single scale
+        if name == "style_layers" and not self._has_preset_layers:
+            return None
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
         if self.painter is not None and name in _WITH_PAINTER:
@@ -121,6 +123,12 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
                 content, style = unreal_weights(self.unrealness, given, self.preset)
                 return content if name == "content_weight" else style
         return PRESETS[self.preset].get(name)
+
+    @property
+    def _has_preset_layers(self) -> bool:
+        """Whether the network and the style loss are those for which a preset chooses the layers."""
+        style_loss = PRESETS[self.preset]["style_loss"]
+        return self.model == Machine.model and self._given("style_loss") in (None, style_loss)
 
     def _given(self, name: str) -> Any:
         """Return the value of a setting that the user gave; None if it is left open."""
@@ -146,6 +154,14 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
     def in_one_pass(self) -> bool:
         """Whether a painter paints the picture alone, without an optimizer and a style picture."""
         return self.painter is not None and self.max_num_epochs == 0
+
+    @property
+    def enlargement(self) -> float:
+        """How many times as large the picture is painted: `supersampling`.
+
+        A painter alone paints in the size for which it was trained.
+        """
+        return 1.0 if self.in_one_pass else self.supersampling
 
     @property
     def memory_limit(self) -> int | None:
@@ -300,7 +316,10 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             raise _conflict("overwrite", "--overwrite and --resume contradict each other: leave one of them out")
 
 
-_WITH_PAINTER: dict[str, Any] = {"max_num_epochs": 0, "scales": 1, "coarsest_edge": None, "stop_eps": 0}
+_WITH_PAINTER: dict[str, Any] = {
+    **{"max_num_epochs": 0, "stop_eps": 0},
+    **{"scales": 1, "coarsest_edge": None, "supersampling": 1},
+}
 """Defaults beside `painter`, whatever the preset: it paints at the full size, and what follows only refines that."""
 
 

@@ -34,7 +34,7 @@ OF_THE_OPTIMIZER = (
     *("style_image", "style_crop", "style_scale", "style_fit", "blend_style", "style_mask"),
     *("content_weight", "style_weight", "tv_weight", "init", "details", "seed"),
     *("content_layers", "style_layers", "style_loss", "range_weight", "balance", "pooling", "padding"),
-    *("scales", "scale_factor", "coarsest_edge", "preview_edge", "stop_after"),
+    *("scales", "scale_factor", "coarsest_edge", "preview_edge", "supersampling", "stop_after"),
     *("stop_eps", "optimizer", "lr", "lr_sched_delay", "lr_sched_factor", "image_range", "on_divergence"),
     *("model", "weights", "weights_input", "precision", "convolution", "save_epochs", "remove_noise"),
 )

@@ -25,7 +25,8 @@ class Terms:
         "layers of the style loss, likewise",
         MXNET,
         TERMS,
-        default_words="the network's; vgg19: relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
+        default_words="the network's; vgg19: relu1_1,relu2_1,relu3_1,relu4_1,relu5_1; painterly: the same with "
+        "weights that fall by the square root of 2 from each to the next",
         metavar="LAYER[:W],...",
     )
     style_loss: str = setting(

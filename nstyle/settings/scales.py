@@ -44,8 +44,9 @@ class Scales:
     )
     coarsest_edge: int | None = setting(
         None,
-        "longer edge of the coarsest scale, instead of --scales N; each finer scale is --scale-factor larger, up to "
-        "the size of the painting, so a larger painting has the same coarse scales and more fine ones",
+        "longer edge of the coarsest scale, before --supersampling shrinks it, instead of --scales N; each finer "
+        "scale is --scale-factor larger, up to the size of the painting, so a larger painting has the same coarse "
+        "scales and more fine ones",
         OURS,
         DESCENT,
         at_least=SHORTEST_EDGE,
@@ -62,20 +63,31 @@ class Scales:
         at_most=LONGEST_EDGE,
         metavar="PIXELS",
     )
+    supersampling: float = setting(
+        None,
+        "paint this many times as large, and shrink the result: at 1.4, fine strokes are cleaner, for twice the "
+        "time and memory",
+        OURS,
+        DESCENT,
+        default_words="1; painterly: the square root of 2; with --painter: 1",
+        at_least=1,
+        at_most=4,
+        metavar="F",
+    )
     max_num_epochs: int | tuple[int, ...] = setting(
         None,
         "maximum number of epochs; N,N,...: at each scale, coarsest first. The last number also counts for all finer "
         "scales; extra numbers are ignored, because small pictures have fewer scales",
         MXNET,
         DESCENT,
-        default_words="1000; painterly: 50,35,25,14,9,8; fast: 40,20,10; with --painter: 0",
+        default_words="1000; painterly: 30,22,16,10,7,4; fast: 40,20,10; with --painter: 0",
         at_least=0,
         metavar="N,...",
     )
     stop_after: int | None = setting(
         None,
-        "end the run after this many epochs, counted through all scales, even at a coarse one; final.jpg then has "
-        "that scale's size",
+        "end the run after this many epochs, counted through all scales, even at a coarse one; final.jpg is then as "
+        "small as that scale",
         OURS,
         DESCENT,
         at_least=1,

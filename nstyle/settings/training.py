@@ -279,6 +279,7 @@ class Training:
             init="content",
             optimizer="adam",  # it follows the gradient that is not clipped
             scales=1,
+            supersampling=1,
             max_num_epochs=self.steps or STEPS,
             save_epochs=self.save_steps,
             output_dir=self.folder,

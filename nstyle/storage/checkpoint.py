@@ -60,7 +60,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None
 def read_checkpoint(path: Path, device: torch.device) -> tuple[Checkpoint, Recipe]:
     """Read a file that `write_checkpoint` wrote; see `read_archive`.
 
-    The image is at most as large as the recipe's `size`; the caller checks that it has the size of its scale.
+    The image is at most `supersampling` times as large as the recipe's `size`; the caller checks that it has the size
+    of its scale.
 
     Raises:
         RecipeError: the file is damaged.
@@ -103,7 +104,8 @@ def _check_shapes(image: torch.Tensor, memory: dict[str, torch.Tensor], recipe: 
 
     """
     batch, channels, height, width = image.shape
-    most_wide, most_high = recipe.size
+    factor = recipe.settings["supersampling"]
+    most_wide, most_high = (math.ceil((edge + 1) * factor) - 1 for edge in recipe.size)  # both are rounded down
     if (batch, channels) != (1, 3) or height > most_high or width > most_wide:
         raise ValueError(f"not an image of at most {most_wide}x{most_high} pixels")
     for tensor in (image, *memory.values()):

@@ -30,7 +30,7 @@ _FILES = {"content_image", "style_image", "mask", "style_mask", "painter"}
 # Settings that other entries state more exactly: the preset's values, the weights, the chosen device and precision.
 _SAID_ELSEWHERE = {"preset", "unrealness", "gpu", "device", "precision"}
 _BALANCE = frozenset({"strength", "content_weight", "style_weight", "balance"})  # what `unrealness` sets, or replaces
-_SCALES = frozenset({"scales", "scale_factor", "coarsest_edge"})
+_SCALES = frozenset({"scales", "scale_factor", "coarsest_edge", "supersampling"})
 _EPOCHS = (
     frozenset({"max_num_epochs", "max_long_edge", "size", "preset"}) | _SCALES
 )  # what decides how many there are
@@ -302,6 +302,9 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
         settings |= dict.fromkeys(["max_num_epochs", "stop_eps", "preview_edge", *_SCALES])
     if changes.get("optimizer", settings["optimizer"]) != settings["optimizer"]:
         settings["lr"] = None
+    others = any(changes.get(name, settings[name]) != settings[name] for name in ("model", "style_loss"))
+    if others and settings["style_layers"] == PRESETS[settings["preset"]]["style_layers"]:
+        settings["style_layers"] = None  # a preset's are for its own network and style loss
     if changes.get("unrealness") is not None:
         settings |= {**dict.fromkeys(_BALANCE), "strength": Config.strength}
     elif _BALANCE & set(changes):
