@@ -25,8 +25,8 @@ class Terms:
         "layers of the style loss, likewise",
         MXNET,
         TERMS,
-        default_words="the network's; vgg19: relu1_1,relu2_1,relu3_1,relu4_1,relu5_1; painterly: the same with "
-        "weights that fall by the square root of 2 from each to the next",
+        default_words="the network's; vgg19: relu1_1,relu2_1,relu3_1,relu4_1,relu5_1; painterly, with its own "
+        "--style-loss: relu1_1:2,relu2_1:1.4,relu3_1,relu4_1:0.7,relu5_1:0.5",
         metavar="LAYER[:W],...",
     )
     style_loss: str = setting(

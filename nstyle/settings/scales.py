@@ -55,8 +55,8 @@ class Scales:
     )
     preview_edge: int | None = setting(
         None,
-        "longer edge of a smaller painting to paint first, exactly as it would be alone; further scales, each "
-        "--scale-factor larger, then add details; --recipe with a larger --max-long-edge sets this",
+        "longer edge of the result of a smaller painting to paint first, exactly as it would be alone; further "
+        "scales, each --scale-factor larger, then add details; --recipe with a larger --max-long-edge sets this",
         OURS,
         DESCENT,
         at_least=SHORTEST_EDGE,
@@ -65,8 +65,8 @@ class Scales:
     )
     supersampling: float = setting(
         None,
-        "paint this many times as large, and shrink the result: at 1.4, fine strokes are cleaner, for twice the "
-        "time and memory",
+        "paint this many times as large, and shrink the result: fine strokes are cleaner. It takes F^2 times the "
+        "memory, and the time of each epoch at the finest scale",
         OURS,
         DESCENT,
         default_words="1; painterly: the square root of 2; with --painter: 1",
@@ -86,8 +86,8 @@ class Scales:
     )
     stop_after: int | None = setting(
         None,
-        "end the run after this many epochs, counted through all scales, even at a coarse one; final.jpg is then as "
-        "small as that scale",
+        "end the run after this many epochs, counted through all scales, even at a coarse one; final.jpg is then "
+        "as small as that scale, shrunk by --supersampling",
         OURS,
         DESCENT,
         at_least=1,

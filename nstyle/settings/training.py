@@ -127,7 +127,7 @@ class Training:
     )
     width: int | None = setting(
         None,
-        "number of channels of the generator's first layer; size and time grow with its square",
+        "number of channels of the generator's first layer; its size and its part of the time grow with the square",
         OURS,
         LEARNING,
         default_words=_default_words("width"),
