@@ -1,5 +1,5 @@
 #!/bin/sh
-# Paint the gallery's pictures into docs/gallery/: four pairs with `--preset painterly`, about 2 minutes each on two CPU
+# Paint the gallery's pictures into docs/gallery/: four pairs with `--preset painterly`, about a minute each on two CPU
 # cores, two photos with the painter that comes along, in seconds, and the sample pair with all defaults, about 20
 # minutes.
 # usage: sh scripts/gallery.sh [painterly | painter | reference]

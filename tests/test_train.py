@@ -199,13 +199,13 @@ def test_ctrl_c_ends_the_command_in_one_line(folder: Path) -> None:
 
 
 def test_a_killed_training_continues_bit_for_bit(folder: Path) -> None:
-    """SIGKILL at a random moment after the first saving, in a process of its own."""
+    """SIGKILL at a random moment after the first saving of state and painter, in a process of its own."""
     words = "--photos photos --style-image style.png --validation-photo photo.png --steps 30 --generator small"
     words += " --width 2 --crop-edge 32 --batch-size 1 --max-long-edge 32 --save-steps 3 --quiet"
     flags = [*FLAGS, *words.split()]
     code = "import sys; from nstyle.__main__ import train; sys.exit(train())"
     process = subprocess.Popen([sys.executable, "-c", code, *flags, "--output", "y.safetensors"])
-    while not (folder / "y.training" / "state.npz").exists() and process.poll() is None:
+    while not (folder / "y.safetensors").exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
