@@ -9,7 +9,7 @@ STRENGTH_SPAN = 8
 PURPOSES = {
     "reference": "MXNet's results, up to float32 rounding",
     "painterly": "the picture that most judges choose, with coherent strokes at any size",
-    "fast": "close to painterly, in three fifths of the time at 512 pixels",
+    "fast": "close to painterly, in half the time at 512 pixels",
 }
 """Purpose of each preset, for `--help`."""
 
