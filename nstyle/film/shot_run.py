@@ -55,7 +55,7 @@ class ShotPlan:
         frames: the numbers of its frames, counted from 1.
         ways: how to paint each scale of a frame.
         memory: bytes that a frame needs, without the constant overhead.
-        size: height and width of a painted frame.
+        size: height and width of a frame as it is painted; `supersampling` shrinks it afterwards.
         painter_way: one of the painter's ways, in which it paints; None: each pass over the shot chooses one.
 
     """

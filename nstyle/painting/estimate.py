@@ -296,8 +296,8 @@ def _time_matching(device: torch.device) -> float:
 
 def _small(config: Config, edge: int) -> Mapping[str, Any]:
     """Return the settings of a painting in one scale whose longer edge is `edge`."""
-    changed: dict[str, Any] = {"scales": 1, "coarsest_edge": None, "preview_edge": None, "supersampling": 1}
-    changed["max_long_edge"] = edge
+    one_scale = {"scales": 1, "coarsest_edge": None, "preview_edge": None, "supersampling": 1}
+    changed: dict[str, Any] = {**one_scale, "max_long_edge": edge}
     if config.size is not None:
         lengths = (*parse_size(config.size), config.max_long_edge)
         shrink = edge / max(lengths[:2])

@@ -317,8 +317,11 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
 
 
 _WITH_PAINTER: dict[str, Any] = {
-    **{"max_num_epochs": 0, "stop_eps": 0},
-    **{"scales": 1, "coarsest_edge": None, "supersampling": 1},
+    "max_num_epochs": 0,
+    "scales": 1,
+    "coarsest_edge": None,
+    "supersampling": 1,
+    "stop_eps": 0,
 }
 """Defaults beside `painter`, whatever the preset: it paints at the full size, and what follows only refines that."""
 

@@ -66,7 +66,7 @@ class Scales:
     supersampling: float = setting(
         None,
         "paint this many times as large, and shrink the result: fine strokes are cleaner. It takes F^2 times the "
-        "memory, and the time of each epoch at the finest scale",
+        "memory, and F^2 times the time of each epoch at the finest scale",
         OURS,
         DESCENT,
         default_words="1; painterly: the square root of 2; with --painter: 1",
