@@ -13,7 +13,12 @@ from nstyle.painter.generators import GENERATORS, make_generator
 from nstyle.painter.graph import IMAGE, Generator, Graph
 from nstyle.painter.layers import BatchNorm, Blend, Conv, Layer, Span, Transposed
 
-SMALL = {"johnson": {"width": 4, "blocks": 1}, "small": {"width": 4}, "boosted": {"width": 4, "blocks": 3}}
+SMALL = {
+    "johnson": {"width": 4, "blocks": 1},
+    "unet": {"width": 2, "blocks": 1},
+    "small": {"width": 4},
+    "boosted": {"width": 4, "blocks": 3},
+}
 
 
 def small(name: str) -> Generator:
@@ -38,9 +43,10 @@ def test_a_painting_has_the_size_of_its_picture(name: str, size: tuple[int, int]
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "weights"), [("johnson", 32, 1_700_000), ("small", 8, 17_600), ("boosted", 64, 7_000_000)]
+    ("name", "width", "weights"),
+    [("johnson", 32, 1_700_000), ("unet", 16, 3_100_000), ("small", 8, 17_600), ("boosted", 64, 7_000_000)],
 )
-def test_the_networks_are_as_large_as_published(name: str, width: int, weights: int) -> None:
+def test_the_networks_are_as_large_as_is_said(name: str, width: int, weights: int) -> None:
     with torch.device("meta"):
         assert sum(p.numel() for p in make_generator(name, width=width).parameters()) == pytest.approx(
             weights, rel=0.02
@@ -60,15 +66,43 @@ def test_the_pictures_of_a_batch_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize("size", [(24, 20), (23, 21)])
-@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (9, 1), (3, 2), (5, 2)])
-def test_a_convolution_is_pytorchs_with_padding(size: tuple[int, int], kernel: int, stride: int) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "stride", "split"),
+    [(3, 1, False), (9, 1, False), (3, 2, False), (5, 2, False), (9, 1, True), (5, 1, True)],
+)
+def test_a_convolution_is_pytorchs_with_padding(size: tuple[int, int], kernel: int, stride: int, split: bool) -> None:
     x = torch.randn(1, 3, *size)
     for padding in ("reflect", "constant"):
-        ours = Conv(3, 4, kernel, stride=stride, padding=padding)
+        ours = Conv(3, 4, kernel, stride=stride, padding=padding, split=split)
         mode: Literal["reflect", "zeros"] = "reflect" if padding == "reflect" else "zeros"
         theirs = nn.Conv2d(3, 4, kernel, stride, kernel // 2, padding_mode=mode)
         theirs.load_state_dict(ours.state_dict())
         torch.testing.assert_close(run(ours, x), theirs(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_split_convolution_has_the_gradients_of_a_whole_one(dtype: torch.dtype) -> None:
+    layer = Conv(6, 3, 9, padding="constant", split=True).double()
+    layer.bias = nn.Parameter(torch.randn(3, dtype=torch.float64))
+    x = torch.randn(2, 6, 20, 31, dtype=torch.float64, requires_grad=True)
+    expected = F.conv2d(x, layer.weight, layer.bias, padding=4)
+    weights = torch.randn_like(expected)
+    wanted = torch.autograd.grad((expected * weights).sum(), [x, *layer.parameters()])
+    found = run(layer.to(dtype), x.to(dtype))
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    gradients = torch.autograd.grad((found * weights).sum(), [x, *layer.parameters()])
+    for one, exact in ((found, expected), *zip(gradients, wanted, strict=True)):
+        error = (one.double() - exact).norm() / exact.norm()
+        assert error < (1e-12 if dtype == torch.float64 else 0.01)
+
+
+def test_a_u_net_is_wide_where_its_maps_are_coarse() -> None:
+    graph = make_generator("unet").graphs[0]
+    widest = {graph.coarseness[name]: 0 for name in graph.inputs}
+    for name in graph.inputs:
+        if isinstance(layer := graph.layer(name), Conv):
+            widest[graph.coarseness[name]] = max(widest[graph.coarseness[name]], len(layer.weight))
+    assert widest == {0: 16, 1: 32, 2: 128, 3: 192}
 
 
 @pytest.mark.parametrize(("kernel", "padding", "crop"), [(7, 2, 1), (8, 3, 0)])

@@ -10,10 +10,11 @@ import torch
 
 from nstyle.errors import Kind, OutputError, WeightsError
 from nstyle.painter import painter_file
-from nstyle.painter.generators import make_generator
+from nstyle.painter.generators import GENERATORS, make_generator
 from nstyle.painter.graph import Generator
-from nstyle.painter.painter_file import read_painter, write_painter
+from nstyle.painter.painter_file import MOST_BYTES, MOST_HEADER_BYTES, read_painter, write_painter
 from nstyle.settings.painters import find_painter, painter_names
+from nstyle.settings.training import MOST_WIDTH
 
 
 def painter(name: str = "small", **sizes: int) -> Generator:
@@ -66,7 +67,7 @@ def test_a_weight_beyond_float16_is_written_in_float32(tmp_path: Path) -> None:
     assert torch.equal(other, second.half().float())
 
 
-@pytest.mark.parametrize("name", ["johnson", "small", "boosted"])
+@pytest.mark.parametrize("name", ["johnson", "unet", "small", "boosted"])
 def test_a_painter_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
     path, generator = tmp_path / "y.safetensors", painter(name, blocks=2).eval()
     write_painter(path, generator, {"steps": 7}, half=False)
@@ -91,6 +92,13 @@ def test_the_painters_of_the_program_are_small_and_whole() -> None:
         path = find_painter(name)
         assert path.stat().st_size <= 1_000_000
         assert read_painter(path).recipe
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_widest_painters_can_be_read_again(name: str) -> None:
+    with torch.device("meta"):
+        widest = make_generator(name, width=MOST_WIDTH)
+    assert 2 * sum(weight.numel() for weight in widest.parameters()) + MOST_HEADER_BYTES < MOST_BYTES
 
 
 def test_reading_draws_no_random_numbers(file: Path) -> None:

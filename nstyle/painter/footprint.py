@@ -4,8 +4,8 @@ from nstyle.painter.graph import IMAGE, Generator, Graph
 from nstyle.painter.tiles import Plan, Region, Tiling
 
 COPIES = 2
-"""How many maps of the size of its input and output a layer needs, in all: a convolution copies them into an order of
-its own, with padding."""
+"""How many maps of the size of its input and output a layer needs, in all, and of its `extra` values: a convolution
+copies them into an order of its own, with padding."""
 
 VALUE_BYTES = 4
 
@@ -32,7 +32,8 @@ def _whole(graph: Graph, size: tuple[int, int]) -> float:
         height, width = graph.size(name, size)
         own = channels[name] * height * width
         working = own + sum(held.get(x, 0) for x in inputs)
-        most = max(most, sum(held.values()) + own + (COPIES - 1) * working)
+        extra = COPIES * graph.layer(name).extra * height * width
+        most = max(most, sum(held.values()) + own + (COPIES - 1) * working + extra)
         held = {x: values for x, values in held.items() if last_uses.get(x) != name} | {name: own}
     return most
 
@@ -69,7 +70,8 @@ def _of_tile(
         most = max(most, inputs + found)
         inputs += values
     own = _area(region) * channels[name]
-    return max(most, COPIES * (inputs + own)), own
+    extra = _area(region) * plan.graph.layer(name).extra
+    return max(most, COPIES * (inputs + own + extra)), own
 
 
 def _area(region: Region) -> int:

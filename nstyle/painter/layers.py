@@ -37,10 +37,12 @@ class Layer(nn.Module):
 
     Attributes:
         coarser: how often it halves the size of its input; -1 if it doubles it.
+        extra: number of values at each position of its output that it computes besides them.
 
     """
 
     coarser = 0
+    extra = 0
 
     def needs(self, span: Span) -> tuple[int, int]:
         """Return the first position of the input that the span needs, and the one after the last."""
@@ -65,17 +67,27 @@ class Conv(Layer):
         stride: 1 or 2.
         padding: how the input continues beyond its edges: "reflect" or "constant" (zeros).
         bias: whether it adds a bias.
+        split: whether a CPU splits it; see `_by_columns`. Its stride is 1.
 
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: str = "reflect", bias: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: str = "reflect",
+        bias: bool = True,
+        split: bool = False,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.stride, self.padding = stride, padding
+        self.stride, self.padding, self.split = stride, padding, split
         self.coarser = stride - 1
+        self.extra = kernel * outputs if split else 0
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
 
     def channels(self, inputs: int) -> int:
@@ -104,7 +116,26 @@ class Conv(Layer):
             x = reflected(x, beyond)
         elif any(beyond):
             x = F.pad(x, beyond, mode=self.padding)
+        if self.split and x.device.type == "cpu":
+            return _by_columns(x, self.weight, self.bias)
         return F.conv2d(x, self.weight, self.bias, self.stride)
+
+
+def _by_columns(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return `F.conv2d(x, weight, bias)`, sooner than PyTorch if the kernel is large and has few output channels.
+
+    Such a convolution leaves most of a processor's lanes empty. Here, each column of the kernel is a convolution of
+    its own. All of them are done as one, and their maps are added, each shifted by its column. The sum is in float32
+    or better.
+    """
+    outputs, kernel = weight.shape[0], weight.shape[-1]
+    width = x.shape[-1] - kernel + 1
+    by_column = weight.permute(3, 0, 1, 2).flatten(0, 1)[..., None]
+    columns = torch.split(F.conv2d(x, by_column), outputs, dim=1)
+    total = at_least_float32(columns[0][..., :width])
+    for shift, column in enumerate(columns[1:], start=1):
+        total = total + column[..., shift : shift + width]
+    return total if bias is None else total + bias.reshape(-1, 1, 1)
 
 
 def reflected(maps: Tensor, beyond: tuple[int, int, int, int]) -> Tensor:
