@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pillow_heif
 import profiles
@@ -26,6 +27,7 @@ from nstyle.pictures.encode import write_picture
 from nstyle.pictures.icc import SRGB_PROFILE, to_srgb
 from nstyle.pictures.limits import MOST_PIXELS
 from nstyle.pictures.picture import Picture, fill_hidden, resize, resize_picture, to_uint8, to_uint16
+from nstyle.settings.groups import SAMPLES
 
 RECIPE = json.dumps({"content_image": "photo.jpg", "settings": ["x" * 60] * 240})
 WRITTEN = [("jpg", 8), ("png", 8), ("png", 16), ("tiff", 8), ("tiff", 16), ("webp", 8)]
@@ -182,6 +184,14 @@ def test_a_16_bit_tiff_is_read_by_tifffile(tmp_path: Path) -> None:
     assert picture.alpha is not None
     write_picture(path, picture, bit_depth=16)
     np.testing.assert_array_equal(tifffile.imread(path), to_uint16(np.dstack([picture.rgb, picture.alpha])))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_png_of_paint_is_as_small_as_libpngs_own(dtype: type, tmp_path: Path) -> None:
+    path, rgb = tmp_path / "paint.png", read_picture(SAMPLES / "vortices.jpg").rgb[:200, :200]
+    write_picture(path, Picture(rgb), bit_depth=np.iinfo(dtype).bits)
+    levels = to_uint8(rgb) if dtype is np.uint8 else to_uint16(rgb)
+    assert path.stat().st_size < len(imagecodecs.png_encode(levels)) + len(SRGB_PROFILE)
 
 
 def test_the_profile_is_the_same_at_any_time() -> None:
