@@ -191,7 +191,7 @@ def test_a_png_of_paint_is_as_small_as_libpngs_own(dtype: type, tmp_path: Path) 
     path, rgb = tmp_path / "paint.png", read_picture(SAMPLES / "vortices.jpg").rgb[:200, :200]
     write_picture(path, Picture(rgb), bit_depth=np.iinfo(dtype).bits)
     levels = to_uint8(rgb) if dtype is np.uint8 else to_uint16(rgb)
-    assert path.stat().st_size < len(imagecodecs.png_encode(levels)) + len(SRGB_PROFILE)
+    assert path.stat().st_size < len(imagecodecs.png_encode(levels)) + 500  # the profile, compressed
 
 
 def test_the_profile_is_the_same_at_any_time() -> None:
