@@ -28,7 +28,7 @@ def generator(name: str, **sizes: int) -> Generator:
 
 
 @pytest.mark.parametrize("tiling", [*TINY, *TILINGS], ids=lambda tiling: f"{tiling.edge}-{tiling.kept}")
-@pytest.mark.parametrize("name", ["johnson", "unet", "boosted"])
+@pytest.mark.parametrize("name", ["johnson", "boosted"])
 @pytest.mark.parametrize("size", [(70, 83), (16, 19)], ids=str)
 def test_tiles_are_exact(name: str, size: tuple[int, int], tiling: Tiling) -> None:
     made, image = generator(name).double(), 50 * torch.randn(1, 3, *size, dtype=torch.float64)
@@ -68,12 +68,6 @@ def test_full_size_maps_are_computed_twice_and_coarse_ones_once() -> None:
     assert len(steps) == len(set(steps))
 
 
-def test_a_u_net_adds_its_two_halves_in_place() -> None:
-    """At a quarter of the size, a map of its own would be a third of all that is kept."""
-    plan = Plan(generator("unet").graphs[0], Tiling(512, 1))
-    assert plan.reuses("joined") == "before1"
-
-
 def test_the_tiles_of_each_step_run_in_a_context_of_their_own() -> None:
     """A process can keep freed memory for them, and return it before the next step."""
     ended = []
@@ -102,7 +96,7 @@ def peak():  # not that of `resource`, which begins with the peak of the process
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
-made = make_generator({name!r}, width={width}, blocks=1).eval()
+made = make_generator("johnson", width={width}, blocks=1).eval()
 paint(made, torch.zeros(1, 3, 64, 64))
 image, tiling = torch.zeros(1, 3, 768, 768), {tiling}
 before = peak()
@@ -113,20 +107,18 @@ print(peak() - before - 2 * image.nbytes, bytes_needed(made, (768, 768), tiling)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the peak in this way")
 @pytest.mark.parametrize(
-    ("name", "width", "tiling"),
+    ("width", "tiling"),
     [
-        ("johnson", 8, None),
-        ("johnson", 8, Tiling(256, 1)),
-        ("johnson", 8, Tiling(256, 2)),
-        ("johnson", 2, None),  # most of it is for the last convolution, which is split
-        ("johnson", 2, Tiling(512, 2)),
-        ("unet", 8, None),
-        ("unet", 8, Tiling(256, 1)),
+        (8, None),
+        (8, Tiling(256, 1)),
+        (8, Tiling(256, 2)),
+        (2, None),  # most of it is for the last convolution, which is split
+        (2, Tiling(512, 2)),
     ],
     ids=str,
 )
-def test_the_memory_is_what_is_said(name: str, width: int, tiling: Tiling | None) -> None:
-    code = _MEASURE.format(name=name, width=width, tiling=repr(tiling))
+def test_the_memory_is_what_is_said(width: int, tiling: Tiling | None) -> None:
+    code = _MEASURE.format(width=width, tiling=repr(tiling))
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     measured, said = map(int, done.stdout.split())
     assert measured <= said <= measured + 100_000_000

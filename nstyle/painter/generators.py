@@ -88,67 +88,28 @@ def _residual(width: int, blocks: int, *, kernel: int, deepest: int) -> list[Gra
 
     """
     graph, deep = Graph(), deepest * width
-    x = _halved_twice(graph, width, deep, kernel)
-    x = _blocks(graph, "block", x, deep, blocks)
-    return [_doubled_twice(graph, x, width, deep, kernel)]
 
+    def normalized(
+        name: str, x: str, inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, relu: bool = True
+    ) -> str:
+        x = graph.add(f"{name}_conv", Conv(inputs, outputs, kernel, stride=stride, bias=False), x)
+        return graph.add(f"{name}_norm", InstanceNorm(outputs, relu=relu), x)
 
-def _unet(width: int, blocks: int) -> list[Graph]:
-    """Make a network with the parts of Johnson's that works at an eighth of the picture's size, too.
-
-    At its two coarsest sizes it is a U-Net (Ronneberger, Fischer and Brox, 2015). One residual block runs at a
-    quarter. Its map is halved, and the other blocks run at an eighth, where each sees more of the picture. Their map
-    is enlarged and added to the first block's, and a last block follows. Only small maps have many channels.
-
-    Args:
-        width: channels of the first map; those at a half, a quarter and an eighth have 2, 8 and 12 times as many.
-        blocks: number of residual blocks at an eighth.
-
-    """
-    graph, quarter, eighth, kernel = Graph(), 8 * width, 12 * width, 9
-    x = _halved_twice(graph, width, quarter, kernel)
-    seen = _blocks(graph, "before", x, quarter, 1)
-    x = _normalized(graph, "down3", seen, quarter, eighth, stride=2)
-    x = _blocks(graph, "block", x, eighth, blocks)
-    x = _normalized(graph, "up0", graph.add("enlarged0", Enlarge(), x), eighth, quarter, relu=False)
-    x = _blocks(graph, "after", graph.add("joined", Sum(), seen, x), quarter, 1)
-    return [_doubled_twice(graph, x, width, quarter, kernel)]
-
-
-def _normalized(
-    graph: Graph, name: str, x: str, inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, relu: bool = True
-) -> str:
-    """Add a convolution with instance normalization to a graph, after the layer x. Return its name."""
-    x = graph.add(f"{name}_conv", Conv(inputs, outputs, kernel, stride=stride, bias=False), x)
-    return graph.add(f"{name}_norm", InstanceNorm(outputs, relu=relu), x)
-
-
-def _blocks(graph: Graph, name: str, x: str, channels: int, count: int) -> str:
-    """Add residual blocks to a graph, after the layer x. Return the name of the last one's sum."""
-    for i in range(1, count + 1):
-        inner = _normalized(graph, f"{name}{i}_1", x, channels, channels)
-        inner = _normalized(graph, f"{name}{i}_2", inner, channels, channels, relu=False)
-        x = graph.add(f"{name}{i}", Sum(), x, inner)
-    return x
-
-
-def _halved_twice(graph: Graph, width: int, deep: int, kernel: int) -> str:
-    """Add the layers of Johnson's network before its blocks; their last map has `deep` channels. Return its name."""
     x = graph.add("scaled", Scaled(INPUT_SCALE), IMAGE)
-    x = _normalized(graph, "first", x, 3, width, kernel)
-    x = _normalized(graph, "down1", x, width, 2 * width, stride=2)
-    return _normalized(graph, "down2", x, 2 * width, deep, stride=2)
-
-
-def _doubled_twice(graph: Graph, x: str, width: int, deep: int, kernel: int) -> Graph:
-    """Add the layers of Johnson's network after its blocks, whose map x has `deep` channels. Return the graph."""
-    x = _normalized(graph, "up1", graph.add("enlarged1", Enlarge(), x), deep, 2 * width)
-    x = _normalized(graph, "up2", graph.add("enlarged2", Enlarge(), x), 2 * width, width)
+    x = normalized("first", x, 3, width, kernel)
+    x = normalized("down1", x, width, 2 * width, stride=2)
+    x = normalized("down2", x, 2 * width, deep, stride=2)
+    for i in range(1, blocks + 1):
+        inner = normalized(f"block{i}_1", x, deep, deep)
+        inner = normalized(f"block{i}_2", inner, deep, deep, relu=False)
+        x = graph.add(f"block{i}", Sum(), x, inner)
+    x = normalized("up1", graph.add("enlarged1", Enlarge(), x), deep, 2 * width)
+    x = normalized("up2", graph.add("enlarged2", Enlarge(), x), 2 * width, width)
     last = Conv(width, 3, kernel, split=True)
     last.weight.data *= LAST_GAIN
     x = graph.add("last", last, x)
     graph.add("painted", ScaledTanh(OUTPUT_SCALE), x)
-    return graph
+    return [graph]
 
 
 def _boosted(width: int, stages: int) -> list[Graph]:
@@ -216,7 +177,6 @@ def _with_mxnet_weights(graph: Graph) -> Graph:
 
 GENERATORS: dict[str, GeneratorKind] = {
     "johnson": GeneratorKind(partial(_residual, kernel=9, deepest=4), 5),
-    "unet": GeneratorKind(_unet, 3),
     "small": GeneratorKind(partial(_residual, kernel=5, deepest=2), 2),
     CHAIN: GeneratorKind(_boosted, 4),
 }

@@ -27,8 +27,8 @@ from nstyle.painter.graph import Generator
 FORMAT = "nstyle painter 1"
 """What the header's "format" says. Another number would be another layout."""
 
-MOST_BYTES, MOST_HEADER_BYTES = 2**29, 2**20
-"""Largest file and header that are read. The widest generator has 400 MB, and a header has some 10 kB."""
+MOST_BYTES, MOST_HEADER_BYTES = 2**28, 2**20
+"""Largest file and header that are read. The widest generator has 110 MB, and a header has some 10 kB."""
 
 _METADATA, _TEXTS = "__metadata__", ("format", "generator", "recipe")
 _DTYPES: dict[str, np.dtype[np.floating]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}

@@ -21,14 +21,13 @@ LEARNING, WATCHING = "how the painter learns", "saving and watching"
 
 GENERATORS = {
     "johnson": "the network of Johnson, Alahi and Fei-Fei",
-    "unet": "one that works at an eighth of the size, too: it paints better, and its file has 6.2 MB",
     "small": "a small one that learns quickly",
     "boosted": "MXNet's chain of four",
 }
 """The kinds of generators, in a few words."""
 
 MOST_WIDTH = 128
-"""Largest width of a generator: four times that of Johnson's network as published, eight times the default."""
+"""Largest width of a generator: four times that of Johnson's network as published."""
 
 GENERATOR = "johnson"
 """The kind if neither a kind nor a painter to start from is given."""
@@ -37,10 +36,10 @@ STEPS = 20_000
 """Number of steps if neither steps nor minutes are given."""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "width": {"johnson": 16, "unet": 16, "small": 8, "boosted": 64},
-    "crop_edge": {"johnson": 128, "unet": 128, "small": 128, "boosted": 384},
-    "batch_size": {"johnson": 2, "unet": 2, "small": 2, "boosted": 1},
-    "lr": {"johnson": 0.01, "unet": 0.015, "small": 0.01, "boosted": 0.0001},
+    "width": {"johnson": 16, "small": 8, "boosted": 64},
+    "crop_edge": {"johnson": 128, "small": 128, "boosted": 384},
+    "batch_size": {"johnson": 2, "small": 2, "boosted": 1},
+    "lr": {"johnson": 0.01, "small": 0.01, "boosted": 0.0001},
 }
 """Defaults that depend on the generator. Those of "boosted" are MXNet's (example/neural-style/end_to_end)."""
 
