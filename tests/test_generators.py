@@ -13,11 +13,7 @@ from nstyle.painter.generators import GENERATORS, make_generator
 from nstyle.painter.graph import IMAGE, Generator, Graph
 from nstyle.painter.layers import BatchNorm, Blend, Conv, Layer, Span, Transposed
 
-SMALL = {
-    "johnson": {"width": 4, "blocks": 1},
-    "small": {"width": 4},
-    "boosted": {"width": 4, "blocks": 3},
-}
+SMALL = {"johnson": {"width": 4, "blocks": 1}, "small": {"width": 4}, "boosted": {"width": 4, "blocks": 3}}
 
 
 def small(name: str) -> Generator:
@@ -42,8 +38,7 @@ def test_a_painting_has_the_size_of_its_picture(name: str, size: tuple[int, int]
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "weights"),
-    [("johnson", 32, 1_700_000), ("small", 8, 17_600), ("boosted", 64, 7_000_000)],
+    ("name", "width", "weights"), [("johnson", 32, 1_700_000), ("small", 8, 17_600), ("boosted", 64, 7_000_000)]
 )
 def test_the_networks_are_as_large_as_published(name: str, width: int, weights: int) -> None:
     with torch.device("meta"):
