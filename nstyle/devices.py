@@ -183,7 +183,25 @@ def reproducible(device: torch.device, *, tf32: bool = False) -> Iterator[None]:
                 _switches_before.close()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+@contextmanager
+def out_of_memory_as_error(device: torch.device, flag: str, what: str) -> Iterator[None]:
+    """Turn out-of-memory errors into a `DeviceError` while the block runs.
+
+    Args:
+        device: the device that it names.
+        flag: the flag that helps.
+        what: the rest of its message after "ran out of memory": where, and what to do.
+
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise DeviceError(f"{device} ran out of memory{what}", flag=flag, kind=Kind.OUT_OF_RANGE) from error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
     """Tell whether Python or PyTorch found no memory; some of PyTorch's errors can be told only by their messages."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

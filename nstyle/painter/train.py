@@ -17,7 +17,14 @@ from typing import Any, Protocol
 
 import torch
 
-from nstyle.devices import Precision, choose_device, choose_precision, describe_device, reproducible
+from nstyle.devices import (
+    Precision,
+    choose_device,
+    choose_precision,
+    describe_device,
+    out_of_memory_as_error,
+    reproducible,
+)
 from nstyle.errors import DivergenceError, ImageError, Kind, WeightsError
 from nstyle.painter.earlier import find_earlier, read_earlier_state
 from nstyle.painter.generators import make_generator
@@ -27,7 +34,7 @@ from nstyle.painter.painter_file import PainterFile, read_painter
 from nstyle.painter.photos import Photos
 from nstyle.painter.state import damaged_state
 from nstyle.painter.training import Lesson, Trainer, TrainingStep
-from nstyle.painter.training_errors import check_crops, naming_output, out_of_memory_as_error
+from nstyle.painter.training_errors import check_crops, naming_output
 from nstyle.painter.training_files import TrainingFiles
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.observers import EpochLog
@@ -109,7 +116,9 @@ def train(
             naming_output(),
             folder.owned(),
             reproducible(device, tf32=precision.tf32),
-            out_of_memory_as_error(device, "--batch-size", "in training; lower --batch-size, --crop-edge or --width"),
+            out_of_memory_as_error(
+                device, "--batch-size", " in training; lower --batch-size, --crop-edge or --width"
+            ),
         ):
             try:
                 return _Run(training, config, photos, folder, device, precision, progress, callback).run(session)

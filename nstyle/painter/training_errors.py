@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from nstyle.devices import is_out_of_memory
-from nstyle.errors import DeviceError, ImageError, Kind, OptionError, OutputError
+from nstyle.devices import out_of_memory_as_error
+from nstyle.errors import ImageError, Kind, OptionError, OutputError
 from nstyle.painter.objectives import CropObjectives
 from nstyle.painter.photos import Photos
 
@@ -39,7 +39,7 @@ def about_validation_photo(path: Path, max_long_edge: int, device: torch.device)
         with out_of_memory_as_error(
             device,
             "--max-long-edge",
-            f"painting and evaluating the validation photo; lower --max-long-edge (now {max_long_edge})",
+            f" painting and evaluating the validation photo; lower --max-long-edge (now {max_long_edge})",
         ):
             yield
     except ImageError as error:
@@ -60,14 +60,3 @@ def naming_output() -> Iterator[None]:
     except OutputError as error:
         message = str(error).replace("--output-dir", "--output")
         raise OutputError(message, flag="--output", path=error.path, kind=error.kind) from error
-
-
-@contextmanager
-def out_of_memory_as_error(device: torch.device, flag: str, what: str) -> Iterator[None]:
-    """Turn out-of-memory errors into a `DeviceError` that names a flag, what took the memory, and what helps."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise DeviceError(f"{device} ran out of memory {what}", flag=flag, kind=Kind.OUT_OF_RANGE) from error

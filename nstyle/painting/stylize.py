@@ -12,12 +12,12 @@ from nstyle.devices import (
     Precision,
     choose_device,
     choose_precision,
-    is_out_of_memory,
     keeping_freed_memory,
     limited_memory,
+    out_of_memory_as_error,
     reproducible,
 )
-from nstyle.errors import DeviceError, DivergenceError, Kind, OutputError, RecipeError
+from nstyle.errors import DivergenceError, Kind, OutputError, RecipeError
 from nstyle.painting.convergence import warn_if_unchanged
 from nstyle.painting.inputs import inputs_of, kept_metadata
 from nstyle.painting.observers import (
@@ -345,19 +345,11 @@ def tuned(config: Config, session: Session, device: torch.device, memory: int) -
     return nullcontext()
 
 
-@contextmanager
-def _out_of_memory_as_error(config: Config, device: torch.device) -> Iterator[None]:
-    """Turn out-of-memory errors into a `DeviceError`."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        flag, where = "--max-long-edge", ""
-        remedy = f"lower {flag} (now {config.max_long_edge})"
-        if config.max_memory is not None and device.type == "cuda":  # PyTorch may not take more
-            flag, where = "--max-memory", f" within --max-memory {config.max_memory}"
-            remedy = f"raise that limit, or {remedy}"
-        raise DeviceError(
-            f"{device} ran out of memory{where}; {remedy}", flag=flag, kind=Kind.OUT_OF_RANGE
-        ) from error
+def _out_of_memory_as_error(config: Config, device: torch.device) -> AbstractContextManager[None]:
+    """Turn out-of-memory errors into a `DeviceError` that names the flag of this painting that helps."""
+    flag, where = "--max-long-edge", ""
+    remedy = f"lower {flag} (now {config.max_long_edge})"
+    if config.max_memory is not None and device.type == "cuda":  # PyTorch may not take more
+        flag, where = "--max-memory", f" within --max-memory {config.max_memory}"
+        remedy = f"raise that limit, or {remedy}"
+    return out_of_memory_as_error(device, flag, f"{where}; {remedy}")
