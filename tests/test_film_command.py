@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from film_runs import FLAGS, contents, negative, painted_film
 from films import scene, write_video
 from PIL import Image
@@ -14,8 +15,13 @@ from refusals import refuses
 from nstyle import stylize_film
 from nstyle.commands.paint import main
 from nstyle.errors import Kind, OptionError
+from nstyle.film.estimate import estimate_of
+from nstyle.film.plan import plan_film
 from nstyle.film.video import open_video
+from nstyle.painting.estimate import estimate_run
 from nstyle.pictures.decode import read_picture
+from nstyle.settings.config import Config
+from nstyle.settings.film import FilmSettings
 
 
 @pytest.fixture
@@ -138,6 +144,28 @@ def test_an_estimate_paints_nothing(here: Path, capsys: pytest.CaptureFixture[st
     said = capsys.readouterr().out
     assert said.startswith("clip.mp4: 5 frames of 48x32 pixels in 2 shots, ")
     assert not Path("output").exists()
+
+
+def test_an_estimate_counts_what_is_carried_from_frame_to_frame(here: Path) -> None:
+    config = Config(style_image=Path("style.png"), preset="fast", model="filters", max_long_edge=1200)
+    plan = plan_film(config, FilmSettings(film=Path("clip.mp4")))
+    carried = plan.memory(torch.device("cpu"))
+    alone = estimate_run(plan.config, None, {"content_image": next(iter(plan.source.frames(range(1))))})
+    assert carried > 150_000_000
+    assert estimate_of(plan).memory - alone.memory > 0.8 * carried
+
+
+def test_memory_for_the_pairs_that_later_frames_have_is_planned(here: Path) -> None:
+    """Two frames of 48x32 pixels: 5 pairs are carried, and each epoch adds one, up to 10."""
+    needed = [
+        plan_film(
+            Config(optimizer="lbfgs", max_num_epochs=epochs, max_long_edge=48),
+            FilmSettings(film=Path("clip.mp4"), frame_epochs=frame_epochs),
+        ).memory(torch.device("cpu"))
+        for epochs, frame_epochs in ((20, 30), (5, 3), (1, 30))
+    ]
+    pair = 48 * 32 * 2 * 3 * 4
+    assert [more - needed[0] for more in needed] == [0, 3 * pair, 10 * pair]
 
 
 def test_an_estimate_of_a_sweep_on_one_frame_writes_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

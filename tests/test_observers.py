@@ -41,7 +41,8 @@ def step(epoch: int, *, stopped: bool = False, scale: int = 1, rate_factor: floa
     )
 
 
-ENDING = Ending(StopReason.EPOCHS, Checkpoint(DescentState(torch.zeros(1, 3, 20, 20), 9)), 1, NoPicture())
+LAST = torch.zeros(1, 3, 20, 20)
+ENDING = Ending(StopReason.EPOCHS, Checkpoint(DescentState(LAST, 9)), 1, LAST, NoPicture())
 
 
 def snapshots(folder: Path, save_epochs: int) -> Snapshots:

@@ -11,23 +11,28 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nstyle import Config, DivergenceError, PaintingStep, stylize
 from nstyle.errors import OutputError
 from nstyle.losses.objective import Objective
 from nstyle.losses.parts import PIXELS, Part
 from nstyle.losses.terms import Statistic
+from nstyle.networks.model_space import to_model_space
 from nstyle.optim.catalog import OPTIMIZERS
 from nstyle.optim.lbfgs import Spectrum
 from nstyle.painting.finish import Finish
 from nstyle.painting.memory import UPDATE_IMAGES
 from nstyle.painting.prepare import Prepared, prepare
 from nstyle.painting.run import _stretched, paint
+from nstyle.painting.session import Session
 from nstyle.painting.steps import Ending
+from nstyle.pictures.color_transfer import is_grey
 from nstyle.pictures.decode import read_picture
-from nstyle.pictures.picture import Picture
+from nstyle.pictures.picture import Picture, resize_picture
 from nstyle.storage.layout import StopReason
 
 
@@ -265,6 +270,78 @@ def test_a_share_of_the_starts_details_is_added(pair: tuple[Path, Path]) -> None
     torch.testing.assert_close(painted(0), enlarged)
     torch.testing.assert_close(painted(0.5), (enlarged + finest) / 2)
     torch.testing.assert_close(painted(1), finest)
+
+
+def test_what_is_not_painted_stays_the_contents_at_every_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    levels = np.zeros((32, 48), dtype=np.uint8)
+    levels[:, :30] = 255
+    Image.fromarray(levels).save(tmp_path / "mask.png")
+    painting = prepared(pair, model="filters", max_long_edge=96, scales=2, mask=tmp_path / "mask.png")
+    black = torch.from_numpy(painting.scales[1].mask) == 0
+    content = to_model_space(painting.scales[1].content.rgb)
+    image = paint(painting).image
+    assert 0.2 < black.float().mean() < 0.5
+    assert torch.allclose(image[..., black], content[..., black], atol=0.01)  # values decay a little
+    assert not torch.allclose(image, content, atol=5)
+
+
+def test_a_painting_that_ends_before_the_first_epoch_of_a_scale_shows_the_scale_before(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"max_long_edge": 96, "scales": 2, "max_num_epochs": 2, "stop_eps": 0}
+    evaluate, shapes = Objective.gradient, list[int]()
+
+    def interrupted(objective: Objective, image: torch.Tensor) -> Any:
+        shapes.append(image.shape[-1])
+        if len(shapes) == 3:
+            raise KeyboardInterrupt
+        return evaluate(objective, image)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Objective, "gradient", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stylize(*pair, output_dir=tmp_path / "run", image_format="png", model="filters", **options)
+    assert shapes == [48, 48, 96]
+    shown = read_picture(tmp_path / "run" / "final.png").rgb
+    assert shown.shape[1] == 48
+    again = stylize(recipe=tmp_path / "run" / "final.png", output_dir=tmp_path / "again")
+    assert np.array_equal(read_picture(again.path).rgb, shown)
+    resumed = stylize(*pair, output_dir=tmp_path / "run", image_format="png", model="filters", resume=True, **options)
+    assert torch.equal(resumed.image, paint(prepared(pair, model="filters", **options)).image)
+
+
+def test_whether_grey_is_kept_is_decided_at_the_finest_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """Specks of color vanish in small pictures; all scales are painted alike."""
+    grey = np.full((96, 96, 3), 128, dtype=np.uint8)
+    grey[::2, ::2, 0] += 3
+    grey[1::2, 1::2, 2] += 3
+    for name, picture in {"specks": grey, "grey": np.full_like(grey, 90)}.items():
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    options: dict[str, Any] = {"model": "filters", "grey": "keep", "max_long_edge": 96, "scales": 2}
+    found = prepared((tmp_path / "specks.png", tmp_path / "grey.png"), **options)
+    assert is_grey(found.scales[0].content.rgb)
+    assert not is_grey(found.scales[1].content.rgb)
+    assert [scale.objective().grey for scale in found.scales] == [False, False]
+
+
+def test_a_session_does_not_mix_styles_that_were_read_at_different_sizes(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large JPEGs are read in a part of their size, if a painting needs no more."""
+    read = Session.read
+
+    def reduced(session: Session, path: Path, edge: int | None = None) -> Picture:
+        picture = read(session, path, edge)
+        return resize_picture(picture, 20, 24) if path == pair[1] and edge == 48 else picture
+
+    monkeypatch.setattr(Session, "read", reduced)
+    session = Session()
+    options: dict[str, Any] = {"model": "filters", "coarsest_edge": 48, "max_num_epochs": 1, "stop_eps": 0}
+    results = []
+    for edge, used in ((48, session), (96, session), (96, Session())):
+        config = Config(content_image=pair[0], style_image=pair[1], max_long_edge=edge, **options)
+        results.append(paint(prepare(config, torch.device("cpu"), torch.float32, used)).image)
+    assert torch.equal(results[1], results[2])
 
 
 def test_one_more_term(pair: tuple[Path, Path]) -> None:

@@ -207,7 +207,8 @@ def test_a_larger_picture_goes_on_from_the_recipes(
 def test_a_larger_picture_has_the_scales_that_it_is_given() -> None:
     ours = recipe(Config(max_long_edge=400))
     edge = max(ours.size)
-    assert settings_to_repeat(ours, {"max_long_edge": 4 * edge})["preview_edge"] == edge
+    for larger in (4 * edge, 4.0 * edge, np.int64(4 * edge)):
+        assert settings_to_repeat(ours, {"max_long_edge": larger})["preview_edge"] == edge
     assert settings_to_repeat(ours, {"max_long_edge": 4 * edge, "scales": 1})["preview_edge"] is None
     assert settings_to_repeat(ours, {"max_long_edge": edge})["preview_edge"] is None
 
@@ -246,6 +247,8 @@ def test_what_is_warned_of() -> None:
     ]
     chosen = recipe(Config(weights="w.pth"), weights={"path": "/w.pth", "sha256": "def", "original": True})
     assert not ours.other_inputs(chosen)
+    other_network = recipe(Config(model="filters"), weights={"path": "", "sha256": "def", "original": True})
+    assert not ours.other_inputs(other_network)
     moved = recipe(inputs={"content_image": {"path": "/elsewhere.png", "sha256": "other"}})
     assert not ours.other_inputs(moved)
     newer = recipe(device_name="another", versions={"nstyle": "1", "torch": "3"})

@@ -10,7 +10,7 @@ from refusals import refuses
 
 from nstyle.errors import ImageError, Kind, OptionError
 from nstyle.painting.inputs import inputs_of
-from nstyle.painting.sizes import coarse_edges, scale_sizes
+from nstyle.painting.sizes import coarse_edges, longest_edge, scale_sizes
 from nstyle.pictures.picture import fit_long_edge
 from nstyle.settings.config import Config
 from nstyle.settings.scales import MOST_COUNTED_UP, epochs_at_scales
@@ -111,6 +111,18 @@ def test_counted_up_scales_that_leave_too_little_are_left_out() -> None:
     whole = edges_of((512, 512), **options)
     assert whole == [(edge, edge) for edge in (32, 64, 128, 256, 512)]
     assert edges_of((512, 512), (200, 1000), style_fit="contain", **options) == whole[2:]
+
+
+def test_a_preview_that_is_too_small_is_named_by_its_own_flag() -> None:
+    path = Config().content_image
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--preview-edge", path=path) as refused:
+        edges_of((200, 300), preview_edge=20, max_long_edge=600)
+    assert "becomes 20x13 pixels at --preview-edge 20" in str(refused.value)
+
+
+def test_the_style_picture_of_a_texture_is_read_at_the_size_of_its_box() -> None:
+    assert longest_edge(Config(size="256x128", content_weight=0, max_long_edge=2048)) == 2048
+    assert longest_edge(Config(size="4096x128", content_weight=0, max_long_edge=2048)) == 4096
 
 
 def test_too_many_scales() -> None:

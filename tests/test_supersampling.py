@@ -142,13 +142,18 @@ def test_every_picture_of_a_run_is_shrunk(pair: tuple[Path, Path], tmp_path: Pat
     np.testing.assert_array_equal(shrink(plain.picture.rgb, *shown.shape[:2]), result.picture.rgb)
 
 
-def test_a_checkpoint_may_have_a_row_more_than_the_picture_tells(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    """66 rows are shown of 100: the shown ones are rounded down, and so are those of the image."""
-    Image.open(pair[0]).resize((451, 301)).save(tmp_path / "photo.png")
-    options = {**LARGER, "max_long_edge": 100, "max_num_epochs": 2}
+@pytest.mark.parametrize(
+    ("photo", "shown", "image"), [((301, 451), (66, 100), (100, 150)), ((297, 500), (59, 101), (90, 152))]
+)
+def test_a_checkpoint_may_have_more_rows_than_the_picture_tells(
+    photo: tuple[int, int], shown: tuple[int, int], image: tuple[int, int], pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """66 rows are shown of 100: the shown ones are rounded down. Of 101 columns times 1.5, 152 are painted."""
+    Image.open(pair[0]).resize(photo[::-1]).save(tmp_path / "photo.png")
+    options = {**LARGER, "max_long_edge": shown[1], "max_num_epochs": 2}
     result = stylize(tmp_path / "photo.png", pair[1], output_dir=tmp_path / "out", **options)
-    assert result.image.shape[2:] == (100, 150)
-    assert result.rgb.shape[:2] == (66, 100)
+    assert result.image.shape[2:] == image
+    assert result.rgb.shape[:2] == shown
     checkpoint, _ = read_checkpoint(tmp_path / "out" / "state.npz", torch.device("cpu"))
     assert torch.equal(checkpoint.descent.image, result.image)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from nstyle.devices import choose_device
 from nstyle.film.motion_sources import EstimatedMotion
 from nstyle.film.plan import FilmPlan
 from nstyle.film.sequence import Frame
@@ -55,14 +56,15 @@ def estimate_of(
     shots = len(plan.shots(lambda number: looked(plan.numbers.stop - plan.numbers.start)))
     frames = list(plan.source.frames(plan.numbers[:2]))
     in_memory, painter = {"content_image": frames[0]}, painter_of(plan.config)
-    single = estimate_run(plan.config, session, in_memory, painter)
+    besides = plan.memory(choose_device(plan.config.device, plan.config.gpu))
+    single = estimate_run(plan.config, session, in_memory, painter, besides)
     if plan.config.in_one_pass:  # each frame alone
         whole = single.seconds * plan.frames
         return FilmEstimate(single.size, single.memory, single.way, shots, single.seconds, single.seconds, whole)
     later = replace(
         plan.config, scales=1, coarsest_edge=None, preview_edge=None, max_num_epochs=plan.settings.frame_epochs
     )
-    further = estimate_run(later, session, in_memory).seconds
+    further = estimate_run(later, session, in_memory, besides=besides).seconds
     if len(frames) > 1 and plan.settings.flow is None:
         width, height = (round(edge * plan.config.enlargement) for edge in single.size)
         one, two = (Frame(n, resize_picture(frame, height, width)) for n, frame in enumerate(frames))

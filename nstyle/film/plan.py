@@ -15,6 +15,7 @@ from nstyle.film.shots import shots_of
 from nstyle.film.source import Source
 from nstyle.film.span import numbers_of, rate_of
 from nstyle.film.video import Video
+from nstyle.optim.catalog import HISTORY
 from nstyle.optim.lbfgs import RECENT
 from nstyle.painting.inputs import inputs_of
 from nstyle.settings.config import Config
@@ -26,10 +27,10 @@ _log = logging.getLogger(__name__)
 KEPT_BACKWARDS = 8
 """Frames of the source that are kept decoded if a pass goes backwards. In Full HD they take 200 MB."""
 
-FRAME_BYTES, WARPED_BYTES, FLOW_BYTES, PAIRS_BYTES = 16, 28, 48, 2 * (2 * RECENT * 3 * 2)
+FRAME_BYTES, WARPED_BYTES, FLOW_BYTES, PAIRS_BYTES, PAIR_BYTES = 16, 28, 48, 2 * (2 * RECENT * 3 * 2), 2 * 3 * 4
 """Bytes a pixel: of a frame in float32 with alpha; of a warped painting, what it shows and how far it counts; of the
 motion both ways while it is found and compared; and of the last pairs of L-BFGS, in bfloat16: those of
-the last frame, and of this one as it ends."""
+the last frame, and of this one as it ends. PAIR_BYTES: of a pair of L-BFGS that the descent holds, in float32."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,22 @@ class FilmPlan:
         scale *= self.config.enlargement
         decoded, painted = height * width, height * width * scale**2
         distances = self.settings.distances
-        on_device = painted * (WARPED_BYTES * len(distances) + PAIRS_BYTES * (self.config.optimizer == "lbfgs"))
+        on_device = painted * WARPED_BYTES * len(distances)
+        if self.config.optimizer == "lbfgs":
+            on_device += painted * (PAIRS_BYTES + PAIR_BYTES * self._further_pairs())
         if device.type != "cpu":
             return int(on_device)
         frames = decoded * (self.kept_frames + 1) + painted * (1 + 2 * max(distances))
         return int(on_device + FRAME_BYTES * frames + FLOW_BYTES * painted * len(distances))
+
+    def _further_pairs(self) -> int:
+        """Return how many more pairs of L-BFGS a later frame has than the first one has at its finest scale.
+
+        A later frame begins with those that are carried to it.
+        """
+        epochs = self.config.max_num_epochs
+        finest = epochs if isinstance(epochs, int) else epochs[-1]
+        return max(0, min(HISTORY, RECENT + self.settings.frame_epochs - 1) - min(HISTORY, max(0, finest - 1)))
 
     def digest(self) -> str:
         """Return a SHA-256 of the source: that of the video, or that of the hashes of all pictures.

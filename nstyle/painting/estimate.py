@@ -74,10 +74,11 @@ def estimate_run(
     session: Session | None = None,
     in_memory: Mapping[str, Picture] | None = None,
     painter: Painter | None = None,
+    besides: int = 0,
 ) -> Estimate:
     """Estimate what `stylize.run` would take with the same painter.
 
-    See `painter.run.estimate` for errors, and `prepare` for `in_memory`.
+    See `painter.run.estimate` for errors, and `prepare` for `in_memory` and `besides`.
     """
     session = Session() if session is None else session
     device = choose_device(config.device, config.gpu)
@@ -87,7 +88,7 @@ def estimate_run(
         begin = time.perf_counter()
         unpainted = None if painter is None else _Unpainted(painter)
         with _naming_other_machines(config):
-            prepared = prepared_for(config, device, precision.dtype, session, unpainted, in_memory)
+            prepared = prepared_for(config, device, precision.dtype, session, unpainted, in_memory, besides=besides)
         seconds = time.perf_counter() - begin
         if unpainted is not None:
             seconds += unpainted.seconds(prepared.scales)

@@ -244,7 +244,7 @@ class FinalPicture:
         self.epochs = checkpoint.epoch
         cut = ending.stop_reason not in FINISHED
         text = embedded_text(self.recipe, self.config, checkpoint, ending.scales, cut=cut)
-        picture = ending.finish(checkpoint.descent.image, 0)
+        picture = ending.finish(ending.image, 0)
         write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
 
 

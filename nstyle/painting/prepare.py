@@ -213,11 +213,12 @@ class ObjectiveMaker:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _ScaleMaker:
     """Maker of a painting's scales; it resizes each scale's pictures from the originals.
 
-    `chosen` paints the starts; None: `init` decides.
+    `chosen` paints the starts; None: `init` decides. `keeps_grey` tells whether all scales are painted in grey; the
+    first scale that is made, the finest, decides, since faint colors vanish in small pictures.
     """
 
     config: Config
@@ -228,6 +229,7 @@ class _ScaleMaker:
     device: torch.device
     session: Session
     chosen: Pass | None = None
+    keeps_grey: bool | None = None
 
     def make(self, size: ScaleSize, way: Way, work: Work) -> Scale:
         """Resize all pictures, and make the start, unless a painter does; the objective is made later, in this way.
@@ -241,7 +243,7 @@ class _ScaleMaker:
         where = where_visible(picture.size, mask, picture.alpha)
         framed = {
             source: self.session.style_picture(
-                (self.hashes[source.name]["sha256"], source.crop, frame),
+                (self.hashes[source.name]["sha256"], source.crop, self.pictures[source].size, frame),
                 partial(frame.picture, self.pictures[source]),
             )
             for source, frame in size.frames.items()
@@ -252,7 +254,9 @@ class _ScaleMaker:
         }
         shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
         # With "luma" the descent paints in grey, and the finished picture gets the content's colors.
-        keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
+        if self.keeps_grey is None:
+            self.keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
+        keeps_grey = self.keeps_grey
         finish = self._finish(size, picture, mask, is_grey=keeps_grey and is_grey(picture.rgb))
         mask_tensor = _mask_tensor(mask, device)
         images = {source: ShownImage(rgb, device) for source, rgb in rgbs.items()}

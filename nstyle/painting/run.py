@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own spelling)
 from nstyle.errors import DivergenceError
 from nstyle.losses.terms import Term
 from nstyle.optim.descent import DescentState, descend, diverged, has_converged
+from nstyle.painting.finish import Finish
 from nstyle.painting.interrupts import Interrupts
 from nstyle.painting.prepare import Prepared
 from nstyle.painting.result import Painted
@@ -127,6 +128,7 @@ class Painting:
         self.checkpoint = start
         self.stop_reason = StopReason.FAILED
         self._observers: Sequence[Observer] = ()
+        self._before: tuple[Tensor, Finish] | None = None  # what the last scale made, until this one has an epoch
 
     @property
     def scale(self) -> Scale:
@@ -185,6 +187,8 @@ class Painting:
         }
         for step in descend(objective, self.checkpoint.descent, **settings):
             self.checkpoint = replace(self.checkpoint, descent=step.state)
+            if step.state.epoch > 0:
+                self._before = None
             shown = PaintingStep(
                 epoch=self.checkpoint.epoch - 1,
                 image=step.image,
@@ -207,9 +211,13 @@ class Painting:
         """Set the checkpoint to the beginning of the next scale."""
         self.scale.free()
         following = self.prepared.scales[self.checkpoint.scale]
+        self._before = self.checkpoint.descent.image, self.scale.finish
         # An image read from a checkpoint is contiguous. The layout affects rounding, so use the same one here.
         image = self.checkpoint.descent.image.contiguous()
         enlarged = _enlarged(image, self.scale, following, seamless=self.prepared.seamless)
+        if following.mask is not None:  # what is not painted stays the content's, as at the first scale
+            mask = torch.from_numpy(following.mask).to(enlarged.device)
+            enlarged = torch.where(mask > 0, enlarged, following.start)
         if (bounds := self.prepared.descent.get("bounds")) is not None:
             enlarged = enlarged.clamp(*bounds)
         self.checkpoint = Checkpoint(DescentState(enlarged), self.checkpoint.scale + 1, self.checkpoint.epoch)
@@ -226,7 +234,8 @@ class Painting:
         If an observer fails, the next ones see the stop reason FAILED: a painting whose picture could not be written
         is not finished.
         """
-        ending = Ending(self.stop_reason, self.checkpoint, len(self.prepared.scales), self.scale.finish)
+        image, finish = self._before or (self.checkpoint.descent.image, self.scale.finish)
+        ending = Ending(self.stop_reason, self.checkpoint, len(self.prepared.scales), image, finish)
         try:
             observer.close(ending)
         except KeyboardInterrupt:

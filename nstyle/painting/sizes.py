@@ -1,8 +1,8 @@
 """The size of a painting at each scale, and the frames of its style pictures."""
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -43,7 +43,8 @@ class ScaleSize:
 
 def longest_edge(config: Config) -> int:
     """Return the longest edge of the painting, or of a style picture's box if that is longer, in pixels."""
-    return math.ceil(_enlarged(config)(_own_edge(config)) * max(1, config.style_scale))
+    edge = max(_own_edge(config), config.max_long_edge)  # with `size`, max_long_edge is that of the style's box
+    return math.ceil(_enlarged(config)(edge) * max(1, config.style_scale))
 
 
 def _own_edge(config: Config) -> int:
@@ -81,10 +82,24 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
         counted_up = _counted_up(own, config, inputs, sizes, edge)
         larger = [size for size in counted_up if max(size.height, size.width) > edge]
         preview = replace(config, max_long_edge=config.preview_edge, preview_edge=None)
-        return [*scale_sizes(preview, inputs, sizes), *_with_shown(larger, config, shown)]
+        with _naming_preview_edge():
+            coarse = scale_sizes(preview, inputs, sizes)
+        return [*coarse, *_with_shown(larger, config, shown)]
     if config.coarsest_edge is None:
         return _with_shown(_counted_down(own, config, inputs, sizes), config, shown)
     return _with_shown(_counted_up(own, config, inputs, sizes, config.coarsest_edge), config, shown)
+
+
+@contextmanager
+def _naming_preview_edge() -> Iterator[None]:
+    """Let errors about the longer edge of the preview name the setting that it has."""
+    try:
+        yield
+    except ImageError as error:
+        if error.flag != "--max-long-edge":
+            raise
+        message = str(error).replace("--max-long-edge", "--preview-edge")
+        raise ImageError(message, flag="--preview-edge", path=error.path, kind=error.kind) from error
 
 
 def _with_shown(scales: list[ScaleSize], config: Config, shown: tuple[int, int]) -> list[ScaleSize]:

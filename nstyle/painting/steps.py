@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from torch import Tensor
+
 from nstyle.losses.objective import Evaluation
 from nstyle.optim.descent import Step
 from nstyle.painting.finish import Finish
@@ -42,8 +44,10 @@ class Ending:
 
     Attributes:
         stop_reason: why it ended.
-        checkpoint: the state from which the painting can be resumed; its image is the last good one.
+        checkpoint: the state from which the painting can be resumed.
         scales: the number of scales.
+        image: the last good image. If the painting ended before the first epoch of a scale was done, it is that of
+            the scale before.
         finish: converts that image to the picture for display.
 
     """
@@ -51,6 +55,7 @@ class Ending:
     stop_reason: StopReason
     checkpoint: Checkpoint
     scales: int
+    image: Tensor
     finish: Finish
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from nstyle.losses.catalog import STYLE_LOSSES
-from nstyle.settings.config import Config
+from nstyle.settings.config import Config, parse_size
 from nstyle.settings.options import flag
 
 
@@ -27,6 +27,13 @@ class Idle:
 def _has_one_scale(config: Config) -> bool:
     scales = STYLE_LOSSES[config.style_loss].scales if config.scales is None else config.scales
     return scales == 1 and config.coarsest_edge is None and config.preview_edge is None
+
+
+def _is_below_coarsest(config: Config) -> bool:
+    """Tell whether `coarsest_edge` is too large for a second scale; see `painting.sizes.coarse_edges`."""
+    edge = config.max_long_edge if config.size is None else max(parse_size(config.size))
+    least = (config.coarsest_edge or 0) * config.scale_factor**0.5
+    return config.preview_edge is None and least > edge * config.enlargement
 
 
 OF_THE_OPTIMIZER = (
@@ -67,6 +74,11 @@ IDLE = (
         "the picture is painted in a single scale; add --scales",
     ),
     Idle(
+        ("coarsest_edge", "scale_factor", "details"),
+        lambda config: _is_below_coarsest(config) and not config.in_one_pass,
+        "the picture is painted in a single scale, because --coarsest-edge is {coarsest_edge}",
+    ),
+    Idle(
         ("preview_edge",),
         lambda config: config.size is None and (config.preview_edge or 0) >= config.max_long_edge,
         "the picture is not larger: --max-long-edge is {max_long_edge}",
@@ -83,6 +95,11 @@ IDLE = (
             config.style_weight == 0 and config.init not in ("style", "recolored") and config.grey == "free"
         ),
         "--style-weight is 0",
+    ),
+    Idle(
+        ("style_fit",),
+        lambda config: config.size is not None and config.style_fit in ("stretch", "area"),
+        "the style picture of a texture keeps its aspect ratio",
     ),
     Idle(("content_image",), lambda config: config.size is not None, "--size paints a texture from the style alone"),
     Idle(

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ class Recipe:
             and there["sha256"] != was["sha256"]
         ]
         weights, weights_now = self.settings["weights"], now.settings["weights"]
-        if name_of(weights) == name_of(weights_now) and now.weights["sha256"] != self.weights["sha256"]:
+        same_network = self.settings["model"] == now.settings["model"] and name_of(weights) == name_of(weights_now)
+        if same_network and now.weights["sha256"] != self.weights["sha256"]:
             changed.append(f"--weights {weights_now}")
         return changed
 
@@ -323,5 +325,5 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
 def _preview_of(recipe: Recipe, edge: Any) -> int | None:
     """Return the longer edge of the recipe's picture if `edge`, the new longer edge, is larger; else None."""
     own_edge: int = max(recipe.size)
-    is_larger = isinstance(edge, int) and edge > own_edge and recipe.settings["size"] is None
+    is_larger = isinstance(edge, Real) and float(edge) > own_edge and recipe.settings["size"] is None
     return own_edge if is_larger else None
