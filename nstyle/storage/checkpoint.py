@@ -104,9 +104,10 @@ def _check_shapes(image: torch.Tensor, memory: dict[str, torch.Tensor], recipe: 
 
     """
     batch, channels, height, width = image.shape
-    factor = recipe.settings["supersampling"]
-    # The picture's shorter edge is rounded down, and the image's longer edge to the nearest pixel.
-    most_wide, most_high = (math.ceil((edge + 1) * factor + 0.5) - 1 for edge in recipe.size)
+    longest = max(recipe.size)
+    enlarged = round(longest * recipe.settings["supersampling"])
+    # The shorter edges of picture and image are rounded down.
+    most_wide, most_high = (((edge + 1) * enlarged - 1) // longest for edge in recipe.size)
     if (batch, channels) != (1, 3) or height > most_high or width > most_wide:
         raise ValueError(f"not an image of at most {most_wide}x{most_high} pixels")
     for tensor in (image, *memory.values()):
