@@ -93,9 +93,10 @@ class FilmPlan:
         return int(on_device + FRAME_BYTES * frames + FLOW_BYTES * painted * len(distances))
 
     def _further_pairs(self) -> int:
-        """Return how many more pairs of L-BFGS a later frame has than the first one has at its finest scale.
+        """Return how many more pairs of L-BFGS, at most, a later frame has than the first one at its finest scale.
 
-        A later frame begins with those that are carried to it.
+        A later frame begins with those that are carried to it. If a small picture has fewer scales than there are
+        numbers of epochs, its finest scale has more pairs than the last number tells.
         """
         epochs = self.config.max_num_epochs
         finest = epochs if isinstance(epochs, int) else epochs[-1]

@@ -43,13 +43,8 @@ class ScaleSize:
 
 def longest_edge(config: Config) -> int:
     """Return the longest edge of the painting, or of a style picture's box if that is longer, in pixels."""
-    edge = max(_own_edge(config), config.max_long_edge)  # with `size`, max_long_edge is that of the style's box
+    edge = max(config.long_edge, config.max_long_edge)  # with `size`, max_long_edge is that of the style's box
     return math.ceil(_enlarged(config)(edge) * max(1, config.style_scale))
-
-
-def _own_edge(config: Config) -> int:
-    """Return the longer edge of the picture for display, as the settings ask for it."""
-    return config.max_long_edge if config.size is None else max(parse_size(config.size))
 
 
 def _enlarged(config: Config) -> Shrink:
@@ -194,7 +189,7 @@ def _counted_up(
         OptionError: there are too many scales.
 
     """
-    own_edge, scales = _own_edge(config), list[ScaleSize]()
+    own_edge, scales = config.long_edge, list[ScaleSize]()
     for edge in coarse_edges(coarsest_edge, config.scale_factor, _enlarged(config)(own_edge)):
         with suppress(ImageError):
             scales.append(_size_at(config, inputs, sizes, _proportion(edge, own_edge)))

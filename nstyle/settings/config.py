@@ -156,6 +156,11 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
         return self.painter is not None and self.max_num_epochs == 0
 
     @property
+    def long_edge(self) -> int:
+        """Longer edge of the picture for display, in pixels, as the settings ask for it."""
+        return self.max_long_edge if self.size is None else max(parse_size(self.size))
+
+    @property
     def enlargement(self) -> float:
         """How many times as large the picture is painted: `supersampling`.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from nstyle.losses.catalog import STYLE_LOSSES
-from nstyle.settings.config import Config, parse_size
+from nstyle.settings.config import Config
 from nstyle.settings.options import flag
 
 
@@ -31,9 +31,8 @@ def _has_one_scale(config: Config) -> bool:
 
 def _is_below_coarsest(config: Config) -> bool:
     """Tell whether `coarsest_edge` is too large for a second scale; see `painting.sizes.coarse_edges`."""
-    edge = config.max_long_edge if config.size is None else max(parse_size(config.size))
     least = (config.coarsest_edge or 0) * config.scale_factor**0.5
-    return config.preview_edge is None and least > edge * config.enlargement
+    return config.preview_edge is None and least > config.long_edge * config.enlargement
 
 
 OF_THE_OPTIMIZER = (
