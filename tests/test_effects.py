@@ -19,6 +19,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "seed": (["--init", "content"], ["1", "2"]),
     "scale_factor": ([], ["1.5", "2"]),
     "details": (["--scales", "1"], ["0", "1"]),
+    "grain": (["--scales", "1"], ["0", "8"]),
     "coarsest_edge": ([], ["100", "200"]),
     "preview_edge": ([], ["40", "64"]),
     "style_fit": (["--size", "32x32", "--content-weight", "0"], ["stretch", "area"]),
@@ -75,20 +76,39 @@ def test_every_setting_is_tried() -> None:
     [
         ({"seed": 3}, ["seed"]),
         ({"seed": 3, "init": "content"}, ["init"]),
-        ({"preset": "painterly", "scale_factor": 2, "details": 0.1}, ["scale_factor", "details"]),
+        (
+            {"preset": "painterly", "scale_factor": 2, "details": 0.1, "grain": 1},
+            ["scale_factor", "details", "grain"],
+        ),
         ({"style_loss": "mrf", "scale_factor": 2}, ["scale_factor"]),
         ({"coarsest_edge": 128, "max_long_edge": 96, "supersampling": 2}, ["coarsest_edge", "scale_factor"]),
         ({"size": "256x256", "content_weight": 0, "style_fit": "cover"}, ["style_fit"]),
-        ({"scales": "auto", "details": 1}, ["details"]),
+        ({"scales": "auto", "details": 1, "grain": 1}, ["details", "grain"]),
+        ({"scales": 2, "grain": 1, "init": "content", "max_long_edge": 200}, ["grain", "seed"]),
         ({"preview_edge": 300}, ["preview_edge"]),
         ({"weights": "vgg.pth", "weights_input": "bgr"}, ["weights_input"]),
         ({"gpu": -1, "convolution": "winograd"}, ["convolution"]),
-        ({}, [each.name for each in dataclasses.fields(Config) if each.name not in ("scale_factor", "details")]),
+        (
+            {},
+            [
+                each.name
+                for each in dataclasses.fields(Config)
+                if each.name not in ("scale_factor", "details", "grain")
+            ],
+        ),
     ],
 )
 def test_what_has_an_effect_is_not_named(settings: dict[str, Any], given: list[str]) -> None:
     found = without_effect(given, [Config(**settings)])
     assert [sentence for sentence in found if "weights-input" not in sentence or settings] == []
+
+
+def test_grain_needs_two_scales_and_200_pixels() -> None:
+    settings = {"scales": 2, "grain": 1, "init": "content", "max_long_edge": 199}
+    (sentence,) = without_effect(["grain"], [Config(**settings)])
+    assert "200 pixels" in sentence
+    assert len(without_effect(["seed"], [Config(**settings)])) == 1
+    assert len(without_effect(["grain", "seed"], [Config(**{**settings, "max_long_edge": 200, "scales": 1})])) == 2
 
 
 def test_on_a_gpu_or_in_bfloat16_there_is_one_convolution() -> None:

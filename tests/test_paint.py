@@ -272,6 +272,24 @@ def test_a_share_of_the_starts_details_is_added(pair: tuple[Path, Path]) -> None
     torch.testing.assert_close(painted(1), finest)
 
 
+def test_grain_is_added_to_every_enlarged_image_of_200_pixels(pair: tuple[Path, Path]) -> None:
+    def painted(grain: float, **changes: Any) -> torch.Tensor:
+        settings = {"model": "filters", "init": "content", "lr": 1e-20, "max_num_epochs": 1, "max_long_edge": 200}
+        return paint(prepared(pair, **{**settings, **changes}, enlarge=True, grain=grain)).image
+
+    added = painted(8, scales=2) - painted(0, scales=2)
+    assert added.mean().abs() < 0.5
+    assert added.std() == pytest.approx(8, rel=0.1)
+    assert added[..., 1:].mul(added[..., :-1]).mean().abs() < 2  # neighbors are independent
+    torch.testing.assert_close(added[:, 0], added[:, 2], atol=1e-4, rtol=0)  # grey: all colors get the same
+    assert torch.equal(painted(8, scales=2) - painted(0, scales=2), added)
+    torch.testing.assert_close(painted(2, scales=2) - painted(0, scales=2), added / 4, atol=1e-3, rtol=0)
+    assert (painted(8, scales=2, seed=1) - painted(8, scales=2)).std() > 8
+    assert torch.equal(painted(8, scales=1), painted(0, scales=1))
+    smaller = {"scales": 2, "max_long_edge": 199}
+    assert torch.equal(painted(8, **smaller), painted(0, **smaller))
+
+
 def test_what_is_not_painted_stays_the_contents_at_every_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
     levels = np.zeros((32, 48), dtype=np.uint8)
     levels[:, :30] = 255

@@ -85,7 +85,16 @@ def test_settings_that_an_older_recipe_does_not_have_are_at_their_defaults() -> 
 def test_what_an_older_nstyle_did_not_know_is_as_the_reference_has_it() -> None:
     """When these settings did not exist, the preset fast had none of them."""
     facts = recipe(Config(preset="fast", optimizer="lbfgs", content_weight=10, coarsest_edge=None)).facts()
-    for name in ("balance", "padding", "details", "coarsest_edge", "scale_factor", "image_range", "style_fit"):
+    for name in (
+        "balance",
+        "padding",
+        "details",
+        "grain",
+        "coarsest_edge",
+        "scale_factor",
+        "image_range",
+        "style_fit",
+    ):
         del facts["settings"][name]
     older = parse_recipe(json.dumps(facts), Path("x")).settings
     assert (older["balance"], older["padding"], older["coarsest_edge"]) == ("absolute", "zero", None)

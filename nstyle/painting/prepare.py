@@ -27,7 +27,7 @@ from nstyle.painting.painters import Painter, Pass, choose_pass
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
-from nstyle.painting.start import fitted_start, noise
+from nstyle.painting.start import fitted_start, grain, noise
 from nstyle.painting.ways import Way, Work
 from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
 from nstyle.pictures.masks import Mask, rounded, to_mask
@@ -35,7 +35,7 @@ from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
 from nstyle.settings.presets import content_factor
-from nstyle.settings.scales import epochs_at_scales
+from nstyle.settings.scales import GRAIN_EDGE, epochs_at_scales
 
 
 @dataclass(frozen=True)
@@ -280,9 +280,15 @@ class _ScaleMaker:
             parts=parts_that_count(mask_tensor, _mask_tensor(picture.alpha, device), styles),
             slowdown=SLOWDOWN,
             details=config.details,
+            make_grain=self._make_grain(size),
             way=way,
             work=work,
         )
+
+    def _make_grain(self, size: ScaleSize) -> Callable[[], Tensor] | None:
+        if self.config.grain == 0 or max(size.height, size.width) < GRAIN_EDGE:
+            return None
+        return partial(grain, size.height, size.width, self.config.grain, self.config.seed)
 
     def _finish(self, size: ScaleSize, picture: Picture, mask: Mask | None, *, is_grey: bool) -> Finish:
         """Return the finish; `picture` and `mask` have the size of the painting's image."""

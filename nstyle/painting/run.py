@@ -76,13 +76,16 @@ def _enlarged(image: Tensor, scale: Scale, following: Scale, *, seamless: bool) 
     """Return the image with which the scale `following` begins: that of the scale before, resized bilinearly.
 
     A share of the details of its start is added, too. The details are the start minus the enlarged start of the scale
-    before: a level of the start's Laplacian pyramid (Burt and Adelson, 1983).
+    before: a level of the start's Laplacian pyramid (Burt and Adelson, 1983). So is the grain: an
+    enlarged image has no power at fine frequencies, so what grows there would have the one period that grows fastest.
     """
     enlarged = _stretched(image, following.size, seamless=seamless)
-    if not following.details:
-        return enlarged
-    details = following.start - _stretched(scale.start, following.size, seamless=seamless)
-    return enlarged + following.details * details
+    if following.details:
+        details = following.start - _stretched(scale.start, following.size, seamless=seamless)
+        enlarged = enlarged + following.details * details
+    if following.make_grain is not None:
+        enlarged = enlarged + following.make_grain().to(enlarged.device)
+    return enlarged
 
 
 def _stretched(image: Tensor, size: tuple[int, int], *, seamless: bool) -> Tensor:

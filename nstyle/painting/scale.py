@@ -28,6 +28,7 @@ class Scale:
         parts: the parts of the image whose change decides when it is finished; see `optim.descent.descend`.
         slowdown: whether it counts how much has changed before; see `optim.descent.descend`.
         details: share of the details of `start`, 0..1, that is added to the enlarged image of the scale before.
+        make_grain: makes the noise that is added to that, too, 1 x 1 x H x W in grey levels; None: there is none.
         way: how it is painted in the memory that there is.
         work: the amount of arithmetic of an epoch.
         remakes: whether the objective can be made again after `free`. If not, `make_objective` is dropped with the
@@ -43,6 +44,7 @@ class Scale:
     parts: tuple[Tensor | None, ...] = (None,)
     slowdown: float = 1.0
     details: float = 0.0
+    make_grain: Callable[[], Tensor] | None = None
     way: Way = WHOLE
     work: Work = field(default_factory=Work)
     remakes: bool = True

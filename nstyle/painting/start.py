@@ -20,6 +20,15 @@ def noise(height: int, width: int, seed: int) -> Tensor:
     return uniform.mul_(2).sub_(1).mul_(NOISE)
 
 
+def grain(height: int, width: int, levels: float, seed: int) -> Tensor:
+    """Return Gaussian noise, 1 x 1 x H x W, with a standard deviation of `levels` grey levels (0 to 255).
+
+    It is the same for all colors, so grey stays grey. Drawn on the CPU, it is the same on every device.
+    """
+    generator = np.random.default_rng([seed, height, width])
+    return torch.from_numpy(generator.standard_normal((1, 1, height, width), np.float32)).mul_(levels)
+
+
 def fitted_start(
     start: Tensor | Callable[[], Tensor],
     shown: NDArray[np.float32],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
+from nstyle.settings.scales import GRAIN_EDGE
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,22 @@ def _is_below_coarsest(config: Config) -> bool:
     return config.preview_edge is None and least > config.long_edge * config.enlargement
 
 
+def _has_grain(config: Config) -> bool:
+    return config.grain > 0 and _has_scales(config) and not _is_too_small_for_grain(config)
+
+
+def _has_scales(config: Config) -> bool:
+    return not _has_one_scale(config) and not _is_below_coarsest(config)
+
+
+def _is_too_small_for_grain(config: Config) -> bool:
+    return _has_scales(config) and config.long_edge * config.enlargement < GRAIN_EDGE
+
+
 OF_THE_OPTIMIZER = (
     *("preset", "strength", "unrealness", "grey"),
     *("style_image", "style_crop", "style_scale", "style_fit", "blend_style", "style_mask"),
-    *("content_weight", "style_weight", "tv_weight", "init", "details", "seed"),
+    *("content_weight", "style_weight", "tv_weight", "init", "details", "grain", "seed"),
     *("content_layers", "style_layers", "style_loss", "range_weight", "balance", "pooling", "padding"),
     *("scales", "scale_factor", "coarsest_edge", "preview_edge", "supersampling", "stop_after"),
     *("stop_eps", "optimizer", "lr", "lr_sched_delay", "lr_sched_factor", "image_range", "on_divergence"),
@@ -58,24 +71,34 @@ IDLE = (
         "--painter paints in one pass; add --max-num-epochs to go on from there",
     ),
     Idle(
-        ("init", "seed"),
+        ("init",),
         lambda config: config.painter is not None and not config.in_one_pass,
         "the start is what the --painter paints",
     ),
     Idle(
         ("seed",),
-        lambda config: config.painter is None and config.init != "noise",
+        lambda config: config.painter is not None and not config.in_one_pass and not _has_grain(config),
+        "the start is what the --painter paints",
+    ),
+    Idle(
+        ("seed",),
+        lambda config: config.painter is None and config.init != "noise" and not _has_grain(config),
         "--init {init} starts without noise",
     ),
     Idle(
-        ("scale_factor", "details"),
+        ("scale_factor", "details", "grain"),
         lambda config: _has_one_scale(config) and not config.in_one_pass,
         "the picture is painted in a single scale; add --scales",
     ),
     Idle(
-        ("coarsest_edge", "scale_factor", "details"),
+        ("coarsest_edge", "scale_factor", "details", "grain"),
         lambda config: _is_below_coarsest(config) and not config.in_one_pass,
         "the picture is painted in a single scale, because --coarsest-edge is {coarsest_edge}",
+    ),
+    Idle(
+        ("grain",),
+        lambda config: _is_too_small_for_grain(config) and not config.in_one_pass,
+        f"the picture is painted in less than {GRAIN_EDGE} pixels",
     ),
     Idle(
         ("preview_edge",),

@@ -216,6 +216,16 @@ class Painting:
         at_most=1,
         metavar="SHARE",
     )
+    grain: float = setting(
+        None,
+        "standard deviation (0 to 255) of the noise to add whenever the image is enlarged for a scale of 200 pixels "
+        "or more: fine texture grows from it; without it, a weave or dots may",
+        OURS,
+        PAINTING,
+        at_least=0,
+        at_most=64,
+        metavar="LEVELS",
+    )
     seed: int = setting(
         0,
         "seed of the noise; the same seed repeats the picture on the same machine",

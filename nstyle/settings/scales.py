@@ -11,6 +11,10 @@ from nstyle.settings.options import MXNET, OURS, setting
 MOST_SCALES = 12
 """Most scales that `--scales` accepts. With 12, halving leaves 31 pixels of the longest allowed edge."""
 
+GRAIN_EDGE = 200
+"""Longer edge in pixels of the smallest scale that gets `--grain`. At smaller ones, fine texture has many epochs, and
+grain would change what is painted where."""
+
 MOST_COUNTED_UP = 24
 """Most scales that `--coarsest-edge` can lead to: a factor of sqrt(2) gets from 16 pixels to the longest edge."""
 
@@ -80,7 +84,7 @@ class Scales:
         "scales; extra numbers are ignored, because small pictures have fewer scales",
         MXNET,
         DESCENT,
-        default_words="1000; painterly: 30,22,16,10,7,4; fast: 40,20,10; with --painter: 0",
+        default_words="1000; painterly: 30,22,16,12,10,8,6,4; fast: 40,20,10; with --painter: 0",
         at_least=0,
         metavar="N,...",
     )

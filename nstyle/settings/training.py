@@ -51,7 +51,7 @@ STYLE_WEIGHT_OF_BOOSTED = 1.2
 
 _NOT_LEARNED = frozenset(
     {"content_image", "style_image", "max_long_edge", "size", "seamless", "style_fit", "mask", "style_mask"}
-    | {"preserve_colors", "grey", "init", "details", "seed", "max_memory", "painter"}
+    | {"preserve_colors", "grey", "init", "details", "grain", "seed", "max_memory", "painter"}
 )
 
 OF_THE_OBJECTIVE = tuple(
