@@ -104,7 +104,7 @@ def test_what_has_an_effect_is_not_named(settings: dict[str, Any], given: list[s
 
 
 def test_grain_needs_two_scales_and_200_pixels() -> None:
-    settings = {"scales": 2, "grain": 1, "init": "content", "max_long_edge": 199}
+    settings: dict[str, Any] = {"scales": 2, "grain": 1, "init": "content", "max_long_edge": 199}
     (sentence,) = without_effect(["grain"], [Config(**settings)])
     assert "200 pixels" in sentence
     assert len(without_effect(["seed"], [Config(**settings)])) == 1
