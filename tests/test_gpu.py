@@ -177,6 +177,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "relative": {"balance": "relative"},
     "mirrored": {"padding": "mirror", "image_range": "clamped"},
     "seamless": {"seamless": True},
+    "grain": {"scales": 2, "grain": 8, "max_long_edge": 200, "enlarge": True},
     "painterly": {"preset": "painterly", "precision": "float32", "coarsest_edge": 48},
 }
 

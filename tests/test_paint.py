@@ -290,11 +290,14 @@ def test_grain_is_added_to_every_enlarged_image_of_200_pixels(pair: tuple[Path, 
     assert torch.equal(painted(8, **smaller), painted(0, **smaller))
 
 
-def test_what_is_not_painted_stays_the_contents_at_every_scale(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_is_not_painted_stays_the_contents_at_every_scale(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.painting.prepare.GRAIN_EDGE", 16)
     levels = np.zeros((32, 48), dtype=np.uint8)
     levels[:, :30] = 255
     Image.fromarray(levels).save(tmp_path / "mask.png")
-    painting = prepared(pair, model="filters", max_long_edge=96, scales=2, mask=tmp_path / "mask.png")
+    painting = prepared(pair, model="filters", max_long_edge=96, scales=2, grain=8, mask=tmp_path / "mask.png")
     black = torch.from_numpy(painting.scales[1].mask) == 0
     content = to_model_space(painting.scales[1].content.rgb)
     image = paint(painting).image

@@ -101,6 +101,15 @@ def test_what_an_older_nstyle_did_not_know_is_as_the_reference_has_it() -> None:
     assert older["optimizer"] == "lbfgs"
 
 
+def test_a_recipe_from_before_a_setting_keeps_its_preset() -> None:
+    facts = recipe(Config(preset="painterly", coarsest_edge=128)).facts()
+    del facts["settings"]["grain"]
+    older = parse_recipe(json.dumps(facts), Path("x"))
+    assert older.settings == recorded_settings(Config(preset="painterly", coarsest_edge=128, grain=0))
+    again = Config(**settings_to_repeat(older, {"unrealness": 1}))
+    assert (again.balance, again.grain, again.coarsest_edge) == ("photo", 0, 128)
+
+
 @pytest.mark.parametrize(("word", "share"), [("none", 0.0), ("start", 1.0)])
 def test_details_used_to_be_a_word(word: str, share: float) -> None:
     facts = recipe(Config(preset="fast", seed=3, details=0.25)).facts()

@@ -32,11 +32,18 @@ EPOCHS = 4
 SCALES: dict[str, Any] = {
     "max_long_edge": 96,
     "scales": 3,
+    "grain": 8,
     "max_num_epochs": EPOCHS,
     "stop_eps": 0,
     "save_epochs": 3,
     "image_format": "png",
 }
+
+
+@pytest.fixture(autouse=True)
+def grain_at_each_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add grain to small scales, too, so that it is resumed as all else."""
+    monkeypatch.setattr("nstyle.painting.prepare.GRAIN_EDGE", 16)
 
 
 def interrupted_after(epochs: int) -> Callable[[PaintingStep], None]:

@@ -88,7 +88,7 @@ with what it loads."""
 
 SCALE_BYTES = 20_000_000
 """Bytes that each coarser scale leaves behind besides its content: what PyTorch keeps for convolutions of its size,
-and what malloc cannot give back. The three coarser scales of `painterly` at 384 pixels leave 80 to 90 MB, compared
+and what malloc cannot give back. Three scales of 128, 181 and 256 pixels below one of 384 leave 80 to 90 MB, compared
 with a painting in one scale; 30 of them lie within `RESERVE`."""
 
 

@@ -75,9 +75,9 @@ def most_epochs(checkpoint: Checkpoint, prepared: Prepared) -> int:
 def _enlarged(image: Tensor, scale: Scale, following: Scale, *, seamless: bool) -> Tensor:
     """Return the image with which the scale `following` begins: that of the scale before, resized bilinearly.
 
-    A share of the details of its start is added, too. The details are the start minus the enlarged start of the scale
-    before: a level of the start's Laplacian pyramid (Burt and Adelson, 1983). So is the grain: an
-    enlarged image has no power at fine frequencies, so what grows there would have the one period that grows fastest.
+    A share of the details of its start is added: the start minus the enlarged start of the scale before, a level of
+    its Laplacian pyramid (Burt and Adelson, 1983). Then grain is added. An enlarged image has no power at fine
+    frequencies: without grain, all texture that grows there would have a single period, the one that grows fastest.
     """
     enlarged = _stretched(image, following.size, seamless=seamless)
     if following.details:

@@ -45,7 +45,7 @@ def _has_scales(config: Config) -> bool:
 
 
 def _is_too_small_for_grain(config: Config) -> bool:
-    return _has_scales(config) and config.long_edge * config.enlargement < GRAIN_EDGE
+    return _has_scales(config) and round(config.long_edge * config.enlargement) < GRAIN_EDGE
 
 
 OF_THE_OPTIMIZER = (
@@ -98,7 +98,7 @@ IDLE = (
     Idle(
         ("grain",),
         lambda config: _is_too_small_for_grain(config) and not config.in_one_pass,
-        f"the picture is painted in less than {GRAIN_EDGE} pixels",
+        f"the longer edge of what is painted has less than {GRAIN_EDGE} pixels",
     ),
     Idle(
         ("preview_edge",),

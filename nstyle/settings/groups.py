@@ -218,8 +218,8 @@ class Painting:
     )
     grain: float = setting(
         None,
-        "standard deviation (0 to 255) of the noise to add whenever the image is enlarged for a scale of 200 pixels "
-        "or more: fine texture grows from it; without it, a weave or dots may",
+        "noise (0 to 64 grey levels, its standard deviation) to add whenever the image is enlarged for a scale whose "
+        "longer edge has 200 pixels or more, so that fine texture grows, not a weave or dots",
         OURS,
         PAINTING,
         at_least=0,

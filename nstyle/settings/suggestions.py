@@ -12,6 +12,7 @@ OTHER_NAMES = {
     "film": "clip movie video",
     "frame-rate": "fps framerate",
     "image-format": "file-format filetype format jpeg jpg png tiff webp",
+    "grain": "noise",
     "init": "init-image initial initial-image start",
     "lr": "learning-rate step-size",
     "max-long-edge": "content-size edge image-size img-size imsize max-size resolution width",

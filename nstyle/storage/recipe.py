@@ -231,7 +231,8 @@ def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
     """Check the settings of a recipe and add the missing ones.
 
     A setting that the recipe's nstyle did not have gets the value of the preset "reference", whatever the recipe's
-    preset: that is how the older nstyle painted.
+    preset: that is how the older nstyle painted. The recipe keeps its preset if that changes nothing else: None,
+    which the recipe may have, stands for the preset's value.
 
     Raises:
         RecipeError: a setting is unknown or out of range.
@@ -244,10 +245,13 @@ def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
         )
     if "details" in found and (share := _SHARES_OF_DETAILS.get(str(found["details"]))) is not None:
         found = {**found, "details": share}
-    if set(PRESETS["reference"]) - set(found):
-        found = {**found, "preset": "reference"}
+    missing = {name: value for name, value in PRESETS["reference"].items() if name not in found}
     try:
-        checked = recorded_settings(Config(**found))
+        checked = recorded_settings(Config(**{**missing, **found}))
+        if missing:
+            as_reference = recorded_settings(Config(**{**found, "preset": "reference"}))
+            if checked != {**as_reference, "preset": checked["preset"]}:
+                checked = as_reference
     except NStyleError as error:
         raise RecipeError(f"the recipe's {error}", flag=error.flag, kind=error.kind) from error
     paths = named_paths(found)  # as they are in the recipe: `Config` takes relative ones as from this working folder
