@@ -71,8 +71,7 @@ class FakePainting:
     def end(self, epochs: int, stop_reason: StopReason) -> None:
         """Write the finished picture, or the last good one, and the stop reason."""
         checkpoint = self.checkpoint(epochs, _FINAL_SEED)
-        image = checkpoint.descent.image
-        ending = Ending(stop_reason, checkpoint, self.scales, image, _finish(image))
+        ending = Ending(stop_reason, checkpoint, self.scales, _finish(checkpoint.descent.image))
         self.final.close(ending)
         self.record.close(ending)
 

@@ -18,6 +18,7 @@ from nstyle.errors import Kind, OptionError
 from nstyle.film.estimate import estimate_of
 from nstyle.film.plan import plan_film
 from nstyle.film.video import open_video
+from nstyle.painter.run import painter_of
 from nstyle.painting.estimate import estimate_run
 from nstyle.pictures.decode import read_picture
 from nstyle.settings.config import Config
@@ -153,6 +154,15 @@ def test_an_estimate_counts_what_is_carried_from_frame_to_frame(here: Path) -> N
     alone = estimate_run(plan.config, None, {"content_image": next(iter(plan.source.frames(range(1))))})
     assert carried > 150_000_000
     assert estimate_of(plan).memory - alone.memory > 0.8 * carried
+
+
+def test_an_estimate_counts_the_frames_that_are_kept_beside_a_painter(here: Path) -> None:
+    plan = plan_film(Config(painter="vortices", max_long_edge=400), FilmSettings(film=Path("clip.mp4")))
+    kept = plan.memory(torch.device("cpu"))
+    frames, painter = plan.source.frames(range(1)), painter_of(plan.config)
+    alone = estimate_run(plan.config, None, {"content_image": next(iter(frames))}, painter)
+    assert kept > 2 * 400 * 266 * 12
+    assert estimate_of(plan).memory - alone.memory == pytest.approx(kept, rel=0.2)
 
 
 def test_memory_for_the_pairs_that_later_frames_have_is_planned(here: Path) -> None:

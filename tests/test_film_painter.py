@@ -58,13 +58,23 @@ def test_each_frame_is_the_picture_that_the_painter_paints(painter: Path, clip: 
     assert again.painted == 0
 
 
-def test_the_optimizer_goes_on_from_a_painter(painter: Path, clip: Path, tmp_path: Path) -> None:
+def test_the_optimizer_goes_on_from_a_painter(
+    painter: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint, painted = OnePass.__call__, list[Any]()
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        painted.append(arguments)
+        return paint(*arguments, **more)
+
+    monkeypatch.setattr(OnePass, "__call__", counted)
     options = SMALL | {"max_num_epochs": 1, "stop_eps": 0, "style_image": Config.style_image}
     film = stylize_film(clip, painter=str(painter), output_dir=tmp_path / "film", **options)
     other = stylize_film(clip, init="content", output_dir=tmp_path / "other", **options)
     assert film.frames[0].read_bytes() != other.frames[0].read_bytes()
     rows = [line.split(",") for line in (tmp_path / "film" / "frames.csv").read_text().splitlines()]
     assert [row[3] for row in rows] == ["epochs", "1", "2", "2", "2"]
+    assert len(painted) == 1
 
 
 def test_a_shot_that_a_painter_starts_knows_what_the_painter_needs(

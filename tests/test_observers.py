@@ -42,7 +42,7 @@ def step(epoch: int, *, stopped: bool = False, scale: int = 1, rate_factor: floa
 
 
 LAST = torch.zeros(1, 3, 20, 20)
-ENDING = Ending(StopReason.EPOCHS, Checkpoint(DescentState(LAST, 9)), 1, LAST, NoPicture())
+ENDING = Ending(StopReason.EPOCHS, Checkpoint(DescentState(LAST, 9)), 1, NoPicture())
 
 
 def snapshots(folder: Path, save_epochs: int) -> Snapshots:

@@ -188,6 +188,18 @@ def test_a_recipe_repeats_the_picture_and_knows_the_painter_by_its_content(
     assert (refused.value.flag, refused.value.kind) == ("--painter", Kind.CONFLICT)
 
 
+def test_a_painting_of_the_optimizer_is_repeated_by_a_painter_without_its_style(
+    painter: Path, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    settings = {**SMALL, "model": "filters", "max_num_epochs": 1, "init": pair[1]}
+    first = stylize(*pair, output_dir=tmp_path / "out", **settings)
+    pair[1].unlink()
+    again = stylize(recipe=first.path, painter=painter, output_dir=tmp_path / "at_once")
+    assert np.array_equal(again.rgb, stylize(pair[0], painter=painter, output_dir=tmp_path / "new", **SMALL).rgb)
+    with refuses(nstyle.RecipeError, kind=Kind.MISSING, path=pair[1], flag="--style-image"):
+        stylize(recipe=first.path, painter=painter, max_num_epochs=1, output_dir=tmp_path / "on")
+
+
 def test_a_larger_size_with_a_recipe_is_painted_at_once(painter: Path, photo: Path, tmp_path: Path) -> None:
     result = stylize(photo, painter=painter, output_dir=tmp_path / "out", **SMALL)
     larger = stylize(recipe=result.path, max_long_edge=60, output_dir=tmp_path / "larger")
@@ -269,7 +281,7 @@ def test_what_is_said_to_have_no_effect_has_none(painter: Path, photo: Path, tmp
             "style_layers": "relu1_1",
             "style_loss": "mrf",
         },
-        **{"range_weight": 3, "balance": "relative", "pooling": "max", "padding": "mirror", "scales": 2},
+        **{"range_weight": 3, "balance": "relative", "pooling": "max", "padding": "mirror", "scales": 9},
         **{"scale_factor": 1.5, "stop_after": 1, "stop_eps": 0.5, "optimizer": "lbfgs", "lr": 3},
         **{"lr_sched_delay": 3, "lr_sched_factor": 0.5, "image_range": "clamped", "on_divergence": "backoff"},
         **{"model": "filters", "weights": "no.pth", "weights_input": "bgr", "precision": "bfloat16"},

@@ -70,7 +70,9 @@ def test_a_weight_beyond_float16_is_written_in_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["johnson", "small", "boosted"])
 def test_a_painter_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
     path, generator = tmp_path / "y.safetensors", painter(name, blocks=2).eval()
-    write_painter(path, generator, {"steps": 7}, half=False)
+    for weight in generator.parameters():
+        weight.data = weight.data.half().float()
+    write_painter(path, generator, {"steps": 7})
     found = read_painter(path)
     assert (found.recipe, found.generator.facts) == ({"steps": 7}, generator.facts)
     image = 50 * torch.randn(1, 3, 20, 24)
@@ -79,12 +81,10 @@ def test_a_painter_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
 
 
 def test_half_precision_takes_half_the_space_and_paints_nearly_the_same(tmp_path: Path) -> None:
-    full, half = tmp_path / "full", tmp_path / "half"
-    generator, image = painter().eval(), 50 * torch.randn(1, 3, 20, 24)
-    write_painter(full, generator, {}, half=False)
-    write_painter(half, generator, {})
-    assert len(parts(half)[1]) < 0.6 * len(parts(full)[1])
-    assert (read_painter(half).generator(image) - generator(image)).abs().max() < 1
+    path, generator, image = tmp_path / "y.safetensors", painter().eval(), 50 * torch.randn(1, 3, 20, 24)
+    write_painter(path, generator, {})
+    assert len(parts(path)[1]) < 0.6 * 4 * sum(weight.numel() for weight in generator.parameters())
+    assert (read_painter(path).generator(image) - generator(image)).abs().max() < 1
 
 
 def test_the_painters_of_the_program_are_small_and_whole() -> None:
@@ -145,6 +145,8 @@ def test_a_network_that_is_not_known_is_refused(file: Path, facts: str) -> None:
         ("dtype", "I64"),
         ("shape", [1]),
         ("shape", "text"),
+        ("shape", ["a", 10**12]),
+        ("shape", [[0], 10**12]),
         ("data_offsets", [0, 10**9]),
         ("data_offsets", [-8, 4]),
         ("data_offsets", 3),

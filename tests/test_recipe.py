@@ -197,6 +197,13 @@ def test_another_optimizer_has_its_own_learning_rate() -> None:
     assert Config(**settings_to_repeat(ours, {"optimizer": "lbfgs", "lr": 0.5})).lr == 0.5
 
 
+def test_another_preset_keeps_what_follows_a_painter() -> None:
+    ours = recipe(Config(painter="vortices", max_num_epochs=10, stop_eps=0.1))
+    expected = Config(painter="vortices", max_num_epochs=10, stop_eps=0.1, preset="fast")
+    assert Config(**settings_to_repeat(ours, {"preset": "fast"})) == expected
+    assert Config(**settings_to_repeat(ours, {"preset": "fast", "painter": None})) == Config(preset="fast")
+
+
 def test_another_preset_has_its_own_values() -> None:
     ours = recipe(Config(seed=3, lr=0.002, max_num_epochs=5))
     assert Config(**settings_to_repeat(ours, {"preset": "reference"})).max_num_epochs == 5

@@ -126,9 +126,9 @@ def test_the_style_picture_of_a_texture_is_read_at_the_size_of_its_box() -> None
 
 
 def test_too_many_scales() -> None:
-    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--coarsest-edge") as refused:
+    with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--scale-factor") as refused:
         edges_of((600, 600), coarsest_edge=16, scale_factor=1.1)
-    assert f"{MOST_COUNTED_UP} scales up to 600 pixels" in str(refused.value)
+    assert f"{MOST_COUNTED_UP} scales from 16 to 600 pixels" in str(refused.value)
     assert len(coarse_edges(16, 2**0.5, 55000)) == MOST_COUNTED_UP - 1
 
 
@@ -187,3 +187,12 @@ def test_what_is_too_small_may_be_enlarged() -> None:
     assert edges_of((10, 100)) == [(60, 600)]
     with refuses(ImageError, kind=Kind.OUT_OF_RANGE, path=Config().content_image, flag="--no-enlarge"):
         edges_of((10, 100), enlarge=False)
+
+
+@pytest.mark.parametrize("settings", [{"coarsest_edge": 64, "scale_factor": 2}, {"scale_factor": 2}])
+def test_scales_at_which_a_style_picture_is_too_small_for_the_style_loss_are_left_out(
+    settings: dict[str, Any],
+) -> None:
+    settings |= {"style_loss": "mrf", "max_long_edge": 512}
+    assert [max(edges) for edges in edges_of((512, 512), (512, 512), **settings)][-2:] == [256, 512]
+    assert edges_of((512, 512), (512, 512), style_scale=0.15, **settings) == [(512, 512)]

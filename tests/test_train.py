@@ -785,6 +785,17 @@ def test_the_command_logs_its_progress(folder: Path, capsys: pytest.CaptureFixtu
     assert "already finished: models/y.safetensors" in capsys.readouterr().out
 
 
+def test_the_command_says_what_has_no_effect(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "--photos photos --output y.safetensors --style-image style.png --generator small --width 2 --seed 3"
+    words += " --crop-edge 32 --batch-size 1 --max-long-edge 32 --steps 1 --device cpu"
+    words += " --weights-input bgr --precision tf32"
+    assert main([*FLAGS, *words.split()]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "warning: " in line]
+    assert len(said) == 2
+    assert "--weights-input has no effect" in said[0]
+    assert "cpu has no TF32" in said[1]
+
+
 def test_python_trains_as_the_command_does(folder: Path) -> None:
     words = "--photos photos --output a.safetensors --style-image style.png --generator small --width 2 --steps 3"
     words += " --crop-edge 32 --batch-size 1 --max-long-edge 32 --validation-photo photo.png --save-steps 2"
@@ -828,6 +839,25 @@ def test_python_continues_a_training_whose_callback_raised(folder: Path) -> None
     assert (run.record["stop_reason"], run.epochs) == (StopReason.FAILED, 3)
     assert len(nstyle.train_painter(output=folder / "y.safetensors", **options).losses) == 3
     nstyle.train_painter(output=folder / "whole.safetensors", **options)
+    assert weights(folder) == weights(folder, "whole")
+
+
+def test_a_training_whose_photos_vanish_is_saved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = photos.Photos.crops
+
+    def vanished(self: photos.Photos, seed: int, step: int, count: int) -> torch.Tensor:
+        if step == 3:
+            raise ImageError("none can be read", flag="--photos", kind=Kind.UNREADABLE)
+        return crops(self, seed, step, count)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(photos.Photos, "crops", vanished)
+        with refuses(ImageError, kind=Kind.UNREADABLE, flag="--photos"):
+            trained(folder, save_steps=9)
+    assert read_painter(folder / "y.safetensors").recipe["training"]["done"] == 3
+    assert read_run(folder / "y.training").record["stop_reason"] == StopReason.FAILED
+    trained(folder, save_steps=9)
+    trained(folder, "whole", save_steps=9)
     assert weights(folder) == weights(folder, "whole")
 
 

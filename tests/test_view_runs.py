@@ -49,6 +49,13 @@ def test_pictures_of_an_earlier_run_in_the_same_folder_are_left_out(tmp_path: Pa
     assert names(folder)[:2] == ["e_3.jpg", "e_3.png"]
 
 
+def test_pictures_from_before_a_resumed_run_saved_at_other_epochs_are_shown(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", epochs=7)
+    (folder / "e_4.jpg").write_bytes(b"")  # of an earlier run
+    change_record(folder, settings={"save_epochs": 5, "image_format": "jpg"})
+    assert names(folder) == ["e_3.jpg", "e_6.jpg", "final.jpg"]
+
+
 def test_an_end_before_the_first_epoch_has_no_picture(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", epochs=0, stop_reason="diverged")
     assert (folder / "final.jpg").exists()

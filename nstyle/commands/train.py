@@ -21,9 +21,10 @@ from nstyle.commands.terminal import (
 from nstyle.errors import NStyleError, OptionError
 from nstyle.painter.training_plan import plan_training
 from nstyle.settings.config import Config
+from nstyle.settings.effects import without_effect
 from nstyle.settings.groups import EVERYDAY
 from nstyle.settings.options import option
-from nstyle.settings.training import OBJECTIVE_DEFAULTS, OF_THE_OBJECTIVE, Training
+from nstyle.settings.training import OBJECTIVE_DEFAULTS, OF_THE_OBJECTIVE, STYLE_WEIGHT_OF_BOOSTED, Training
 
 if TYPE_CHECKING:
     from nstyle.painter.train import Trained
@@ -91,7 +92,8 @@ class _Formatter(flags.Formatter):
     def defaults(self) -> Mapping[str, str]:
         """Return each setting's default in words."""
         own = {field.name: flags.default_text(field) for field in dataclasses.fields(Training)}
-        return {**flags.DEFAULTS, **own, **OBJECTIVE_DEFAULTS}
+        weight = f"{flags.DEFAULTS['style_weight']}; boosted: {STYLE_WEIGHT_OF_BOOSTED:g}"
+        return {**flags.DEFAULTS, **own, **OBJECTIVE_DEFAULTS, "style_weight": weight}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(arguments: dict[str, Any], *, quiet: bool, verbose: bool) -> "Trained":
     """Train the painter that the arguments ask for."""
     plan = plan_training(arguments.pop("photos"), arguments)
+    for sentence in without_effect(plan.of_the_objective, [plan.painting()]):
+        _log.warning("%s", sentence)
     with importing_torch():
         from nstyle.commands.progress import TrainingBar, TrainingLines
         from nstyle.painter.train_painter import run_training

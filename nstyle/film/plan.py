@@ -76,7 +76,10 @@ class FilmPlan:
         return KEPT_BACKWARDS if self.settings.passes > 1 else 1
 
     def memory(self, device: torch.device) -> int:
-        """Return the bytes on the device that a frame needs and a picture does not: for what is carried to it."""
+        """Return the bytes on the device that a frame needs and a picture does not: for what is carried to it.
+
+        If a painter paints each frame alone, only frames are kept.
+        """
         height, width = self.source.size
         scale = self.config.max_long_edge / max(height, width)
         if not self.config.enlarge:
@@ -84,6 +87,9 @@ class FilmPlan:
         scale *= self.config.enlargement
         decoded, painted = height * width, height * width * scale**2
         distances = self.settings.distances
+        if self.config.in_one_pass:
+            frames = decoded * (self.kept_frames + 1) + painted * (1 + max(distances))
+            return int(FRAME_BYTES * frames) if device.type == "cpu" else 0
         on_device = painted * WARPED_BYTES * len(distances)
         if self.config.optimizer == "lbfgs":
             on_device += painted * (PAIRS_BYTES + PAIR_BYTES * self._further_pairs())

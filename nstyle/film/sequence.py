@@ -8,7 +8,6 @@ More passes (section 4.5) go over the shot backwards and forwards in turn, so th
 the shot reaches the other one.
 """
 
-import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -282,7 +281,7 @@ class Shot:
             prepared,
             scales=(scale,),
             epochs=(0 if rest.all() else self.coherence.epochs,),
-            descent={**prepared.descent, "bounds": _bounds(prepared.descent.get("bounds"), fixed, last)},
+            descent={**prepared.descent, "held": fixed},
             stop_after=None,
         )
         terms = self._terms(carried, start.numel())
@@ -351,8 +350,9 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
         for one in carried.values():
             own = torch.lerp(own, one.image, BLEND * one.c)
         return own
-    start = scale.start
-    for one in reversed(carried.values()):
+    *nearer, farthest = carried.values()
+    start = farthest.image
+    for one in reversed(nearer):
         start = torch.where(one.shows > 0, one.image, start)
     start = filled(start, _known(carried), scale.where, luminance(scale.content.rgb))
     if scale.mask is not None:
@@ -370,12 +370,6 @@ def _known(carried: dict[int, _Carried]) -> BoolMask:
     """Tell which pixels any of the paintings shows, H x W."""
     known: BoolMask = torch.stack([one.shows for one in carried.values()]).amax(dim=(0, 1, 2)).cpu().numpy() > 0
     return known
-
-
-def _bounds(bounds: tuple[Tensor, Tensor] | None, fixed: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the limits of a descent's values that hold the pixels of `image` that are `fixed`."""
-    lowest, highest = (image.new_full((1,), -math.inf), image.new_full((1,), math.inf)) if bounds is None else bounds
-    return torch.where(fixed, image, lowest), torch.where(fixed, image, highest)
 
 
 def _temporal_error(image: Tensor, last: _Carried | None) -> float | None:

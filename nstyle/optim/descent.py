@@ -137,6 +137,7 @@ def descend(
     max_num_epochs: int = 1000,
     on_divergence: str = "stop",
     bounds: tuple[Tensor, Tensor] | None = None,
+    held: Tensor | None = None,
     **settings: float,
 ) -> Iterator[Step[EvaluationT]]:
     """Descend, yielding a step after each epoch, until `max_num_epochs` or a change below `stop_eps`.
@@ -163,6 +164,7 @@ def descend(
             moves the image by at most 8 grey levels (root mean square).
         bounds: lower and upper limit of the image's values; each update is clamped to them (projected gradient
             descent). None means no limits.
+        held: which values of the image stay as they are: true or false, broadcasts to the image's shape. None: none.
         settings: the optimizer's own settings by name, such as `momentum` and `weight_decay` for "nag".
 
     Raises:
@@ -188,6 +190,8 @@ def descend(
                 raise diverged(state.epoch, lr)
             if bounds is not None:
                 new.clamp_(*bounds)  # rules return new tensors
+            if held is not None:
+                torch.where(held, state.image, new, out=new)
             change = largest_change(state.image, new, parts)
         epoch, learning_rate = state.epoch, scheduled * rate_factor
         state = DescentState(new, epoch + 1, rule.memory(), rate_factor, change, max(change, state.largest_change))

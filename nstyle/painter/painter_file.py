@@ -53,15 +53,16 @@ class PainterFile:
     sha256: str
 
 
-def write_painter(path: Path, generator: Generator, recipe: Mapping[str, Any], *, half: bool = True) -> None:
+def write_painter(path: Path, generator: Generator, recipe: Mapping[str, Any]) -> None:
     """Write a painter to a file, atomically.
+
+    Kernels of convolutions are in float16, but for those with a weight beyond its largest number, 65504. All else is
+    in float32.
 
     Args:
         path: the file.
         generator: the network.
         recipe: how it was trained, as JSON values.
-        half: write the convolutions in float16, in half the space; everything else is float32 in any case, and so is
-            a convolution with a weight beyond float16, whose largest number is 65504.
 
     Raises:
         OutputError: the file cannot be written.
@@ -72,7 +73,7 @@ def write_painter(path: Path, generator: Generator, recipe: Mapping[str, Any], *
     for name, tensor in generator.state_dict().items():
         array = tensor.detach().cpu().numpy()
         fits = tensor.ndim > 1 and np.abs(array).max() <= np.finfo(np.float16).max
-        dtype = "F16" if half and fits else "F32"
+        dtype = "F16" if fits else "F32"
         part = array.astype(_DTYPES[dtype]).tobytes()
         header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [end, end + len(part)]}
         parts.append(part)
@@ -180,6 +181,8 @@ def _tensors(path: Path, header: Mapping[str, Any], numbers: memoryview, generat
         try:
             dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
             start, end = entry["data_offsets"]
+            if any(type(number) is not int for number in (*shape, start, end)):
+                raise ValueError(f"{name} has lengths that are no whole numbers")
             if end - start != math.prod(shape) * dtype.itemsize or start < 0:
                 raise ValueError(f"{name} has another size")
             array = np.frombuffer(numbers[start:end], dtype).astype(np.float32).reshape(shape)

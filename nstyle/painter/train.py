@@ -45,7 +45,7 @@ from nstyle.pictures.picture import Picture, fit_long_edge, resize_picture
 from nstyle.settings.config import Config
 from nstyle.settings.training import GENERATOR, STEPS, Training
 from nstyle.storage.layout import StopReason
-from nstyle.storage.record import make_recipe
+from nstyle.storage.record import make_recipe, warn_of_precision
 from nstyle.storage.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
@@ -226,6 +226,7 @@ class _Run:
             self.device,
             describe_device(self.device),
         )
+        warn_of_precision(self.config.precision, str(self.precision), self.device)
 
     def _follow(self, trainer: Trainer, files: TrainingFiles) -> Trained:
         """Do the steps that are left, and record how the training ended."""
@@ -257,10 +258,14 @@ class _Run:
                 while trainer.done < steps:
                     with Interrupts() as interrupts:
                         interrupts.hold()  # a step is done as a whole, or not at all
-                        step = trainer.step()
+                        try:
+                            step = trainer.step()
+                        except ImageError:  # no photo can be read any more
+                            self._save_failed(trainer, files)
+                            raise
                         files.note(log, step)
                         losses.append(step.loss)
-                    self._show(step, watching, files)
+                    self._show(step, watching, trainer, files)
                 files.save(StopReason.EPOCHS)
         finally:
             if watcher is not None:
@@ -268,19 +273,27 @@ class _Run:
         return losses
 
     def _show(
-        self, step: TrainingStep, watching: Sequence[Callable[[TrainingStep], object]], files: TrainingFiles
+        self,
+        step: TrainingStep,
+        watching: Sequence[Callable[[TrainingStep], object]],
+        trainer: Trainer,
+        files: TrainingFiles,
     ) -> None:
-        """Show a step to those who watch. If one raises, first save what there is, unless `keeps_earlier`."""
+        """Show a step to those who watch. If one raises, first save what there is; see `_save_failed`."""
         try:
             for watch in watching:
                 watch(step)
         except KeyboardInterrupt:
             raise
         except BaseException:
-            if not files.keeps_earlier:
-                with suppress(Exception):  # the first error is the one to show
-                    files.save(StopReason.FAILED)
+            self._save_failed(trainer, files)
             raise
+
+    def _save_failed(self, trainer: Trainer, files: TrainingFiles) -> None:
+        """Save what there is before an error ends the training, unless an earlier painter stays."""
+        if trainer.done > 0 and not files.keeps_earlier:
+            with suppress(Exception):  # the first error is the one to show
+                files.save(StopReason.FAILED)
 
     def _save_interrupted(self, trainer: Trainer, files: TrainingFiles, interrupt: KeyboardInterrupt) -> None:
         """Save an interrupted training, and note how it continues."""

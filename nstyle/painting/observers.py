@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from torch import Tensor
 
@@ -21,7 +21,6 @@ from nstyle.pictures.formats import WRITTEN
 from nstyle.pictures.metadata import NOTHING, Metadata
 from nstyle.pictures.picture import Picture
 from nstyle.settings.config import Config
-from nstyle.settings.scales import epochs_at_scales
 from nstyle.storage.checkpoint import Checkpoint, write_checkpoint
 from nstyle.storage.layout import FINISHED, StopReason
 from nstyle.storage.recipe import Recipe
@@ -68,14 +67,7 @@ def embedded_text(recipe: Recipe, config: Config, checkpoint: Checkpoint, scales
     """
     if config.no_recipe:
         return None
-    epochs = checkpoint.descent.epoch
-    if not cut or checkpoint.epoch == 0:
-        until: dict[str, Any] = {}
-    elif checkpoint.scale == scales and epochs > 0:
-        coarser = epochs_at_scales(config.max_num_epochs, scales)[:-1]
-        until = {"max_num_epochs": [*coarser, epochs] if coarser else epochs}
-    else:
-        until = {"stop_after": checkpoint.epoch}
+    until = {"max_num_epochs" if scales == 1 else "stop_after": checkpoint.epoch} if cut and checkpoint.epoch else {}
     return recipe.published().text(**until)
 
 
@@ -244,7 +236,7 @@ class FinalPicture:
         self.epochs = checkpoint.epoch
         cut = ending.stop_reason not in FINISHED
         text = embedded_text(self.recipe, self.config, checkpoint, ending.scales, cut=cut)
-        picture = ending.finish(ending.image, 0)
+        picture = ending.finish(checkpoint.descent.image, 0)
         write_picture(path, picture, bit_depth=self.config.bit_depth, recipe=text, metadata=self.metadata)
 
 

@@ -20,7 +20,6 @@ from nstyle.painting.prepare import Prepared, fitted_mask
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
 from nstyle.painting.sizes import longest_edge, scale_sizes
-from nstyle.pictures.decode import read_picture
 from nstyle.pictures.picture import Picture, resize_picture
 from nstyle.pictures.style_fit import Frame
 from nstyle.settings.config import Config
@@ -32,25 +31,26 @@ def prepare_one_pass(
     device: torch.device,
     session: Session,
     in_memory: Mapping[str, Picture] | None = None,
+    besides: int = 0,
 ) -> Prepared:
     """Read the picture. The start of the only scale will be the painting, and there are no epochs.
 
     What the stages of a chain paint is kept, except for a frame of a film, which is in memory. `prepare` describes
-    `painter` and `in_memory`.
+    `painter`, `in_memory` and `besides`.
 
     Raises:
         NStyleError: a picture cannot be used, the painting is too small, or it does not fit into memory.
 
     """
     inputs, edge, in_memory = inputs_of(config), longest_edge(config), in_memory or {}
-    pictures = {source: in_memory.get(source.name) or read_picture(source.path, edge) for source in inputs.sources}
+    pictures = {source: in_memory.get(source.name) or session.read(source.path, edge) for source in inputs.sources}
     hashes = hash_files(source for source in inputs.files if source.name not in in_memory)
     size = scale_sizes(config, inputs, {source: picture.size for source, picture in pictures.items()})[-1]
     whole = Frame((size.height, size.width), (size.height, size.width))
     content, *_ = inputs.sources  # there is one, since `Config` refuses textures
     mask = None if inputs.mask is None else fitted_mask(pictures, inputs.mask, content, whole)
     picture = resize_picture(pictures[content], size.height, size.width)
-    in_use = session.memory_in_use(device, pictures.values())
+    in_use = session.memory_in_use(device, pictures.values()) + besides
     chosen = choose_pass(painter, (size.height, size.width), config, device, in_use, keeps_stages=not in_memory)
     stages: list[Tensor] | None = None if in_memory or chosen.painter.stages == 1 else []
     paint = chosen.paint if stages is None else partial(chosen.paint_stages, stages=stages)

@@ -131,7 +131,7 @@ class Painting:
         self.checkpoint = start
         self.stop_reason = StopReason.FAILED
         self._observers: Sequence[Observer] = ()
-        self._before: tuple[Tensor, Finish] | None = None  # what the last scale made, until this one has an epoch
+        self._before: tuple[Checkpoint, Finish] | None = None  # of the last scale, until this one has an epoch
 
     @property
     def scale(self) -> Scale:
@@ -187,6 +187,7 @@ class Painting:
             "max_num_epochs": at_this_scale,
             "slowdown": self.scale.slowdown,
             "parts": self.scale.parts,
+            "held": self._held(),
         }
         for step in descend(objective, self.checkpoint.descent, **settings):
             self.checkpoint = replace(self.checkpoint, descent=step.state)
@@ -210,11 +211,24 @@ class Painting:
                 observer(shown)
             del step, shown  # they hold the gradient of an epoch that is over
 
+    def _held(self) -> Tensor | None:
+        """Return which pixels stay as they are, 1 x 1 x H x W; None: none.
+
+        They are those outside of the mask, and those that the settings of the descent hold. The gradient is 0 outside
+        of the mask, but the steps of L-BFGS are not.
+        """
+        held: Tensor | None = self.prepared.descent.get("held")
+        if self.scale.mask is None:
+            return held
+        outside = torch.from_numpy(self.scale.mask == 0)[None, None].to(self.checkpoint.descent.image.device)
+        return outside if held is None else outside | held
+
     def _go_to_next_scale(self) -> None:
         """Set the checkpoint to the beginning of the next scale."""
         self.scale.free()
         following = self.prepared.scales[self.checkpoint.scale]
-        self._before = self.checkpoint.descent.image, self.scale.finish
+        ended = replace(self.checkpoint.descent, memory={})  # the optimizer is done with it, and it is large
+        self._before = replace(self.checkpoint, descent=ended), self.scale.finish
         # An image read from a checkpoint is contiguous. The layout affects rounding, so use the same one here.
         image = self.checkpoint.descent.image.contiguous()
         enlarged = _enlarged(image, self.scale, following, seamless=self.prepared.seamless)
@@ -237,8 +251,8 @@ class Painting:
         If an observer fails, the next ones see the stop reason FAILED: a painting whose picture could not be written
         is not finished.
         """
-        image, finish = self._before or (self.checkpoint.descent.image, self.scale.finish)
-        ending = Ending(self.stop_reason, self.checkpoint, len(self.prepared.scales), image, finish)
+        checkpoint, finish = self._before or (self.checkpoint, self.scale.finish)
+        ending = Ending(self.stop_reason, checkpoint, len(self.prepared.scales), finish)
         try:
             observer.close(ending)
         except KeyboardInterrupt:

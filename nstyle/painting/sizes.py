@@ -40,6 +40,11 @@ class ScaleSize:
     frames: Mapping[Source, Frame]
     shown: tuple[int, int] | None = None
 
+    @property
+    def shortest(self) -> int:
+        """The shortest edge of the painting and of the style pictures, in pixels."""
+        return min(self.height, self.width, *(edge for frame in self.frames.values() for edge in frame.window))
+
 
 def longest_edge(config: Config) -> int:
     """Return the longest edge of the painting, or of a style picture's box if that is longer, in pixels."""
@@ -72,6 +77,8 @@ def scale_sizes(config: Config, inputs: Inputs, sizes: Mapping[Source, tuple[int
     config = _without_enlarging(config, inputs, sizes)
     shown = _painting_size(config, inputs, sizes, lambda length: length)
     own = _size_at(config, inputs, sizes, _enlarged(config))
+    if config.in_one_pass:
+        return [own]
     if config.preview_edge is not None and config.preview_edge < config.max_long_edge:
         edge = _enlarged(config)(config.preview_edge)
         counted_up = _counted_up(own, config, inputs, sizes, edge)
@@ -163,8 +170,7 @@ def _counted_down(
                 flag="--scales",
                 kind=Kind.OUT_OF_RANGE,
             ) from error
-        edges = coarser.height, coarser.width
-        if min(edges) < shortest or max(edges) < longest:
+        if coarser.shortest < shortest or max(coarser.height, coarser.width) < longest:
             break
         scales.insert(0, coarser)
     return scales
@@ -194,7 +200,7 @@ def _counted_up(
         with suppress(ImageError):
             scales.append(_size_at(config, inputs, sizes, _proportion(edge, own_edge)))
     shortest = STYLE_LOSSES[config.style_loss].coarsest_edge
-    return [*(size for size in scales if min(size.height, size.width) >= shortest), own]
+    return [*(size for size in scales if size.shortest >= shortest), own]
 
 
 def _proportion(edge: int, own_edge: int) -> Shrink:
@@ -221,9 +227,9 @@ def coarse_edges(coarsest_edge: int, factor: float, own_edge: int) -> list[int]:
     while (edge := coarsest_edge * factor ** len(edges)) * factor**0.5 <= own_edge:
         if len(edges) == MOST_COUNTED_UP - 1:
             raise OptionError(
-                f"--coarsest-edge {coarsest_edge} and --scale-factor {factor:g} make more than {MOST_COUNTED_UP} "
-                f"scales up to {own_edge} pixels; raise one of them",
-                flag="--coarsest-edge",
+                f"--scale-factor {factor:g} makes more than {MOST_COUNTED_UP} scales from {coarsest_edge} to "
+                f"{own_edge} pixels; raise it or --coarsest-edge, or lower --max-long-edge",
+                flag="--scale-factor",
                 kind=Kind.OUT_OF_RANGE,
             )
         edges.append(round(edge))

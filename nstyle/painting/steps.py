@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from torch import Tensor
-
 from nstyle.losses.objective import Evaluation
 from nstyle.optim.descent import Step
 from nstyle.painting.finish import Finish
@@ -44,10 +42,9 @@ class Ending:
 
     Attributes:
         stop_reason: why it ended.
-        checkpoint: the state from which the painting can be resumed.
+        checkpoint: the state from which the painting can be resumed, with the last good image. If the painting ended
+            before the first epoch of a scale was done, it is that at the end of the scale before.
         scales: the number of scales.
-        image: the last good image. If the painting ended before the first epoch of a scale was done, it is that of
-            the scale before.
         finish: converts that image to the picture for display.
 
     """
@@ -55,7 +52,6 @@ class Ending:
     stop_reason: StopReason
     checkpoint: Checkpoint
     scales: int
-    image: Tensor
     finish: Finish
 
 

@@ -158,7 +158,7 @@ def prepared_for(
 ) -> Prepared:
     """Prepare a painting with a painter, if there is one: alone, or before the optimizer. See `prepare`."""
     if painter is not None and config.in_one_pass:
-        return prepare_one_pass(config, painter, device, session, in_memory)
+        return prepare_one_pass(config, painter, device, session, in_memory, besides)
     return prepare(config, device, dtype, session, ways, in_memory, besides, painter)
 
 

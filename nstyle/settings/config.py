@@ -112,8 +112,8 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             return None
         if name == "init" and self.size is not None:
             return "noise"  # a texture has no content
-        if self.painter is not None and name in _WITH_PAINTER:
-            return _WITH_PAINTER[name]
+        if self.painter is not None and name in WITH_PAINTER:
+            return WITH_PAINTER[name]
         if self.unrealness is not None:
             if name == "balance":
                 preset = PRESETS[self.preset]["balance"]
@@ -321,7 +321,7 @@ class Config(Output, Machine, Descent, Scales, Terms, Painting, Controls, Preset
             raise _conflict("overwrite", "--overwrite and --resume contradict each other: leave one of them out")
 
 
-_WITH_PAINTER: dict[str, Any] = {
+WITH_PAINTER: dict[str, Any] = {
     "max_num_epochs": 0,
     "scales": 1,
     "coarsest_edge": None,

@@ -48,6 +48,11 @@ def _is_too_small_for_grain(config: Config) -> bool:
     return _has_scales(config) and round(config.long_edge * config.enlargement) < GRAIN_EDGE
 
 
+def _most_epochs(config: Config) -> int:
+    epochs = config.max_num_epochs
+    return epochs if isinstance(epochs, int) else max(epochs)
+
+
 OF_THE_OPTIMIZER = (
     *("preset", "strength", "unrealness", "grey"),
     *("style_image", "style_crop", "style_scale", "style_fit", "blend_style", "style_mask"),
@@ -99,6 +104,16 @@ IDLE = (
         ("grain",),
         lambda config: _is_too_small_for_grain(config) and not config.in_one_pass,
         f"the longer edge of what is painted has less than {GRAIN_EDGE} pixels",
+    ),
+    Idle(
+        ("scales",),
+        lambda config: config.scales == "auto" and config.coarsest_edge is not None and not config.in_one_pass,
+        "--coarsest-edge decides how many there are",
+    ),
+    Idle(
+        ("lr_sched_delay", "lr_sched_factor"),
+        lambda config: _most_epochs(config) - 2 < config.lr_sched_delay and not config.in_one_pass,
+        "the epochs of each scale end before the learning rate is lowered",
     ),
     Idle(
         ("preview_edge",),

@@ -113,7 +113,7 @@ class Controls:
 
     style_scale: float = setting(
         1.0,
-        "factor on the style picture's size after --style-fit: above 1 for larger strokes, below for smaller",
+        "factor on the size that the style picture has otherwise: above 1 for larger strokes, below for smaller",
         OURS,
         CONTROLS,
         above=0,
@@ -274,7 +274,7 @@ class Machine:
         at_most=127,  # the highest number that PyTorch has for a device
         metavar="N",
         hint="a painting runs on one GPU; for several, start a Dask worker on each and name their scheduler with "
-        "--cluster",
+        "nstyle --cluster",
     )
     device: str | None = setting(
         None, "instead of --gpu, a device of PyTorch: cpu, cuda, cuda:1, mps", OURS, MACHINE, metavar="NAME"
@@ -333,7 +333,8 @@ class Output:
     )
     resume: bool = setting(
         False,
-        "continue the run in the output folder from its last snapshot, also to a later end; start if there is no run",
+        "continue the run in the output folder from its last snapshot, also to a later end (with several scales by "
+        "--stop-after); start if there is no run",
         OURS,
         OUTPUT,
         recorded=False,

@@ -103,7 +103,7 @@ class Descent:
     )
     lr_sched_delay: int = setting(
         75,
-        "lower the learning rate every N epochs",
+        "lower the learning rate every N epochs of a scale",
         MXNET,
         DESCENT,
         at_least=1,

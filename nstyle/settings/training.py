@@ -267,7 +267,7 @@ class Training:
 
         """
         defaults = {**OBJECTIVE_DEFAULTS}
-        sets_weights = given.get("unrealness") is not None or given.get("preset") is not None
+        sets_weights = given.get("unrealness") is not None or given.get("preset") not in (None, "reference")
         if (kind or self.generator) == "boosted" and not sets_weights:
             defaults["style_weight"] = STYLE_WEIGHT_OF_BOOSTED
         return Config(

@@ -105,6 +105,8 @@ def _check_shapes(image: torch.Tensor, memory: dict[str, torch.Tensor], recipe: 
     """
     batch, channels, height, width = image.shape
     longest = max(recipe.size)
+    if min(recipe.size) < 1:
+        raise ValueError("the recipe's picture has no pixels")
     enlarged = round(longest * recipe.settings["supersampling"])
     # The shorter edges of picture and image are rounded down.
     most_wide, most_high = (((edge + 1) * enlarged - 1) // longest for edge in recipe.size)

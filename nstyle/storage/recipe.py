@@ -15,7 +15,7 @@ from nstyle.errors import ImageError, Kind, NStyleError, RecipeError
 from nstyle.files import open_regular
 from nstyle.pictures import limits
 from nstyle.pictures.embedded_text import read_recipe_text
-from nstyle.settings.config import Config
+from nstyle.settings.config import WITH_PAINTER, Config
 from nstyle.settings.options import flag, option
 from nstyle.settings.paths import name_of, named_paths, with_names, with_paths
 from nstyle.settings.presets import PRESETS
@@ -276,7 +276,8 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     changes:
     - `--precision auto` becomes the precision that was chosen.
     - A changed device (`gpu` or `device`) replaces the recipe's, whichever of the two named it.
-    - A new optimizer brings its own learning rate, and a new preset its own values.
+    - A new optimizer brings its own learning rate, and a new preset its own values, but for those
+      that a painter has with any preset.
     - Changed scales replace the recipe's.
     - A new painter paints in one pass, unless the number of epochs is another, too.
     - A new unrealness replaces the recipe's weights, strength and balance; new ones of these replace its unrealness.
@@ -304,7 +305,8 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
         settings["precision"] = recipe.precision
     if "gpu" in changes or "device" in changes:
         settings |= {"gpu": None, "device": None}
-    if changes.get("painter", settings["painter"]) != settings["painter"]:
+    has_new_painter = changes.get("painter", settings["painter"]) != settings["painter"]
+    if has_new_painter:
         settings |= dict.fromkeys(["max_num_epochs", "stop_eps", "preview_edge", *_SCALES])
     if changes.get("optimizer", settings["optimizer"]) != settings["optimizer"]:
         settings["lr"] = None
@@ -316,7 +318,8 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     elif _BALANCE & set(changes):
         settings["unrealness"] = None
     if changes.get("preset", settings["preset"]) != settings["preset"]:
-        settings |= dict.fromkeys([*PRESETS[settings["preset"]], "lr", "preview_edge"])
+        of_painter = set() if settings["painter"] is None or has_new_painter else set(WITH_PAINTER)
+        settings |= dict.fromkeys({*PRESETS[settings["preset"]], "lr", "preview_edge"} - of_painter)
     elif _SCALES & set(changes):
         settings["preview_edge"] = None
         settings |= {"coarsest_edge": None} if "scales" in changes else {}

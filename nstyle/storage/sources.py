@@ -110,11 +110,9 @@ def _located(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> dict[str, 
     settings = {name: value for name, value in recipe.settings.items() if name != "output_dir"}
     if given.get("size", settings["size"]) is not None:
         del settings["content_image"]  # a texture has none
-    if settings["painter"] is not None:  # files that the picture was not made from, and whose hashes are unknown
-        unused = ["init"]
-        if settings["max_num_epochs"] == 0:
-            unused += ["style_image", "blend_style", "style_mask"]
-        settings = {name: value for name, value in settings.items() if name not in unused}
+    # The picture was not made from some of its files, so their hashes are unknown; the next may not need some.
+    unused = _unused(settings) | _unused(settings_to_repeat(recipe, given))
+    settings = {name: value for name, value in settings.items() if name not in unused}
     records = [(path, recipe), *_readable(record for record in _places_of_record(path) if record != path)]
 
     def locate(name: str, was: str) -> str:
@@ -125,6 +123,13 @@ def _located(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> dict[str, 
         return str(_find(name, flag(setting), known.get("sha256", ""), was, records))
 
     return with_paths(settings, locate)
+
+
+def _unused(settings: Mapping[str, Any]) -> set[str]:
+    """Return the names of the settings of files that a painter's painting is not made from."""
+    if settings["painter"] is None:
+        return set()
+    return {"init"} if settings["max_num_epochs"] else {"init", "style_image", "blend_style", "style_mask"}
 
 
 def _places_of_record(path: Path) -> list[Path]:

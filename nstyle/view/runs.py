@@ -297,7 +297,7 @@ def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Sn
     """
     settings = _mapping(record.get("settings"))
     reason, named = record.get("stop_reason"), record.get(PICTURES)
-    of_stages = named if reason == StopReason.ONE_PASS and isinstance(named, list) else []
+    named = named if isinstance(named, list) else []
     image_format, every = settings.get("image_format"), whole(settings.get("save_epochs"), 1, MOST_EPOCHS)
     snapshots, finals = [], []
     for path in _listed(folder):
@@ -307,9 +307,9 @@ def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Sn
         epoch = name[0]
         if epoch is None:
             finals.append(Snapshot(path, done, is_final=True))
-        elif path.name in of_stages:
+        elif reason == StopReason.ONE_PASS and path.name in named:
             snapshots.append(Snapshot(path, epoch, is_of_stage=True))
-        elif 0 < epoch <= done and (every is None or epoch % every == 0):
+        elif 0 < epoch <= done and (every is None or epoch % every == 0 or path.name in named):
             snapshots.append(Snapshot(path, epoch))
     has_ended = reason == StopReason.ONE_PASS or (reason != StopReason.RUNNING and done > 0)
     return (*sorted(snapshots, key=lambda snapshot: snapshot.epoch), *(finals[:1] if has_ended else ()))
