@@ -166,6 +166,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "histogram": {"preserve_colors": "histogram"},
     "covariance": {"preserve_colors": "covariance"},
     "mask": {"mask": "left"},
+    "mask with L-BFGS": {"mask": "left", "optimizer": "lbfgs"},
     "regions": {"style_mask": (("left", "top"),)},
     "patches in regions": {"style_mask": (("left", "top"),), "style_loss": "mrf"},
     "two styles": {"blend_style": (("content", 0.5),)},

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import shutil
 import threading
 import warnings
 import weakref
@@ -323,15 +324,18 @@ def test_a_painting_that_ends_before_the_first_epoch_of_a_scale_shows_the_scale_
 
     with monkeypatch.context() as patched:
         patched.setattr(Objective, "gradient", interrupted)
-        for resume in (False, True):
+        for name in ("once", "twice"):
             with pytest.raises(KeyboardInterrupt):
-                stylize(*pair, resume=resume, **run)
+                stylize(*pair, resume=name == "twice", **run)
+            shutil.copy(tmp_path / "run" / "final.png", tmp_path / f"{name}.png")
     assert shapes == [48, 48, 96, 96]
     assert stylize(*pair, resume=True, stop_after=2, **run).epochs == 2
-    shown = read_picture(tmp_path / "run" / "final.png").rgb
-    assert shown.shape[1] == 48
-    again = stylize(recipe=tmp_path / "run" / "final.png", output_dir=tmp_path / "again")
-    assert np.array_equal(read_picture(again.path).rgb, shown)
+    shutil.copy(tmp_path / "run" / "final.png", tmp_path / "stopped.png")
+    for name in ("once", "twice", "stopped"):
+        shown = read_picture(tmp_path / f"{name}.png").rgb
+        assert shown.shape[1] == 48
+        again = stylize(recipe=tmp_path / f"{name}.png", output_dir=tmp_path / f"again {name}")
+        assert np.array_equal(read_picture(again.path).rgb, shown)
     resumed = stylize(*pair, resume=True, **run)
     assert torch.equal(resumed.image, paint(prepared(pair, model="filters", **options)).image)
 

@@ -358,6 +358,22 @@ def test_every_optimizer_is_drawn_to_the_last_painting(
     assert error(weight) < 0.5 * error(0)
 
 
+@pytest.mark.parametrize("passes", [1, 2])
+def test_what_is_not_to_be_painted_stays_that_frames_content(
+    pair: tuple[Path, Path], tmp_path: Path, passes: int
+) -> None:
+    levels = np.full((64, 160), 255, dtype=np.uint8)
+    levels[:, :30] = 0
+    Image.fromarray(levels).save(tmp_path / "mask.png")
+    film = pan(12, 0, width=160, height=64)
+    config = settings(pair[1], max_long_edge=160, optimizer="lbfgs", max_num_epochs=3, mask=tmp_path / "mask.png")
+    coherence = Coherence(epochs=2, passes=passes)
+    for frame in shot(film, config, coherence, numbers=range(3), paintings=InMemory()).paint():
+        content = prepared(replace(config, init="content"), film, frame.number).scales[-1].start
+        assert torch.equal(frame.painted.image[..., :30], content[..., :30])
+        assert not torch.allclose(frame.painted.image[..., 30:], content[..., 30:], atol=5)
+
+
 def test_what_is_at_rest_stays_as_it_is_to_the_bit(pair: tuple[Path, Path]) -> None:
     """All of the film, and without an epoch; or all but a spot, which is painted anew."""
     film, config = at_rest(**SIZE), settings(pair[1], max_num_epochs=3)

@@ -904,6 +904,7 @@ def test_settings_of_the_objective_are_those_of_a_painting() -> None:
     assert (config.content_weight, config.style_loss, config.precision) == (3, "wasserstein", "auto")
     assert config.style_weight == 1  # the preset's
     assert training.painting({}).style_weight == 1.2  # MXNet's for its chain
+    assert training.painting({"preset": "reference"}).style_weight == 1.2
     assert training.painting({"style_weight": 2.0}).style_weight == 2
     assert training.painting({"unrealness": 1.0}).balance == "relative"
     assert Training(output=Path("y.safetensors")).painting({}).style_weight == 1

@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -184,7 +185,9 @@ def _paint_film(
     plan_: "FilmPlan", given: Collection[str], followed: "Recipe | None", command: argparse.Namespace
 ) -> int:
     """Paint a film, or say what it takes."""
-    for sentence in without_effect(given, [plan_.config]):
+    config, frame_epochs = plan_.config, plan_.settings.frame_epochs
+    later = config if config.in_one_pass else replace(config, max_num_epochs=frame_epochs)
+    for sentence in without_effect(given, [config, later]):
         _log.warning("%s", sentence)
     if command.estimate:
         return estimate_film(plan_, _print, has_bars=_has_bars(command))

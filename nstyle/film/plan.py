@@ -78,7 +78,7 @@ class FilmPlan:
     def memory(self, device: torch.device) -> int:
         """Return the bytes on the device that a frame needs and a picture does not: for what is carried to it.
 
-        If a painter paints each frame alone, only frames are kept.
+        If a painter paints each frame alone, only frames and their paintings are kept.
         """
         height, width = self.source.size
         scale = self.config.max_long_edge / max(height, width)
@@ -88,7 +88,7 @@ class FilmPlan:
         decoded, painted = height * width, height * width * scale**2
         distances = self.settings.distances
         if self.config.in_one_pass:
-            frames = decoded * (self.kept_frames + 1) + painted * (1 + max(distances))
+            frames = decoded * (self.kept_frames + 1) + painted * 2 * max(distances)
             return int(FRAME_BYTES * frames) if device.type == "cpu" else 0
         on_device = painted * WARPED_BYTES * len(distances)
         if self.config.optimizer == "lbfgs":

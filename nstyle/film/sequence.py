@@ -24,6 +24,7 @@ from nstyle.film.rest import at_rest
 from nstyle.losses.objective import UNIT
 from nstyle.losses.temporal import TemporalTerm
 from nstyle.losses.terms import Term
+from nstyle.networks.model_space import to_model_space
 from nstyle.numerics import sum_of_squares
 from nstyle.optim.descent import DescentState
 from nstyle.painting.painters import Painter, Pass
@@ -35,7 +36,7 @@ from nstyle.painting.session import Session
 from nstyle.painting.steps import Observer
 from nstyle.painting.stylize import prepared_for
 from nstyle.painting.ways import Way
-from nstyle.pictures.color_transfer import luminance
+from nstyle.pictures.color_transfer import grey, luminance
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
 from nstyle.settings.film import TEMPORAL_WEIGHTS
@@ -276,7 +277,10 @@ class Shot:
         scale = prepared.scales[-1]
         last = state.images[0].to(self.device) if own is None or carried else own
         fixed = _mask(rest, last) > 0
-        start = torch.where(fixed, last, _start(scale, carried, own)).contiguous()
+        start = _start(scale, carried, own)
+        if scale.mask is not None:  # what is not to be painted stays the content's
+            start = torch.lerp(self._content(scale).to(start), start, _mask(scale.mask, start))
+        start = torch.where(fixed, last, start).contiguous()
         only_finest = replace(
             prepared,
             scales=(scale,),
@@ -287,6 +291,11 @@ class Shot:
         terms = self._terms(carried, start.numel())
         painting = Painting(only_finest, _beginning(start, carried, state), terms)  # who alone holds its start
         return painting.paint(observers)
+
+    def _content(self, scale: Scale) -> Tensor:
+        """Return the content as the network sees it, in model space."""
+        rgb = scale.content.rgb
+        return to_model_space(grey(luminance(rgb)) if self.config.preserve_colors == "luma" else rgb)
 
     def _painted_before(self, number: int, state: ShotState) -> Tensor | None:
         """Return the image of a frame that the pass before has painted; None in the first pass."""
@@ -341,7 +350,7 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     """Return the image that a frame starts from: for each pixel the nearest painting that shows it.
 
     What none shows is filled from the painting elsewhere. If it were the content, its style loss would be higher even
-    after the epochs of a frame, and would add up from frame to frame. What is not to be painted stays the content's.
+    after the epochs of a frame, and would add up from frame to frame.
 
     If an earlier pass has painted the frame (`own`), it is a blend of that with the paintings that are known:
     (1 - delta c) own + delta c warped (section 4.5).
@@ -354,10 +363,7 @@ def _start(scale: Scale, carried: dict[int, _Carried], own: Tensor | None) -> Te
     start = farthest.image
     for one in reversed(nearer):
         start = torch.where(one.shows > 0, one.image, start)
-    start = filled(start, _known(carried), scale.where, luminance(scale.content.rgb))
-    if scale.mask is not None:
-        start = torch.lerp(scale.start, start, _mask(scale.mask, start))
-    return start.contiguous()
+    return filled(start, _known(carried), scale.where, luminance(scale.content.rgb))
 
 
 def _beginning(start: Tensor, carried: dict[int, _Carried], state: ShotState) -> Checkpoint:

@@ -103,7 +103,8 @@ def train(
             painter is saved as it is, unless an earlier one with more steps stays.
 
     Raises:
-        NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
+        NStyleError: the message is one line that says what to do. The painter of the last saved step stays; if no
+            photo can be read any more, it is saved as it is.
         KeyboardInterrupt: after the painter is saved as it is, unless an earlier one with more steps stays.
 
     """

@@ -26,7 +26,8 @@ def train_painter(
         options: the command's flags with underscores, `output="models/oil.safetensors", steps=2000`; see `Training`.
 
     Raises:
-        NStyleError: the message is one line that says what to do. The painter of the last saved step stays.
+        NStyleError: the message is one line that says what to do. The painter of the last saved step stays; if no
+            photo can be read any more, it is saved as it is.
         TypeError: an option does not exist.
         KeyboardInterrupt: after the painter is saved as it is, unless an earlier one with more steps stays.
 

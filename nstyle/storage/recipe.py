@@ -33,7 +33,7 @@ _SAID_ELSEWHERE = {"preset", "unrealness", "gpu", "device", "precision"}
 _BALANCE = frozenset({"strength", "content_weight", "style_weight", "balance"})  # what `unrealness` sets, or replaces
 _SCALES = frozenset({"scales", "scale_factor", "coarsest_edge", "supersampling"})
 _EPOCHS = (
-    frozenset({"max_num_epochs", "max_long_edge", "size", "preset"}) | _SCALES
+    frozenset({"max_num_epochs", "max_long_edge", "size", "enlarge", "preset", "stop_eps", "style_loss"}) | _SCALES
 )  # what decides how many there are
 # A share used to be a word: recipes of before say "start" to add all details of the start.
 _SHARES_OF_DETAILS = {"none": 0.0, "start": 1.0}
@@ -281,8 +281,8 @@ def settings_to_repeat(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, 
     - Changed scales replace the recipe's.
     - A new painter paints in one pass, unless the number of epochs is another, too.
     - A new unrealness replaces the recipe's weights, strength and balance; new ones of these replace its unrealness.
-    - A snapshot's recipe, which ends at its coarse scale, goes on to the end if the number of epochs or the size is
-      another.
+    - A snapshot's recipe of several scales, which ends at the snapshot, goes on to the end if what decides the number
+      of epochs is another, such as the size.
     - A larger picture continues from the recipe's, or from the preview that the recipe started from, and adds
       details. So its strokes grow with it.
 

@@ -111,7 +111,8 @@ def _located(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> dict[str, 
     if given.get("size", settings["size"]) is not None:
         del settings["content_image"]  # a texture has none
     # The picture was not made from some of its files, so their hashes are unknown; the next may not need some.
-    unused = _unused(settings) | _unused(settings_to_repeat(recipe, given))
+    before, now = _unused(settings), _unused(settings_to_repeat(recipe, given))
+    unused = before | now | ({"weights"} if "style_image" in now - before else set())
     settings = {name: value for name, value in settings.items() if name not in unused}
     records = [(path, recipe), *_readable(record for record in _places_of_record(path) if record != path)]
 

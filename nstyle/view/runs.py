@@ -291,9 +291,9 @@ def is_plain_file(path: Path) -> bool:
 
 
 def _find_snapshots(folder: Path, record: dict[str, Any], done: int) -> tuple[Snapshot, ...]:
-    """Return the pictures that this run can have written: in its format, at its epochs, not later than `done`.
+    """Return the pictures that this run can have written: in its format, not later than `done`.
 
-    A run without epochs has those of a painter's stages that its record names.
+    They are at its epochs, or its record names them. A run without epochs has those of a painter's stages.
     """
     settings = _mapping(record.get("settings"))
     reason, named = record.get("stop_reason"), record.get(PICTURES)
