@@ -88,6 +88,7 @@ def test_every_setting_is_tried() -> None:
         ({"scales": "auto", "details": 1, "grain": 1}, ["details", "grain"]),
         ({"scales": 2, "grain": 1, "init": "content", "max_long_edge": 200}, ["grain", "seed"]),
         ({"preview_edge": 300}, ["preview_edge"]),
+        ({"preset": "painterly", "coarsest_edge": 300, "max_long_edge": 100}, ["coarsest_edge"]),
         ({"max_num_epochs": 77}, ["lr_sched_delay", "lr_sched_factor"]),
         ({"weights": "vgg.pth", "weights_input": "bgr"}, ["weights_input"]),
         ({"gpu": -1, "convolution": "winograd"}, ["convolution"]),

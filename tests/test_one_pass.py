@@ -189,12 +189,14 @@ def test_a_recipe_repeats_the_picture_and_knows_the_painter_by_its_content(
 
 
 def test_a_painting_of_the_optimizer_is_repeated_by_a_painter_without_its_style(
-    painter: Path, pair: tuple[Path, Path], tmp_path: Path
+    painter: Path, pair: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {**SMALL, "model": "filters", "max_num_epochs": 1, "init": pair[1]}
-    first = stylize(*pair, output_dir=tmp_path / "out", **settings)
+    first = stylize(*pair, output_dir=tmp_path / "out", precision="bfloat16", **settings)
     pair[1].unlink()
+    caplog.clear()
     again = stylize(recipe=first.path, painter=painter, output_dir=tmp_path / "at_once")
+    assert not [line for line in caplog.messages if "the recipe" in line]
     assert np.array_equal(again.rgb, stylize(pair[0], painter=painter, output_dir=tmp_path / "new", **SMALL).rgb)
     with refuses(nstyle.RecipeError, kind=Kind.MISSING, path=pair[1], flag="--style-image"):
         stylize(recipe=first.path, painter=painter, max_num_epochs=1, output_dir=tmp_path / "on")

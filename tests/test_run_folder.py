@@ -13,7 +13,7 @@ from recipes import recipe
 from refusals import refuses
 from test_resume import files
 
-from nstyle import Config, DivergenceError, OutputError, stylize
+from nstyle import Config, DivergenceError, ImageError, OutputError, stylize
 from nstyle.commands.paint import main
 from nstyle.errors import Kind
 from nstyle.losses.objective import Objective
@@ -554,3 +554,12 @@ def test_a_retouched_picture_is_not_replaced(
     assert whole(output) == before
     assert main(flags(pair, output, "--overwrite")) == 0
     assert whole(output) != before
+
+
+def test_an_empty_folder_goes_only_if_the_run_made_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "of the user").mkdir()
+    for name in ("new", "of the user"):
+        with pytest.raises(ImageError):
+            stylize(*pair, output_dir=tmp_path / name, max_long_edge=16)
+    assert not (tmp_path / "new").exists()
+    assert (tmp_path / "of the user").is_dir()

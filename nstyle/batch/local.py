@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -183,8 +182,6 @@ def paint(
     except NStyleError as error:
         if error.kind != Kind.BUSY:
             _log.info("not painted: %s", error)
-        with suppress(OSError):  # the folder is missing or not empty
-            job.config.output_dir.rmdir()
         # Not the error: its traceback would keep pictures in memory.
         return Outcome(job, reason=str(error), busy=error.kind == Kind.BUSY)
     return outcome

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nstyle.losses.catalog import STYLE_LOSSES
 from nstyle.settings.config import Config
 from nstyle.settings.options import flag
+from nstyle.settings.presets import PRESETS
 from nstyle.settings.scales import GRAIN_EDGE
 
 
@@ -96,9 +97,18 @@ IDLE = (
         "the picture is painted in a single scale; add --scales",
     ),
     Idle(
-        ("coarsest_edge", "scale_factor", "details", "grain"),
+        ("scale_factor", "details", "grain"),
         lambda config: _is_below_coarsest(config) and not config.in_one_pass,
         "the picture is painted in a single scale, because --coarsest-edge is {coarsest_edge}",
+    ),
+    Idle(
+        ("coarsest_edge",),
+        lambda config: (
+            _is_below_coarsest(config)
+            and not config.in_one_pass
+            and PRESETS[config.preset]["coarsest_edge"] is None  # else it replaces the preset's
+        ),
+        "the picture is too small for a second scale, and painted in one anyway",
     ),
     Idle(
         ("grain",),

@@ -67,6 +67,11 @@ class Recipe:
     precision: str
     versions: Mapping[str, str]
 
+    @property
+    def in_one_pass(self) -> bool:
+        """Whether a painter painted the picture alone: without the network, in float32."""
+        return self.settings["painter"] is not None and self.settings["max_num_epochs"] == 0
+
     def facts(self) -> dict[str, Any]:
         """Return the recipe as a dictionary of JSON values."""
         return dataclasses.asdict(self) | {"size": list(self.size)}
@@ -85,7 +90,10 @@ class Recipe:
         return json.dumps(self.facts() | {"settings": {**self.settings, **settings}}, sort_keys=True)
 
     def other_inputs(self, now: "Recipe") -> list[str]:
-        """List input files that have changed: pictures and weights with the same file name and another SHA-256."""
+        """List input files that have changed: pictures and weights with the same file name and another SHA-256.
+
+        Weights count if both paintings read them.
+        """
         changed = [
             there["path"]
             for name, was in self.inputs.items()
@@ -95,7 +103,8 @@ class Recipe:
         ]
         weights, weights_now = self.settings["weights"], now.settings["weights"]
         same_network = self.settings["model"] == now.settings["model"] and name_of(weights) == name_of(weights_now)
-        if same_network and now.weights["sha256"] != self.weights["sha256"]:
+        reads_weights = not (self.in_one_pass or now.in_one_pass)
+        if reads_weights and same_network and now.weights["sha256"] != self.weights["sha256"]:
             changed.append(f"--weights {weights_now}")
         return changed
 

@@ -73,10 +73,13 @@ def warn_of_precision(wanted: str, precision: str, device: torch.device) -> None
 
 
 def log_changes(followed: Recipe, recipe: Recipe) -> None:
-    """Warn about inputs, hardware and versions that differ from the followed recipe's."""
+    """Warn about inputs, hardware and versions that differ from the followed recipe's.
+
+    If only one of them is painted in one pass, the pictures differ anyway.
+    """
     for name in followed.other_inputs(recipe):
         _log.warning("%s has changed since the recipe was made: the picture will be different", name)
-    if machine := followed.other_machine(recipe):
+    if followed.in_one_pass == recipe.in_one_pass and (machine := followed.other_machine(recipe)):
         _log.warning("the recipe has %s: the picture will be similar, not bit-exact", ", ".join(machine))
 
 

@@ -94,13 +94,24 @@ class RunFolder:
     def owned(self) -> Iterator[None]:
         """Create the folder, and own it during the block: no other run can (see `storage.lock`).
 
-        First deletes what killed runs left half-written, and ends a replacement that was killed.
+        First deletes what killed runs left half-written, and ends a replacement that was killed. A folder that this
+        creates and that is still empty at the end is removed.
 
         Raises:
             OutputError: the folder is not writable, another run owns it, or the run would overwrite a source.
 
         """
+        is_new = not self.path.exists()
         make_folder(self.path)
+        try:
+            yield from self._owned()
+        finally:
+            if is_new:
+                with suppress(OSError):  # it is not empty
+                    self.path.rmdir()
+
+    def _owned(self) -> Iterator[None]:
+        """Own the folder, which exists, until the next step of this iterator."""
         for source in self.sources:
             places = (source.resolve(), source.parent.resolve() / source.name)
             if any(self._writes(place.name) and place.parent == self.path.resolve() for place in places):
