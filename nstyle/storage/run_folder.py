@@ -14,6 +14,7 @@ step 1, the next run does steps 2 and 3.
 """
 
 import json
+import os
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -101,7 +102,7 @@ class RunFolder:
             OutputError: the folder is not writable, another run owns it, or the run would overwrite a source.
 
         """
-        is_new = not self.path.exists()
+        is_new = not os.path.lexists(self.path)
         make_folder(self.path)
         try:
             yield from self._owned()
