@@ -33,10 +33,11 @@ from nstyle.painting.result import Painted
 from nstyle.painting.run import Painting, paint
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Session
+from nstyle.painting.start import shown_content
 from nstyle.painting.steps import Observer
 from nstyle.painting.stylize import prepared_for
 from nstyle.painting.ways import Way
-from nstyle.pictures.color_transfer import grey, luminance
+from nstyle.pictures.color_transfer import luminance
 from nstyle.pictures.picture import Picture, Rgb, resize_picture
 from nstyle.settings.config import Config
 from nstyle.settings.film import TEMPORAL_WEIGHTS
@@ -279,7 +280,8 @@ class Shot:
         fixed = _mask(rest, last) > 0
         start = _start(scale, carried, own)
         if scale.mask is not None:  # what is not to be painted stays the content's
-            start = torch.lerp(self._content(scale).to(start), start, _mask(scale.mask, start))
+            content = to_model_space(shown_content(scale.content.rgb, self.config.preserve_colors))
+            start = torch.lerp(content.to(start), start, _mask(scale.mask, start))
         start = torch.where(fixed, last, start).contiguous()
         only_finest = replace(
             prepared,
@@ -291,11 +293,6 @@ class Shot:
         terms = self._terms(carried, start.numel())
         painting = Painting(only_finest, _beginning(start, carried, state), terms)  # who alone holds its start
         return painting.paint(observers)
-
-    def _content(self, scale: Scale) -> Tensor:
-        """Return the content as the network sees it, in model space."""
-        rgb = scale.content.rgb
-        return to_model_space(grey(luminance(rgb)) if self.config.preserve_colors == "luma" else rgb)
 
     def _painted_before(self, number: int, state: ShotState) -> Tensor | None:
         """Return the image of a frame that the pass before has painted; None in the first pass."""

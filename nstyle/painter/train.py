@@ -262,11 +262,11 @@ class _Run:
                         try:
                             step = trainer.step()
                         except ImageError:  # no photo can be read any more
-                            self._save_failed(trainer, files)
+                            self._save_failed(files)
                             raise
                         files.note(log, step)
                         losses.append(step.loss)
-                    self._show(step, watching, trainer, files)
+                    self._show(step, watching, files)
                 files.save(StopReason.EPOCHS)
         finally:
             if watcher is not None:
@@ -274,11 +274,7 @@ class _Run:
         return losses
 
     def _show(
-        self,
-        step: TrainingStep,
-        watching: Sequence[Callable[[TrainingStep], object]],
-        trainer: Trainer,
-        files: TrainingFiles,
+        self, step: TrainingStep, watching: Sequence[Callable[[TrainingStep], object]], files: TrainingFiles
     ) -> None:
         """Show a step to those who watch. If one raises, first save what there is; see `_save_failed`."""
         try:
@@ -287,12 +283,12 @@ class _Run:
         except KeyboardInterrupt:
             raise
         except BaseException:
-            self._save_failed(trainer, files)
+            self._save_failed(files)
             raise
 
-    def _save_failed(self, trainer: Trainer, files: TrainingFiles) -> None:
+    def _save_failed(self, files: TrainingFiles) -> None:
         """Save what there is before an error ends the training, unless an earlier painter stays."""
-        if trainer.done > 0 and not files.keeps_earlier:
+        if files.trainer.done > 0 and not files.keeps_earlier:
             with suppress(Exception):  # the first error is the one to show
                 files.save(StopReason.FAILED)
 

@@ -27,9 +27,9 @@ from nstyle.painting.painters import Painter, Pass, choose_pass
 from nstyle.painting.scale import Scale
 from nstyle.painting.session import Loaded, Session
 from nstyle.painting.sizes import ScaleSize, longest_edge, scale_sizes
-from nstyle.painting.start import fitted_start, grain, noise
+from nstyle.painting.start import fitted_start, grain, noise, shown_content
 from nstyle.painting.ways import Way, Work
-from nstyle.pictures.color_transfer import grey, is_grey, luminance, recolor_style, recolored
+from nstyle.pictures.color_transfer import is_grey, recolor_style, recolored
 from nstyle.pictures.masks import Mask, rounded, to_mask
 from nstyle.pictures.picture import Alpha, Picture, Rgb, resize, resize_picture
 from nstyle.pictures.style_fit import Frame
@@ -252,8 +252,7 @@ class _ScaleMaker:
             source: recolor_style(config.preserve_colors, style.rgb, picture.rgb, where, style.alpha, picture.alpha)
             for source, style in framed.items()
         }
-        shown = grey(luminance(picture.rgb)) if config.preserve_colors == "luma" else picture.rgb
-        # With "luma" the descent paints in grey, and the finished picture gets the content's colors.
+        shown = shown_content(picture.rgb, config.preserve_colors)
         if self.keeps_grey is None:
             self.keeps_grey = config.grey == "keep" and all(is_grey(rgb) for rgb in (shown, *rgbs.values()))
         keeps_grey = self.keeps_grey

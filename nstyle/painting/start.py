@@ -9,9 +9,15 @@ from torch import Tensor
 
 from nstyle.networks.model_space import from_model_space, to_model_space
 from nstyle.pictures.color_transfer import grey, luminance
+from nstyle.pictures.picture import Rgb
 
 NOISE = 0.1
 """Amplitude of the start noise in model space: the reference draws it uniformly from (-0.1, 0.1)."""
+
+
+def shown_content(rgb: Rgb, preserve_colors: str) -> Rgb:
+    """Return the content as the network sees it: with "luma" in grey, since the finished picture gets its colors."""
+    return grey(luminance(rgb)) if preserve_colors == "luma" else rgb
 
 
 def noise(height: int, width: int, seed: int) -> Tensor:
