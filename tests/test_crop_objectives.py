@@ -1,5 +1,6 @@
-"""The objective of a training: that of a painting, with the style at the size of the painting."""
+"""The objective of a training: that of a painting, with the style at the size that it has in the painting."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,27 +8,35 @@ import pytest
 import torch
 from pictures import painted
 from PIL import Image
+from refusals import refuses
 
+from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style
 from nstyle.networks.model import ModelOptions, load_model
 from nstyle.networks.model_space import to_model_space
+from nstyle.painter import objectives as module
 from nstyle.painter.objectives import CropObjectives
+from nstyle.painting.prepare import prepare
 from nstyle.painting.session import Session
 from nstyle.pictures.decode import read_picture
-from nstyle.pictures.picture import resize
+from nstyle.pictures.picture import fit_long_edge, resize
 from nstyle.settings.training import Training
 
 CPU = torch.device("cpu")
 SESSION = Session()
 MODEL = load_model("filters", ModelOptions())
 CROP, IMAGE = (torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 200 - 100 for seed in (3, 4))
+FITS = ("stretch", "cover", "contain", "area")
+
+
+def made(folder: Path, **given: Any) -> CropObjectives:
+    training = Training(output=folder / "y.safetensors", style_image=folder / "style.png", max_long_edge=40)
+    return CropObjectives(training.painting({"model": "filters", **given}), CPU, torch.float32, SESSION)
 
 
 def gradient(folder: Path, **given: Any) -> torch.Tensor:
     """The gradient of a training's objective at `IMAGE`; the content is `CROP`."""
-    training = Training(output=folder / "y.safetensors", style_image=folder / "style.png", max_long_edge=40)
-    objectives = CropObjectives(training.painting({"model": "filters", **given}), CPU, torch.float32, SESSION)
-    return objectives(CROP).gradient(IMAGE).gradient
+    return made(folder, **given)(CROP).gradient(IMAGE).gradient
 
 
 def expected(styles: list[Style], **options: Any) -> torch.Tensor:
@@ -46,16 +55,57 @@ def style(path: Path, height: int, width: int) -> torch.Tensor:
 def test_it_has_the_weights_of_a_painting_and_clips_nothing(tmp_path: Path) -> None:
     painted(60, 80, seed=1).save(tmp_path / "style.png")
     weights: dict[str, Any] = {"content_weight": 3.0, "style_weight": 2.0, "tv_weight": 0.5, "range_weight": 0.1}
-    one = Style(style(tmp_path / "style.png", 30, 40))
+    one = Style(style(tmp_path / "style.png", 40, 40))
     assert torch.equal(gradient(tmp_path, **weights), expected([one], **weights))
     relative = {"balance": "relative", "content_weight": 3.0, "tv_weight": 0.5}
     assert torch.equal(gradient(tmp_path, **relative), expected([one], **relative))
 
 
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(50, 80), (80, 50), (40, 80)])
+def test_it_is_that_of_the_painting_of_a_photo_in_this_shape(tmp_path: Path, fit: str, size: tuple[int, int]) -> None:
+    """A whole photo as a crop has the painting's own objective. Of a smaller crop, only the content is another."""
+    painted(60, 66, seed=1).save(tmp_path / "style.png")
+    painted(*size, seed=2).save(tmp_path / "photo.png")
+    objectives = made(tmp_path, style_fit=fit)
+    config = replace(objectives.config, content_image=tmp_path / "photo.png")
+    painting = prepare(config, CPU, torch.float32, SESSION).scales[-1].objective()
+    height, width = fit_long_edge(*size, 40)
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(5)) * 200 - 100
+    whole = objectives(to_model_space(resize(read_picture(tmp_path / "photo.png").rgb, height, width)))
+    assert torch.equal(whole.gradient(image).gradient, painting.gradient(image).gradient)
+    part = objectives(torch.zeros(1, 3, height * 3 // 5, width * 3 // 5))
+    for found, wanted in zip(part.style_terms, painting.style_terms, strict=True):
+        assert torch.equal(found.target, wanted.target)  # type: ignore[attr-defined]
+
+
+def test_the_same_crop_has_the_same_objective_while_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted(60, 80, seed=1).save(tmp_path / "style.png")
+    objectives = made(tmp_path)
+    kept = objectives(CROP)
+    assert objectives(CROP.clone()) is kept
+    assert objectives(IMAGE) is not kept
+    monkeypatch.setattr(module, "CACHE_BYTES", 100)
+    forgetful = made(tmp_path)
+    again = forgetful(CROP)
+    assert forgetful(CROP) is not again
+    assert torch.equal(again.gradient(IMAGE).gradient, kept.gradient(IMAGE).gradient)
+
+
+def test_a_style_that_becomes_too_small(tmp_path: Path) -> None:
+    painted(20, 80, seed=1).save(tmp_path / "style.png")
+    objectives = made(tmp_path, style_fit="contain")
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge", path=tmp_path / "style.png"):
+        objectives(CROP)
+    made(tmp_path, style_fit="stretch")(CROP)
+
+
 def test_strength_and_scale_and_crop_of_the_style(tmp_path: Path) -> None:
     painted(60, 80, seed=1).save(tmp_path / "style.png")
     stronger = expected([Style(style(tmp_path / "style.png", 45, 60))], content_weight=10 / 8)
-    assert torch.equal(gradient(tmp_path, strength=100.0, style_scale=1.5), stronger)
+    assert torch.equal(gradient(tmp_path, strength=100.0, style_scale=1.5, style_fit="contain"), stronger)
     with Image.open(tmp_path / "style.png") as picture:
         picture.crop((10, 20, 50, 60)).save(tmp_path / "part.png")
     part = expected([Style(style(tmp_path / "part.png", 40, 40))])
@@ -70,7 +120,7 @@ def test_several_styles_share_the_weight_and_transparent_parts_do_not_count(tmp_
     mask = torch.ones(1, 1, 40, 40)
     mask[..., :20] = 0
     styles = [
-        Style(style(tmp_path / "style.png", 30, 40), 0.25),
+        Style(style(tmp_path / "style.png", 40, 40), 0.25),
         Style(style(tmp_path / "other.png", 40, 40), 0.75, mask),
     ]
     found = gradient(tmp_path, blend_style=[(tmp_path / "other.png", 3.0)])

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from refusals import refuses
 from nstyle.errors import ImageError, Kind
 from nstyle.networks.model_space import from_model_space
 from nstyle.painter import photos as module
-from nstyle.painter.photos import LARGEST_RATIO, Photos, crop_size
+from nstyle.painter.photos import LARGEST_RATIO, POOL, ROUNDS, Photos, crop_size, drawing_of
 
 
 def photo(path: Path, height: int = 90, width: int = 120, seed: int = 0) -> Path:
@@ -33,6 +34,38 @@ def test_crops_are_those_of_the_seed_and_the_step(tmp_path: Path) -> None:
     assert not torch.equal(others.crops(0, 8, 4), drawn)
     assert not torch.equal(others.crops(1, 7, 4), drawn)
     assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_crops_come_back_in_another_order_before_new_ones_are_drawn() -> None:
+    drawings = [drawing_of(5, step) for step in range(2 * ROUNDS * POOL)]
+    rounds = [drawings[start : start + POOL] for start in range(0, len(drawings), POOL)]
+    assert rounds[0] == list(range(POOL))
+    assert rounds[ROUNDS] == list(range(POOL, 2 * POOL))
+    assert all(sorted(one) == rounds[0] for one in rounds[:ROUNDS])
+    assert all(sorted(one) == rounds[ROUNDS] for one in rounds[ROUNDS:])
+    assert len({tuple(place % POOL for place in one) for one in rounds}) == 2 * ROUNDS - 1
+    assert [drawing_of(6, step) for step in range(POOL, 2 * POOL)] != rounds[1]
+
+
+def test_crops_that_come_back_are_not_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POOL", 2)
+    paths = [photo(tmp_path / f"{n}.png", seed=n) for n in range(3)]
+    photos, drawn = Photos(paths, edge=64, crop_edge=32), []
+
+    def draw(self: Photos, *given: Any) -> Any:
+        drawn.append(given)
+        return original(self, *given)
+
+    original = Photos._draw_photo
+    monkeypatch.setattr(Photos, "_draw_photo", draw)
+    for step in range(2 * ROUNDS):
+        pool, place = divmod(drawing_of(0, step), 2)
+        assert torch.equal(photos.crops(0, step, 2), photos.crops(0, 2 * ROUNDS * pool + place, 2))
+    assert len(drawn) == 2 * 2
+    monkeypatch.setattr(module, "CROP_BYTES", 0)  # then they are, and are the same
+    forgetful = Photos(paths, edge=64, crop_edge=32)
+    for step in range(2 * ROUNDS):
+        assert torch.equal(photos.crops(0, step, 2), forgetful.crops(0, step, 2))
 
 
 def test_crops_come_from_the_photo_at_several_scales_and_mirrored(tmp_path: Path) -> None:

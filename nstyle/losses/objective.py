@@ -36,9 +36,9 @@ LEAST_DISTANCE = 0.25
 """Smallest unit of style losses that are relative to the photo's. Photos are at 0.4 to 2.2 from paintings' styles; a
 smaller unit would give a style that is the photo itself too much weight."""
 
-TARGET_BYTES = 16_000_000
-"""Limit on the targets that `StyleTargets` caches. A style's Gram matrices take 2.4 MB, its patches as much as its
-feature maps."""
+TARGET_BYTES = 64_000_000
+"""Limit on the targets that `StyleTargets` caches. A style's Gram matrices take 2.4 MB for each of its sizes, its
+patches as much as its feature maps."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,13 @@ LARGEST_RATIO = 2.0
 CACHE_BYTES = 256_000_000
 """Bytes of decoded photos in memory: 900 at an edge of 256. Of more photos, the least recently used is read again."""
 
+POOL, ROUNDS = 128, 3
+"""After each `POOL` steps, their crops come back in the next ones, in another order, until each was there `ROUNDS`
+times; then new ones are drawn. A crop that comes back saves time, because it and its targets are still in memory."""
+
+CROP_BYTES = 64_000_000
+"""Bytes of crops in memory: those of a pool of two squares of 128 pixels take 50 MB. Others are cut again."""
+
 
 class Photos:
     """A source of crops. A photo is read when a crop of it is first needed.
@@ -36,7 +43,7 @@ class Photos:
     Each crop is a window of a photo, resized to the crop's size and mirrored half of the time. All crops of a step
     have one size, in the shape of the first one's photo (`crop_size`), so a crop can be nearly all of a photo. Photos
     of another shape are enlarged for it, if need be. What is drawn depends on the seed, the step and the photos
-    alone, so a resumed training sees the crops that it would have seen.
+    alone, so a resumed training sees the crops that it would have seen. Crops come back (`POOL`).
 
     A photo that cannot be read is left out, with a warning. A photo smaller than a crop is enlarged, with a warning.
     Transparent parts are white.
@@ -58,6 +65,7 @@ class Photos:
         self._unreadable: set[Path] = set()
         self._enlarged: set[Path] = set()
         self._cache: LRUCache[Hashable, NDArray[np.uint8]] = LRUCache(CACHE_BYTES, lambda photo: photo.nbytes)
+        self._crops: LRUCache[Hashable, Tensor] = LRUCache(CROP_BYTES, lambda crops: crops.nbytes)
 
     @property
     def narrowest(self) -> tuple[int, int]:
@@ -65,13 +73,18 @@ class Photos:
         return crop_size(self.crop_edge, (1, math.ceil(self.largest_ratio)), self.largest_ratio)
 
     def crops(self, seed: int, step: int, count: int) -> Tensor:
-        """Draw the crops of a step: count x 3 x h x w, model space, float32.
+        """Return the crops of a step: count x 3 x h x w, model space, float32. Do not change them.
 
         Raises:
             ImageError: no photo can be read.
 
         """
-        generator = np.random.default_rng([seed, step])
+        drawing = seed, drawing_of(seed, step), count
+        return made_once(self._crops, drawing, partial(self._draw_crops, *drawing))
+
+    def _draw_crops(self, seed: int, number: int, count: int) -> Tensor:
+        """Draw crops for one step or, as they come back, several; `number` counts the drawings."""
+        generator = np.random.default_rng([seed, number])
         first = self._draw_photo(generator)
         size = crop_size(self.crop_edge, first.shape[:2], self.largest_ratio)
         crops = [self._draw(generator, first, size)]
@@ -129,6 +142,15 @@ class Photos:
                 "%s has only %dx%d pixels, and crops have %dx%d: it is enlarged", path, width, height, columns, rows
             )
         return to_uint8(resize(rgb, max(rows, round(height * factor)), max(columns, round(width * factor))))
+
+
+def drawing_of(seed: int, step: int) -> int:
+    """Return the number of the drawing whose crops a step has; both count from 0. See `POOL`."""
+    pool, place = divmod(step, POOL * ROUNDS)
+    turn, place = divmod(place, POOL)
+    if turn > 0:
+        place = int(np.random.default_rng([seed, pool, turn, 1]).permutation(POOL)[place])
+    return pool * POOL + place
 
 
 def crop_size(edge: int, photo: tuple[int, int], largest_ratio: float = LARGEST_RATIO) -> tuple[int, int]:

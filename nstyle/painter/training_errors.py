@@ -16,10 +16,13 @@ def check_crops(objectives: CropObjectives, photos: Photos) -> None:
     """Check that the objective can be evaluated at the narrowest crop.
 
     Raises:
+        ImageError: a style picture becomes too small for crops of such a shape.
         OptionError: crops can be too small for it.
 
     """
     height, width = photos.narrowest
+    objectives.styles(height, width)
+    objectives.styles(width, height)
     crop = torch.zeros(1, 3, height, width, device=objectives.device)
     try:
         objectives(crop).gradient(crop)

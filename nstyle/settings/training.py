@@ -50,7 +50,7 @@ STYLE_WEIGHT_OF_BOOSTED = 1.2
 """MXNet's style weight for its chain of generators."""
 
 _NOT_LEARNED = frozenset(
-    {"content_image", "style_image", "max_long_edge", "size", "seamless", "style_fit", "mask", "style_mask"}
+    {"content_image", "style_image", "max_long_edge", "size", "seamless", "mask", "style_mask"}
     | {"preserve_colors", "grey", "init", "details", "grain", "seed", "max_memory", "painter"}
 )
 
