@@ -94,6 +94,35 @@ def test_the_same_crop_has_the_same_objective_while_there_is_room(
     assert torch.equal(again.gradient(IMAGE).gradient, kept.gradient(IMAGE).gradient)
 
 
+@pytest.mark.parametrize(
+    ("limit", "given"),
+    [
+        (400_000, {}),
+        (400_000, {"content_weight": 0.0}),
+        (4_000_000, {"padding": "mirror"}),
+        (400_000, {"style_loss": "wasserstein"}),
+    ],
+)
+def test_all_that_is_kept_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, given: dict[str, Any]
+) -> None:
+    """Also if the targets of the styles at all sizes do not fit into their own cache."""
+    monkeypatch.setattr(module, "STYLE_BYTES", 0)
+    monkeypatch.setattr(module, "CACHE_BYTES", limit)
+    painted(60, 80, seed=1).save(tmp_path / "style.png")
+    objectives = made(tmp_path, **given)
+    counts = []
+    for n in range(60):
+        objectives(torch.full((1, 3, 32, 32 + n % 20), float(n)))
+        kept = list(objectives._kept._objectives.values())
+        values = [value for one in kept for term in one.terms for value in vars(term).values()]
+        storages = [value.untyped_storage() for value in values if isinstance(value, torch.Tensor)]
+        held = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+        assert objectives._kept._bytes == held + module.OBJECTIVE_BYTES * len(kept) <= limit
+        counts.append(len(kept))
+    assert 1 < counts[-1] < 60
+
+
 def test_a_style_that_becomes_too_small(tmp_path: Path) -> None:
     painted(20, 80, seed=1).save(tmp_path / "style.png")
     objectives = made(tmp_path, style_fit="contain")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -266,10 +266,15 @@ def test_seconds_are_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(time, "perf_counter", lambda: next(times))
 
     class Trial:
+        done = 0
+        steps: ClassVar[list[int]] = []
+
         def step(self) -> None:
-            pass
+            self.steps.append(self.done)
+            self.done += 1
 
     assert module._steps_in(1, Trial()) == 30  # type: ignore[arg-type]  # (4 + 1 + 1) / 3 = 2 seconds each
+    assert Trial.steps == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_the_generator_runs_in_the_precision_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,8 +295,9 @@ def test_the_generator_runs_in_the_precision_of_the_training(folder: Path, monke
 
 
 def test_crops_too_narrow_for_the_style_loss_are_refused_before_the_first_step(folder: Path) -> None:
+    objective = {"style_loss": "mrf", "style_layers": "scale4", "style_scale": 2}
     with refuses(OptionError, kind=Kind.OUT_OF_RANGE, flag="--crop-edge"):
-        trained(folder, of_the_objective={"style_loss": "mrf", "style_layers": "scale4"})
+        trained(folder, of_the_objective=objective)
     assert not (folder / "y.training").exists()
 
 
@@ -311,15 +317,23 @@ def test_a_chain_has_squares(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert shapes == {(32, 32)}
 
 
-def test_a_training_of_an_earlier_optimizer_is_another_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        ("learns_by", "the optimizer of an earlier nstyle"),
+        ("learns_from", "the lessons of an earlier nstyle"),
+    ],
+)
+def test_a_training_of_an_earlier_nstyle_is_another_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fact: str, said: str
+) -> None:
     with monkeypatch.context() as earlier:
         facts = module._Run._facts
-        without = {"learns_by": None}
-        earlier.setattr(module._Run, "_facts", lambda self, *given: {**facts(self, *given), **without})
+        earlier.setattr(module._Run, "_facts", lambda self, *given: {**facts(self, *given), fact: None})
         trained(folder, steps=2)
     with refuses(OutputError, kind=Kind.IN_THE_WAY, path=folder / "y.safetensors", flag="--output") as refused:
         trained(folder, steps=2)
-    assert "the optimizer of an earlier nstyle" in str(refused.value)
+    assert said in str(refused.value)
 
 
 @pytest.mark.parametrize("given", [{"steps": 7}, {"lr": 0.1}, {"seed": 3}, {"style_weight": 2.0}, {"stability": 1.0}])
@@ -695,7 +709,7 @@ def test_a_validation_photo_of_wrong_proportions(folder: Path) -> None:
 
 def test_a_validation_photo_too_narrow_for_the_style_loss_is_refused_before_the_first_step(folder: Path) -> None:
     painted(22, 40, seed=1).save(folder / "photo.png")
-    objective = {"style_loss": "mrf", "style_layers": "scale4"}
+    objective = {"style_loss": "mrf", "style_layers": "scale4", "style_scale": 2}
     with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--validation-photo", path=folder / "photo.png"):
         trained(folder, generator="boosted", width=4, of_the_objective=objective)
     assert not (folder / "y.training").exists()
@@ -717,6 +731,14 @@ def test_a_style_that_becomes_too_small(folder: Path) -> None:
     painted(17, 60, seed=1).save(folder / "style.png")
     with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge", path=folder / "style.png"):
         trained(folder, of_the_objective={"style_fit": "contain"})
+
+
+def test_a_style_too_small_for_its_loss(folder: Path) -> None:
+    """Crops of 2:1 are large enough, but the style picture beside them has 32x16 pixels."""
+    objective = {"style_loss": "mrf", "style_layers": "scale4"}
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge", path=folder / "style.png") as refused:
+        trained(folder, crop_edge=64, of_the_objective=objective)
+    assert "16x32" in str(refused.value) or "32x16" in str(refused.value)
 
 
 def test_photos_of_which_none_can_be_read(folder: Path) -> None:

@@ -36,9 +36,9 @@ LEAST_DISTANCE = 0.25
 """Smallest unit of style losses that are relative to the photo's. Photos are at 0.4 to 2.2 from paintings' styles; a
 smaller unit would give a style that is the photo itself too much weight."""
 
-TARGET_BYTES = 64_000_000
-"""Limit on the targets that `StyleTargets` caches. A style's Gram matrices take 2.4 MB for each of its sizes, its
-patches as much as its feature maps."""
+TARGET_BYTES = 16_000_000
+"""Default limit on the targets that `StyleTargets` caches. A style's Gram matrices take 2.4 MB, its patches as much
+as its feature maps."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,18 @@ class StyleTargets:
     """A network with a cache of its style targets, so that it evaluates each style picture only once.
 
     The key is a hash of the values of image and mask, so anything that changes them counts. The cache evicts the
-    least recently used target once it holds more than `TARGET_BYTES`.
+    least recently used target once it holds more than a limit.
 
     Args:
         features: the network.
+        limit: the limit in bytes; None: `TARGET_BYTES`.
 
     """
 
-    def __init__(self, features: Features) -> None:
+    def __init__(self, features: Features, limit: int | None = None) -> None:
         self.features = features
         self._kept: LRUCache[Hashable, Mapping[str, StyleTerm]] = LRUCache(
-            TARGET_BYTES, lambda terms: sum(term.bytes_held for term in terms.values())
+            TARGET_BYTES if limit is None else limit, lambda terms: sum(term.bytes_held for term in terms.values())
         )
 
     def of(self, style: Style, layers: Sequence[str], style_loss: str) -> Mapping[str, StyleTerm]:

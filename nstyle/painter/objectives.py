@@ -1,15 +1,18 @@
 """The objective of a painting, for each crop of a photo: what a painter learns from."""
 
 import hashlib
-from collections.abc import Hashable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from cachetools import LRUCache
 from torch import Tensor
 
 from nstyle.errors import ImageError, Kind
-from nstyle.losses.objective import Objective, Style
+from nstyle.losses.objective import Objective, Style, StyleTargets
 from nstyle.lru import made_once
 from nstyle.networks.model_space import to_model_space
 from nstyle.painting.inputs import hash_inputs, inputs_of
@@ -19,11 +22,18 @@ from nstyle.painting.session import Session
 from nstyle.painting.sizes import longest_edge
 from nstyle.pictures.decode import read_picture
 from nstyle.pictures.limits import SHORTEST_EDGE
-from nstyle.pictures.style_fit import Frame, frame_style
+from nstyle.pictures.style_fit import frame_style
 from nstyle.settings.config import Config
 
 CACHE_BYTES = 256_000_000
-"""Bytes of the crops' targets in memory. They depend on the layers; by default, a crop has 0.3 MB in bfloat16."""
+"""Bytes of the targets that the last crops' objectives keep. By default, a crop's content has 0.3 MB in bfloat16."""
+
+OBJECTIVE_BYTES = 10_000
+"""Bytes that an objective counts for besides its targets."""
+
+STYLE_BYTES, FRAME_BYTES = 64_000_000, 64_000_000
+"""Bytes of the styles' targets, and of the style pictures resized, at the sizes that they have for crops of different
+shapes. A style's Gram matrices take 2.4 MB at each size, its picture 0.5 MB."""
 
 
 class CropObjectives:
@@ -32,8 +42,9 @@ class CropObjectives:
     So each style picture is framed (`style_fit`, `style_scale`) for a painting in the crop's shape whose longer edge
     is `max_long_edge`, and its strokes have the size that they have in such a painting, however small the crops are.
 
-    Targets are computed once, those of a style for each shape. Weights other than the original VGG-19's are adapted
-    to each crop (see `Model.adapt`), and everything is computed anew with them.
+    While there is room, targets are computed once: a style's for each shape, a crop's if it comes back. Weights other
+    than the original VGG-19's are adapted to each crop (see `Model.adapt`), and all targets are computed anew with
+    them.
 
     Args:
         config: the settings.
@@ -61,61 +72,115 @@ class CropObjectives:
             for source in (style.picture for style in self._sources)
         }
         self.inputs: Mapping[str, Mapping[str, str]] = hash_inputs(inputs_of(config))
-        self._session = Session() if session is None else session
-        loaded = self._session.load(config.model, model_options(config, device, dtype))
+        loaded = (Session() if session is None else session).load(config.model, model_options(config, device, dtype))
+        loaded = replace(loaded, targets=StyleTargets(loaded.model.features, STYLE_BYTES))
         self.weights = loaded.model.provenance
         self._maker = ObjectiveMaker(config, loaded, ChosenLayers.chosen(config, loaded.model))
-        self._kept: LRUCache[Hashable, Objective] = LRUCache(CACHE_BYTES, _bytes_held)
+        self._styles: LRUCache[Hashable, list[Style]] = LRUCache(FRAME_BYTES, _bytes_of_pictures)
+        self._kept = _Kept(CACHE_BYTES)
 
     def __call__(self, crop: Tensor) -> Objective:
         """Return the objective whose content is a crop, 1 x 3 x H x W, model space.
 
         Raises:
-            ImageError: see `styles`; or a picture is too small for the style loss.
+            ImageError: a picture is too small for the style loss; see `check_styles`.
 
         """
         if self._maker.loaded.model.adapt is not None:  # each objective has a network of its own
             return self._make(crop)
         key = crop.shape, hashlib.sha256(crop.cpu().contiguous().numpy().data).digest()
-        return made_once(self._kept, key, partial(self._make, crop))
+        return self._kept.get(key, partial(self._make, crop))
+
+    def check_styles(self, height: int, width: int) -> None:
+        """Compute the targets of the styles for crops of this height and width.
+
+        Raises:
+            ImageError: a style picture becomes too small for the network or for the style loss.
+
+        """
+        config, maker = self.config, self._maker
+        layers = [layer for layer, weight in maker.layers.style.items() if config.style_weight * weight > 0]
+        for source, style in zip(self._sources, self._styles_for(height, width), strict=True):
+            try:
+                maker.loaded.targets.of(style, layers, config.style_loss)
+            except ImageError as error:
+                size = style.image[..., :, :].shape[-2:]
+                raise self._too_small(source.picture.path, size, "the style loss needs more") from error
 
     def _make(self, crop: Tensor) -> Objective:
         height, width = crop.shape[-2:]
-        return self._maker.make(crop, self.styles(height, width), None, keeps_grey=False, tiling=None)
+        return self._maker.make(crop, self._styles_for(height, width), None, keeps_grey=False, tiling=None)
 
-    def styles(self, height: int, width: int) -> list[Style]:
-        """Return the styles for a crop of this shape. Their weights add up to 1; transparent pixels do not count.
-
-        Raises:
-            ImageError: a style picture becomes too small.
-
-        """
-        total, styles = sum(style.weight for style in self._sources), []
-        for style in self._sources:
-            source, picture = style.picture, self._pictures[style.picture]
-            frame = self._frame(picture.size, height, width)
-            if min(frame.window) < SHORTEST_EDGE:
-                raise ImageError(
-                    f"{source.path} becomes {frame.window[1]}x{frame.window[0]} pixels at --max-long-edge "
-                    f"{self.config.max_long_edge}, --style-fit {self.config.style_fit} and --style-scale "
-                    f"{self.config.style_scale:g}, but each edge needs {SHORTEST_EDGE}; raise one of the numbers",
-                    flag="--max-long-edge",
-                    path=source.path,
-                    kind=Kind.OUT_OF_RANGE,
-                )
-            key = self.inputs[source.name]["sha256"], source.crop, picture.size, frame
-            framed = self._session.style_picture(key, partial(frame.picture, picture))
-            mask = None if framed.alpha is None else torch.from_numpy(framed.alpha)[None, None].to(self.device)
-            styles.append(Style(to_model_space(framed.rgb).to(self.device), style.weight / total, mask))
-        return styles
-
-    def _frame(self, style: tuple[int, int], height: int, width: int) -> Frame:
-        """Return how a style picture of a size is framed for a crop of this height and width."""
+    def _styles_for(self, height: int, width: int) -> list[Style]:
+        """Return the styles for crops of this shape. Their weights add up to 1; transparent pixels do not count."""
         longest, edge = max(height, width), self.config.max_long_edge
         box = round(height * edge / longest), round(width * edge / longest)
-        return frame_style(style, box, self.config.style_fit, self.config.style_scale)
+        return made_once(self._styles, box, lambda: list(self._framed_for(box)))
+
+    def _framed_for(self, box: tuple[int, int]) -> Iterator[Style]:
+        total = sum(style.weight for style in self._sources)
+        for style in self._sources:
+            source, picture = style.picture, self._pictures[style.picture]
+            frame = frame_style(picture.size, box, self.config.style_fit, self.config.style_scale)
+            if min(frame.window) < SHORTEST_EDGE:
+                raise self._too_small(source.path, frame.window, f"each edge needs {SHORTEST_EDGE}")
+            framed = frame.picture(picture)
+            mask = None if framed.alpha is None else torch.from_numpy(framed.alpha)[None, None].to(self.device)
+            yield Style(to_model_space(framed.rgb).to(self.device), style.weight / total, mask)
+
+    def _too_small(self, path: Path, size: Sequence[int], needed: str) -> ImageError:
+        """Return an error about a style picture that becomes too small: its file, and (height, width)."""
+        config, (height, width) = self.config, size
+        return ImageError(
+            f"{path} becomes {width}x{height} pixels at --max-long-edge {config.max_long_edge}, --style-fit "
+            f"{config.style_fit} and --style-scale {config.style_scale:g}, but {needed}; raise one of the numbers",
+            flag="--max-long-edge",
+            path=path,
+            kind=Kind.OUT_OF_RANGE,
+        )
 
 
-def _bytes_held(objective: Objective) -> int:
-    """Return the bytes that an objective has for itself: the targets of its styles are shared."""
-    return sum(term.target.nbytes for term in objective.content_terms)
+class _Kept:
+    """The objectives of the last crops, as long as there is room. What several of them share counts once.
+
+    Args:
+        limit: the bytes that there are.
+
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._objectives: OrderedDict[Hashable, Objective] = OrderedDict()
+        self._uses: Counter[int] = Counter()
+
+    def get(self, key: Hashable, make: Callable[[], Objective]) -> Objective:
+        """Return the objective of a key; make it if it is not kept."""
+        if key in self._objectives:
+            self._objectives.move_to_end(key)
+            return self._objectives[key]
+        objective = make()
+        self._objectives[key] = objective
+        self._count(objective, 1)
+        while self._bytes > self._limit:
+            _, oldest = self._objectives.popitem(last=False)
+            self._count(oldest, -1)
+        return objective
+
+    def _count(self, objective: Objective, times: int) -> None:
+        """Add the bytes of an objective, or subtract them if `times` is -1."""
+        self._bytes += times * OBJECTIVE_BYTES
+        for address, size in _memory_of(objective).items():
+            others = self._uses[address] - (times < 0)
+            self._bytes += times * size * (others == 0)
+            self._uses[address] += times
+
+
+def _memory_of(objective: Objective) -> Mapping[int, int]:
+    """Return the address and the size, in bytes, of all memory that the targets of an objective hold."""
+    found = [value for term in objective.terms for value in vars(term).values() if isinstance(value, Tensor)]
+    return {storage.data_ptr(): storage.nbytes() for storage in (tensor.untyped_storage() for tensor in found)}
+
+
+def _bytes_of_pictures(styles: Sequence[Style]) -> int:
+    return sum(style.image[..., :, :].nbytes for style in styles)

@@ -31,7 +31,7 @@ from nstyle.painter.generators import make_generator
 from nstyle.painter.graph import Generator
 from nstyle.painter.objectives import CropObjectives
 from nstyle.painter.painter_file import PainterFile, read_painter
-from nstyle.painter.photos import ROUNDS, Photos
+from nstyle.painter.photos import POOL, ROUNDS, Photos
 from nstyle.painter.state import damaged_state
 from nstyle.painter.training import Lesson, Trainer, TrainingStep
 from nstyle.painter.training_errors import check_crops, naming_output
@@ -206,10 +206,9 @@ class _Run:
         )
         photos.crops(lesson.seed, 0, 1)  # if no photo can be read, no file has been changed yet
         if steps is None and training.minutes is not None:
-            for step in range(TIMED_STEPS):
-                photos.crops(
-                    lesson.seed, step, lesson.batch_size
-                )  # a photo is read once, which is not the steps' time
+            for step in range(TIMED_STEPS):  # what is done once is not the steps' time
+                crops = photos.crops(lesson.seed, step, lesson.batch_size)
+                objectives.check_styles(*crops.shape[-2:])
             trial = Trainer(copy.deepcopy(generator), photos, objectives, lesson, self.precision.dtype)
             lesson = replace(lesson, steps=_steps_in(training.minutes, trial))
         return Trainer(generator, photos, objectives, lesson, self.precision.dtype)
@@ -347,6 +346,7 @@ class _Run:
             "minutes": training.minutes,
             "stability": training.stability,
             "learns_by": "sgd" if generator.is_chain else "muon",
+            "learns_from": f"{POOL} crops, {ROUNDS} times; the style as in a painting",
             "start_from": started_from,
             "number_of_photos": len(self.photos),
             "photos": _digest(self.photos),
