@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,6 +249,7 @@ def test_minutes_do_not_count_the_reading_of_photos(folder: Path, monkeypatch: p
     def steps_in(minutes: float, trial: Any) -> int:
         assert set(read) == set((folder / "photos").iterdir())
         read.clear()
+        trial.objective_of._maker.loaded.targets._make = lambda *given: pytest.fail("a style's targets are missing")
         for _ in range(module.TIMED_STEPS):
             trial.step()
         assert not read
@@ -260,21 +261,31 @@ def test_minutes_do_not_count_the_reading_of_photos(folder: Path, monkeypatch: p
 
 
 def test_seconds_are_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of four steps is done twice, and a training does each three times: new once, and again twice."""
-    seconds = [100, 50, 3, 1, 5, 2, 4, 1]  # those of the first step do not count
-    times = iter([time for second in seconds for time in (0, second)])
-    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+    """Each of four steps is done twice, since a training does each three times: new once, and again twice."""
 
     class Trial:
-        done = 0
-        steps: ClassVar[list[int]] = []
+        def __init__(self) -> None:
+            self.done = 0
+            self.steps: list[int] = []
 
         def step(self) -> None:
             self.steps.append(self.done)
             self.done += 1
 
-    assert module._steps_in(1, Trial()) == 30  # type: ignore[arg-type]  # (4 + 1 + 1) / 3 = 2 seconds each
-    assert Trial.steps == [0, 0, 1, 1, 2, 2, 3, 3]
+    def steps_in(seconds: float) -> int:
+        times = iter(
+            [time for second in (100, 50, 3, 1, 5, 2, 4, 1) for time in (0, second)]
+        )  # the first do not count
+        monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+        trial = Trial()
+        found: int = module._steps_in(seconds / 60, trial)  # type: ignore[arg-type]
+        assert trial.steps == [0, 0, 1, 1, 2, 2, 3, 3]
+        return found
+
+    assert steps_in(0.1) == 1
+    assert steps_in(40) == 10  # 4 seconds each
+    assert steps_in(128 * 4 + 100) == 128 + 100  # one second each, as the crops come back
+    assert steps_in(2 * 128 * (4 + 1 + 1) + 40) == 2 * 128 * 3 + 10
 
 
 def test_the_generator_runs_in_the_precision_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +332,7 @@ def test_a_chain_has_squares(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("fact", "said"),
     [
         ("learns_by", "the optimizer of an earlier nstyle"),
-        ("learns_from", "the lessons of an earlier nstyle"),
+        ("learns_from", "crops and style as an earlier nstyle used them"),
     ],
 )
 def test_a_training_of_an_earlier_nstyle_is_another_one(
@@ -731,6 +742,19 @@ def test_a_style_that_becomes_too_small(folder: Path) -> None:
     painted(17, 60, seed=1).save(folder / "style.png")
     with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge", path=folder / "style.png"):
         trained(folder, of_the_objective={"style_fit": "contain"})
+
+
+def test_a_style_too_small_beside_the_validation_photo(folder: Path) -> None:
+    """A chain's crops are squares, for which it is large enough."""
+    given: Any = {"generator": "boosted", "width": 4, "steps": 1}
+    objective = {"style_fit": "contain", "style_scale": 0.9}
+    painted(34, 40, seed=1).save(folder / "style.png")
+    painted(32, 32, seed=1).save(folder / "photo.png")
+    trained(folder, "square", **given, of_the_objective=objective)
+    painted(16, 32, seed=1).save(folder / "photo.png")
+    with refuses(ImageError, kind=Kind.OUT_OF_RANGE, flag="--max-long-edge", path=folder / "style.png") as refused:
+        trained(folder, **given, of_the_objective=objective)
+    assert "painting of 32x16" in str(refused.value)
 
 
 def test_a_style_too_small_for_its_loss(folder: Path) -> None:

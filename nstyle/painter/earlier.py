@@ -27,7 +27,7 @@ _IN_WORDS = {
     "start_from": "another painter in --start-from",
     "blocks": "another generator",
     "learns_by": "the optimizer of an earlier nstyle",
-    "learns_from": "the lessons of an earlier nstyle",
+    "learns_from": "crops and style as an earlier nstyle used them",
 }
 """What to say of the facts whose values tell a user nothing."""
 

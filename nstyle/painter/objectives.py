@@ -26,21 +26,21 @@ from nstyle.pictures.style_fit import frame_style
 from nstyle.settings.config import Config
 
 CACHE_BYTES = 256_000_000
-"""Bytes of the targets that the last crops' objectives keep. By default, a crop's content has 0.3 MB in bfloat16."""
+"""Limit on the targets of the cached objectives. By default, a crop's content has 0.3 MB in bfloat16."""
 
 OBJECTIVE_BYTES = 10_000
-"""Bytes that an objective counts for besides its targets."""
+"""What a cached objective counts for besides its targets."""
 
 STYLE_BYTES, FRAME_BYTES = 64_000_000, 64_000_000
-"""Bytes of the styles' targets, and of the style pictures resized, at the sizes that they have for crops of different
-shapes. A style's Gram matrices take 2.4 MB at each size, its picture 0.5 MB."""
+"""Limits on the cached targets of the styles, and on the cached style pictures. There is one of each for every shape
+of crops: a style's Gram matrices take 2.4 MB, its picture at 256 pixels 0.5 MB."""
 
 
 class CropObjectives:
-    """Maker of objectives: that of a crop is that of the painting of a photo in its shape.
+    """Makes the objective for a crop: the content is the crop, the style is as in the painting of a whole photo.
 
-    So each style picture is framed (`style_fit`, `style_scale`) for a painting in the crop's shape whose longer edge
-    is `max_long_edge`, and its strokes have the size that they have in such a painting, however small the crops are.
+    That painting has the crop's shape, and its longer edge is `max_long_edge`. The style pictures are framed for it
+    (`style_fit`, `style_scale`), so their strokes have the size that they have there, however small the crop is.
 
     While there is room, targets are computed once: a style's for each shape, a crop's if it comes back. Weights other
     than the original VGG-19's are adapted to each crop (see `Model.adapt`), and all targets are computed anew with
@@ -76,7 +76,7 @@ class CropObjectives:
         loaded = replace(loaded, targets=StyleTargets(loaded.model.features, STYLE_BYTES))
         self.weights = loaded.model.provenance
         self._maker = ObjectiveMaker(config, loaded, ChosenLayers.chosen(config, loaded.model))
-        self._styles: LRUCache[Hashable, list[Style]] = LRUCache(FRAME_BYTES, _bytes_of_pictures)
+        self._styles: LRUCache[Hashable, list[Style]] = LRUCache(FRAME_BYTES, _bytes_of_styles)
         self._kept = _Kept(CACHE_BYTES)
 
     def __call__(self, crop: Tensor) -> Objective:
@@ -104,8 +104,8 @@ class CropObjectives:
             try:
                 maker.loaded.targets.of(style, layers, config.style_loss)
             except ImageError as error:
-                size = style.image[..., :, :].shape[-2:]
-                raise self._too_small(source.picture.path, size, "the style loss needs more") from error
+                size, needed = style.image[..., :, :].shape[-2:], "the style loss needs more at these --style-layers"
+                raise self._too_small(source.picture.path, size, (height, width), needed) from error
 
     def _make(self, crop: Tensor) -> Objective:
         height, width = crop.shape[-2:]
@@ -113,9 +113,13 @@ class CropObjectives:
 
     def _styles_for(self, height: int, width: int) -> list[Style]:
         """Return the styles for crops of this shape. Their weights add up to 1; transparent pixels do not count."""
-        longest, edge = max(height, width), self.config.max_long_edge
-        box = round(height * edge / longest), round(width * edge / longest)
+        box = self._painting((height, width))
         return made_once(self._styles, box, lambda: list(self._framed_for(box)))
+
+    def _painting(self, crop: tuple[int, int]) -> tuple[int, int]:
+        """Return (height, width) of the painting in the shape of a crop."""
+        edge, longest = self.config.max_long_edge, max(crop)
+        return round(crop[0] * edge / longest), round(crop[1] * edge / longest)
 
     def _framed_for(self, box: tuple[int, int]) -> Iterator[Style]:
         total = sum(style.weight for style in self._sources)
@@ -123,17 +127,18 @@ class CropObjectives:
             source, picture = style.picture, self._pictures[style.picture]
             frame = frame_style(picture.size, box, self.config.style_fit, self.config.style_scale)
             if min(frame.window) < SHORTEST_EDGE:
-                raise self._too_small(source.path, frame.window, f"each edge needs {SHORTEST_EDGE}")
+                raise self._too_small(source.path, frame.window, box, f"each edge needs {SHORTEST_EDGE}")
             framed = frame.picture(picture)
-            mask = None if framed.alpha is None else torch.from_numpy(framed.alpha)[None, None].to(self.device)
+            mask = None if framed.alpha is None else torch.tensor(framed.alpha, device=self.device)[None, None]
             yield Style(to_model_space(framed.rgb).to(self.device), style.weight / total, mask)
 
-    def _too_small(self, path: Path, size: Sequence[int], needed: str) -> ImageError:
-        """Return an error about a style picture that becomes too small: its file, and (height, width)."""
-        config, (height, width) = self.config, size
+    def _too_small(self, path: Path, size: Sequence[int], crop: tuple[int, int], needed: str) -> ImageError:
+        """Return an error about a style picture that becomes too small, for crops of this height and width."""
+        config, (height, width), (rows, columns) = self.config, size, self._painting(crop)
         return ImageError(
-            f"{path} becomes {width}x{height} pixels at --max-long-edge {config.max_long_edge}, --style-fit "
-            f"{config.style_fit} and --style-scale {config.style_scale:g}, but {needed}; raise one of the numbers",
+            f"{path} becomes {width}x{height} pixels for a painting of {columns}x{rows} with --style-fit "
+            f"{config.style_fit} and --style-scale {config.style_scale:g}, but {needed}; raise --max-long-edge or "
+            "--style-scale",
             flag="--max-long-edge",
             path=path,
             kind=Kind.OUT_OF_RANGE,
@@ -141,10 +146,10 @@ class CropObjectives:
 
 
 class _Kept:
-    """The objectives of the last crops, as long as there is room. What several of them share counts once.
+    """A cache of objectives. It drops the least recently used. Memory that several of them share counts once.
 
     Args:
-        limit: the bytes that there are.
+        limit: the largest number of bytes that they may hold.
 
     """
 
@@ -155,11 +160,13 @@ class _Kept:
         self._uses: Counter[int] = Counter()
 
     def get(self, key: Hashable, make: Callable[[], Objective]) -> Objective:
-        """Return the objective of a key; make it if it is not kept."""
+        """Return the objective of a key. If it is not cached, make it, and cache it unless it is too large."""
         if key in self._objectives:
             self._objectives.move_to_end(key)
             return self._objectives[key]
         objective = make()
+        if sum(_memory_of(objective).values()) + OBJECTIVE_BYTES > self._limit:
+            return objective
         self._objectives[key] = objective
         self._count(objective, 1)
         while self._bytes > self._limit:
@@ -174,13 +181,16 @@ class _Kept:
             others = self._uses[address] - (times < 0)
             self._bytes += times * size * (others == 0)
             self._uses[address] += times
+            if self._uses[address] == 0:
+                del self._uses[address]
 
 
 def _memory_of(objective: Objective) -> Mapping[int, int]:
-    """Return the address and the size, in bytes, of all memory that the targets of an objective hold."""
+    """Return {address: size in bytes} of each block of memory that an objective's targets are in."""
     found = [value for term in objective.terms for value in vars(term).values() if isinstance(value, Tensor)]
     return {storage.data_ptr(): storage.nbytes() for storage in (tensor.untyped_storage() for tensor in found)}
 
 
-def _bytes_of_pictures(styles: Sequence[Style]) -> int:
-    return sum(style.image[..., :, :].nbytes for style in styles)
+def _bytes_of_styles(styles: Sequence[Style]) -> int:
+    pictures = (style.image[..., :, :] for style in styles)
+    return sum(tensor.nbytes for tensor in (*pictures, *(style.mask for style in styles)) if tensor is not None)

@@ -30,11 +30,11 @@ CACHE_BYTES = 256_000_000
 """Bytes of decoded photos in memory: 900 at an edge of 256. Of more photos, the least recently used is read again."""
 
 POOL, ROUNDS = 128, 3
-"""After each `POOL` steps, their crops come back in the next ones, in another order, until each was there `ROUNDS`
-times; then new ones are drawn. A crop that comes back saves time, because it and its targets are still in memory."""
+"""After `POOL` steps, their crops come back in the next ones, in another order, until each step's crops were used
+`ROUNDS` times; then new ones are cut. That saves time while they and their targets fit into memory."""
 
 CROP_BYTES = 64_000_000
-"""Bytes of crops in memory: those of a pool of two squares of 128 pixels take 50 MB. Others are cut again."""
+"""Bytes of crops in memory: two squares of 128 pixels for `POOL` steps take 50 MB. Others are cut again."""
 
 
 class Photos:
@@ -83,7 +83,7 @@ class Photos:
         return made_once(self._crops, drawing, partial(self._draw_crops, *drawing))
 
     def _draw_crops(self, seed: int, number: int, count: int) -> Tensor:
-        """Draw crops for one step or, as they come back, several; `number` counts the drawings."""
+        """Cut new crops; `number` is that of the drawing, see `drawing_of`."""
         generator = np.random.default_rng([seed, number])
         first = self._draw_photo(generator)
         size = crop_size(self.crop_edge, first.shape[:2], self.largest_ratio)

@@ -164,6 +164,7 @@ class _Run:
         photo = self._validation_photo()
         objectives = CropObjectives(self.config, self.device, self.precision.dtype, session)
         height, width = photo.size
+        objectives.check_styles(height, width)
         recipe = make_recipe(
             self.config, objectives.inputs, objectives.weights, (width, height), self.device, self.precision
         )
@@ -346,7 +347,7 @@ class _Run:
             "minutes": training.minutes,
             "stability": training.stability,
             "learns_by": "sgd" if generator.is_chain else "muon",
-            "learns_from": f"{POOL} crops, {ROUNDS} times; the style as in a painting",
+            "learns_from": f"the crops of {POOL} steps, {ROUNDS} times; the style as in a painting",
             "start_from": started_from,
             "number_of_photos": len(self.photos),
             "photos": _digest(self.photos),
@@ -366,8 +367,10 @@ def _steps_in(minutes: float, trial: Trainer) -> int:
             start = time.perf_counter()
             trial.step()
             seconds.append(time.perf_counter() - start)
-    mean = (median(new[1:]) + (ROUNDS - 1) * median(again[1:])) / ROUNDS
-    return max(1, round(60 * minutes / mean))
+    first, later = POOL * median(new[1:]), POOL * (ROUNDS - 1) * median(again[1:])  # of a pool
+    pools, rest = divmod(60 * minutes, first + later)
+    steps = POOL * (ROUNDS * pools + min(1, rest / first) + (ROUNDS - 1) * max(0, rest - first) / later)
+    return max(1, round(steps))
 
 
 def _digest(photos: Sequence[Path]) -> str:

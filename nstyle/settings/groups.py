@@ -122,7 +122,7 @@ class Controls:
     )
     style_fit: str = setting(
         None,
-        "resize style pictures to the content's size (stretch), or keep their aspect ratio and crop them to it "
+        "resize style pictures to the painting's size (stretch), or keep their aspect ratio and crop them to it "
         "(cover), fit them inside it (contain), or give them as many pixels (area)",
         MXNET,
         CONTROLS,
