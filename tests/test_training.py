@@ -48,7 +48,7 @@ def trainer(
     painted(60, 80, seed=3).save(folder / "photo.png")
     painted(40, 50, seed=4).save(folder / "style.png")
     training = Training(output=folder / "y.safetensors", style_image=folder / "style.png", max_long_edge=48)
-    objectives = CropObjectives(training.painting(OBJECTIVE), device, dtype, SESSION)
+    objectives = CropObjectives(training.painting(OBJECTIVE), (36, 48), device, dtype, SESSION)
     photos = Photos([folder / "photo.png"], edge=64, crop_edge=32)
     return Trainer(generator(kind, seed).to(device), photos, objectives, lesson, dtype)
 

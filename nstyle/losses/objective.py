@@ -98,7 +98,7 @@ class StyleTargets:
 
     """
 
-    def __init__(self, features: Features, limit: int | None = None) -> None:
+    def __init__(self, features: Features, limit: float | None = None) -> None:
         self.features = features
         self._kept: LRUCache[Hashable, Mapping[str, StyleTerm]] = LRUCache(
             TARGET_BYTES if limit is None else limit, lambda terms: sum(term.bytes_held for term in terms.values())

@@ -162,9 +162,8 @@ class _Run:
         training = self.training
         generator, started_from = self._first_generator()
         photo = self._validation_photo()
-        objectives = CropObjectives(self.config, self.device, self.precision.dtype, session)
+        objectives = CropObjectives(self.config, photo.size, self.device, self.precision.dtype, session)
         height, width = photo.size
-        objectives.check_styles(height, width)
         recipe = make_recipe(
             self.config, objectives.inputs, objectives.weights, (width, height), self.device, self.precision
         )
@@ -207,9 +206,10 @@ class _Run:
         )
         photos.crops(lesson.seed, 0, 1)  # if no photo can be read, no file has been changed yet
         if steps is None and training.minutes is not None:
-            for step in range(TIMED_STEPS):  # what is done once is not the steps' time
-                crops = photos.crops(lesson.seed, step, lesson.batch_size)
-                objectives.check_styles(*crops.shape[-2:])
+            for step in range(TIMED_STEPS):
+                photos.crops(
+                    lesson.seed, step, lesson.batch_size
+                )  # a photo is read once: that is not the steps' time
             trial = Trainer(copy.deepcopy(generator), photos, objectives, lesson, self.precision.dtype)
             lesson = replace(lesson, steps=_steps_in(training.minutes, trial))
         return Trainer(generator, photos, objectives, lesson, self.precision.dtype)

@@ -13,26 +13,23 @@ from nstyle.painter.photos import Photos
 
 
 def check_crops(objectives: CropObjectives, photos: Photos) -> None:
-    """Check that the objective can be evaluated at the narrowest crops, with the style pictures framed for them.
+    """Check that the objective can be evaluated at the narrowest crop.
 
     Raises:
-        ImageError: a style picture becomes too small for crops of such a shape.
         OptionError: crops can be too small for the style loss.
 
     """
     height, width = photos.narrowest
-    for size in {(height, width), (width, height)}:
-        objectives.check_styles(*size)
-        crop = torch.zeros(1, 3, *size, device=objectives.device)
-        try:
-            objectives(crop).gradient(crop)
-        except ImageError as error:
-            raise OptionError(
-                f"--crop-edge {photos.crop_edge} is too small for the style loss at these layers, because crops can "
-                f"have {width}x{height} pixels; raise it",
-                flag="--crop-edge",
-                kind=Kind.OUT_OF_RANGE,
-            ) from error
+    crop = torch.zeros(1, 3, height, width, device=objectives.device)
+    try:
+        objectives(crop).gradient(crop)
+    except ImageError as error:
+        raise OptionError(
+            f"--crop-edge {photos.crop_edge} is too small for the style loss at these layers, because crops can have "
+            f"{width}x{height} pixels; raise it",
+            flag="--crop-edge",
+            kind=Kind.OUT_OF_RANGE,
+        ) from error
 
 
 @contextmanager

@@ -193,7 +193,7 @@ class Training:
     )
     validation_photo: Path = setting(
         (SAMPLES / "chelsea.jpg").resolve(),
-        "the photo that is painted whenever the painter is saved",
+        "the photo that is painted whenever the painter is saved; --style-fit resizes the style for this painting",
         OURS,
         WATCHING,
         default_words="a sample",
