@@ -12,7 +12,7 @@ from refusals import refuses
 
 from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style
-from nstyle.networks.model import ModelOptions, load_model
+from nstyle.networks.model import Model, ModelOptions, load_model
 from nstyle.networks.model_space import to_model_space
 from nstyle.painter import objectives as module
 from nstyle.painter.objectives import CropObjectives
@@ -92,6 +92,20 @@ def test_the_same_crop_has_the_same_objective_while_there_is_room(
     again = forgetful(CROP)
     assert forgetful(CROP) is not again
     assert torch.equal(again.gradient(IMAGE).gradient, kept.gradient(IMAGE).gradient)
+
+
+def adapting(options: ModelOptions) -> Model:
+    """A model that adapts its network to the pictures."""
+    model = load_model("filters", options)
+    return replace(model, adapt=lambda images: model.features)
+
+
+def test_networks_that_are_adapted_are_not_kept(tmp_path: Path) -> None:
+    painted(60, 80, seed=1).save(tmp_path / "style.png")
+    objectives, plain = made(tmp_path, model="test_crop_objectives:adapting"), made(tmp_path)
+    assert objectives(CROP) is not objectives(CROP)
+    assert (len(objectives._kept), len(objectives._maker.loaded.targets._kept)) == (0, 0)
+    assert torch.equal(objectives(CROP).gradient(IMAGE).gradient, plain(CROP).gradient(IMAGE).gradient)
 
 
 @pytest.mark.parametrize(

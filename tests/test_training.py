@@ -87,6 +87,13 @@ def check_that_a_training_continues_bit_for_bit(
     assert not equal(whole.state(), second.state())
 
 
+def test_a_training_continues_bit_for_bit_where_crops_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nstyle.painter.photos.POOL", 2)  # steps 3 to 6 have the crops of the first two
+    check_that_a_training_continues_bit_for_bit(tmp_path, "small", CPU, torch.float32)
+
+
 def test_a_state_of_another_generator_is_refused(tmp_path: Path) -> None:
     other = trainer(tmp_path)
     other.step()

@@ -22,8 +22,9 @@ from nstyle.painting.sizes import longest_edge, scale_sizes
 from nstyle.pictures.decode import read_picture
 from nstyle.settings.config import Config
 
-CACHE_BYTES = 256_000_000
-"""Limit on the content targets of the cached objectives. By default, a crop has 0.3 MB in bfloat16."""
+CACHE_BYTES = 1_000_000_000
+"""Limit on the content targets of the cached objectives. By default, those of `photos.POOL` steps have 67 MB in
+bfloat16; those of MXNet's chain have 604 MB in float32."""
 
 OBJECTIVE_BYTES = 10_000
 """What a cached objective counts for besides its content targets."""
@@ -70,28 +71,34 @@ class CropObjectives:
         self.inputs: Mapping[str, Mapping[str, str]] = hash_inputs(inputs_of(config))
         session = Session() if session is None else session
         loaded = session.load(config.model, model_options(config, device, dtype))
-        loaded = replace(loaded, targets=StyleTargets(loaded.model.features, math.inf))  # as all objectives hold them
+        is_adapted = loaded.model.adapt is not None
+        limit = 0 if is_adapted else math.inf  # all objectives hold the styles' targets
+        loaded = replace(loaded, targets=StyleTargets(loaded.model.features, limit))
         self.weights = loaded.model.provenance
         self._maker = ObjectiveMaker(config, loaded, ChosenLayers.chosen(config, loaded.model))
         self._styles = styles
-        self._kept: LRUCache[Hashable, Objective] = LRUCache(CACHE_BYTES, _bytes_held)
+        # Adapted weights: each objective has a network of its own, which is too large to keep.
+        self._kept: LRUCache[Hashable, Objective] = LRUCache(0 if is_adapted else CACHE_BYTES, _bytes_held)
         self._check_styles()
 
+    @torch.no_grad()
     def _check_styles(self) -> None:
         """Compute the styles' targets. Raises `ImageError` if a style picture is too small for the style loss."""
         config = self._maker.config
         layers = [layer for layer, weight in self._maker.layers.style.items() if config.style_weight * weight > 0]
-        try:
-            for style in self._styles:
+        for source, style in zip(inputs_of(config).styles, self._styles, strict=True):
+            try:
                 self._maker.loaded.targets.of(style, layers, config.style_loss)
-        except ImageError as error:
-            raise ImageError(
-                "a style picture is too small for the style loss at these layers with --max-long-edge "
-                f"{config.max_long_edge} and --style-scale {config.style_scale:g}; raise one of them, or choose "
-                "lower --style-layers",
-                flag="--max-long-edge",
-                kind=Kind.OUT_OF_RANGE,
-            ) from error
+            except ImageError as error:
+                path, (height, width) = source.picture.path, style.image[..., :, :].shape[-2:]
+                raise ImageError(
+                    f"{path} becomes {width}x{height} pixels, too small for the style loss at these layers; raise "
+                    "--max-long-edge or --style-scale, choose lower --style-layers, or a --validation-photo that is "
+                    "less narrow",
+                    flag="--max-long-edge",
+                    path=path,
+                    kind=Kind.OUT_OF_RANGE,
+                ) from error
 
     def __call__(self, crop: Tensor) -> Objective:
         """Return the objective whose content is a crop, 1 x 3 x H x W, model space.
@@ -101,8 +108,6 @@ class CropObjectives:
 
         """
         make = partial(self._maker.make, crop, self._styles, None, keeps_grey=False, tiling=None)
-        if self._maker.loaded.model.adapt is not None:  # each objective has a network of its own
-            return make()
         key = crop.shape, hashlib.sha256(crop.cpu().contiguous().numpy().data).digest()
         return made_once(self._kept, key, make)
 

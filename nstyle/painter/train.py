@@ -204,12 +204,10 @@ class _Run:
             training.stability,
             training.seed,
         )
-        photos.crops(lesson.seed, 0, 1)  # if no photo can be read, no file has been changed yet
+        photos.cut(lesson.seed, 0, 1)  # if no photo can be read, no file has been changed yet
         if steps is None and training.minutes is not None:
-            for step in range(TIMED_STEPS):
-                photos.crops(
-                    lesson.seed, step, lesson.batch_size
-                )  # a photo is read once: that is not the steps' time
+            for step in range(TIMED_STEPS):  # a photo is read once, which is not the steps' time
+                photos.cut(lesson.seed, step, lesson.batch_size)
             trial = Trainer(copy.deepcopy(generator), photos, objectives, lesson, self.precision.dtype)
             lesson = replace(lesson, steps=_steps_in(training.minutes, trial))
         return Trainer(generator, photos, objectives, lesson, self.precision.dtype)
