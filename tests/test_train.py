@@ -273,9 +273,8 @@ def test_seconds_are_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
             self.done += 1
 
     def steps_in(seconds: float) -> int:
-        times = iter(
-            [time for second in (100, 50, 3, 1, 5, 2, 4, 1) for time in (0, second)]
-        )  # the first do not count
+        seconds_of_steps = (100, 50, 3, 1, 5, 2, 4, 1)  # the first two do not count
+        times = iter([time for second in seconds_of_steps for time in (0, second)])
         monkeypatch.setattr(time, "perf_counter", lambda: next(times))
         trial = Trial()
         found: int = module._steps_in(seconds / 60, trial)  # type: ignore[arg-type]

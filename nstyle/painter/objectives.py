@@ -2,9 +2,10 @@
 
 import hashlib
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from cachetools import LRUCache
@@ -14,7 +15,7 @@ from nstyle.errors import ImageError, Kind
 from nstyle.losses.objective import Objective, Style, StyleTargets
 from nstyle.lru import made_once
 from nstyle.networks.model_space import to_model_space
-from nstyle.painting.inputs import hash_inputs, inputs_of
+from nstyle.painting.inputs import Inputs, hash_inputs, inputs_of
 from nstyle.painting.layers import ChosenLayers
 from nstyle.painting.prepare import ObjectiveMaker, model_options
 from nstyle.painting.session import Session
@@ -65,10 +66,10 @@ class CropObjectives:
         session: Session | None = None,
     ) -> None:
         self.device = device
-        styles = list(
-            _framed(config, photo_size, device)
-        )  # before the network, because bad files should fail at once
-        self.inputs: Mapping[str, Mapping[str, str]] = hash_inputs(inputs_of(config))
+        inputs = inputs_of(config)
+        # Before the network, because bad files should fail at once.
+        self._styles = list(_framed(config, inputs, photo_size, device))
+        self.inputs: Mapping[str, Mapping[str, str]] = hash_inputs(inputs)
         session = Session() if session is None else session
         loaded = session.load(config.model, model_options(config, device, dtype))
         is_adapted = loaded.model.adapt is not None
@@ -76,21 +77,20 @@ class CropObjectives:
         loaded = replace(loaded, targets=StyleTargets(loaded.model.features, limit))
         self.weights = loaded.model.provenance
         self._maker = ObjectiveMaker(config, loaded, ChosenLayers.chosen(config, loaded.model))
-        self._styles = styles
         # Adapted weights: each objective has a network of its own, which is too large to keep.
         self._kept: LRUCache[Hashable, Objective] = LRUCache(0 if is_adapted else CACHE_BYTES, _bytes_held)
-        self._check_styles()
+        self._check_styles([style.picture.path for style in inputs.styles])
 
     @torch.no_grad()
-    def _check_styles(self) -> None:
+    def _check_styles(self, paths: Sequence[Path]) -> None:
         """Compute the styles' targets. Raises `ImageError` if a style picture is too small for the style loss."""
         config = self._maker.config
         layers = [layer for layer, weight in self._maker.layers.style.items() if config.style_weight * weight > 0]
-        for source, style in zip(inputs_of(config).styles, self._styles, strict=True):
+        for path, style in zip(paths, self._styles, strict=True):
             try:
                 self._maker.loaded.targets.of(style, layers, config.style_loss)
             except ImageError as error:
-                path, (height, width) = source.picture.path, style.image[..., :, :].shape[-2:]
+                height, width = style.image[..., :, :].shape[-2:]
                 raise ImageError(
                     f"{path} becomes {width}x{height} pixels, too small for the style loss at these layers; raise "
                     "--max-long-edge or --style-scale, choose lower --style-layers, or a --validation-photo that is "
@@ -112,9 +112,9 @@ class CropObjectives:
         return made_once(self._kept, key, make)
 
 
-def _framed(config: Config, photo_size: tuple[int, int], device: torch.device) -> Iterator[Style]:
+def _framed(config: Config, inputs: Inputs, photo_size: tuple[int, int], device: torch.device) -> Iterator[Style]:
     """Read the style pictures. Their weights add up to 1, and transparent pixels do not count."""
-    inputs, edge = inputs_of(config), longest_edge(config)
+    edge = longest_edge(config)
     pictures = {
         source: source.cropped(read_picture(source.path, None if source.crop else edge))
         for source in (style.picture for style in inputs.styles)
